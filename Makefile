@@ -1,0 +1,41 @@
+# `make demo` and `make test` need Python >= 3.11 and make, nothing else.
+# TORCH_INDEX=URL adds a package index with CPU builds of torch (saves gigabytes where the default build is CUDA).
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# Two tests at a time with one torch thread each: two busy cores and two threads each collapse.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: demo test test-full lint setup debian clean
+
+demo: setup
+	$(BIN)/python -m runner new
+	$(BIN)/python -m runner advance; code=$$?; $(BIN)/python -m runner report; \
+	  test $$code -eq 0 -o $$code -eq 3   # 3: the decision was not PROCEED, which is an answer too
+
+test: setup lint
+	$(PYTEST) -m "not slow"
+
+test-full: setup debian lint
+	$(PYTEST)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml env/locks/core.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "luagate needs Python 3.11 or newer, this is %s: run make PYTHON=python3.11" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -c env/locks/core.txt -e '.[dev]'
+	$(BIN)/python -m pip check
+	@touch $@
+
+debian:
+	sh env/debian.sh
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

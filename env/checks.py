@@ -1,0 +1,78 @@
+"""A check: one thing that was looked at, what was found, what a miss means and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["block", "warn", "info"]
+MAX_EVIDENCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of looking at one thing; as a gate report stores it.
+
+    Attributes:
+        level: what a miss means: "block" stops the gate, "warn" is printed, "info" is a fact.
+        ok: whether the expectation held; facts without an expectation are ok.
+        waived: the reason the user gave for going on in spite of a miss.
+        evidence: the items found, at most 200.
+    """
+
+    name: str
+    level: Level
+    ok: bool
+    value: str
+    expected: str = ""
+    reason: str = ""
+    fix: str = ""
+    waived: str = ""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this check alone makes its gate say no."""
+        return self.level == "block" and not self.ok and not self.waived
+
+
+def fact(name: str, value: object, reason: str = "") -> Check:
+    """Return something that was found and is not judged."""
+    return Check(name, "info", True, str(value), reason=reason)
+
+
+def judged(
+    name: str,
+    level: Level,
+    ok: bool,
+    value: object,
+    expected: str,
+    *,
+    reason: str = "",
+    fix: str = "",
+    evidence: Sequence[str] = (),
+) -> Check:
+    """Return a judged check; ``reason`` and ``fix`` are kept only for a miss, evidence is cut at 200 items."""
+    kept = tuple(evidence[:MAX_EVIDENCE])
+    return Check(name, level, ok, str(value), expected, "" if ok else reason, "" if ok else fix, evidence=kept)
+
+
+def ok(name: str, value: object, expected: str = "", level: Level = "block") -> Check:
+    """Return a check that held; ``level`` is what a miss would have meant."""
+    return Check(name, level, True, str(value), expected)
+
+
+def block(name: str, value: object, expected: str, reason: str, fix: str, evidence: Sequence[str] = ()) -> Check:
+    """Return a miss that stops the gate."""
+    return judged(name, "block", False, value, expected, reason=reason, fix=fix, evidence=evidence)
+
+
+def warn(name: str, value: object, expected: str, reason: str, fix: str = "", evidence: Sequence[str] = ()) -> Check:
+    """Return a miss that is printed and does not stop the gate."""
+    return judged(name, "warn", False, value, expected, reason=reason, fix=fix, evidence=evidence)
+
+
+def blocking(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return the checks that stop a gate."""
+    return tuple(check for check in checks if check.blocks)

@@ -1,0 +1,77 @@
+"""The accelerators of this machine, asked of the driver's own tool so that nothing heavy is imported."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from env.hardware import memory, processor
+
+_QUERY = "name,memory.total,memory.free,driver_version,compute_cap"
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One accelerator. Memory in GB (10^9); ``compute_capability`` as CUDA counts it, 0.0 where that has no meaning."""
+
+    name: str
+    vram_gb: float
+    free_gb: float | None
+    driver: str
+    compute_capability: float
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSurvey:
+    """The accelerators found, and why there are none when there are none."""
+
+    gpus: tuple[Gpu, ...]
+    note: str
+
+
+def survey_gpus() -> GpuSurvey:
+    """Return the machine's accelerators; never raises, waits at most 10 s for a hanging driver."""
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        total_gb = memory().total_gb or 0.0
+        return GpuSurvey((Gpu(processor().model, total_gb, None, "metal", 0.0),), "memory is shared with the CPU")
+    if shutil.which("nvidia-smi") is None:
+        return GpuSurvey((), "nvidia-smi is not installed")
+    command = ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return GpuSurvey((), "nvidia-smi gave no answer in 10 s: the driver hangs")
+    except OSError as error:
+        return GpuSurvey((), f"nvidia-smi could not be started: {error.strerror}")
+    if result.returncode:
+        words = (result.stdout + result.stderr).strip().splitlines()
+        return GpuSurvey((), f"nvidia-smi failed: {words[0] if words else f'exit code {result.returncode}'}")
+    gpus = parse_nvidia_smi(result.stdout)
+    return GpuSurvey(gpus, "" if gpus else "nvidia-smi lists no GPU")
+
+
+def parse_nvidia_smi(text: str) -> tuple[Gpu, ...]:
+    """Return the GPUs of nvidia-smi's CSV answer to our query; lines it does not understand are left out."""
+    gpus = []
+    for line in text.splitlines():
+        words = [word.strip() for word in line.split(",")]
+        total_gb = _mib_as_gb(words[1]) if len(words) == 5 else None
+        if total_gb is None:
+            continue
+        name, _, free, driver, capability = words
+        gpus.append(Gpu(name, total_gb, _mib_as_gb(free), driver, _float(capability) or 0.0))
+    return tuple(gpus)
+
+
+def _mib_as_gb(text: str) -> float | None:
+    number = _float(text)
+    return None if number is None else round(number * 2**20 / 1e9, 2)
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

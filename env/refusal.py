@@ -1,0 +1,32 @@
+"""A refusal: we know why we cannot go on, and what the user can do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class Refusal(Exception):
+    """A prerequisite failed: one sentence, the fix, no traceback.
+
+    Args:
+        sentence: what is wrong, with the key, file or line it is about.
+        fix: what the user can do, as an instruction or a command; empty when the sentence says it.
+    """
+
+    def __init__(self, sentence: str, fix: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.fix}".strip()
+
+
+def choices_hint(wrong: str, choices: Iterable[str]) -> str:
+    """Return 'did you mean "x"?' for the nearest of ``choices``, else the sorted list of all of them."""
+    known = sorted(choices)
+    near = get_close_matches(wrong, known, n=1, cutoff=0.6)
+    if near:
+        return f'Did you mean "{near[0]}"?'
+    return "Choices: " + ", ".join(known) + "." if known else "There are no choices."

@@ -1,0 +1,1 @@
+"""Tasks, prompts, sampling, verification by execution, and the statistics. Never imports torch or training."""

@@ -1,0 +1,132 @@
+"""The public JSON-lines format: rows of ``instruction, input, output, family``, read with every problem at once.
+
+``kind`` and ``cluster`` may be added to a row; any other key is refused, since it would silently change nothing.
+Blank lines are skipped, and a byte-order mark is tolerated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from env.files import digest, sha256_file
+from env.refusal import Refusal, choices_hint
+from eval.public_tasks import build_tasks
+from eval.records import FAMILIES, Dataset, Row
+
+REQUIRED_KEYS = ("instruction", "input", "output", "family")
+OPTIONAL_KEYS = ("kind", "cluster")
+_SHOWN = 20
+# a change in how items become tasks must change the dataset's digest
+_READER_VERSION = 1
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of one JSON object in order, a key that stands twice included."""
+
+
+def read_public(eval_path: Path, train_path: Path, seed: int) -> Dataset:
+    """Return the items of ``eval_path`` as tasks and those of ``train_path`` as rows.
+
+    The same files and seed give the same dataset. ``notes`` says which items have no checks (they are left out), which
+    have a reference that cannot pass, and how the tasks were split.
+
+    Raises:
+        Refusal: a file is missing, empty or has broken rows, or no item gives a task.
+    """
+    items, rows = read_rows(eval_path), read_rows(train_path)
+    tasks, notes = build_tasks(items, seed, eval_path.name)
+    if not tasks:
+        raise Refusal(f"{eval_path}: no item registers anything, so none can be checked by execution.")
+    content = {
+        "reader": _READER_VERSION,
+        "seed": seed,
+        "eval": sha256_file(eval_path),
+        "train": sha256_file(train_path),
+    }
+    return Dataset(eval_path.stem, tasks, rows, digest(content), notes)
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """Return the rows of a JSON-lines file, each with its 1-based line.
+
+    Raises Refusal when the file cannot be read or holds no row, or naming every broken line (the first 20 in words).
+    """
+    data = _read_bytes(path)
+    rows: list[Row] = []
+    problems: list[str] = []
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        row, wrong = _read_row(line, number)
+        problems += [f"line {number}: {sentence}" for sentence in wrong]
+        if row is not None:
+            rows.append(row)
+    if problems:
+        raise _broken(path, problems)
+    if not rows:
+        keys = ", ".join(REQUIRED_KEYS)
+        raise Refusal(f"{path}: holds no rows.", f"Each line must be a JSON object with the keys {keys}.")
+    return tuple(rows)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise Refusal(f"{path}: no such file.", "Set the dataset's path to a JSON-lines file.") from None
+    except OSError as error:
+        raise Refusal(f"{path}: cannot be read ({error.strerror}).", "Set the dataset's path to a file.") from None
+
+
+def _broken(path: Path, problems: Sequence[str]) -> Refusal:
+    listed = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
+    more = f"\n  ... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    return Refusal(f"{path}: {count}:{listed}{more}", "Mend these lines; nothing was read.")
+
+
+def _read_row(line: bytes, number: int) -> tuple[Row | None, list[str]]:
+    """Return the row of one line, or None and what is wrong with it."""
+    try:
+        pairs = json.loads(line.decode("utf-8"), object_pairs_hook=_Pairs)
+    except UnicodeDecodeError as error:
+        return None, [f"not UTF-8 at byte {error.start}"]
+    except json.JSONDecodeError as error:
+        return None, [f"not JSON: {error.msg} at column {error.colno}"]
+    except RecursionError:
+        return None, ["not a row: nested too deeply"]
+    if not isinstance(pairs, _Pairs):
+        return None, [f"must be a JSON object, not {_json_type(pairs)}"]
+    problems = _row_problems(pairs)
+    if problems:
+        return None, problems
+    return Row(**dict(pairs), line=number), []
+
+
+def _row_problems(pairs: list[tuple[str, Any]]) -> list[str]:
+    values = dict(pairs)
+    known = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
+    problems = [f'missing key "{key}"' for key in REQUIRED_KEYS if key not in values]
+    problems += [f'unknown key "{key}". {choices_hint(key, known)}' for key in values if key not in known]
+    if len(values) < len(pairs):
+        problems.append("a key stands twice")
+    for key in known:
+        value = values.get(key, "")
+        if not isinstance(value, str):
+            problems.append(f'"{key}" must be text, not {_json_type(value)}')
+        elif key in ("instruction", "output") and key in values and not value.strip():
+            problems.append(f'"{key}" is empty')
+    family = values.get("family")
+    if isinstance(family, str) and family not in FAMILIES:
+        problems.append(f'unknown family "{family}". {choices_hint(family, FAMILIES)}')
+    return problems
+
+
+def _json_type(value: object) -> str:
+    if value is None:
+        return "null"
+    names: dict[type, str] = {bool: "boolean", int: "number", float: "number", str: "text", list: "list"}
+    return names.get(type(value), "object")

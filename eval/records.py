@@ -1,0 +1,258 @@
+"""The records of evaluation: what a task is, what a model wrote for it, and what became of it when executed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Family = Literal["scaffold", "repair", "doc", "refactor"]
+FAMILIES: tuple[str, ...] = ("scaffold", "repair", "doc", "refactor")
+SPLITS: tuple[str, ...] = ("dev", "test")
+
+
+class Outcome(StrEnum):
+    """What became of one candidate. HARNESS_ERROR is missing data: neither a pass nor a fail."""
+
+    PASSED = "PASSED"
+    WRONG = "WRONG"
+    RUNTIME_ERROR = "RUNTIME_ERROR"
+    SYNTAX_ERROR = "SYNTAX_ERROR"
+    TIMEOUT = "TIMEOUT"
+    MEMORY = "MEMORY"
+    NO_CODE = "NO_CODE"
+    PATCH_REJECTED = "PATCH_REJECTED"
+    CRASHED = "CRASHED"
+    HARNESS_ERROR = "HARNESS_ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCheck:
+    """One executable assertion about a program, written in Lua against the check library.
+
+    Attributes:
+        name: what it asserts, in a few words; unique within its task.
+        lua: a chunk run after the program was loaded; it fails by calling ``fail``/``equal``/``expect``.
+        needs: "registry" runs under every verifier; "world" needs a running engine.
+    """
+
+    name: str
+    lua: str
+    needs: Literal["registry", "world"] = "registry"
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A plausible wrong answer that the task's checks must reject, with the reason it is wrong."""
+
+    answer: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An instruction with executable checks.
+
+    Attributes:
+        id: unique in its dataset.
+        kind: what is asked for inside the family, such as "node" or "craft".
+        cluster: tasks that share a template or a source share a cluster; splits and intervals go by it.
+        input: code, documentation excerpt or broken code that the instruction speaks of; may be empty.
+        answer: "code" when the model writes the program, "diff" when it writes a unified diff against ``input``.
+        reference: an answer in the asked form that passes every check.
+        difficulty: 1 (one field) to 5.
+    """
+
+    id: str
+    family: str
+    kind: str
+    cluster: str
+    split: Literal["dev", "test"]
+    instruction: str
+    input: str
+    answer: Literal["code", "diff"]
+    reference: str
+    checks: tuple[TaskCheck, ...]
+    near_misses: tuple[NearMiss, ...] = ()
+    difficulty: int = 1
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One training row in the public format (instruction, input, output, family), with where it came from.
+
+    ``line`` is the 1-based line in its file (0 for generated rows); ``cluster`` is its template.
+    """
+
+    instruction: str
+    input: str
+    output: str
+    family: str
+    cluster: str = ""
+    kind: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Tasks to measure on and rows to train on, with the digest of the bytes or parameters they came from."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    rows: tuple[Row, ...]
+    digest: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the model wrote: text without the stop token, why it ended, and how many tokens it took."""
+
+    text: str
+    finish: Literal["stop", "length"]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The program extracted from a completion.
+
+    Attributes:
+        code: the program to execute; None when there is none (then ``outcome`` says why).
+        rule: which extraction rule fired ("fence", "bare", ...).
+        patch_level: how exactly a diff's hunks matched ("exact", "rstrip", "whitespace"); "" when not a diff.
+        outcome: NO_CODE or PATCH_REJECTED when ``code`` is None, else None.
+        detail: the reason for ``outcome``.
+    """
+
+    code: str | None
+    rule: str
+    patch_level: str = ""
+    outcome: Outcome | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """How one task check ended: ``passed`` is None when it was not reached."""
+
+    name: str
+    passed: bool | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one program.
+
+    Attributes:
+        detail: one line: the failed check and why, the error message, the limit that was hit.
+        seconds: wall time of execution.
+        verifier: what judged it, such as "recorder/luajit21".
+        isolation: what held it, such as "process+rlimits".
+        checks: each task check in order.
+        registered: what the program registered, as "kind name" strings in order (at most 50).
+        api_calls: names of other API functions it called, sorted, distinct (at most 50).
+    """
+
+    outcome: Outcome
+    detail: str
+    seconds: float
+    verifier: str
+    isolation: str
+    checks: tuple[CheckResult, ...] = ()
+    registered: tuple[str, ...] = ()
+    api_calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line of samples.jsonl: which task and draw, what was written, what it became.
+
+    ``arm`` names the model that wrote it: "base" or a cell such as "step-000100_x0.50".
+    ``index`` counts the samples of a task from 0; ``seed`` is the random stream it was drawn from.
+    """
+
+    task_id: str
+    index: int
+    arm: str
+    seed: int
+    completion: Completion
+    candidate: Candidate
+    verdict: Verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; ``sample_from_json`` is its inverse."""
+        return asdict(self)
+
+
+def sample_from_json(data: dict[str, Any]) -> Sample:
+    """Rebuild a Sample from ``Sample.to_json``. Raises KeyError, TypeError or ValueError on foreign data."""
+    candidate = dict(data["candidate"])
+    if candidate["outcome"] is not None:
+        candidate["outcome"] = Outcome(candidate["outcome"])
+    verdict = dict(data["verdict"])
+    verdict["outcome"] = Outcome(verdict["outcome"])
+    verdict["checks"] = tuple(CheckResult(**check) for check in verdict["checks"])
+    verdict["registered"] = tuple(verdict["registered"])
+    verdict["api_calls"] = tuple(verdict["api_calls"])
+    return Sample(
+        task_id=data["task_id"],
+        index=int(data["index"]),
+        arm=data["arm"],
+        seed=int(data["seed"]),
+        completion=Completion(**data["completion"]),
+        candidate=Candidate(**candidate),
+        verdict=Verdict(**verdict),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """Counts of one task under one arm: ``n`` valid samples (HARNESS_ERROR left out), ``c`` of them PASSED."""
+
+    task_id: str
+    family: str
+    cluster: str
+    n: int
+    c: int
+    missing: int = 0
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number with its evidence: point, 95% interval, unit and what it was computed from.
+
+    ``value`` is None when undefined (for instance pass@k with n < k): never 0 in its place.
+    """
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    n: int
+    k: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """Everything computed from the samples of one arm on one split.
+
+    ``scores`` has every task of the split, also those in ``missing_tasks``, which have no sample at all (n = 0).
+    ``harness_errors`` counts samples that were drawn but could not be judged; ``samples`` counts them too.
+    """
+
+    arm: str
+    split: str
+    scores: tuple[TaskScore, ...]
+    metrics: tuple[Metric, ...]
+    by_family: dict[str, tuple[Metric, ...]] = field(default_factory=dict)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    truncated: int = 0
+    samples: int = 0
+    missing_tasks: tuple[str, ...] = ()
+    harness_errors: int = 0

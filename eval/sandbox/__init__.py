@@ -1,0 +1,1 @@
+"""Child processes that run untrusted Lua under limits, and the pool that feeds them."""

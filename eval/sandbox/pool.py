@@ -1,0 +1,218 @@
+"""A pool of long-lived children: programs in, futures of what became of them out."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from env.refusal import Refusal
+from eval.sandbox.isolation import insist
+from eval.sandbox.process import Child, ChildSettings, StartFailed, end_by_signal
+from eval.sandbox.wire import FrameError, FrameTimeout
+
+T = TypeVar("T")
+RETRIES = 1  # of a program whose child was lost through no fault of the program
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of one program in its child.
+
+    Attributes:
+        kind: "answer" came back; "timeout" and "memory" are limits; "crashed" means the program brought its process
+            down; "lost" means we do not know, which is never held against the program.
+        fields: the judging program's return values, when kind is "answer".
+        detail: one line why, for every other kind.
+    """
+
+    kind: Literal["answer", "timeout", "memory", "crashed", "lost"]
+    fields: tuple[str | float, ...] = ()
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Work(Generic[T]):
+    arguments: list[str]
+    judge: Callable[[Ending], T]
+    future: Future[T] = field(default_factory=Future)
+
+
+class Pool(Generic[T]):
+    """Children and one feeding thread each.
+
+    A child serves ``recycle_after`` programs, then is replaced; one that dies or hangs is replaced at once. Closing
+    cancels what waits, kills the children and leaves no file.
+
+    Raises:
+        Refusal: no child starts, or the isolation is weaker than ``require_isolation``.
+    """
+
+    def __init__(self, settings: ChildSettings, workers: int, require_isolation: str = "") -> None:
+        self.isolation, self.isolation_reason = probe(settings)
+        insist(require_isolation, self.isolation, self.isolation_reason)
+        self._settings = settings
+        self._queue: queue.SimpleQueue[_Work[T] | None] = queue.SimpleQueue()
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()  # guards the three below
+        self._closing = False
+        self._pending: set[Future[T]] = set()
+        self._children: set[Child] = set()
+        self._folder = Path(tempfile.mkdtemp(prefix="luagate-sandbox-"))
+        self._threads = [self._start_feeding(number) for number in range(workers)]
+
+    def submit(self, arguments: list[str], judge: Callable[[Ending], T]) -> Future[T]:
+        """Queue one program; the future gives ``judge(ending)``, called in a feeding thread.
+
+        Raises:
+            RuntimeError: the pool is closed.
+        """
+        work = _Work(arguments, judge)
+        with self._lock:
+            if self._closing:
+                raise RuntimeError("the verifier is closed")
+            self._pending.add(work.future)
+        work.future.add_done_callback(self._forget)
+        self._queue.put(work)
+        return work.future
+
+    def close(self) -> None:
+        """Cancel what waits, kill the children, remove their folders. Safe to call twice."""
+        with self._lock:
+            self._closing = True
+            pending, children = list(self._pending), list(self._children)
+        for future in pending:
+            future.cancel()
+        for child in children:
+            child.stop()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start_feeding(self, number: int) -> threading.Thread:
+        folder = self._folder / f"child-{number}"
+        folder.mkdir(mode=0o700)
+        thread = threading.Thread(target=self._feed, args=(folder,), name=f"verifier-{number}", daemon=True)
+        thread.start()
+        return thread
+
+    def _forget(self, future: Future[T]) -> None:
+        with self._lock:
+            self._pending.discard(future)
+
+    def _feed(self, folder: Path) -> None:
+        """Serve works until told to stop. The child is started by this thread, so that it dies with it."""
+        child: Child | None = None
+        while (work := self._queue.get()) is not None:
+            if not work.future.set_running_or_notify_cancel():
+                continue
+            try:
+                child, ending = self._run(child, folder, work.arguments)
+                work.future.set_result(work.judge(ending))
+            except BaseException as error:
+                work.future.set_exception(error)
+        if child is not None:
+            self._end(child)
+
+    def _run(self, child: Child | None, folder: Path, arguments: list[str]) -> tuple[Child | None, Ending]:
+        ending = Ending("lost", detail="the verifier was closed")
+        for _ in range(1 + RETRIES):
+            try:
+                child = child or self._begin(folder)
+            except StartFailed as error:
+                ending = Ending("lost", detail=f"no process for it: {error}")
+                continue
+            ending = run_once(child, arguments, next(self._ids))
+            if child.is_spent or ending.kind != "answer":
+                self._end(child)
+                child = None
+            if ending.kind != "lost":
+                break
+        return child, ending
+
+    def _begin(self, folder: Path) -> Child:
+        with self._lock:
+            if self._closing:
+                raise StartFailed("the verifier is closed")
+        child = Child(self._settings, folder)
+        with self._lock:
+            self._children.add(child)
+            closing = self._closing
+        if closing or child.isolation != self.isolation:
+            self._end(child)
+            raise StartFailed("the verifier is closed" if closing else f"its isolation is only {child.isolation}")
+        return child
+
+    def _end(self, child: Child) -> None:
+        child.kill()
+        with self._lock:
+            self._children.discard(child)
+
+
+def run_once(child: Child, arguments: list[str], job_id: int) -> Ending:
+    """Run one program in ``child`` and say what became of it. After any ending but "answer" the child is unusable."""
+    started = time.monotonic()
+    try:
+        answer = child.ask(arguments, job_id)
+    except FrameTimeout:
+        return _overran(child, time.monotonic() - started)
+    except (FrameError, OSError) as error:
+        return _died(child, str(error), time.monotonic() - started)
+    seconds = float(answer.get("seconds", 0.0))
+    if answer.get("id") != job_id:
+        return Ending("lost", detail="the child answered another job", seconds=seconds)
+    if answer["status"] == "memory":
+        return Ending("memory", detail=f"more than {child.settings.memory_mb} MB", seconds=seconds)
+    if answer["status"] != "done":
+        return Ending("lost", detail=str(answer.get("detail", "no result")), seconds=seconds)
+    return Ending("answer", tuple(answer["fields"]), seconds=seconds)
+
+
+def _overran(child: Child, seconds: float) -> Ending:
+    """Wall time is up. A program cannot sleep, so a child that got little CPU time was starved by the machine."""
+    used_s = child.cpu_s_since_ask()
+    child.kill()
+    if used_s is not None and used_s < 0.25 * min(child.settings.cpu_s, child.settings.timeout_s):
+        return Ending("lost", detail=f"the machine gave it {used_s:.2f} s of CPU in {seconds:.1f} s", seconds=seconds)
+    return Ending("timeout", detail=f"more than {child.settings.timeout_s:g} s", seconds=seconds)
+
+
+def _died(child: Child, why: str, seconds: float) -> Ending:
+    """The pipe broke: read the cause off the exit status."""
+    number = child.death_signal()
+    if number in (signal.SIGPROF, signal.SIGXCPU):
+        return Ending("timeout", detail=f"more than {child.settings.cpu_s:g} s of CPU time", seconds=seconds)
+    if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGSYS):
+        return Ending("crashed", detail=f"its process died of {end_by_signal(number)}", seconds=seconds)
+    if number is not None:
+        return Ending("lost", detail=f"its process was ended by {end_by_signal(number)} from outside", seconds=seconds)
+    return Ending("lost", detail=f"its process ended ({why}) {child.last_words()}".strip(), seconds=seconds)
+
+
+def probe(settings: ChildSettings) -> tuple[str, str]:
+    """Start one child, ask it what holds it, end it; return (isolation, reason).
+
+    Raises:
+        Refusal: no child starts.
+    """
+    with tempfile.TemporaryDirectory(prefix="luagate-sandbox-") as folder:
+        try:
+            child = Child(settings, Path(folder))
+        except StartFailed as error:
+            raise Refusal(
+                f"No verifier process starts: {error}.", "Check that lupa is installed in this environment."
+            ) from None
+        child.kill()
+        return child.isolation, child.isolation_reason

@@ -1,0 +1,179 @@
+"""One child process seen from the parent: start it, ask it, read its death, kill it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.sandbox.isolation import CHILD, Wrapper, choose_wrapper, describe
+from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
+
+START_TIMEOUT_S = 30.0
+LIFE_CPU_S = 300.0  # half of limits.CHILD_CPU_S: a child is replaced before the kernel ends it
+KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # an interpreter built with a shared library needs them
+
+
+class StartFailed(Exception):
+    """A child did not come up: one line why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSettings:
+    """What a child runs and its limits.
+
+    Attributes:
+        program: the judging program, file name to Lua source, in loading order.
+        on_demand: the part of it that it loads itself when a program needs it, likewise.
+        warm_up: argument lists of harmless jobs, run before the child locks itself down.
+        timeout_s: wall time of one program; generous, since CPU time is what it is meant to spend.
+        cpu_s: CPU time of one program.
+        memory_mb: Lua heap of one program.
+        recycle_after: programs a child serves before it is replaced.
+    """
+
+    program: dict[str, str]
+    on_demand: dict[str, str]
+    warm_up: tuple[tuple[str, ...], ...]
+    timeout_s: float
+    cpu_s: float
+    memory_mb: int
+    recycle_after: int
+
+
+class Child:
+    """A running child in its private, empty working folder.
+
+    Raises:
+        StartFailed: it did not report ready in time.
+    """
+
+    def __init__(self, settings: ChildSettings, folder: Path) -> None:
+        self.settings = settings
+        self._served = 0
+        self._last_words = ""
+        wrapper = choose_wrapper()
+        self._wrapped = bool(wrapper.prefix)
+        self._process = _start(wrapper, folder)
+        try:
+            ready = self._greet()
+        except (FrameError, FrameTimeout, OSError) as error:
+            self.kill()
+            raise StartFailed(f"{type(error).__name__} {error} {self.last_words()}".strip()) from None
+        self.isolation = describe(self._wrapped, ready["layers"])
+        self.isolation_reason = "; ".join(part for part in (wrapper.reason, ready["refused"]) if part)
+        self.luajit = str(ready["luajit"])
+        self._life_cpu_s = float(ready["life_cpu_s"])
+
+    def ask(self, arguments: list[str], job_id: int) -> dict[str, Any]:
+        """Run one job and return the child's answer.
+
+        Raises:
+            FrameTimeout: no answer within ``timeout_s``; the child is still running.
+            FrameError, OSError: the pipe broke.
+        """
+        assert self._process.stdin is not None and self._process.stdout is not None
+        write_frame(self._process.stdin.fileno(), {"id": job_id, "arguments": arguments})
+        deadline = time.monotonic() + self.settings.timeout_s
+        answer = read_frame(self._process.stdout.fileno(), deadline)
+        self._served += 1
+        self._life_cpu_s = float(answer["life_cpu_s"])
+        return answer
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has served its share and should be replaced."""
+        return self._served >= self.settings.recycle_after or self._life_cpu_s > LIFE_CPU_S
+
+    def cpu_s_since_ask(self) -> float | None:
+        """Return the CPU seconds the running job has used; None where the system does not tell."""
+        total = _cpu_s(self._process.pid)
+        return None if total is None else total - self._life_cpu_s
+
+    def death_signal(self) -> int | None:
+        """Wait for its death and return the signal that caused it; None when it exited by itself."""
+        try:
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+        if status < 0:
+            return -status
+        # bubblewrap reports the death of what it ran as a shell does: 128 + signal.
+        return status - 128 if self._wrapped and status > 128 else None
+
+    def last_words(self) -> str:
+        """Kill it and return the last line it wrote to stderr (at most 200 characters)."""
+        self.kill()
+        return self._last_words
+
+    def stop(self) -> None:
+        """Kill it from another thread: the thread that asked it sees the pipe break."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    def kill(self) -> None:
+        """Kill it, reap it, close its pipes. Safe to call twice."""
+        self.stop()
+        self._process.wait()
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        if self._process.stderr is not None and not self._process.stderr.closed:
+            os.set_blocking(self._process.stderr.fileno(), False)
+            text = (self._process.stderr.read() or b"").decode("utf-8", "replace").strip()
+            self._last_words = text.splitlines()[-1][:200] if text else ""
+        for pipe in pipes:
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+    def _greet(self) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        setup = {
+            "program": self.settings.program,
+            "on_demand": self.settings.on_demand,
+            "warm_up": self.settings.warm_up,
+            "memory_mb": self.settings.memory_mb,
+            "cpu_s": self.settings.cpu_s,
+            "parent_pid": 0 if self._wrapped else os.getpid(),
+        }
+        write_frame(self._process.stdin.fileno(), setup)
+        return read_frame(self._process.stdout.fileno(), time.monotonic() + START_TIMEOUT_S)
+
+
+def _start(wrapper: Wrapper, folder: Path) -> subprocess.Popen[bytes]:
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return subprocess.Popen(
+        [*wrapper.prefix, sys.executable, "-I", "-B", str(CHILD)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        cwd=folder,
+        env={"LC_ALL": "C.UTF-8", "TZ": "UTC0", **kept},
+        start_new_session=True,  # Ctrl-C in the terminal is for the parent to handle
+    )
+
+
+def _cpu_s(pid: int) -> float | None:
+    """Return CPU seconds of a process and its descendants from /proc; None where there is no /proc."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    own_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own_s + sum(_cpu_s(int(child)) or 0.0 for child in children)
+
+
+def end_by_signal(number: int) -> str:
+    """Return a signal's name, such as "SIGSEGV"; its number where it has none."""
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"

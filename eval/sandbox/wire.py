@@ -1,0 +1,76 @@
+"""Frames between the pool and a child: four length bytes, then JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import struct
+import time
+from typing import Any
+
+HEADER = struct.Struct(">I")
+# A child's answer is a few KB (details are cut to 500 characters); beyond this it is not an answer.
+MAX_ANSWER_BYTES = 4 << 20
+
+
+class FrameError(Exception):
+    """What came is no frame: the other side died, or wrote something else."""
+
+
+class FrameTimeout(Exception):
+    """No whole frame came before the deadline."""
+
+
+def write_frame(fd: int, message: dict[str, Any]) -> None:
+    """Write ``message`` to ``fd`` completely. Raises OSError when the other side is gone."""
+    body = json.dumps(message, separators=(",", ":")).encode("ascii")
+    data = memoryview(HEADER.pack(len(body)) + body)
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def read_frame(fd: int, deadline: float | None = None, max_bytes: int = MAX_ANSWER_BYTES) -> dict[str, Any]:
+    """Return the next message from ``fd``.
+
+    Args:
+        deadline: ``time.monotonic()`` value to give up at; None waits for ever.
+        max_bytes: a longer frame is refused unread.
+
+    Raises:
+        FrameError: end of file, an oversized frame, or not a JSON object.
+        FrameTimeout: the deadline passed.
+    """
+    (length,) = HEADER.unpack(_read_exactly(fd, HEADER.size, deadline))
+    if length > max_bytes:
+        raise FrameError(f"a frame of {length} bytes")
+    try:
+        message = json.loads(_read_exactly(fd, length, deadline))
+    except ValueError:
+        raise FrameError("a frame that is not JSON") from None
+    if not isinstance(message, dict):
+        raise FrameError("a frame that is not an object")
+    return message
+
+
+def _read_exactly(fd: int, count: int, deadline: float | None) -> bytes:
+    parts = bytearray()
+    while len(parts) < count:
+        if deadline is not None:
+            _wait_readable(fd, deadline)
+        piece = os.read(fd, min(count - len(parts), 1 << 20))
+        if not piece:
+            raise FrameError("end of file")
+        parts += piece
+    return bytes(parts)
+
+
+def _wait_readable(fd: int, deadline: float) -> None:
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    while True:
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
+            raise FrameTimeout
+        if poller.poll(remaining_s * 1000 + 1):
+            return

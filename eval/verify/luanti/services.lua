@@ -1,0 +1,289 @@
+-- The rest of the API that generated code commonly calls, and the names of what exists but has no effect here.
+
+local api, core, env, inert, fields = P.api, P.core, P.env, P.inert, P.fields
+local type, tonumber, tostring, pairs, ipairs, next, error, select = type, tonumber, tostring, pairs, ipairs, next,
+	error, select
+local rawget, setmetatable = rawget, setmetatable
+local gmatch = string.gmatch
+local MOD = P.mod_name
+
+local function need_text(value, position, name)
+	if type(value) ~= "string" and type(value) ~= "number" then
+		error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " .. type(value) .. ")", 3)
+	end
+end
+
+-- ---------------------------------------------------------------------------------------------- the mod itself
+function api.get_current_modname() return MOD end
+function api.get_modpath(name) return name == MOD and "/mods/" .. MOD or nil end
+function api.get_modnames() return { MOD } end
+function api.get_worldpath() return "/world" end
+function api.get_mod_data_path() return "/mod_data/" .. MOD end
+function api.global_exists(name)
+	if type(name) ~= "string" then error("core.global_exists: " .. tostring(name) .. " is not a string", 2) end
+	return rawget(env, name) ~= nil
+end
+function api.get_version() return { project = "Luanti", string = "5.14.0", proto_min = 37, proto_max = 48, is_dev = false } end
+function api.get_game_info() return { id = "minimal", title = "Minimal", author = "", path = "/game" } end
+function api.is_singleplayer() return false end
+function api.get_us_time() return os.clock() * 1e6 end
+function api.get_timeofday() return 0.5 end
+function api.get_day_count() return 0 end
+function api.get_server_status() return "" end
+function api.get_dir_list() return {} end
+function api.path_exists() return false end
+function api.safe_file_write() return false end
+function api.mkdir() return false end
+function api.request_http_api() return nil end
+function api.request_insecure_environment() return nil end
+function api.has_feature() return true, {} end
+fields.features = setmetatable({}, { __index = function() return true end, __metatable = false })
+
+local storage = P.new_meta()
+function api.get_mod_storage() return storage end
+
+-- ---------------------------------------------------------------------------------------------- settings
+local settings = {}
+function settings.get(self, name) return P.state[self][name] end
+function settings.set(self, name, value) P.state[self][name] = tostring(value) end
+function settings.set_bool(self, name, value) P.state[self][name] = value and "true" or "false" end
+function settings.get_bool(self, name, default)
+	local value = P.state[self][name]
+	if value == nil then return default end
+	return api.is_yes(value)
+end
+function settings.has(self, name) return P.state[self][name] ~= nil end
+function settings.remove(self, name) P.state[self][name] = nil return true end
+function settings.get_pos(self, name) return api.string_to_pos(P.state[self][name]) end
+function settings.set_pos(self, name, pos) P.state[self][name] = api.pos_to_string(pos) end
+function settings.get_names(self) return settings.to_table(self, true) end
+function settings.to_table(self, names_only)
+	local out = {}
+	for name, value in next, P.state[self] do
+		if names_only then out[#out + 1] = name else out[name] = value end
+	end
+	return out
+end
+function settings.write() return false end
+function settings.get_np_group() return nil end
+function settings.get_flags() return nil end
+local new_settings = P.class(settings)
+fields.settings = new_settings({})
+function P.implemented.Settings() return new_settings({}) end
+function api.setting_get(name) return fields.settings:get(name) end
+function api.setting_getbool(name) return fields.settings:get_bool(name) end
+function api.setting_set(name, value) fields.settings:set(name, value) end
+function api.setting_setbool(name, value) fields.settings:set_bool(name, value) end
+function api.setting_get_pos(name) return fields.settings:get_pos(name) end
+
+-- ---------------------------------------------------------------------------------------------- chat, formspecs, effects
+function api.chat_send_player(name, text)
+	need_text(name, 1, "chat_send_player")
+	need_text(text, 2, "chat_send_player")
+end
+function api.chat_send_all(text) need_text(text, 1, "chat_send_all") end
+function api.log(level, text) need_text(text == nil and level or text, 1, "log") end
+function api.show_formspec(name, form, spec)
+	need_text(name, 1, "show_formspec")
+	need_text(form, 2, "show_formspec")
+	need_text(spec, 3, "show_formspec")
+end
+function api.close_formspec(name, form) return core.show_formspec(name, form, "") end
+function api.format_chat_message(name, message) return "<" .. name .. "> " .. message end
+local handle = 0
+local function new_handle()
+	handle = handle + 1
+	return handle
+end
+function api.sound_play(spec)
+	if type(spec) ~= "string" and type(spec) ~= "table" then error("bad argument #1 to 'sound_play'", 2) end
+	return new_handle()
+end
+function api.add_particle(def)
+	if def == nil then error("bad argument #1 to 'add_particle'", 2) end
+end
+function api.add_particlespawner(def)
+	if type(def) ~= "table" and type(def) ~= "number" then error("bad argument #1 to 'add_particlespawner'", 2) end
+	return new_handle()
+end
+
+-- ---------------------------------------------------------------------------------------------- players, privileges
+local granted = {} -- name -> set
+function api.is_player(value)
+	local kind = type(value)
+	if kind ~= "userdata" and kind ~= "table" then return false end
+	return type(value.is_player) == "function" and value:is_player()
+end
+function api.player_exists(name) return api.get_player_by_name(name) ~= nil end
+function api.get_player_privs(name)
+	granted[name] = granted[name] or { interact = true, shout = true }
+	return P.copy(granted[name])
+end
+function api.set_player_privs(name, privileges)
+	granted[name] = {}
+	for privilege, held in pairs(privileges) do granted[name][privilege] = held or nil end
+end
+function api.change_player_privs(name, changes)
+	local all = api.get_player_privs(name)
+	for privilege, held in pairs(changes) do all[privilege] = held or nil end
+	granted[name] = all
+end
+function api.check_player_privs(name, ...)
+	if api.is_player(name) then
+		name = name:get_player_name()
+	elseif type(name) ~= "string" then
+		error("core.check_player_privs expects a player or playername as argument.", 2)
+	end
+	local held, missing, wanted = api.get_player_privs(name), {}, { ... }
+	if type(wanted[1]) == "table" then
+		local names = {}
+		for privilege, needed in pairs(wanted[1]) do
+			if needed then names[#names + 1] = privilege end
+		end
+		wanted = names
+	end
+	for _, privilege in ipairs(wanted) do
+		if not held[privilege] then missing[#missing + 1] = privilege end
+	end
+	if #missing > 0 then return false, missing end
+	return true, ""
+end
+function api.is_protected() return false end
+function api.is_area_protected() return false end
+function api.is_creative_enabled() return false end
+function api.get_player_information() return nil end
+function api.get_player_ip() return "127.0.0.1" end
+function api.record_protection_violation(pos, name) P.run_event("on_protection_violation", pos, name) end
+function api.kick_player() return true end
+function api.get_ban_list() return "" end
+
+-- ---------------------------------------------------------------------------------------------- items and recipes
+function api.create_detached_inventory(name)
+	P.detached[name] = P.new_inventory({ type = "detached", name = name })
+	return P.detached[name]
+end
+function api.remove_detached_inventory(name)
+	local existed = P.detached[name] ~= nil
+	P.detached[name] = nil
+	return existed
+end
+
+local function recipes_of(name)
+	local out = {}
+	for _, entry in ipairs(P.registered.craft or {}) do
+		local output = type(entry.def.output) == "string" and entry.def.output:match("^%S+")
+		if output == name then
+			local items = {}
+			local recipe = entry.def.recipe
+			for _, row in ipairs(type(recipe) == "table" and recipe or { recipe }) do
+				for _, item in ipairs(type(row) == "table" and row or { row }) do items[#items + 1] = item end
+			end
+			local shaped = (entry.def.type or "shaped") == "shaped"
+			out[#out + 1] = { method = entry.def.type == "cooking" and "cooking" or "normal", items = items,
+				width = shaped and type(recipe) == "table" and #recipe[1] or 0, output = entry.def.output }
+		end
+	end
+	return out
+end
+function api.get_craft_recipe(name) return recipes_of(name)[1] or { width = 0 } end
+function api.get_all_craft_recipes(name)
+	local all = recipes_of(name)
+	return #all > 0 and all or nil
+end
+function api.clear_craft() return true end
+function api.get_pointed_thing_position(pointed, above)
+	if pointed.type == "node" then return above and pointed.above or pointed.under end
+	return pointed.type == "object" and pointed.ref and pointed.ref:get_pos() or nil
+end
+function api.itemstring_with_palette(item) return P.make_stack(item):to_string() end
+function api.itemstring_with_color(item) return P.make_stack(item):to_string() end
+function api.strip_param2_color() return nil end
+function api.is_colored_paramtype(kind) return type(kind) == "string" and kind:sub(1, 5) == "color" end
+function api.raillike_group() return 1 end
+function api.get_dig_params() return { diggable = true, time = 1, wear = 0 } end
+function api.get_hit_params() return { hp = 1, wear = 0 } end
+
+-- Content ids: one per name, from 1; 126 and 127 are the engine's own.
+local id_of, name_of = { air = 126, ignore = 127 }, { [126] = "air", [127] = "ignore" }
+function api.get_content_id(name)
+	if not P.registered_nodes[name] then error("Unknown node: " .. tostring(name), 2) end
+	if not id_of[name] then
+		local id = #name_of + 1
+		id_of[name], name_of[id] = id, name
+	end
+	return id_of[name]
+end
+function api.get_name_from_content_id(id) return name_of[id] or "unknown" end
+
+-- ---------------------------------------------------------------------------------------------- data
+local function json(value)
+	local kind = type(value)
+	if kind == "nil" then return "null" end
+	if kind == "boolean" then return tostring(value) end
+	if kind == "number" then return ("%.14g"):format(value) end
+	if kind == "string" then
+		return '"' .. value:gsub('[%c"\\]', function(c) return ("\\u%04x"):format(c:byte()) end) .. '"'
+	end
+	if kind ~= "table" then error("Can only store booleans, numbers, strings, objects, arrays, and null in JSON", 0) end
+	local parts, length = {}, #value
+	for i = 1, length do parts[i] = json(value[i]) end
+	if length > 0 then return "[" .. table.concat(parts, ",") .. "]" end
+	for key, entry in next, value do parts[#parts + 1] = json(tostring(key)) .. ":" .. json(entry) end
+	table.sort(parts)
+	return "{" .. table.concat(parts, ",") .. "}"
+end
+function api.write_json(value)
+	local ok, text = pcall(json, value)
+	if ok then return text end
+	return nil, text
+end
+
+for _, name in ipairs({ "PseudoRandom", "PcgRandom" }) do
+	P.implemented[name] = function(seed)
+		local state = (tonumber(seed) or 0) % 2147483647
+		return { next = function(_, low, high)
+			state = (state * 16807 + 11) % 2147483647
+			low, high = low or 0, high or 32767
+			return low + state % (high - low + 1)
+		end }
+	end
+end
+
+-- ---------------------------------------------------------------------------------------------- constants, facades
+for name, value in pairs({ CONTENT_UNKNOWN = 125, CONTENT_AIR = 126, CONTENT_IGNORE = 127, EMERGE_CANCELLED = 0, EMERGE_ERRORED = 1,
+	EMERGE_FROM_MEMORY = 2, EMERGE_FROM_DISK = 3, EMERGE_GENERATED = 4, MAP_BLOCKSIZE = 16,
+	PLAYER_MAX_HP_DEFAULT = 20, PLAYER_MAX_BREATH_DEFAULT = 10, LIGHT_MAX = 14 }) do
+	fields[name] = value
+end
+fields.object_refs, fields.luaentities, fields.callback_origins = {}, {}, {}
+-- Deprecated since 0.4, and still there: core.env:f(...) is core.f(...).
+fields.env = setmetatable({}, { __metatable = false, __index = function(_, name)
+	local f = core[name]
+	return type(f) == "function" and function(_, ...) return f(...) end or nil
+end })
+
+for name in gmatch([[
+	add_node_level auth_reload ban_player calculate_knockback cancel_shutdown_requests check_for_falling
+	check_password_entry check_single_for_falling clear_objects colorspec_to_bytes colorspec_to_colorstring
+	colorspec_to_table compare_block_status compress cpdir create_schematic debug decode_base64 decompress delete_area
+	delete_particlespawner disconnect_player dynamic_add_media emerge_area encode_png find_nodes_with_meta find_path
+	fix_light forceload_block forceload_free_block generate_decorations generate_ores get_active_blocks
+	get_all_loaded_blocks get_auth_handler get_ban_description get_biome_data get_biome_id get_biome_name
+	get_craft_result get_decoration_id get_gen_notify get_heat get_humidity get_last_run_mod get_loadable_blocks
+	get_loaded_blocks get_mapgen_chunksize get_mapgen_edges get_mapgen_object get_mapgen_params get_mapgen_setting
+	get_mapgen_setting_noiseparams get_node_boxes get_node_level get_node_max_level get_node_raw get_noiseparams
+	get_password_hash get_perlin get_perlin_map get_player_radius_area get_player_window_information
+	get_server_max_lag get_spawn_level get_tool_wear_after_use get_value_noise get_value_noise_map get_voxel_manip
+	handle_async hud_replace_builtin ipc_cas ipc_get ipc_poll ipc_set is_valid_player_name item_place_object load_area
+	mod_channel_join mvdir notify_authentication_modified on_craft craft_predict override_chatcommand
+	parse_coordinates parse_json parse_relative_number place_schematic place_schematic_on_vmanip
+	pointed_thing_to_face_pos raycast read_schematic remove_player remove_player_auth request_shutdown rmdir
+	rollback_get_last_node_actor rollback_get_node_actions rollback_revert_actions_by rotate_and_place rotate_node
+	save_gen_notify send_join_message send_leave_message serialize_schematic set_gen_notify set_last_run_mod
+	set_mapgen_params set_mapgen_setting set_mapgen_setting_noiseparams set_node_level set_noiseparams
+	set_player_password set_timeofday sha1 sha256 show_death_screen sound_fade sound_stop spawn_falling_node
+	spawn_tree spawn_tree_on_vmanip time_to_day_night_ratio transforming_liquid_add unban_player_or_ip
+	clear_registered_schematics
+]], "%S+") do
+	inert[name] = true
+end

@@ -1,0 +1,106 @@
+"""What a gate is handed: its run folder, the frozen experiment, earlier reports, progress, and the wish to stop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from env.refusal import Refusal
+from gates.report import GateReport, read_report
+
+if TYPE_CHECKING:
+    from gates.settings import Experiment
+
+
+class StopRequested(Exception):
+    """The user asked to stop and everything done so far is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a gate is: ``done`` of ``total`` units in a named phase, with one line for people."""
+
+    phase: str
+    done: int
+    total: int
+    unit: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a gate will do, without doing it: one line for status screens, and how many units of work."""
+
+    summary: str
+    units: int = 0
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """What a plan may look at: the run folder and the frozen experiment; nothing is loaded and nothing written."""
+
+    run_dir: Path
+    experiment: Experiment
+
+    def gate_folder(self, gate: str) -> Path:
+        """Return the folder of ``gate`` in this run."""
+        return self.run_dir / f"gate_{gate}"
+
+    def report(self, gate: str) -> GateReport | None:
+        """Return another gate's report, None where it has none yet."""
+        return read_report(self.gate_folder(gate) / "report.json")
+
+
+@dataclass(frozen=True, slots=True)
+class GateContext(PlanContext):
+    """A plan's context, plus what only a running gate has.
+
+    Attributes:
+        attempt: counts from 1; a retry or a rewind begins the next one.
+        on_progress: tells the supervisor where the gate is.
+        should_stop: True once the user asked to stop.
+        inputs: digests of everything this gate depends on, by name (see runner/freshness.py).
+    """
+
+    gate: str
+    attempt: int
+    started_at: str
+    elapsed_before_s: float
+    inputs: dict[str, str]
+    on_progress: Callable[[Progress], None]
+    should_stop: Callable[[], bool]
+    log: logging.Logger
+    began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def folder(self) -> Path:
+        """This gate's own folder."""
+        return self.gate_folder(self.gate)
+
+    def safe_point(self) -> None:
+        """Raise StopRequested if the user asked to stop: call only where everything done is stored."""
+        if self.should_stop():
+            raise StopRequested
+
+    def elapsed_s(self) -> float:
+        """Seconds spent on this attempt so far, earlier sessions included."""
+        return round(self.elapsed_before_s + time.monotonic() - self.began_s, 2)
+
+    def earlier(self, gate: str) -> GateReport:
+        """Return the report of a gate that must have passed before this one.
+
+        Raises:
+            Refusal: it has none, or did not pass.
+        """
+        report = self.report(gate)
+        if report is None or report.status != "passed":
+            raise Refusal(
+                f"Gate {gate.upper()} has no passed report in {self.run_dir.name}, and gate {self.gate.upper()} needs it.",
+                f"Run `python -m runner rewind {gate.upper()}`, then advance.",
+            )
+        return report

@@ -1,0 +1,96 @@
+"""What a gate leaves behind: the versioned report.json, written last, that makes the gate done."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from env.checks import Check
+from env.files import sha256_file, write_atomic
+from env.refusal import Refusal
+from eval.records import Metric
+from gates.document import Document
+
+SCHEMA_VERSION = 1
+
+
+class ArtifactRecord(Document):
+    """A file the gate wrote: path relative to the run folder, bytes, sha256."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class GateReport(Document):
+    """report.json: what a gate saw and what it concluded.
+
+    status "passed" lets the run go on; "failed" means the gate looked and said no. A gate that could not look
+    writes no report at all.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    gate: Literal["a", "b", "c", "d", "e"]
+    title: str
+    status: Literal["passed", "failed"]
+    headline: str = Field(description="one line for status screens, such as 'pass@1 21.4  pass@5 34.8 ± 3.9'")
+    reasons: list[str] = Field(default_factory=list, description="why the status is what it is, most important first")
+    attempt: int = 1
+    started_at: str
+    finished_at: str
+    seconds: float = Field(description="wall time over all resumptions of this attempt")
+    checks: list[Check] = Field(default_factory=list)
+    metrics: list[Metric] = Field(default_factory=list)
+    tables: dict[str, Any] = Field(default_factory=dict, description="gate-specific results; see gates/README.md")
+    inputs: dict[str, str] = Field(description="digest of each thing the gate depends on: config, data, earlier gates")
+    artifacts: list[ArtifactRecord] = Field(default_factory=list)
+    choices: dict[str, str] = Field(default_factory=dict, description="automatic choices: name -> 'value: reason'")
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+def write_report(path: Path, report: GateReport) -> None:
+    """Write ``report`` atomically and durably: after this returns the gate is done."""
+    write_atomic(path, report.model_dump_json(indent=2) + "\n")
+
+
+def read_report(path: Path) -> GateReport | None:
+    """Return the report at ``path``, or None where there is none.
+
+    Raises:
+        Refusal: the file is of another schema version, or is not a report.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        return GateReport.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "document"
+        raise Refusal(
+            f"{path}: not a gate report of schema {SCHEMA_VERSION}: {key}: {first['msg']}.",
+            "It was written by another version or edited by hand: read it with that version, or `rewind` its gate.",
+        ) from None
+
+
+def artifact(run_dir: Path, path: Path) -> ArtifactRecord:
+    """Describe a finished file of this run by its bytes."""
+    return ArtifactRecord(
+        path=path.relative_to(run_dir).as_posix(), bytes=path.stat().st_size, sha256=sha256_file(path)
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the libraries that a gate's numbers depend on, as installed."""
+    names = ("luagate", "torch", "transformers", "peft", "bitsandbytes", "lupa", "numpy", "tokenizers")
+    found = {"python": platform.python_version()}
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

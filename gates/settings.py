@@ -1,0 +1,112 @@
+"""The frozen experiment: every configuration section as a record. Defaults live in conf/, never here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from eval.sampling import SamplingSettings
+from eval.verify import VerifierSettings
+from gates import a_environment, b_baseline, c_training, d_sweep, e_decision
+from gates.document import Document
+from training.records import ModelSettings
+
+
+class BackendSection(Document):
+    """Which library loads, generates and trains: a module of training/backends."""
+
+    name: str
+
+
+class DatasetSection(Document):
+    """Where tasks and training rows come from.
+
+    ``dev_tasks``, ``test_tasks`` and ``rows`` size a generated dataset; ``eval`` and ``train`` are JSONL files of a
+    read one. ``shuffle_answers`` permutes the answers among training rows: the negative control.
+    ``exclude_broken_references``: measure without tasks whose own reference fails, instead of refusing them.
+    """
+
+    name: Literal["luanti_mini", "jsonl"]
+    eval: str | None
+    train: str | None
+    seed: int
+    dev_tasks: int = Field(ge=1)
+    test_tasks: int = Field(ge=1)
+    rows: int = Field(ge=1)
+    shuffle_answers: bool
+    exclude_broken_references: bool
+
+    @model_validator(mode="after")
+    def _files_for_jsonl(self) -> DatasetSection:
+        if self.name == "jsonl":
+            missing = [key for key in ("eval", "train") if not getattr(self, key)]
+            if missing:
+                raise ValueError(" and ".join(f"{key}=FILE" for key in missing) + " needed with name=jsonl")
+        return self
+
+
+class SamplingSection(Document):
+    """How completions are drawn, and how many: ``samples_dev`` a dev task, ``samples_test`` a test task."""
+
+    temperature: float = Field(ge=0)
+    top_p: float = Field(gt=0, le=1)
+    top_k: int = Field(ge=0)
+    max_new_tokens: int = Field(ge=1)
+    stop: tuple[str, ...]
+    samples_dev: int = Field(ge=1)
+    samples_test: int = Field(ge=1)
+    samples_per_call: int = Field(ge=1)
+
+    def settings(self) -> SamplingSettings:
+        """Return what one generation call needs."""
+        return SamplingSettings(self.temperature, self.top_p, self.top_k, self.max_new_tokens, self.stop)
+
+
+class RuleSection(Document):
+    """The decision rule that Gate A freezes (eval/rule.py gives it its meaning)."""
+
+    k: int = Field(ge=1)
+    margin_pp: float = Field(gt=0, lt=100)
+    alpha: float = Field(gt=0, lt=0.5)
+    power: float = Field(ge=0.5, lt=1)
+    noninferiority_pp: float = Field(gt=0)
+    max_missing_pct: float = Field(ge=0, lt=100)
+    max_missing_gap_pp: float = Field(ge=0, lt=100)
+    canary_min_nats: float = Field(gt=0)
+    canary_max_zero_nats: float = Field(ge=0)
+    resamples: int = Field(ge=1000)
+
+
+class GateSections(Document):
+    """Each gate's own configuration."""
+
+    a: a_environment.Config
+    b: b_baseline.Config
+    c: c_training.Config
+    d: d_sweep.Config
+    e: e_decision.Config
+
+
+class Experiment(Document):
+    """Everything that defines an experiment."""
+
+    profile: str
+    seed: int
+    model: ModelSettings
+    backend: BackendSection
+    dataset: DatasetSection
+    verifier: VerifierSettings
+    sampling: SamplingSection
+    rule: RuleSection
+    gate: GateSections
+
+    @model_validator(mode="after")
+    def _enough_samples(self) -> Experiment:
+        fewest = min(self.sampling.samples_dev, self.sampling.samples_test)
+        if fewest < self.rule.k:
+            raise ValueError(
+                f"rule.k={self.rule.k} needs at least as many samples a task; "
+                f"sampling.samples_dev={self.sampling.samples_dev}, samples_test={self.sampling.samples_test}"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""The manager of a run: command line, configuration, state machine, journal, worker processes, screens, reports."""

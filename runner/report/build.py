@@ -1,0 +1,81 @@
+"""From a run folder to everything its report says; what cannot be read costs its own part only."""
+
+from __future__ import annotations
+
+from runner.report.data import CheckRow, Fact, GateSection, ReportData, Verdict
+from runner.report.measures import read_outcomes, read_passes, read_sweep, read_training
+from runner.report.provenance import read_gates, read_provenance, read_reproduction
+from runner.report.reading import Artifacts, read_artifacts
+from runner.report.tasks import read_tasks, sample_files
+from runner.report.verdict import read_basis, read_recommendations, read_verdict
+from runner.run import Run
+from runner.screens.glance import subject
+from runner.view import RunView, view_run
+
+# What each gate adds to a report, for runs that have not come so far.
+_ADDS = {
+    "a": "the frozen rule and the checks of machine and data",
+    "b": "what the base model can do",
+    "c": "the adapter and its loss curve",
+    "d": "the sweep over checkpoints and scales",
+    "e": "the decision on unseen tasks",
+}
+
+
+def build(run: Run) -> ReportData:
+    """Return what the report of ``run`` says, finished or not; damage is listed in ``problems``."""
+    found, view = read_artifacts(run), view_run(run)
+    gates = found.section("Gates", lambda artifacts: read_gates(artifacts, view), ())
+    verdict = found.section("Decision", read_verdict, None)
+    data = {
+        "basis": found.section("What it was decided on", read_basis, ()),
+        "sweep": found.section("Sweep", read_sweep, None),
+        "outcomes": found.section("Outcomes", read_outcomes, ()),
+        "passes": found.section("pass@k", read_passes, ()),
+        "training": found.section("Training", read_training, None),
+        "tasks": found.section("Tasks", read_tasks, ()),
+        "next_steps": found.section("Recommendations", lambda artifacts: _next_steps(artifacts, view), ()),
+    }
+    return ReportData(
+        run_id=run.id,
+        created_at=run.info.created_at,
+        profile=run.info.profile,
+        subject=subject(run.folder),
+        state=run.machine.state,
+        missing=tuple(_missing(gates, verdict)),
+        waived=tuple(_waived(gates)),
+        verdict=verdict,
+        gates=gates,
+        sample_files=sample_files(found),
+        provenance=read_provenance(found),
+        reproduce=read_reproduction(found),
+        problems=tuple(dict.fromkeys(found.problems)),
+        **data,  # type: ignore[arg-type]
+    )
+
+
+def _missing(gates: tuple[GateSection, ...], verdict: Verdict | None) -> list[str]:
+    lines = [
+        f"Gate {gate.gate} {gate.title} ({gate.state}): {_ADDS[gate.gate.lower()]}."
+        for gate in gates
+        if gate.state not in ("passed", "said no")
+    ]
+    if not lines and verdict is None:
+        lines.append("The decision: every gate concluded, but Gate E's report tells none that can be read.")
+    return lines
+
+
+def _waived(gates: tuple[GateSection, ...]) -> list[CheckRow]:
+    return [check for gate in gates for check in gate.checks if check.state == "waived"]
+
+
+def _next_steps(found: Artifacts, view: RunView) -> tuple[Fact, ...]:
+    recommended = read_recommendations(found)
+    if recommended or view.state == "finished" or view.next_command.endswith(" report"):
+        return recommended or (Fact("1", "Use the adapter at the chosen checkpoint and scale.", _chosen(found)),)
+    return (Fact("1", f"`{view.next_command}`", "goes on from here"),)
+
+
+def _chosen(found: Artifacts) -> str:
+    chosen = found.table("e", "chosen")
+    return f"{chosen['cell']}: gate_c/checkpoints/step-{int(chosen['step']):06d} at scale {chosen['scale']}" if chosen else ""

@@ -1,0 +1,224 @@
+"""A run: one experiment and its folder; what is where, how one is made, found and put in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from env.files import make_folder, sync_folder, write_atomic
+from env.refusal import Refusal, choices_hint
+from runner.journal import EventType, Journal
+from runner.machine import GATES, RunMachine, attempts, replay
+
+SCHEMA_VERSION = 1
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """run.json: what a run is, written once when it is created.
+
+    Attributes:
+        argv: the overrides it was created with.
+        git: commit and whether the tree was dirty, as the probe tells it; "" outside a checkout.
+    """
+
+    schema_version: int
+    id: str
+    created_at: str
+    profile: str
+    git: str
+    argv: tuple[str, ...]
+
+
+class Run:
+    """An opened run folder: its facts, its journal, and the state the journal leads to."""
+
+    def __init__(self, folder: Path, info: RunInfo, journal: Journal) -> None:
+        self.folder = folder
+        self.info = info
+        self.journal = journal
+        self.machine: RunMachine = replay(journal.events, str(journal.path))
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Open a run folder. Raises Refusal when it is none, or is of another schema version."""
+        info = read_info(folder)
+        run = cls(folder, info, Journal.read(folder / "events.jsonl"))
+        if not run.journal.events:
+            raise Refusal(
+                f"{folder / 'events.jsonl'} is empty: the run was never completely created, or its journal was deleted.",
+                "Start a new run with `python -m runner new`.",
+            )
+        return run
+
+    @property
+    def id(self) -> str:
+        """The run's name: its folder's name when it was created."""
+        return self.info.id
+
+    @property
+    def attempts(self) -> dict[str, int]:
+        """Each gate's current attempt."""
+        return attempts(self.journal.events)
+
+    def record(self, kind: EventType, gate: str = "", /, **data: Any) -> None:
+        """Move the machine by an event, then write it. Raises ImpossibleMove before anything is written."""
+        if not self.machine.allows(kind, gate):
+            raise Refusal(f"{kind} {gate} is not possible in state {self.machine.state}.")
+        event = self.journal.append(kind, gate, **data)
+        self.machine.apply(event)
+
+    def gate_folder(self, gate: str) -> Path:
+        """Return the folder of the gate's current attempt."""
+        return self.folder / f"gate_{gate}"
+
+    def file(self, name: str) -> Path:
+        """Return a file directly in the run folder."""
+        return self.folder / name
+
+    def overrides(self) -> list[str]:
+        """Return the overrides the current config was composed from."""
+        try:
+            return self.file("overrides.txt").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
+
+def read_info(folder: Path) -> RunInfo:
+    """Return what run.json says.
+
+    Raises:
+        Refusal: no such run, not a run, or written by another version of luagate.
+    """
+    path = folder / RUN_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Refusal(f"{folder} is not a run: it holds no {RUN_FILE}.", "See `python -m runner runs`.") from None
+    except (ValueError, OSError) as error:
+        raise Refusal(f"{path} cannot be read ({error}).", "Restore it or start a new run.") from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise Refusal(
+            f"{path}: schema_version: this run has {version!r}, this luagate reads {SCHEMA_VERSION}.",
+            "Read it with the version that wrote it (see its `git` entry), or start a new run.",
+        )
+    try:
+        return RunInfo(**{**raw, "argv": tuple(raw["argv"])})
+    except (TypeError, KeyError) as error:
+        raise Refusal(f"{path}: not a run description ({error}).", "Restore it or start a new run.") from None
+
+
+def create_run(results: Path, profile: str, config_text: str, overrides: list[str], git: str) -> Run:
+    """Make a run folder and its first event.
+
+    The folder is filled under a hidden name and renamed into place, so a half-made run never shows.
+    """
+    moment = datetime.now().astimezone()
+    name = f"{moment:%Y-%m-%d}_{profile}_{secrets.token_hex(2)}"
+    info = RunInfo(SCHEMA_VERSION, name, moment.isoformat(timespec="seconds"), profile, git, tuple(overrides))
+    hidden = results / f".{name}.new"
+    make_folder(hidden)
+    write_atomic(hidden / "config.yaml", config_text)
+    write_atomic(hidden / "overrides.txt", "".join(f"{line}\n" for line in overrides))
+    write_atomic(hidden / RUN_FILE, json.dumps(asdict(info), indent=2) + "\n")
+    Journal(hidden / "events.jsonl", []).append(EventType.RUN_CREATED, profile=profile)
+    os.rename(hidden, results / name)
+    sync_folder(results)
+    remember_current(results, name)
+    return Run.open(results / name)
+
+
+def remember_current(results: Path, name: str) -> None:
+    """Make ``name`` the run that commands without a run name speak of."""
+    write_atomic(results / ".current", f"{name}\n")
+
+
+def run_folders(results: Path) -> list[Path]:
+    """Return the run folders under ``results``, oldest first by name."""
+    if not results.is_dir():
+        return []
+    return sorted(p for p in results.iterdir() if not p.name.startswith(".") and (p / RUN_FILE).is_file())
+
+
+def find_run(results: Path, name: str | None) -> Path | None:
+    """Return the folder of the run called ``name`` (a path, its full name, or an unambiguous part of it).
+
+    Without a name: the current run; None where there is no run at all.
+
+    Raises:
+        Refusal: no run is called so, or several are.
+    """
+    folders = run_folders(results)
+    if name is None:
+        return _current(results, folders)
+    if (Path(name) / RUN_FILE).is_file():
+        return Path(name).resolve()
+    exact = [p for p in folders if p.name == name]
+    hits = exact or [p for p in folders if name in p.name]
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        raise Refusal(f'"{name}" names {len(hits)} runs: ' + ", ".join(p.name for p in hits) + ".", "Give more of the name.")
+    raise Refusal(f'No run is called "{name}" in {results}.', choices_hint(name, [p.name for p in folders]))
+
+
+def _current(results: Path, folders: list[Path]) -> Path | None:
+    try:
+        name = (results / ".current").read_text(encoding="utf-8").strip()
+    except OSError:
+        name = ""
+    chosen = results / name
+    if name and chosen in folders:
+        return chosen
+    return folders[-1] if folders else None
+
+
+def archive_old_attempts(run: Run) -> list[Path]:
+    """Move gate folders of earlier attempts to attempts/gate_x.N; idempotent, so a crash in the middle heals.
+
+    Which attempt a folder belongs to stands in its inputs.json, which is written before anything else.
+    """
+    moved = []
+    for gate, attempt in run.attempts.items():
+        folder = run.gate_folder(gate)
+        if not folder.is_dir():
+            continue
+        found = _folder_attempt(folder)
+        if found == attempt:
+            continue
+        target = run.folder / "attempts" / f"gate_{gate}.{found if found else 'unknown'}"
+        make_folder(target.parent)
+        if target.exists():
+            raise Refusal(f"{target} exists already: {folder} cannot be kept beside it.", "Move one of them away.")
+        os.rename(folder, target)
+        sync_folder(run.folder)
+        moved.append(target)
+    return moved
+
+
+def _folder_attempt(folder: Path) -> int | None:
+    try:
+        return int(json.loads((folder / "inputs.json").read_text(encoding="utf-8"))["attempt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def replace_config(run: Run, config_text: str, overrides: list[str], changed: list[str]) -> None:
+    """Store a changed configuration; the former one stays beside it as config.N.yaml.
+
+    The event comes last: a crash before it leaves a config without its event, which freshness still judges by content.
+    """
+    number = 1 + sum(1 for event in run.journal.events if event.type == EventType.CONFIG_CHANGED)
+    former = run.file(f"config.{number}.yaml")
+    if not former.exists():
+        write_atomic(former, run.file("config.yaml").read_bytes())
+    write_atomic(run.file("config.yaml"), config_text)
+    write_atomic(run.file("overrides.txt"), "".join(f"{line}\n" for line in overrides))
+    run.record(EventType.CONFIG_CHANGED, changed=changed, former=former.name)

@@ -1,0 +1,222 @@
+"""How a line reaches a stream: styled, wrapped to its width, in colour, plain or ASCII as the stream can take it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TextIO
+
+# What a style means, and its ANSI code. Red is kept for a crash, yellow for a gate that said no.
+STYLES = {"good": "32", "crash": "1;31", "no": "33", "live": "36", "odd": "35", "dim": "2", "bold": "1"}
+# What every sign of ours becomes where the stream's encoding lacks it; marks stay one column wide.
+ASCII_SIGNS = {
+    "✓": "+", "▶": ">", "·": "-", "✗": "x", "‖": "=", "◆": "#", "×": "x", "→": "->", "±": "+/-", "≥": ">=", "≤": "<=",
+    "–": "-", "—": "-", "−": "-", "…": "...", "“": '"', "”": '"', "Δ": "d", "█": "#", "░": ".",
+    "●": "o", "━": "=", "─": "-", "│": "|",
+}  # fmt: skip
+_PROBE = "".join(ASCII_SIGNS)
+_ASCII = str.maketrans(ASCII_SIGNS | {"\u00a0": " "})
+
+_READER_GONE = frozenset({errno.EPIPE, errno.EIO})
+NO_BREAK = "\u00a0"
+_UNIT = re.compile(r"(pp|min|MB|GB)\b|±|\+/-")
+
+Span = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a screen: (text, style) spans.
+
+    Where it is too long it goes on, ``hang`` columns from the left; with ``cut`` it ends in '…' instead.
+    """
+
+    spans: tuple[Span, ...] = ()
+    hang: int = 0
+    cut: bool = False
+
+    @property
+    def text(self) -> str:
+        """The line without its styles."""
+        return "".join(text for text, _ in self.spans)
+
+
+def line(*parts: str | Span, hang: int = 0, cut: bool = False) -> Line:
+    """Return a line of unstyled texts and (text, style) spans."""
+    return Line(tuple((part, "") if isinstance(part, str) else part for part in parts), hang, cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What a stream can show: columns (None: as long as it takes), colour, and whether it knows our signs."""
+
+    width: int | None = None
+    colour: bool = False
+    unicode: bool = True
+    encoding: str = field(default="utf-8")
+
+
+def paper_of(stream: TextIO) -> Paper:
+    """Return what ``stream`` can show. NO_COLOR and TERM=dumb switch colour off; a pipe has no width."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    on_terminal = is_terminal(stream)
+    colour = on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    width = max(40, shutil.get_terminal_size((80, 24)).columns) if on_terminal else None
+    return Paper(width, colour, knows_signs(encoding), encoding)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person watches this stream."""
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def knows_signs(encoding: str) -> bool:
+    """Whether an encoding has every sign our screens use."""
+    try:
+        _PROBE.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def write_lines(stream: TextIO, lines: Iterable[Line], paper: Paper | None = None) -> None:
+    """Write lines and flush, so that a person or a pipe sees them now.
+
+    A reader that went away (a closed pipe, a lost terminal) must not end an experiment: what follows is dropped.
+    """
+    paper = paper or paper_of(stream)
+    try:
+        stream.write("".join(f"{text}\n" for text in rendered(lines, paper)))
+        stream.flush()
+    except OSError as error:
+        if error.errno not in _READER_GONE:
+            raise
+        _drop_what_follows(stream)
+
+
+def _drop_what_follows(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def rendered(lines: Iterable[Line], paper: Paper) -> Iterator[str]:
+    """Yield what is written for each line, wrapped and styled for ``paper``."""
+    for item in lines:
+        for wrapped in wrap(_safe_line(item, paper), paper.width):
+            inked = "".join(_inked(text, style, paper) for text, style in _merged(wrapped.spans))
+            yield inked.replace(NO_BREAK, " ").rstrip()
+
+
+def columns(text: str) -> int:
+    """Return how many terminal columns a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns_of(sign) for sign in text)
+
+
+def pad(text: str, width: int) -> str:
+    """Return ``text`` filled with spaces to ``width`` columns."""
+    return text + " " * max(0, width - columns(text))
+
+
+def printable(text: str) -> str:
+    """Return one line of a foreign text that cannot steer a terminal: white space as spaces, other controls as '?'."""
+    return "".join(sign if sign.isprintable() or sign == NO_BREAK else " " if sign.isspace() else "?" for sign in text)
+
+
+def wrap(item: Line, width: int | None) -> list[Line]:
+    """Break a line at spaces to ``width`` columns; a word longer than that stays whole, to be copied whole."""
+    if width is None or columns(item.text) <= width:
+        return [item]
+    if item.cut:
+        return [_cut(item, width)]
+    lines: list[Line] = []
+    current: list[Span] = []
+    used, indent = 0, min(item.hang, width * 2 // 3)
+    for word, style in _glued(list(_words(item.spans))):
+        taken = columns(word)
+        if used + taken > width and used > indent and not word.isspace():
+            lines.append(Line(tuple(current)))
+            current, used = [(" " * indent, "")], indent
+        if word.isspace() and lines and used == indent:
+            continue
+        current.append((word, style))
+        used += taken
+    return [*lines, Line(tuple(current))]
+
+
+def _merged(spans: Sequence[Span]) -> Iterator[Span]:
+    """Yield spans with neighbours of one style joined, so that a wrapped line is not a code per word."""
+    for style, group in groupby(spans, key=lambda span: span[1]):
+        yield "".join(text for text, _ in group), style
+
+
+def _words(spans: Sequence[Span]) -> Iterator[Span]:
+    for text, style in spans:
+        start = 0
+        for at in range(1, len(text) + 1):
+            if at == len(text) or (text[at] == " ") != (text[start] == " "):
+                yield text[start:at], style
+                start = at
+
+
+def _cut(item: Line, width: int) -> Line:
+    ellipsis = "..." if item.text.isascii() else "…"
+    kept: list[Span] = []
+    left = width - len(ellipsis)
+    for text, style in item.spans:
+        kept.append((text[:left], style))
+        left -= min(left, columns(text))
+    return Line((*kept, (ellipsis, "")))
+
+
+def _glued(words: list[Span]) -> list[Span]:
+    """Join a number with its unit and its error, which no line break should part."""
+    joined: list[Span] = []
+    for text, style in words:
+        ends = joined[-1][0] if joined else ""
+        unit = _UNIT.match(text) is not None
+        if len(joined) > 1 and ends == " " and (unit or joined[-2][0].endswith(("±", "+/-"))):
+            before = joined[-2:]
+            joined[-2:] = [(before[0][0] + " " + text, style)]
+        else:
+            joined.append((text, style))
+    return joined
+
+
+def _safe_line(item: Line, paper: Paper) -> Line:
+    return Line(tuple((_fitting(printable(text), paper), style) for text, style in item.spans), item.hang, item.cut)
+
+
+def _fitting(text: str, paper: Paper) -> str:
+    if paper.unicode and paper.encoding.lower().startswith("utf"):
+        return text
+    plain = text if paper.unicode else text.translate(_ASCII)
+    try:
+        return plain.encode(paper.encoding, "replace").decode(paper.encoding)
+    except LookupError:
+        return plain.encode("ascii", "replace").decode("ascii")
+
+
+def _inked(text: str, style: str, paper: Paper) -> str:
+    if not (paper.colour and style and text.strip()):
+        return text
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+
+
+def _columns_of(sign: str) -> int:
+    if unicodedata.combining(sign):
+        return 0
+    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1

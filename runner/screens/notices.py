@@ -1,0 +1,71 @@
+"""Short notices: a refusal, stale inputs, a run held by another process."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from env.refusal import Refusal
+from runner.screens.ink import Line, line, write_lines
+
+if TYPE_CHECKING:
+    from runner.freshness import Freshness
+
+# Differences named on a screen for one gate; `status --why --json` has all of them.
+_SHOWN = 10
+
+
+def print_refusal(refusal: Refusal, stream: TextIO | None = None) -> None:
+    """Write a refusal to ``stream`` (standard error): what is wrong, and what to do about it."""
+    write_lines(stream or sys.stderr, refusal_lines(refusal))
+
+
+def refusal_lines(refusal: Refusal) -> list[Line]:
+    """Return a refusal's sentence and its fix."""
+    lines = [line(("✗ ", "no"), refusal.sentence, hang=2)]
+    return [*lines, line(("  fix: ", "dim"), refusal.fix, hang=7)] if refusal.fix else lines
+
+
+def print_freshness(found: Sequence[Freshness], stream: TextIO | None = None) -> None:
+    """Write for every begun gate whether its results are of the present inputs; the ways out where some are not."""
+    lines = [part for item in found for part in _gate_lines(item)]
+    write_lines(stream or sys.stdout, [*(lines or [line("no gate has begun")]), *_ways_out(found, ())])
+
+
+def print_staleness(found: Sequence[Freshness], overrides: Sequence[str] = (), stream: TextIO | None = None) -> None:
+    """Write which gates' results would be of other inputs (under ``overrides``, when given) and the two ways out."""
+    write_lines(stream or sys.stdout, staleness_lines(found, overrides))
+
+
+def staleness_lines(found: Sequence[Freshness], overrides: Sequence[str] = ()) -> list[Line]:
+    """Return each stale gate's differences, then the ways out."""
+    lines = [part for item in found if not item.fresh for part in _gate_lines(item)]
+    return [*lines, *_ways_out(found, overrides)]
+
+
+def _ways_out(found: Sequence[Freshness], overrides: Sequence[str]) -> list[Line]:
+    stale = [item.gate.upper() for item in found if not item.fresh]
+    if not stale:
+        return []
+    with_them = "".join(f" {shlex.quote(override)}" for override in overrides)
+    new, rewind = f"python -m runner new{with_them}", f"python -m runner rewind {stale[0]}{with_them}"
+    again = stale[0] if stale[0] == "E" else f"{stale[0]} and what follows it"
+    return [
+        line(("next:  ", "dim"), (new, "bold"), ("   another run; this one stays as it is", "dim"), hang=7),
+        line(("   or: ", "dim"), (rewind, "bold"), (f"   does {again} again; keeps the old attempt", "dim"), hang=7),
+    ]
+
+
+def _gate_lines(item: Freshness) -> list[Line]:
+    if item.fresh:
+        return [line(("✓ ", "good"), f"{item.gate.upper()}  of the present inputs")]
+    shown = [line("    ", reason, hang=6) for reason in item.reasons[:_SHOWN]]
+    more = len(item.reasons) - len(shown)
+    if more > 0:
+        shown.append(line(f"    and {more} more"))
+    return [
+        line(("✗ ", "no"), f"{item.gate.upper()}  ", ("stale", "no"), ": its results are not of these inputs"),
+        *shown,
+    ]

@@ -1,0 +1,149 @@
+"""What a run looks like from outside: pure data for screens and --json, read from small files without loading a gate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from env.heartbeat import Pulse, age_s, read_heartbeat
+from env.locking import Holder, holder
+from gates import gate_title
+from runner.journal import Event, EventType
+from runner.machine import FINISHED, GATES
+from runner.run import Run
+
+GateState = Literal["passed", "failed", "crashed", "stopped", "running", "interrupted", "ready", "waiting"]
+# A worker writes its heartbeat at most once a second and at least once a chunk; beyond this a screen says "silent".
+SILENT_AFTER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class GateView:
+    """One gate's line.
+
+    Attributes:
+        at: ISO time of the event that put it into its state; "" when waiting.
+        seconds: time spent on it; None when it has not begun.
+        text: its headline, its failure, or its plan.
+    """
+
+    gate: str
+    title: str
+    state: GateState
+    at: str
+    seconds: float | None
+    text: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as a screen shows it.
+
+    Attributes:
+        next_command: what the user types to go on; "" while it runs.
+        failure: the crashed event's data (sentence, fix, where), {} otherwise.
+    """
+
+    id: str
+    folder: str
+    profile: str
+    created_at: str
+    git: str
+    state: str
+    gates: tuple[GateView, ...]
+    running: bool
+    holder: Holder | None
+    pulse: Pulse | None
+    pulse_age_s: float | None
+    failure: dict[str, Any]
+    next_command: str
+    decision: str
+
+
+def view_run(run: Run) -> RunView:
+    """Return the view of an opened run. Whether it runs is: its lock is held; nothing else."""
+    held_by = holder(run.folder / "run.lock")
+    pulse = read_heartbeat(run.folder / "heartbeat.json")
+    plans = _plans(run.folder)
+    gates = tuple(_gate_view(run, gate, held_by is not None, pulse, plans) for gate in GATES)
+    last = {(e.type, e.gate): e for e in run.journal.events}
+    crash = last.get((EventType.GATE_CRASHED, run.machine.gate)) if run.machine.phase == "crashed" else None
+    return RunView(
+        id=run.id,
+        folder=str(run.folder),
+        profile=run.info.profile,
+        created_at=run.info.created_at,
+        git=run.info.git,
+        state=run.machine.state,
+        gates=gates,
+        running=held_by is not None,
+        holder=held_by,
+        pulse=pulse if held_by is not None else None,
+        pulse_age_s=age_s(pulse) if pulse is not None and held_by is not None else None,
+        failure=dict(crash.data) if crash is not None else {},
+        next_command=next_command(run, running=held_by is not None),
+        decision=gates[-1].text if gates[-1].state in ("passed", "failed") else "",
+    )
+
+
+def next_command(run: Run, running: bool) -> str:
+    """Return the command that goes on from here."""
+    if running:
+        return "python -m runner status --watch"
+    if run.machine.state == FINISHED or (run.machine.gate, run.machine.phase) == ("e", "failed"):
+        return "python -m runner report"
+    if run.machine.phase == "failed":
+        return "python -m runner retry"
+    return "python -m runner advance"
+
+
+def _plans(folder: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads((folder / "plans.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, plans: dict[str, str]) -> GateView:
+    attempt = run.attempts[gate]
+    here, passed_until = run.machine.gate, _passed_until(run)
+    event = _last_event(run, gate)
+    if GATES.index(gate) < passed_until and event is not None:
+        return _ended(gate, "passed", event, attempt)
+    if gate != here:
+        return GateView(gate, gate_title(gate), "waiting", "", None, plans.get(gate, ""), attempt)
+    if run.machine.phase == "started" and event is not None:
+        mine = pulse if pulse is not None and pulse.gate == gate else None
+        seconds = float(event.data.get("elapsed_before_s", 0.0)) + (mine.elapsed_s if mine else 0.0)
+        state: GateState = "running" if held else "interrupted"
+        return GateView(gate, gate_title(gate), state, event.at, seconds, progress_text(mine), attempt)
+    if run.machine.phase == "ready" or event is None:
+        return GateView(gate, gate_title(gate), "ready", "", None, plans.get(gate, ""), attempt)
+    states: dict[str, GateState] = {"failed": "failed", "crashed": "crashed", "stopped": "stopped"}
+    return _ended(gate, states[run.machine.phase], event, attempt)
+
+
+def _ended(gate: str, state: GateState, event: Event, attempt: int) -> GateView:
+    text = str(event.data.get("headline") or event.data.get("sentence") or "")
+    seconds = event.data.get("seconds")
+    return GateView(gate, gate_title(gate), state, event.at, seconds, text, attempt)
+
+
+def _passed_until(run: Run) -> int:
+    """How many gates, from the first, have passed."""
+    return len(GATES) if run.machine.state == FINISHED else GATES.index(run.machine.gate)
+
+
+def _last_event(run: Run, gate: str) -> Event | None:
+    return next((event for event in reversed(run.journal.events) if event.gate == gate), None)
+
+
+def progress_text(pulse: Pulse | None) -> str:
+    """Return 'sampling 850/1500 samples  loss 0.9' of a pulse; "" without one."""
+    if pulse is None:
+        return ""
+    count = f" {pulse.done}/{pulse.total} {pulse.unit}".rstrip() if pulse.total else ""
+    return f"{pulse.phase}{count}  {pulse.message}".rstrip()

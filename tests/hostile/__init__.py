@@ -1,0 +1,1 @@
+"""Programs that attack the sandbox, each with the outcomes that are acceptable for it."""

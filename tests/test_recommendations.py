@@ -1,0 +1,130 @@
+"""Next steps: ranked by evidence, each with its number, the learning rate never first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.cells import Cell
+from eval.decision import Decision, Ruling, decide, select_cell
+from eval.guards import Canary, Evidence
+from eval.recommendations import TrainingFacts, recommend
+from eval.records import FAMILIES, TaskScore
+from eval.simulate import parser, simulated_rule
+
+TASKS = 80
+SIZES = ["--dev-tasks=80", "--dev-clusters=80", "--test-tasks=80", "--test-clusters=80", "--test-samples=5"]
+RULE = simulated_rule(parser().parse_args(SIZES))
+CELLS = [Cell(step, scale) for step in (40, 80, 120) for scale in (0.25, 0.5, 1.0)]
+FACTS = TrainingFacts({"scaffold": 500, "repair": 300, "doc": 30, "refactor": 170}, rank=8, learning_rate=2e-4)
+
+
+def arm(passing) -> list[TaskScore]:
+    chosen = set(passing)
+    return [TaskScore(f"t{i:03d}", FAMILIES[i % 4], f"c{i}", 5, 5 if i in chosen else 0) for i in range(TASKS)]
+
+
+BASE = arm(range(20))
+SELECTION = select_cell(BASE, {cell: arm(range(20 + i)) for i, cell in enumerate(CELLS)}, RULE)
+
+
+def decided(adapter: list[TaskScore], canary: Canary | None = Canary(1.0, 0.0, 8)) -> Decision:  # noqa: B008
+    return decide(BASE, adapter, RULE, Evidence(SELECTION.chosen.name, canary))
+
+
+# Every family but doc (index 2 of four) gains: doc is the weakest.
+ADJUST = decided(arm([*range(20), *(i for i in range(20, 28) if i % 4 != 2)][:23]))
+
+
+def test_after_proceed_there_is_nothing_to_recommend():
+    assert recommend(decided(arm(range(60))), SELECTION, FACTS) == ()
+
+
+def test_the_weakest_familys_share_of_the_training_data_comes_first():
+    assert ADJUST.verdict is Ruling.ADJUST
+    first = recommend(ADJUST, SELECTION, FACTS)[0]
+    assert first.rank == 1
+    assert first.action == "Add and verify training rows of the family doc."
+    assert "3.0% of the training rows (30 of 1000) and 25.0% of the test tasks" in first.why
+
+
+def test_a_well_fed_weakest_family_is_told_to_check_its_rows_instead():
+    fed = replace(FACTS, rows_by_family={"scaffold": 10, "doc": 900})
+    assert recommend(ADJUST, SELECTION, fed)[0].action == "Check and replace wrong training rows of the family doc."
+
+
+def test_rank_comes_after_the_data_and_the_learning_rate_last():
+    actions = [step.action for step in recommend(ADJUST, SELECTION, FACTS)]
+    assert actions[1] == "Raise the LoRA rank from 8 to 16."
+    assert actions[-1] == "Then try another learning rate."
+
+
+def test_a_measurement_that_cannot_be_trusted_is_mended_first():
+    decision = decided(arm(range(60)), canary=None)
+    first = recommend(decision, SELECTION, FACTS)[0]
+    assert first.action.startswith("Find out why the adapter is not applied")
+    torn = [replace(score, n=3, c=0) if i < 20 else score for i, score in enumerate(arm(range(60)))]
+    assert recommend(decided(torn), SELECTION, FACTS)[0].action.startswith("Mend the verifier")
+
+
+def test_a_harmed_family_is_the_weakest_even_where_another_gained_as_little():
+    doc = [i for i in range(TASKS) if i % 4 == 2]
+    base = arm(doc)
+    decision = decide(base, arm([i for i in range(TASKS) if i % 4 in (0, 3)]), RULE, Evidence("c", Canary(1.0, 0.0, 8)))
+    assert "doc is harmed (-100.0 pp)" in recommend(decision, None, FACTS)[0].why
+
+
+def test_an_inconclusive_result_first_asks_for_the_clusters_that_settle_it():
+    decision = decided(arm(range(28)))
+    assert decision.verdict is Ruling.INCONCLUSIVE
+    first = recommend(decision, SELECTION, FACTS)[0]
+    assert f"Measure on {decision.more_clusters} more clusters" in first.action
+    assert str(decision.clusters_needed) in first.why
+
+
+def test_answers_of_the_wrong_form_are_named_with_their_share():
+    facts = replace(
+        FACTS, outcomes={"NO_CODE": 30, "PATCH_REJECTED": 50, "SYNTAX_ERROR": 10}, truncated=120, samples=400
+    )
+    steps = recommend(ADJUST, SELECTION, facts)
+    whys = [step.why for step in steps]
+    assert whys[1] == "30.0% of the adapter's 400 samples hit the token limit."
+    assert whys[2] == "20.0% of the adapter's 400 samples hold no code or a diff that does not apply."
+    assert not any("not valid syntax" in why for why in whys), "2.5% is too few to act on"
+
+
+def test_a_best_cell_at_the_edge_of_the_sweep_says_so():
+    actions = {step.action: step.why for step in recommend(ADJUST, SELECTION, FACTS)}
+    assert SELECTION.chosen == Cell(120, 1.0)
+    assert actions["Train longer, or on more rows."].endswith("and it is the last checkpoint.")
+    assert actions["Sweep larger scales."].endswith("and 1 is the largest scale.")
+    inner = {cell: arm(range(26 if cell == Cell(80, 0.5) else 20)) for cell in CELLS}
+    middle = replace(ADJUST, cell=Cell(80, 0.5).name)
+    assert not [s for s in recommend(middle, select_cell(BASE, inner, RULE), FACTS) if "weep" in s.action]
+
+
+@given(
+    st.integers(0, 40),
+    st.sampled_from([None, Canary(1.0, 0.0, 8)]),
+    st.dictionaries(st.sampled_from(FAMILIES), st.integers(0, 500)),
+    st.booleans(),
+)
+def test_the_learning_rate_is_never_first_and_every_step_has_a_number(more, canary, rows, with_table):
+    decision = decided(arm(range(20 + more)), canary)
+    steps = recommend(decision, SELECTION if with_table else None, replace(FACTS, rows_by_family=rows))
+    if decision.verdict is Ruling.PROCEED:
+        assert steps == ()
+        return
+    assert "learning rate" not in steps[0].action
+    assert [step.rank for step in steps] == list(range(1, len(steps) + 1))
+    assert all(re.search(r"\d", step.why) or "canary was not run" in step.why for step in steps)
+
+
+@pytest.mark.parametrize("rows", [{}, {"doc": 0}])
+def test_unknown_training_shares_are_not_invented(rows):
+    steps = recommend(ADJUST, SELECTION, replace(FACTS, rows_by_family=rows))
+    assert not any("training rows of the family" in step.action for step in steps)

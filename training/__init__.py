@@ -1,0 +1,1 @@
+"""Training examples, LoRA settings, checkpoints and the model backends. Never imports eval."""

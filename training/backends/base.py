@@ -1,0 +1,114 @@
+"""What every backend offers: a loaded model that generates, wears an adapter, scores an answer, and trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from training.hooks import TrainHooks
+from training.records import Example, LoraSettings, TrainResult, TrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which base model this is: ``digest`` over ``parts`` (weights, quantisation, tokenizer, chat template)."""
+
+    digest: str
+    parts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sample: text without the stop token, why it ended, and how many tokens it took (the stop token counts)."""
+
+    text: str
+    finish: Literal["stop", "length"]
+    tokens: int
+
+
+class Request(Protocol):
+    """One prompt and the seeds of its samples."""
+
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
+
+
+class Sampling(Protocol):
+    """How one token is drawn: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 are off."""
+
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def top_p(self) -> float: ...
+    @property
+    def top_k(self) -> int: ...
+    @property
+    def max_new_tokens(self) -> int: ...
+    @property
+    def stop(self) -> tuple[str, ...]: ...
+
+
+class LoadedModel(Protocol):
+    """One base model in memory, the same for measuring and for training; a context manager that closes it."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which model this is, by content."""
+        ...
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """The automatic choices: name -> "value: reason"."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the base model, tied ones counted once."""
+        ...
+
+    def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
+        """Return, per request and in order, one completion per seed."""
+        ...
+
+    def stream(self, requests: Sequence[Request], settings: Sampling) -> Iterator[tuple[int, list[Completion]]]:
+        """Yield (request number, its completions) as requests finish; the same completions as ``generate``."""
+        ...
+
+    def adapter(self, folder: Path, scale: float) -> AbstractContextManager[None]:
+        """Apply the adapter in ``folder`` at ``scale`` (1.0 = as trained); the base is restored exactly on exit."""
+        ...
+
+    def log_prob(self, prompt: str, answer: str) -> float:
+        """Return the natural-log probability of ``answer`` after ``prompt``, its end token left out."""
+        ...
+
+    def apply_chat_template(self, user: str) -> str | None:
+        """Return the prompt for one user message; None when the tokenizer has no chat template."""
+        ...
+
+    def train(
+        self,
+        examples: Sequence[Example],
+        lora: LoraSettings,
+        train: TrainSettings,
+        folder: Path,
+        hooks: TrainHooks,
+    ) -> TrainResult:
+        """Train an adapter into checkpoints under ``folder``, going on from the newest verified one."""
+        ...
+
+    def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
+        """Return the loss of one real forward and backward on the longest rows; nothing is kept."""
+        ...
+
+    def close(self) -> None:
+        """Release memory and processes; the model cannot be used afterwards."""
+        ...
+
+    def __enter__(self) -> LoadedModel: ...
+    def __exit__(self, *error: object) -> None: ...

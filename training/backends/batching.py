@@ -1,0 +1,90 @@
+"""Which samples generate together, a pure function of prompt lengths, counts and batch size, and how they are sorted back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from training.backends.base import Completion, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Some samples of one request: ``samples`` are positions in its seeds."""
+
+    request: int
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Shares that generate together."""
+
+    shares: tuple[Share, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many samples it holds."""
+        return sum(len(share.samples) for share in self.shares)
+
+
+def plan_batches(prompt_lengths: Sequence[int], sample_counts: Sequence[int], batch_size: int) -> list[Batch]:
+    """Return batches of at most ``batch_size`` rows that hold every sample once, longest prompts first.
+
+    Requests go in order of prompt length, so that little is padded; a request is split only when its samples alone
+    exceed a batch. Longest first, because several processes then end at about the same time.
+    """
+    order = sorted(range(len(prompt_lengths)), key=lambda request: (-prompt_lengths[request], request))
+    batches: list[Batch] = []
+    current: list[Share] = []
+    rows = 0
+    for share in _shares(order, sample_counts, batch_size):
+        if current and rows + len(share.samples) > batch_size:
+            batches.append(Batch(tuple(current)))
+            current, rows = [], 0
+        current.append(share)
+        rows += len(share.samples)
+    return [*batches, Batch(tuple(current))] if current else batches
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """Return the batch as two with half the rows each; it must hold at least two."""
+    singles = [Share(share.request, (sample,)) for share in batch.shares for sample in share.samples]
+    if len(singles) < 2:
+        raise ValueError("a batch of one row has no halves")
+    middle = (len(singles) + 1) // 2
+    return _joined(singles[:middle]), _joined(singles[middle:])
+
+
+def balanced_rows(rows: int, batch_size: int, processes: int) -> int:
+    """Return the batch size, at most ``batch_size``, at which every process gets equally many batches."""
+    rounds = -(-rows // (batch_size * processes))
+    return max(1, -(-rows // max(1, rounds * processes)))
+
+
+def assembled(
+    requests: Sequence[Request], results: Iterator[tuple[Batch, list[list[Completion]]]]
+) -> Iterator[tuple[int, list[Completion]]]:
+    """Yield each request's number and completions as soon as the last of its samples is there."""
+    yield from ((number, []) for number, request in enumerate(requests) if not request.seeds)
+    parts: dict[int, dict[int, Completion]] = {number: {} for number in range(len(requests))}
+    for batch, completions in results:
+        for share, mine in zip(batch.shares, completions, strict=True):
+            found = parts[share.request]
+            found.update(zip(share.samples, mine, strict=True))
+            if len(found) == len(requests[share.request].seeds):
+                yield share.request, [found[sample] for sample in range(len(found))]
+
+
+def _shares(order: Sequence[int], sample_counts: Sequence[int], batch_size: int) -> Iterator[Share]:
+    for request in order:
+        samples = range(sample_counts[request])
+        for start in range(0, len(samples), batch_size):
+            yield Share(request, tuple(samples[start : start + batch_size]))
+
+
+def _joined(singles: Sequence[Share]) -> Batch:
+    by_request: dict[int, list[int]] = {}
+    for share in singles:
+        by_request.setdefault(share.request, []).extend(share.samples)
+    return Batch(tuple(Share(request, tuple(samples)) for request, samples in by_request.items()))

@@ -1,0 +1,161 @@
+"""Generating samples: one prefill a prompt, shared by its samples, then one token a row until each has ended.
+
+The library's ``generate`` takes no random stream per row, pads every sample with its own prompt, and keeps finished
+rows: this loop draws each sample from its own seed and drops rows as they end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.backends.base import Completion, Sampling
+from training.backends.transformers_peft.drawing import draw, uniform_numbers
+from training.backends.transformers_peft.kv_cache import new_cache, take_rows
+from training.backends.transformers_peft.texts import Texts
+
+# dropping finished rows copies the cache, about the price of one step
+_COMPACT_BELOW = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSamples:
+    """One prompt in tokens and the seeds of the samples wanted of it."""
+
+    ids: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows still generating.
+
+    Attributes:
+        origin: (rows,) where each stood in the batch.
+        padding: (rows,) positions before its prompt begins.
+        uniforms: (rows, max_new_tokens).
+        mask: (rows, capacity) 1 where a position may be seen.
+    """
+
+    origin: Tensor
+    padding: Tensor
+    uniforms: Tensor
+    mask: Tensor
+
+
+@torch.inference_mode()
+def generate_batch(
+    model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling
+) -> list[list[Completion]]:
+    """Return, per prompt and in order, one completion per seed; all of them generate together."""
+    longest = max(len(prompt.ids) for prompt in prompts)
+    capacity = longest + settings.max_new_tokens
+    cache = new_cache(model.config.get_text_config().num_hidden_layers, longest)
+    logits, rows = _prefill(model, cache, prompts, settings, capacity)
+    drawn = torch.zeros(len(rows.origin), settings.max_new_tokens, dtype=torch.long)
+    lengths = _decode(model, texts, cache, logits, rows, drawn, settings)
+    ended = [_complete(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True)]
+    bounds = [0]
+    for prompt in prompts:
+        bounds.append(bounds[-1] + len(prompt.seeds))
+    return [ended[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+
+
+def _prefill(
+    model: Any, cache: Any, prompts: Sequence[PromptSamples], settings: Sampling, capacity: int
+) -> tuple[Tensor, _Rows]:
+    """Read every prompt once; return the next token's logits and the rows, both repeated for each sample."""
+    device = model.device
+    longest = max(len(prompt.ids) for prompt in prompts)
+    padding = torch.tensor([longest - len(prompt.ids) for prompt in prompts])
+    ids = torch.tensor([[0] * (longest - len(prompt.ids)) + list(prompt.ids) for prompt in prompts])
+    seen = (torch.arange(longest) >= padding[:, None]).long()
+    logits = model(
+        input_ids=ids.to(device),
+        attention_mask=seen.to(device) if bool(padding.any()) else None,
+        position_ids=(torch.arange(longest) - padding[:, None]).clamp(min=0).to(device),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1]
+    counts = torch.tensor([len(prompt.seeds) for prompt in prompts])
+    repeat = torch.arange(len(prompts)).repeat_interleave(counts)
+    take_rows(cache, repeat.to(device), capacity)
+    mask = torch.ones(len(repeat), capacity, dtype=torch.long)
+    mask[:, :longest] = seen[repeat]
+    seeds = [seed for prompt in prompts for seed in prompt.seeds]
+    rows = _Rows(
+        origin=torch.arange(len(repeat)),
+        padding=padding[repeat].to(device),
+        uniforms=uniform_numbers(seeds, settings.max_new_tokens).to(device),
+        mask=mask.to(device),
+    )
+    return logits[repeat.to(device)], rows
+
+
+def _decode(
+    model: Any, texts: Texts, cache: Any, logits: Tensor, rows: _Rows, drawn: Tensor, settings: Sampling
+) -> list[int]:
+    """Fill ``drawn`` (samples, max_new_tokens) and return how many tokens each sample took."""
+    lengths = [settings.max_new_tokens] * len(drawn)
+    ends = torch.tensor(texts.end_tokens)
+    running = torch.ones(len(drawn), dtype=torch.bool)
+    padded = bool(rows.padding.any())
+    for step in range(settings.max_new_tokens):
+        ids = draw(logits, rows.uniforms[:, step], settings.temperature, settings.top_k, settings.top_p)
+        ids_here = ids.cpu()
+        drawn[rows.origin, step] = ids_here
+        ended = running & (torch.isin(ids_here, ends) | _stopped(texts, drawn[rows.origin, : step + 1], settings))
+        for row in ended.nonzero()[:, 0].tolist():
+            lengths[int(rows.origin[row])] = step + 1
+        running &= ~ended
+        alive = int(running.sum())
+        if alive == 0 or step + 1 == settings.max_new_tokens:
+            break
+        if alive <= _COMPACT_BELOW * len(running):
+            kept = running.nonzero()[:, 0]
+            rows, ids, running = _compact(cache, rows, kept), ids[kept.to(ids.device)], running[kept]
+        logits = _next_logits(model, cache, ids, rows, padded)
+    return lengths
+
+
+def _compact(cache: Any, rows: _Rows, kept: Tensor) -> _Rows:
+    on_device = kept.to(rows.mask.device)
+    take_rows(cache, on_device, cache.layers[0].capacity)
+    return _Rows(rows.origin[kept], rows.padding[on_device], rows.uniforms[on_device], rows.mask[on_device])
+
+
+def _next_logits(model: Any, cache: Any, ids: Tensor, rows: _Rows, padded: bool) -> Tensor:
+    """Return the logits (rows, vocabulary) after one more token a row."""
+    length = cache.get_seq_length()
+    logits: Tensor = model(
+        input_ids=ids[:, None],
+        attention_mask=rows.mask[:, : length + 1] if padded else None,
+        position_ids=(length - rows.padding)[:, None],
+        past_key_values=cache,
+        use_cache=True,
+    ).logits[:, -1]
+    return logits
+
+
+def _stopped(texts: Texts, drawn: Tensor, settings: Sampling) -> Tensor:
+    """Return per row whether its latest token completed a stop string."""
+    found = torch.zeros(len(drawn), dtype=torch.bool)
+    if settings.stop:
+        # a token holds at least one byte, so a stop string begins within this many tokens
+        window = max(len(stop.encode()) for stop in settings.stop) + 4
+        for row, ids in enumerate(drawn[:, -window:].tolist()):
+            tail = texts.text(ids)
+            found[row] = any(stop in tail for stop in settings.stop)
+    return found
+
+
+def _complete(texts: Texts, ids: list[int], settings: Sampling) -> Completion:
+    text = texts.text(ids[:-1] if ids[-1] in texts.end_tokens else ids)
+    cuts = [text.find(stop) for stop in settings.stop if stop in text]
+    stopped = ids[-1] in texts.end_tokens or bool(cuts)
+    return Completion(text[: min(cuts)] if cuts else text, "stop" if stopped else "length", len(ids))

@@ -1,0 +1,253 @@
+"""Loading a base model from a folder or the hub, quantised or not, with every missing file refused by name."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from env.refusal import Refusal
+from training.backends.base import ModelIdentity
+from training.backends.transformers_peft.choosing import (
+    choose_device,
+    choose_dtype,
+    choose_evaluation,
+    choose_threads,
+)
+from training.backends.transformers_peft.identity import model_identity, weight_files
+from training.backends.transformers_peft.texts import Texts
+from training.records import ModelSettings
+
+# bitsandbytes reports an optional CPU kernel it did not find, at each start
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+_ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention"})
+_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading gives: the model as trained on, its texts, its identity, and the choices made."""
+
+    model: Any
+    texts: Texts
+    identity: ModelIdentity
+    choices: dict[str, str]
+    parameters: int
+    dequantized_evaluation: bool
+
+
+def load_base(settings: ModelSettings) -> Loaded:
+    """Load the base model of ``settings``; sets torch's thread count.
+
+    Raises:
+        Refusal: a file is missing or unfit, or the device or architecture cannot be used.
+    """
+    from transformers import AutoConfig
+    from transformers.utils import logging as library_logging
+
+    library_logging.set_verbosity_error()
+    library_logging.disable_progress_bar()
+    device, device_reason = choose_device(settings)
+    dtype, dtype_reason = choose_dtype(settings, device)
+    dequantized, evaluation_reason = choose_evaluation(settings, device)
+    folder = _model_folder(settings.path)
+    _require_files(folder)
+    config = _read(folder, "config.json", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
+    _require_usable(config, folder, settings)
+    texts = _load_texts(folder, config)
+    model = _load_model(folder, settings, device, dtype)
+    parameters = _count_parameters(model)
+    threads, threads_reason = choose_threads(settings, parameters)
+    torch.set_num_threads(threads)
+    held = f"{settings.quantization} in {str(dtype).removeprefix('torch.')}"
+    choices = {
+        "device": f"{device}: {device_reason}",
+        "dtype": f"{str(dtype).removeprefix('torch.')}: {dtype_reason}",
+        "threads": f"{threads}: {threads_reason}",
+        "evaluation": f"{'dequantized' if dequantized else 'as loaded'}: {evaluation_reason}",
+        "quantization": _quantization_note(model, settings),
+    }
+    identity = model_identity(folder, held, texts.tokenizer.chat_template)
+    return Loaded(model, texts, identity, choices, parameters, dequantized)
+
+
+def linear_modules(model: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
+    """Yield (name, module) of every linear module, quantised ones included."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            yield name, module
+
+
+def dequantized_copy(model: Any) -> Any:
+    """Return the model with plain linear modules in place of NF4 ones; all other tensors are shared, not copied.
+
+    Its logits equal the quantised model's bit for bit where that dequantises before it multiplies.
+    """
+    import bitsandbytes as bnb
+
+    shared: list[torch.Tensor] = [*model.parameters(), *model.buffers()]
+    twin = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    for name, module in list(linear_modules(twin)):
+        if isinstance(module, bnb.nn.Linear4bit):
+            # a tensor made in inference mode could not be replaced by a merged one later
+            with torch.inference_mode(False), torch.no_grad():
+                weight = bnb.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
+            plain = nn.Linear(module.in_features, module.out_features, bias=False, device="meta")
+            plain.weight = nn.Parameter(weight, requires_grad=False)
+            plain.bias = module.bias
+            twin.set_submodule(name, plain)
+    return twin.eval()
+
+
+def _model_folder(path: str) -> Path:
+    """Return the local folder of ``path``; a hub id is downloaded, or found in the hub's cache when offline."""
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
+    if looks_local:
+        raise Refusal(f"model.path = {path!r}: no such folder.", "Give a model's folder, or a hub id like org/name.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(path, allow_patterns=_HUB_FILES))
+    except Exception as error:
+        raise Refusal(
+            f"model.path = {path!r}: no such folder here, and the hub did not give it ({type(error).__name__}).",
+            "Check the name and the connection, or download the model and give its folder.",
+        ) from error
+
+
+def _require_files(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise Refusal(f"{folder}: config.json is missing.", "Give the folder that holds config.json and the weights.")
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        _read(folder, index.name, lambda: json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    files = weight_files(folder)
+    if not files:
+        raise Refusal(
+            f"{folder}: model.safetensors is missing.",
+            "Give a folder with safetensors weights; pickled ones (.bin) can run code and are not read.",
+        )
+    for path in files:
+        if not path.is_file():
+            raise Refusal(f"{folder}: {path.name} is missing, and the weight index lists it.", "Download it again.")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise Refusal(f"{folder}: tokenizer.json is missing.", "Put the model's tokenizer beside its weights.")
+
+
+def _require_usable(config: Any, folder: Path, settings: ModelSettings) -> None:
+    text = config.get_text_config()
+    already = getattr(config, "quantization_config", None)
+    if already is not None and settings.quantization == "nf4":
+        method = already.get("quant_method") if isinstance(already, dict) else already
+        raise Refusal(f"{folder}: its weights are already quantised ({method}).", "Set model.quantization=none.")
+    odd = set(getattr(text, "layer_types", None) or ()) - _ATTENTION_KINDS
+    if odd or not getattr(text, "num_attention_heads", 0):
+        raise Refusal(
+            f"{folder}: layers of kind {', '.join(sorted(odd)) or 'unknown'} keep a state this backend cannot batch.",
+            "Use a model whose layers are full or sliding attention.",
+        )
+
+
+def _load_texts(folder: Path, config: Any) -> Texts:
+    from transformers import AutoTokenizer, GenerationConfig
+
+    tokenizer = _read(folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    ends: list[int] = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    sources = [config.get_text_config().eos_token_id]
+    if (folder / "generation_config.json").is_file():
+        sources.append(GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id)
+    for found in sources:
+        ends += found if isinstance(found, list) else [] if found is None else [found]
+    if not ends:
+        raise Refusal(f"{folder}: neither tokenizer nor configuration names an end token.", "Set eos_token.")
+    return Texts(tokenizer, tuple(dict.fromkeys(ends)))
+
+
+def _load_model(folder: Path, settings: ModelSettings, device: str, dtype: torch.dtype) -> Any:
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    options: dict[str, Any] = {}
+    if settings.quantization == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+        )
+    model, report = _read(
+        folder,
+        "model.safetensors",
+        lambda: AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, device_map={"": device}, local_files_only=True, output_loading_info=True, **options
+        ),
+    )
+    if report["missing_keys"]:
+        some = ", ".join(sorted(report["missing_keys"])[:3])
+        raise Refusal(
+            f"{folder}: the weights lack {len(report['missing_keys'])} tensors ({some}), which would stay random.",
+            "Download the weights again, or give the folder they belong to.",
+        )
+    _keep_weights_in_place(model)
+    model.requires_grad_(False)
+    return model.eval()
+
+
+def _keep_weights_in_place(model: nn.Module) -> None:
+    """Stop bitsandbytes from repacking weights on CPUs with AVX512_BF16.
+
+    Its first eval forward would, and from then on training gets no gradient and logits depend on the processor.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def _quantization_note(model: Any, settings: ModelSettings) -> str:
+    if settings.quantization == "none":
+        return "none: asked for"
+    import bitsandbytes as bnb
+
+    linear = [module for _, module in linear_modules(model)]
+    packed = [module for module in linear if isinstance(module, bnb.nn.Linear4bit)]
+    if not packed:
+        raise Refusal("model.quantization = 'nf4' found no linear module to quantise.", "Set it to none.")
+    held = sum(module.in_features * module.out_features for module in packed)
+    rest = _count_parameters(model) - held
+    return (
+        f"nf4: {len(packed)} of {len(linear)} linear modules, {held / 1e6:.1f} M parameters; "
+        f"{rest / 1e6:.1f} M (embeddings, norms, fused experts) are not quantised"
+    )
+
+
+def _count_parameters(model: nn.Module) -> int:
+    """Return the parameters of the unquantised model: a 4-bit tensor counts what it stands for."""
+    total = 0
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)
+        total += state.shape.numel() if state is not None else parameter.numel()
+    return total
+
+
+def _read(folder: Path, name: str, reading: Any) -> Any:
+    """Return ``reading()``; what it raises becomes a refusal that names the file."""
+    try:
+        return reading()
+    except Refusal:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+        raise Refusal(f"{folder}: {name} cannot be loaded: {type(error).__name__}: {first}") from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise Refusal(f"{folder}: {name} is damaged ({error}).", "Download it again.") from error

@@ -1,0 +1,49 @@
+"""Text to tokens and back, by one rule for training, generation and scoring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Texts:
+    """A tokenizer with its end tokens; ``tokenizer`` is the library's, loaded from the model's folder."""
+
+    def __init__(self, tokenizer: Any, end_tokens: tuple[int, ...]) -> None:
+        self.tokenizer = tokenizer
+        self.end_tokens = end_tokens
+        self._start = _start_token(tokenizer)
+
+    @property
+    def end_token(self) -> int:
+        """The token an answer is trained to end with."""
+        return self.end_tokens[0]
+
+    def prompt(self, text: str) -> list[int]:
+        """Return a prompt's tokens, with the start token where the tokenizer uses one and the text has none yet."""
+        ids = self.answer(text)
+        has_start = bool(ids) and ids[0] == self._start
+        return ids if self._start is None or has_start else [self._start, *ids]
+
+    def answer(self, text: str) -> list[int]:
+        """Return the tokens of ``text`` alone."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    def text(self, ids: list[int]) -> str:
+        """Return the text of ``ids`` without special tokens."""
+        decoded: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return decoded
+
+    def chat(self, user: str) -> str | None:
+        """Return the prompt for one user message by the chat template; None without one."""
+        if not self.tokenizer.chat_template:
+            return None
+        message = [{"role": "user", "content": user}]
+        prompt: str = self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        return prompt
+
+
+def _start_token(tokenizer: Any) -> int | None:
+    """Return the token that the tokenizer puts before every text, None when it puts none."""
+    start = tokenizer.bos_token_id
+    return start if start is not None and tokenizer.encode("")[:1] == [start] else None

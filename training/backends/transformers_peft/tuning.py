@@ -1,0 +1,102 @@
+"""Training and probing on a loaded base: the base wears a trainable adapter for as long as the loop runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from env.refusal import Refusal
+from training.backends.transformers_peft.fitting import Fit, batch_loss, fit
+from training.backends.transformers_peft.loading import Loaded
+from training.backends.transformers_peft.lora import target_modules, trainable
+from training.checkpoints import list_checkpoints, quarantine, read_manifest
+from training.examples import EncodedExamples
+from training.hooks import TrainHooks
+from training.records import LoraSettings, TrainResult, TrainSettings
+from training.schedule import require_same_run
+
+
+def train_adapter(
+    loaded: Loaded,
+    data: EncodedExamples,
+    lora: LoraSettings,
+    settings: TrainSettings,
+    folder: Path,
+    hooks: TrainHooks,
+) -> TrainResult:
+    """Train to ``max_steps`` from the newest verified checkpoint; with none left to do, return at once.
+
+    Raises:
+        Refusal: the model's format cannot train, the checkpoints are of another run, or as ``target_modules``.
+        TrainingDiverged: a loss or gradient was not finite.
+    """
+    _require_trainable_format(loaded)
+    targets = target_modules(loaded.model, lora)
+    moved = quarantine(folder)
+    known = list_checkpoints(folder).verified
+    run = Fit(loaded.model, data, lora, settings, loaded.identity.digest, folder, hooks)
+    if known:
+        require_same_run(read_manifest(known[-1].folder), run.facts, known[-1].folder)
+    start = known[-1].step if known else 0
+    result = TrainResult(
+        "finished", start, known, len(data.rows), len(data.dropped), _trainable_count(loaded.model, targets, lora),
+        len(targets), start, moved,
+    )
+    if start >= settings.max_steps:
+        return result
+    with _worn_for_training(loaded.model, lora, settings) as wrapped:
+        status, step, checkpoints = fit(replace(run, model=wrapped), known)
+    kept = tuple(found for found in checkpoints if found.scheduled or status == "stopped")
+    return replace(result, status=status, step=step, checkpoints=kept)
+
+
+def probe(loaded: Loaded, data: EncodedExamples, lora: LoraSettings, settings: TrainSettings) -> float:
+    """Return the loss (nats per answer token) of one forward and backward on the longest rows; nothing is kept.
+
+    Raises:
+        Refusal: as ``train_adapter``, or a parameter of the adapter got no gradient.
+    """
+    _require_trainable_format(loaded)
+    longest = sorted(data.rows, key=lambda row: -len(row.ids))[: settings.batch_size]
+    with _worn_for_training(loaded.model, lora, settings) as wrapped, torch.random.fork_rng(devices=[]):
+        wrapped.train()
+        summed, tokens = batch_loss(wrapped, longest)
+        summed.backward()
+        for name, parameter in wrapped.named_parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                raise Refusal(f"{name} got no gradient: the adapter would not train.")
+    return float(summed.detach()) / tokens
+
+
+@contextmanager
+def _worn_for_training(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterator[Any]:
+    with trainable(model, lora, settings.seed) as wrapped:
+        if settings.gradient_checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        try:
+            yield wrapped
+        finally:
+            if settings.gradient_checkpointing:
+                model.gradient_checkpointing_disable()
+
+
+def _trainable_count(model: Any, targets: tuple[str, ...], lora: LoraSettings) -> int:
+    """Return the adapter's parameters: r times inputs plus outputs, and DoRA's one an output."""
+    modules = [model.get_submodule(name) for name in targets]
+    return sum(
+        lora.r * (module.in_features + module.out_features) + (module.out_features if lora.dora else 0)
+        for module in modules
+    )
+
+
+def _require_trainable_format(loaded: Loaded) -> None:
+    if loaded.model.dtype == torch.float16:
+        raise Refusal(
+            "model.dtype = 'float16': small gradients would vanish without loss scaling.",
+            "Set model.dtype=auto, bfloat16 or float32.",
+        )

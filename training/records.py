@@ -1,0 +1,219 @@
+"""The records of training: which model, which adapter, which schedule, and what came of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from env.refusal import Refusal, choices_hint
+
+Quantization = Literal["nf4", "none"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Evaluation = Literal["auto", "dequantized", "quantized"]
+Scheduler = Literal["cosine", "linear", "constant"]
+TooLong = Literal["drop", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Which base model, and how it is held and run. Raises Refusal on a bad value, naming the key.
+
+    Attributes:
+        path: a local folder, or a hub id such as "org/name".
+        quantization: "nf4" holds the linear layers in 4 bits (Dettmers et al. 2023, arXiv:2305.14314).
+        threads: CPU threads of one process; 0 chooses, with a reason.
+        batch_size: rows that generate together; halved for good when memory runs out.
+        processes: processes that generate together; each loads the model once.
+        evaluation: whether generation runs on dequantised copies of NF4 weights (bit-equal logits, more memory).
+    """
+
+    path: str
+    quantization: Quantization = "nf4"
+    dtype: Dtype = "auto"
+    device: Device = "auto"
+    threads: int = 0
+    batch_size: int = 64
+    processes: int = 1
+    evaluation: Evaluation = "auto"
+
+    def __post_init__(self) -> None:
+        _require(bool(self.path.strip()), "model.path", self.path, "a folder or a hub id")
+        _require_choice("model.quantization", self.quantization, Quantization)
+        _require_choice("model.dtype", self.dtype, Dtype)
+        _require_choice("model.device", self.device, Device)
+        _require_choice("model.evaluation", self.evaluation, Evaluation)
+        _require(self.threads >= 0, "model.threads", self.threads, "0 (choose) or a count")
+        _require(self.batch_size >= 1, "model.batch_size", self.batch_size, "at least 1")
+        _require(self.processes >= 1, "model.processes", self.processes, "at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSettings:
+    """Which adapter is trained (Hu et al. 2021, arXiv:2106.09685). Raises Refusal on a bad value, naming the key.
+
+    Attributes:
+        r: rank.
+        alpha: the trained scale is alpha / r, or alpha / sqrt(r) with ``rslora`` (arXiv:2312.03732).
+        target_modules: last names of the linear modules that get an adapter.
+        layers: decoder layers that get one; negative numbers count from the last; empty means all of them.
+        dora: also learn each output's magnitude (arXiv:2402.09353).
+    """
+
+    r: int
+    alpha: float
+    target_modules: tuple[str, ...]
+    dropout: float = 0.0
+    layers: tuple[int, ...] = ()
+    rslora: bool = False
+    dora: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.r >= 1, "lora.r", self.r, "at least 1")
+        _require(math.isfinite(self.alpha) and self.alpha > 0, "lora.alpha", self.alpha, "a finite number above 0")
+        _require(0 <= self.dropout < 1, "lora.dropout", self.dropout, "in [0, 1)")
+        _require(bool(self.target_modules), "lora.target_modules", self.target_modules, "at least one module name")
+        _require(
+            len(set(self.target_modules)) == len(self.target_modules),
+            "lora.target_modules", self.target_modules, "distinct names",
+        )
+        _require(len(set(self.layers)) == len(self.layers), "lora.layers", self.layers, "distinct layer numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How long and how fast is trained. Raises Refusal on a bad value, naming the key.
+
+    Attributes:
+        batch_size: rows of one forward and backward; ``grad_accum`` of them make one optimizer step.
+        scheduler: how the learning rate goes from its peak after ``warmup_steps`` to ``max_steps``.
+        max_grad_norm: gradients are scaled down to this L2 norm; 0 is off.
+        max_length: tokens of prompt, answer and end token together; longer rows follow ``on_too_long``.
+        max_adapter_mb: a checkpoint whose adapter file is larger is refused (1 MB = 1e6 bytes); 0 is off.
+        group_by_length: batches hold rows of like length, in random order.
+    """
+
+    max_steps: int
+    batch_size: int
+    learning_rate: float
+    checkpoint_every: int
+    grad_accum: int = 1
+    scheduler: Scheduler = "cosine"
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    seed: int = 0
+    max_length: int = 1024
+    on_too_long: TooLong = "drop"
+    max_adapter_mb: float = 0.0
+    gradient_checkpointing: bool = False
+    group_by_length: bool = True
+
+    def __post_init__(self) -> None:
+        for key in ("max_steps", "batch_size", "checkpoint_every", "grad_accum"):
+            _require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
+        for key in ("learning_rate", "weight_decay", "max_grad_norm", "max_adapter_mb"):
+            value = getattr(self, key)
+            _require(math.isfinite(value) and value >= 0, f"train.{key}", value, "a finite number, not negative")
+        _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
+        _require(0 <= self.warmup_steps <= self.max_steps, "train.warmup_steps", self.warmup_steps,
+                 f"between 0 and train.max_steps ({self.max_steps})")
+        _require(0 <= self.seed < 2**63, "train.seed", self.seed, "in [0, 2^63)")
+        _require(self.max_length >= 2, "train.max_length", self.max_length, "at least 2 tokens")
+        _require_choice("train.scheduler", self.scheduler, Scheduler)
+        _require_choice("train.on_too_long", self.on_too_long, TooLong)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training row: what the model reads, what it should write, and a name for messages."""
+
+    prompt: str
+    answer: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One optimizer step.
+
+    Attributes:
+        step: counted from 1.
+        loss: mean negative log-likelihood per answer token (nats), before the update.
+        learning_rate: used in this step's update.
+        grad_norm: L2 norm before clipping.
+        tokens: prompt and answer tokens read, padding left out.
+        seconds: wall time of the step.
+        epoch: passes over the examples so far, counted in rows.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    seconds: float
+    epoch: float
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterCheckpoint:
+    """One verified checkpoint on disk.
+
+    Attributes:
+        digest: SHA-256 over the adapter's weights and configuration; names the adapter in reports and digests.
+        loss: the loss of its step.
+        scheduled: False for the extra checkpoint a stop leaves; it goes once a later scheduled one is safe.
+    """
+
+    step: int
+    folder: Path
+    digest: str
+    loss: float = math.nan
+    scheduled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """How training ended: "finished" at ``max_steps``, or "stopped" because a hook asked for it.
+
+    Attributes:
+        checkpoints: every verified scheduled checkpoint, by step.
+        examples: rows trained on; ``dropped`` were longer than ``max_length``.
+        trainable: parameters that trained; ``targets`` modules carry them.
+        resumed_from: the step this call went on from; 0 for a fresh start.
+    """
+
+    status: Literal["finished", "stopped"]
+    step: int
+    checkpoints: tuple[AdapterCheckpoint, ...]
+    examples: int = 0
+    dropped: int = 0
+    trainable: int = 0
+    targets: int = 0
+    resumed_from: int = 0
+    quarantined: tuple[str, ...] = ()
+
+
+class TrainingDiverged(Exception):
+    """The raw loss or gradient of a step was NaN or infinite; the last checkpoint before it stays good."""
+
+    def __init__(self, step: int, loss: float, last_good: AdapterCheckpoint | None) -> None:
+        safe = f"checkpoint step-{last_good.step:06d} is good" if last_good else "no checkpoint was written before"
+        super().__init__(f"training diverged at step {step}: loss {loss}; {safe}.")
+        self.step = step
+        self.loss = loss
+        self.last_good = last_good
+
+
+def _require(ok: bool, key: str, value: object, expected: str) -> None:
+    if not ok:
+        raise Refusal(f"{key} = {value!r}: must be {expected}.")
+
+
+def _require_choice(key: str, value: str, choices: object) -> None:
+    names = get_args(choices)
+    if value not in names:
+        raise Refusal(f"{key} = {value!r} is unknown.", choices_hint(str(value), names))

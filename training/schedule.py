@@ -1,0 +1,50 @@
+"""The learning rate as a function of the step, and which training settings two runs must share to be one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from env.refusal import Refusal
+from training.records import TrainSettings
+
+# these do not change what is learnt
+_FREE_TO_CHANGE = frozenset({"checkpoint_every", "max_adapter_mb"})
+
+
+def learning_rate(step: int, settings: TrainSettings) -> float:
+    """Return the rate used in ``step`` (counted from 1): linear warm-up to the peak, then down towards 0.
+
+    Warm-up reaches the peak in step ``warmup_steps``; "cosine" and "linear" would reach 0 one step after
+    ``max_steps``, so the last step still learns; "constant" stays at the peak.
+    """
+    if step <= settings.warmup_steps:
+        return settings.learning_rate * step / settings.warmup_steps
+    peak_step = max(settings.warmup_steps, 1)
+    done = (step - peak_step) / (settings.max_steps + 1 - peak_step)
+    if settings.scheduler == "cosine":
+        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    if settings.scheduler == "linear":
+        return settings.learning_rate * (1 - done)
+    return settings.learning_rate
+
+
+def settings_facts(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings that decide what is learnt, as plain JSON data."""
+    return {key: value for key, value in asdict(settings).items() if key not in _FREE_TO_CHANGE}
+
+
+def require_same_run(saved: Mapping[str, Any], facts: Mapping[str, Any], folder: Path) -> None:
+    """Raise Refusal when the checkpoint manifest ``saved`` in ``folder`` is of another run than ``facts``."""
+    way_out = "Restore the setting, or start a new run; a checkpoint goes on only as the run it began as."
+    for part, name in (("base", "the base model"), ("examples", "the training examples")):
+        if saved.get(part) != facts[part]:
+            raise Refusal(f"{folder}: was trained with another {name.removeprefix('the ')}.", way_out)
+    for part in ("lora", "train"):
+        for key, value in facts[part].items():
+            before = saved[part].get(key)
+            if before != value:
+                raise Refusal(f"{folder}: was trained with {part}.{key} = {before!r}, now it is {value!r}.", way_out)

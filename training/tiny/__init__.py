@@ -1,0 +1,1 @@
+"""The embedded base model: how its tokenizer and its 2 million weights were made."""
