@@ -14,7 +14,7 @@ from eval.patching import PatchRejected, apply_patch
 from eval.records import Candidate, Outcome, Task
 
 END_OF_TURN = re.compile(
-    r"<\|(?:im_end|return|end|endoftext|eot_id|end_of_text|call)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>"
+    r"<\|(?:im_end|return|end|endoftext|eot_id|end_of_text|call)\|>|</s>|<end_of_turn>|<eos>|<\uff5cend\u2581of\u2581sentence\uff5c>"
 )
 OTHER_TOKEN = re.compile(r"<\|[a-z_]{1,30}\|>|<start_of_turn>(?:model)?|\[/?INST\]|<s>")
 FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^\n]*?<\|message\|>")

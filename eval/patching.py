@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 Level = Literal["exact", "rstrip", "whitespace"]
@@ -105,7 +106,7 @@ def apply_patch(source: str, diff: str) -> Patched:
         raise PatchRejected("The diff changes nothing: no line starts with + or -.")
     lines = source.split("\n")
     placed = sorted((_place(lines, hunk, number) for number, hunk in enumerate(hunks, 1)), key=lambda p: p.start)
-    for before, after in zip(placed, placed[1:], strict=False):
+    for before, after in pairwise(placed):
         if before.start + len(before.hunk.old) > after.start:
             raise PatchRejected(f"Two hunks change the same lines, from line {after.start + 1}.")
     for place in reversed(placed):

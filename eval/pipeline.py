@@ -45,7 +45,7 @@ class Chunk:
 
     units: tuple[Unit, ...]
 
-    def keys(self) -> Iterator[tuple[str, int]]:
+    def sample_keys(self) -> Iterator[tuple[str, int]]:
         """Yield (task id, sample index) in the order in which the chunk's lines are written."""
         for unit in self.units:
             for index in range(unit.samples):
@@ -94,7 +94,9 @@ def read_samples(path: Path) -> list[Sample]:
         try:
             sample = sample_from_json(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
-            raise Refusal(f"{path}, line {number}: not a sample ({error!r}).", "Rewind the gate that wrote it.") from None
+            raise Refusal(
+                f"{path}, line {number}: not a sample ({error!r}).", "Rewind the gate that wrote it."
+            ) from None
         key = (sample.arm, sample.task_id, sample.index)
         if key in seen:
             raise Refusal(
@@ -130,7 +132,9 @@ class _Pending:
         ]
 
 
-def _generate_chunk(chunk: Chunk, arm: Arm, model: LanguageModel, prompt: Callable[[Task], str], verifier: Verifier) -> _Pending:
+def _generate_chunk(
+    chunk: Chunk, arm: Arm, model: LanguageModel, prompt: Callable[[Task], str], verifier: Verifier
+) -> _Pending:
     requests = [
         GenerationRequest(
             prompt(unit.task), tuple(sample_seed(arm.run_seed, unit.task.id, i) for i in range(unit.samples))
@@ -142,7 +146,9 @@ def _generate_chunk(chunk: Chunk, arm: Arm, model: LanguageModel, prompt: Callab
         for index, (seed, draw) in enumerate(zip(request.seeds, generated, strict=True)):
             completion = Completion(draw.text, draw.finish, draw.tokens)  # type: ignore[arg-type]
             candidate = extract(unit.task, completion.text)
-            rows.append((unit.task, index, seed, completion, candidate, _candidate_future(verifier, unit.task, candidate)))
+            rows.append(
+                (unit.task, index, seed, completion, candidate, _candidate_future(verifier, unit.task, candidate))
+            )
     return _Pending(tuple(rows))
 
 
@@ -179,7 +185,7 @@ def measure(
 
     on_progress(len(stored), total)
     for chunk in chunks:
-        if all(key in stored for key in chunk.keys()):
+        if all(key in stored for key in chunk.sample_keys()):
             continue
         pending.append(_generate_chunk(chunk, arm, model, prompt, verifier))
         if len(pending) >= CHUNKS_IN_FLIGHT:
@@ -187,7 +193,7 @@ def measure(
         _stop_if_asked(safe_point, pending, store_oldest)
     while pending:
         store_oldest()
-    planned = [key for chunk in chunks for key in chunk.keys()]
+    planned = [key for chunk in chunks for key in chunk.sample_keys()]
     return [stored[key] for key in planned]
 
 

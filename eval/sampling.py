@@ -52,9 +52,7 @@ class LanguageModel(Protocol):
     The same requests in the same call give the same completions; each sample draws only from its own seed's stream.
     """
 
-    def generate(
-        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
-    ) -> list[list[Generated]]:
+    def generate(self, requests: Sequence[GenerationRequest], settings: SamplingSettings) -> list[list[Generated]]:
         """Return, per request and in order, one completion per seed."""
         ...
 

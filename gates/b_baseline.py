@@ -35,7 +35,11 @@ def plan(context: PlanContext) -> Plan:
     if dataset.name == "jsonl":
         return Plan(f"base model, {sampling.samples_dev} samples a dev task, {sampling.samples_test} a test task")
     units = dataset.dev_tasks * sampling.samples_dev + dataset.test_tasks * sampling.samples_test
-    return Plan(f"{units:,} samples of the base on {dataset.dev_tasks} dev and {dataset.test_tasks} test tasks", units, "samples")
+    return Plan(
+        f"{units:,} samples of the base on {dataset.dev_tasks} dev and {dataset.test_tasks} test tasks",
+        units,
+        "samples",
+    )
 
 
 def run(context: GateContext) -> GateReport:

@@ -33,7 +33,9 @@ class Config(Document):
     @classmethod
     def _has_a_checkpoint(cls, train: TrainSettings) -> TrainSettings:
         if train.checkpoint_every > train.max_steps:
-            raise ValueError(f"checkpoint_every={train.checkpoint_every} is beyond max_steps={train.max_steps}: no checkpoint")
+            raise ValueError(
+                f"checkpoint_every={train.checkpoint_every} is beyond max_steps={train.max_steps}: no checkpoint"
+            )
         return train
 
 
@@ -95,7 +97,9 @@ def run(context: GateContext) -> GateReport:
         tables = {"base": base_table(model)}
         choices = dict(model.choices)
     except TrainingDiverged as error:
-        return conclude(context, "failed", f"diverged at step {error.step}", reasons=[str(error)], files=[hooks.metrics])
+        return conclude(
+            context, "failed", f"diverged at step {error.step}", reasons=[str(error)], files=[hooks.metrics]
+        )
     finally:
         model.close()
     if result.status == "stopped":
@@ -147,7 +151,7 @@ def _adapter_files(checkpoint: AdapterCheckpoint) -> list[Path]:
 
 
 def _mean_loss(steps: Sequence[dict[str, Any]]) -> float:
-    return sum(row["loss"] for row in steps) / len(steps)
+    return float(sum(row["loss"] for row in steps) / len(steps))
 
 
 def _checks(context: GateContext, result: TrainResult, first: float, last: float) -> list[Check]:

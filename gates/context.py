@@ -100,7 +100,7 @@ class GateContext(PlanContext):
         report = self.report(gate)
         if report is None or report.status != "passed":
             raise Refusal(
-                f"Gate {gate.upper()} has no passed report in {self.run_dir.name}, and gate {self.gate.upper()} needs it.",
+                f"Gate {gate.upper()} has no passed report in {self.run_dir.name}; gate {self.gate.upper()} needs it.",
                 f"Run `python -m runner rewind {gate.upper()}`, then advance.",
             )
         return report

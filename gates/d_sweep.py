@@ -1,4 +1,4 @@
-"""Gate D, sweep: every adapter checkpoint at every LoRA scale on the dev tasks, and the cell that goes on to the test."""
+"""Gate D, sweep: every adapter checkpoint at every LoRA scale on the dev tasks, and the one cell that goes on."""
 
 from __future__ import annotations
 
@@ -150,6 +150,7 @@ def _cell_rows(swept: list[SweptCell], selection: Selection) -> list[dict[str, A
     from eval.intervals import gain_metric
 
     gains = {row.cell: row.gain for row in selection.table}
+    lower = {cell: None if gain.lower is None else 100 * gain.lower for cell, gain in gains.items()}
     return [
         {
             "cell": item.cell.name,
@@ -157,7 +158,7 @@ def _cell_rows(swept: list[SweptCell], selection: Selection) -> list[dict[str, A
             "scale": item.cell.scale,
             "result": asdict(item.result),
             "gain": asdict(gain_metric("gain", gains[item.cell])),
-            "lower": None if gains[item.cell].lower is None else 100 * gains[item.cell].lower,
+            "lower": lower[item.cell],
         }
         for item in swept
     ]

@@ -161,11 +161,17 @@ def _leak_checks(found: Contamination, total: int) -> list[Check]:
             "block",
             not contaminated,
             f"{len(whole)} of {total} eval items stand word for word in the training rows"
-            + (f", {len(contaminated) - len(whole)} more by prompt or answer alone" if len(contaminated) > len(whole) else ""),
+            + (
+                f", {len(contaminated) - len(whole)} more by prompt or answer alone"
+                if len(contaminated) > len(whole)
+                else ""
+            ),
             "no eval item among the training rows",
             reason="The adapter would be asked what it was told: the gain would be memory.",
             fix="Remove these rows from the training file, or waive: gate.a.waivers.exact_leaks='<reason>'.",
-            evidence=[str(o) for o in sorted(found.overlaps, key=lambda o: (o.part != "both", o.task_id)) if o.tier == "T1"],
+            evidence=[
+                str(o) for o in sorted(found.overlaps, key=lambda o: (o.part != "both", o.task_id)) if o.tier == "T1"
+            ],
         ),
         judged(
             "partial leaks",
@@ -204,7 +210,10 @@ def _answer_check(answers: Sequence[tuple[Row, Verdict]], total: int) -> Check:
         "every training answer loads",
         reason="The adapter learns what it is shown, errors too.",
         fix="Mend or remove these rows.",
-        evidence=[f"{f'line {row.line}' if row.line else f'row {number}'}: {v.outcome}: {v.detail}" for number, row, v in broken],
+        evidence=[
+            f"{f'line {row.line}' if row.line else f'row {number}'}: {v.outcome}: {v.detail}"
+            for number, row, v in broken
+        ],
     )
 
 

@@ -71,7 +71,7 @@ class Bench:
         """Return scores and metrics of one arm; refuses when too many samples are missing data.
 
         Raises:
-            Refusal: more than rule.max_missing_pct of the samples are HARNESS_ERROR: the harness, not the model, failed.
+            Refusal: more than rule.max_missing_pct of the samples are HARNESS_ERROR: the harness failed, not the model.
         """
         limit_pct = self.context.experiment.rule.max_missing_pct
         lost = [s for s in samples if s.verdict.outcome == Outcome.HARNESS_ERROR]

@@ -16,8 +16,6 @@ from env.refusal import Refusal
 from eval.records import Metric
 from gates.document import Document
 
-SCHEMA_VERSION = 1
-
 
 class ArtifactRecord(Document):
     """A file the gate wrote: path relative to the run folder, bytes, sha256."""
@@ -34,7 +32,7 @@ class GateReport(Document):
     writes no report at all.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     gate: Literal["a", "b", "c", "d", "e"]
     title: str
     status: Literal["passed", "failed"]
@@ -74,7 +72,7 @@ def read_report(path: Path) -> GateReport | None:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "document"
         raise Refusal(
-            f"{path}: not a gate report of schema {SCHEMA_VERSION}: {key}: {first['msg']}.",
+            f"{path}: not a gate report of schema 1: {key}: {first['msg']}.",
             "It was written by another version or edited by hand: read it with that version, or `rewind` its gate.",
         ) from None
 

@@ -82,8 +82,7 @@ def advance(folder: Path, screen: Screen, to: str = "e") -> int:
         Refusal: the run folder cannot be read or written, or a gate lacks what it needs.
     """
     stop = Stop()
-    with RunLock(folder / "run.lock") as lock, stop.installed():
-        run = Run.open(folder)
+    with Run.held(folder) as (run, lock), stop.installed():
         screen.opened(run)
         archive_old_attempts(run)
         heal(run)
@@ -109,7 +108,12 @@ def record_report(run: Run, report: GateReport) -> None:
     """Record a written report in the journal."""
     kind = EventType.GATE_PASSED if report.status == "passed" else EventType.GATE_FAILED
     run.record(
-        kind, report.gate, headline=report.headline, seconds=report.seconds, reasons=report.reasons[:3], attempt=report.attempt
+        kind,
+        report.gate,
+        headline=report.headline,
+        seconds=report.seconds,
+        reasons=report.reasons[:3],
+        attempt=report.attempt,
     )
 
 
@@ -168,7 +172,11 @@ def _run_gate(run: Run, gate: str, config: dict[str, Any], lock: RunLock, stop: 
 def _session(run: Run, gate: str, resumed: bool) -> dict[str, Any]:
     """What a started event carries: when the attempt first began and the seconds spent before this session."""
     attempt = run.attempts[gate]
-    earlier = [e for e in run.journal.events if e.type == EventType.GATE_STARTED and e.gate == gate and e.data["attempt"] == attempt]
+    earlier = [
+        e
+        for e in run.journal.events
+        if e.type == EventType.GATE_STARTED and e.gate == gate and e.data["attempt"] == attempt
+    ]
     if not resumed or not earlier:
         return {"attempt": attempt, "first_started_at": now(), "elapsed_before_s": 0.0}
     pulse = read_heartbeat(run.file("heartbeat.json"))

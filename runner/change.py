@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from env.locking import RunLock
 from env.refusal import Refusal
 from runner.config import compose_experiment, dump_config, leaves, merge_overrides, read_config
 from runner.freshness import Freshness, examine
@@ -54,8 +53,7 @@ def change_config(folder: Path, overrides: list[str]) -> list[Freshness]:
         the gates that forbid it ([] when it was done or nothing changed). A gate that said no does not forbid it:
         the next advance asks it again.
     """
-    with RunLock(folder / "run.lock"):
-        run = Run.open(folder)
+    with Run.held(folder) as (run, _):
         change = propose(run, overrides)
         asked_again = run.machine.gate if run.machine.phase == "failed" else ""
         forbidding = [item for item in change.stale if item.gate != asked_again]
@@ -70,8 +68,7 @@ def retry(folder: Path, overrides: list[str]) -> str:
     Raises:
         Refusal: the gate has not begun, or a gate before it would become stale.
     """
-    with RunLock(folder / "run.lock"):
-        run = Run.open(folder)
+    with Run.held(folder) as (run, _):
         gate = run.machine.gate
         if not run.machine.allows(EventType.GATE_RETRIED, gate or "e"):
             raise Refusal(
@@ -90,11 +87,12 @@ def rewind(folder: Path, gate: str, overrides: list[str]) -> None:
     Raises:
         Refusal: the run has not come as far, or a gate before it would become stale.
     """
-    with RunLock(folder / "run.lock"):
-        run = Run.open(folder)
+    with Run.held(folder) as (run, _):
         if not run.machine.allows(EventType.GATE_REWOUND, gate):
             here = "nowhere yet" if not run.machine.gate else f"at gate {run.machine.gate.upper()}"
-            raise Refusal(f"Gate {gate.upper()} has not been reached: the run stands {here}.", "There is nothing to rewind.")
+            raise Refusal(
+                f"Gate {gate.upper()} has not been reached: the run stands {here}.", "There is nothing to rewind."
+            )
         _prepare(run, overrides, gate)
         run.record(EventType.GATE_REWOUND, gate)
         archive_old_attempts(run)

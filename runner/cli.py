@@ -25,8 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Configuration overrides.", show_default=False)]
-RunName = Annotated[str | None, typer.Option("--run", help="A run's name, part of it, or its folder; default: the current run.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Configuration overrides.", show_default=False)
+]
+RunName = Annotated[
+    str | None, typer.Option("--run", help="A run's name, part of it, or its folder; default: the current run.")
+]
 Results = Annotated[Path, typer.Option("--results", envvar="LUAGATE_RESULTS", help="The folder that holds the runs.")]
 GateName = Annotated[str, typer.Argument(metavar="GATE", help="A, B, C, D or E.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -100,7 +104,9 @@ def status(
     results: Results = DEFAULT_RESULTS,
     as_json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="Keep showing it, live.")] = False,
-    why: Annotated[bool, typer.Option("--why", help="Say for each begun gate whether its results are still current.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Say for each begun gate whether its results are still current.")
+    ] = False,
 ) -> None:
     """Show where the current run is."""
     from runner import screens
@@ -152,8 +158,8 @@ def runs(results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
         _print_json([dataclasses.asdict(view) for view in views])
     else:
         screens.print_runs(views)
-    for refusal in broken:
-        screens.print_refusal(refusal)
+    for unreadable in broken:
+        screens.print_refusal(unreadable)
 
 
 @app.command()
@@ -166,7 +172,9 @@ def retry(overrides: Overrides = None, run: RunName = None, results: Results = D
 
 
 @app.command()
-def rewind(gate: GateName, overrides: Overrides = None, run: RunName = None, results: Results = DEFAULT_RESULTS) -> None:
+def rewind(
+    gate: GateName, overrides: Overrides = None, run: RunName = None, results: Results = DEFAULT_RESULTS
+) -> None:
     """Go back to just before a gate; it and later gates begin new attempts, the old ones are kept."""
     from runner.change import rewind as rewind_to
 
@@ -223,7 +231,7 @@ def doctor(overrides: Overrides = None, results: Results = DEFAULT_RESULTS, as_j
     experiment, _ = compose_experiment(overrides or [])
     checks = inspect_machine_and_data(experiment, results)
     if as_json:
-        _print_json([check.to_json() for check in checks])
+        _print_json([dataclasses.asdict(check) for check in checks])
     else:
         screens.print_checks(checks)
     if any(check.blocks for check in checks):
@@ -241,7 +249,9 @@ def main() -> int:
         _say_refusal(refusal)
         return Exit.REFUSED
     except LockHeld as held:
-        _say_refusal(Refusal(f"This run is being advanced by {held.holder}.", "Watch it with `python -m runner status --watch`."))
+        _say_refusal(
+            Refusal(f"This run is being advanced by {held.holder}.", "Watch it with `python -m runner status --watch`.")
+        )
         return Exit.HELD
     except typer.Abort:
         return Exit.STOPPED

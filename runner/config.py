@@ -68,7 +68,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         except (OverrideParseException, HydraException):
             problems.append(f'"{text}" is not of the form key=value')
     if problems:
-        raise Refusal("; ".join(problems) + ".", 'Quote values with spaces: \'key="some words"\'.')
+        raise Refusal("; ".join(problems) + ".", "Quote values with spaces: 'key=\"some words\"'.")
     return parsed
 
 
@@ -153,7 +153,9 @@ def validate(config: dict[str, Any]) -> Experiment:
 
 def _refuse(problems: Sequence[str]) -> None:
     if problems:
-        raise Refusal("; ".join(problems).rstrip(".") + ".", "See `python -m runner config` for the keys and their values.")
+        raise Refusal(
+            "; ".join(problems).rstrip(".") + ".", "See `python -m runner config` for the keys and their values."
+        )
 
 
 def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, Any]]:
@@ -194,7 +196,9 @@ def read_config(path: Path) -> tuple[Experiment, dict[str, Any]]:
     try:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Refusal(f"{path} is missing: this is not a complete run folder.", "Start one with `python -m runner new`.") from None
+        raise Refusal(
+            f"{path} is missing: this is not a complete run folder.", "Start one with `python -m runner new`."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

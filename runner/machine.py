@@ -56,14 +56,18 @@ def _gate_moves(gate: str) -> list[dict[str, Any]]:
         move(EventType.GATE_FAILED, [started], f"{gate}_failed"),
         move(EventType.GATE_CRASHED, [started], f"{gate}_crashed"),
         move(EventType.GATE_STOPPED, [started], f"{gate}_stopped"),
-        move(EventType.GATE_RETRIED, [f"{gate}_{p}" for p in ("failed", "crashed", "stopped", "started")], f"{gate}_ready"),
+        move(
+            EventType.GATE_RETRIED,
+            [f"{gate}_{p}" for p in ("failed", "crashed", "stopped", "started")],
+            f"{gate}_ready",
+        ),
         move(EventType.GATE_REWOUND, at_or_after, f"{gate}_ready"),
     ]
 
 
 def transition_table() -> list[dict[str, Any]]:
     """Return every legal move of a run as transitions' dictionaries (trigger, source, dest)."""
-    table = [{"trigger": str(EventType.RUN_CREATED), "source": NEW, "dest": "a_ready"}]
+    table: list[dict[str, Any]] = [{"trigger": str(EventType.RUN_CREATED), "source": NEW, "dest": "a_ready"}]
     settled = [state for state in STATES if state != NEW]
     table.append({"trigger": str(EventType.CONFIG_CHANGED), "source": settled, "dest": "="})
     for gate in GATES:
@@ -102,7 +106,7 @@ class RunMachine:
 
     @property
     def phase(self) -> str:
-        """"ready", "started", "stopped", "crashed" or "failed"; "new" or "finished" for the run itself."""
+        """ "ready", "started", "stopped", "crashed" or "failed"; "new" or "finished" for the run itself."""
         return self.state if not self.gate else self.state.split("_")[1]
 
 
@@ -125,7 +129,7 @@ def replay(events: Iterable[Event], where: str = "events.jsonl") -> RunMachine:
 
 
 def attempts(events: Iterable[Event]) -> dict[str, int]:
-    """Return each gate's current attempt number (from 1): a retry begins a new one, a rewind for all gates after it too."""
+    """Return each gate's attempt number, from 1: a retry begins a new one, a rewind one for all gates after it too."""
     count = dict.fromkeys(GATES, 1)
     for event in events:
         if event.type == EventType.GATE_RETRIED:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from env.files import make_folder, sync_folder, write_atomic
+from env.locking import RunLock
 from env.refusal import Refusal, choices_hint
 from runner.journal import EventType, Journal
-from runner.machine import GATES, RunMachine, attempts, replay
+from runner.machine import RunMachine, attempts, replay
 
 SCHEMA_VERSION = 1
 RUN_FILE = "run.json"
@@ -52,10 +55,23 @@ class Run:
         run = cls(folder, info, Journal.read(folder / "events.jsonl"))
         if not run.journal.events:
             raise Refusal(
-                f"{folder / 'events.jsonl'} is empty: the run was never completely created, or its journal was deleted.",
+                f"{folder / 'events.jsonl'} is empty: the run was never wholly created, or its journal was deleted.",
                 "Start a new run with `python -m runner new`.",
             )
         return run
+
+    @classmethod
+    @contextmanager
+    def held(cls, folder: Path) -> Iterator[tuple[Run, RunLock]]:
+        """Open a run and hold its lock in the block, as everything that writes to it must.
+
+        Raises:
+            LockHeld: another process holds it.
+            Refusal: it is no run that this version reads; then nothing is written, not even the lock file.
+        """
+        cls.open(folder)
+        with RunLock(folder / "run.lock") as lock:
+            yield cls.open(folder), lock
 
     @property
     def id(self) -> str:
@@ -165,7 +181,9 @@ def find_run(results: Path, name: str | None) -> Path | None:
     if len(hits) == 1:
         return hits[0]
     if hits:
-        raise Refusal(f'"{name}" names {len(hits)} runs: ' + ", ".join(p.name for p in hits) + ".", "Give more of the name.")
+        raise Refusal(
+            f'"{name}" names {len(hits)} runs: ' + ", ".join(p.name for p in hits) + ".", "Give more of the name."
+        )
     raise Refusal(f'No run is called "{name}" in {results}.', choices_hint(name, [p.name for p in folders]))
 
 

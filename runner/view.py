@@ -1,4 +1,4 @@
-"""What a run looks like from outside: pure data for screens and --json, read from small files without loading a gate."""
+"""What a run looks like from outside: pure data for screens and --json, without loading a gate."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The worker: one process that runs one gate of one run and leaves a report or the reason why there is none.
 
-``python -m runner.worker RUN_FOLDER GATE LOCK_DESCRIPTOR``; started by runner/advance.py, which holds the run's lock and passes it on.
+``python -m runner.worker RUN_FOLDER GATE LOCK_DESCRIPTOR``; started by runner/advance.py, which passes its lock on.
 Its standard input is a pipe that nobody writes to: when it ends, the supervisor is dead and the worker dies too.
 """
 

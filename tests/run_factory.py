@@ -229,7 +229,7 @@ class _Writer:
                 "dataset": {
                     "name": "luanti_mini", "digest": "9e" * 32, "tasks": len(self.tasks), "rows": 800,
                     "dev_tasks": rule.dev_tasks, "test_tasks": rule.test_tasks, "dev_clusters": rule.dev_clusters,
-                    "test_clusters": rule.test_clusters, "families": {name: 266 for name in KINDS},
+                    "test_clusters": rule.test_clusters, "families": dict.fromkeys(KINDS, 266),
                     "excluded": [], "notes": ["20 dev tasks share a template with training rows of another name"],
                 },
                 "rule": rule.to_json(),

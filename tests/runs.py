@@ -98,7 +98,9 @@ def results_of(folder: Path) -> dict[str, Any]:
     """Return everything that must not depend on interruptions: samples without timings, weights, the decision."""
     found: dict[str, Any] = {}
     for path in sorted(folder.glob("gate_*/**/samples.jsonl")):
-        found[path.relative_to(folder).as_posix()] = [_untimed(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        found[path.relative_to(folder).as_posix()] = [
+            _untimed(line) for line in path.read_text(encoding="utf-8").splitlines()
+        ]
     for path in sorted(folder.glob("gate_c/checkpoints/step-*/adapter_model.safetensors")):
         found[path.relative_to(folder).as_posix()] = path.read_bytes()
     decision = folder / "gate_e" / "decision.json"

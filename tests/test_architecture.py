@@ -71,7 +71,9 @@ def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_stays_free_of_the_libraries_it_must_not_know(layer: str) -> None:
     found = {
-        path.relative_to(PROJECT).as_posix(): sorted(bad) for path in modules(layer) if (bad := imported(path) & NEVER[layer])
+        path.relative_to(PROJECT).as_posix(): sorted(bad)
+        for path in modules(layer)
+        if (bad := imported(path) & NEVER[layer])
     }
     assert not found
 
@@ -82,7 +84,8 @@ def test_a_heavy_library_has_one_home(library: str) -> None:
         name
         for layer in LAYERS
         for path in modules(layer)
-        if library in imported(path) and not (name := path.relative_to(PROJECT).as_posix()).startswith(tuple(HOMES[library]))
+        if library in imported(path)
+        and not (name := path.relative_to(PROJECT).as_posix()).startswith(tuple(HOMES[library]))
     ]
     assert not strays
 

@@ -45,9 +45,9 @@ def test_lora_without_quantisation_measures_the_same_unquantised_base() -> None:
 
 
 def test_a_misspelt_key_is_refused_with_the_nearest_one() -> None:
-    assert 'gate.c.lora.rnk: no such key. Did you mean "gate.c.lora.' in refusal("gate.c.lora.rnk=4") or "Choices" in refusal(
+    assert 'gate.c.lora.rnk: no such key. Did you mean "gate.c.lora.' in refusal(
         "gate.c.lora.rnk=4"
-    )
+    ) or "Choices" in refusal("gate.c.lora.rnk=4")
     assert 'sede: no such key. Did you mean "seed"?' in refusal("sede=1")
 
 
@@ -60,7 +60,12 @@ def test_all_errors_come_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("group", "wrong", "near"),
-    [("profile", "tinny", "tiny"), ("backend", "mlxx", "mlx"), ("dataset", "luanti_mimi", "luanti_mini"), ("gate/c", "qlor", "qlora")],
+    [
+        ("profile", "tinny", "tiny"),
+        ("backend", "mlxx", "mlx"),
+        ("dataset", "luanti_mimi", "luanti_mini"),
+        ("gate/c", "qlor", "qlora"),
+    ],
 )
 def test_an_unknown_choice_is_refused_with_the_nearest_one(group: str, wrong: str, near: str) -> None:
     assert f'{group}={wrong}: no such choice. Did you mean "{near}"?' in refusal(f"{group}={wrong}")
@@ -93,7 +98,10 @@ def test_values_that_cannot_work_are_refused_by_their_key(override: str, key: st
 
 
 def test_every_group_choice_composes() -> None:
-    files = {"dataset=jsonl": ["dataset.eval=a.jsonl", "dataset.train=b.jsonl"], "model=local": ["model.path=somewhere"]}
+    files = {
+        "dataset=jsonl": ["dataset.eval=a.jsonl", "dataset.train=b.jsonl"],
+        "model=local": ["model.path=somewhere"],
+    }
     for group, choices in groups().items():
         for choice in choices:
             compose_experiment([f"{group}={choice}", *files.get(f"{group}={choice}", [])])

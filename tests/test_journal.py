@@ -63,10 +63,15 @@ def test_appending_after_a_torn_line_does_not_glue_two_events_together(tmp_path:
         ("not json", "line 3: not an event"),
         ('{"seq": 3}', "line 3: not an event"),
         ('{"seq": 3, "at": "", "type": "gate_exploded", "gate": "a", "data": {}}', "line 3: not an event"),
-        ('{"seq": 7, "at": "", "type": "gate_passed", "gate": "a", "data": {}}', "line 3: event number 7 stands where 3"),
+        (
+            '{"seq": 7, "at": "", "type": "gate_passed", "gate": "a", "data": {}}',
+            "line 3: event number 7 stands where 3",
+        ),
     ],
 )
-def test_a_complete_line_that_is_not_the_next_event_is_refused_by_its_number(tmp_path: Path, damage: str, says: str) -> None:
+def test_a_complete_line_that_is_not_the_next_event_is_refused_by_its_number(
+    tmp_path: Path, damage: str, says: str
+) -> None:
     path = tmp_path / "events.jsonl"
     written(path)
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -23,9 +23,7 @@ from runner.machine import (
     trigger_name,
 )
 
-ALL_EVENTS = [
-    (kind, gate) for kind in EventType for gate in (GATES if str(kind).startswith("gate_") else ("",))
-]
+ALL_EVENTS = [(kind, gate) for kind in EventType for gate in (GATES if str(kind).startswith("gate_") else ("",))]
 
 
 def event(kind: EventType, gate: str = "", seq: int = 1) -> Event:
@@ -114,5 +112,9 @@ def test_every_prefix_of_a_legal_history_replays_to_the_state_it_had(data: st.Da
 
 
 def test_a_rewind_begins_new_attempts_of_that_gate_and_all_after_it() -> None:
-    history = [event(EventType.GATE_RETRIED, "b"), event(EventType.GATE_REWOUND, "b"), event(EventType.GATE_REWOUND, "d")]
+    history = [
+        event(EventType.GATE_RETRIED, "b"),
+        event(EventType.GATE_REWOUND, "b"),
+        event(EventType.GATE_REWOUND, "d"),
+    ]
     assert attempts(history) == {"a": 1, "b": 3, "c": 2, "d": 3, "e": 3}

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 
 from eval.records import Outcome, TaskCheck
 from eval.verify import Job, Verifier, VerifierSettings, open_verifier
-from hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 
 SHORT = VerifierSettings(workers=2, cpu_s=0.5, timeout_s=20.0, memory_mb=32)
 

@@ -61,6 +61,9 @@ class Child:
         wrapper = choose_wrapper()
         self._wrapped = bool(wrapper.prefix)
         self._process = _start(wrapper, folder)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._write_fd, self._read_fd = self._process.stdin.fileno(), self._process.stdout.fileno()
         try:
             ready = self._greet()
         except (FrameError, FrameTimeout, OSError) as error:
@@ -78,10 +81,8 @@ class Child:
             FrameTimeout: no answer within ``timeout_s``; the child is still running.
             FrameError, OSError: the pipe broke.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
-        write_frame(self._process.stdin.fileno(), {"id": job_id, "arguments": arguments})
-        deadline = time.monotonic() + self.settings.timeout_s
-        answer = read_frame(self._process.stdout.fileno(), deadline)
+        write_frame(self._write_fd, {"id": job_id, "arguments": arguments})
+        answer = read_frame(self._read_fd, time.monotonic() + self.settings.timeout_s)
         self._served += 1
         self._life_cpu_s = float(answer["life_cpu_s"])
         return answer
@@ -133,7 +134,6 @@ class Child:
                     pipe.close()
 
     def _greet(self) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
         setup = {
             "program": self.settings.program,
             "on_demand": self.settings.on_demand,
@@ -142,8 +142,8 @@ class Child:
             "cpu_s": self.settings.cpu_s,
             "parent_pid": 0 if self._wrapped else os.getpid(),
         }
-        write_frame(self._process.stdin.fileno(), setup)
-        return read_frame(self._process.stdout.fileno(), time.monotonic() + START_TIMEOUT_S)
+        write_frame(self._write_fd, setup)
+        return read_frame(self._read_fd, time.monotonic() + START_TIMEOUT_S)
 
 
 def _start(wrapper: Wrapper, folder: Path) -> subprocess.Popen[bytes]:

@@ -72,9 +72,9 @@ class Recorder:
                     f'The recorder cannot run the check "{check.name}": it needs a running world.',
                     "Use a verifier with the engine, or leave its task out.",
                 )
-        size_kb = len(job.code) / 1024
-        if size_kb > self._settings.code_kb:
-            return self._decided(Outcome.MEMORY, f"a program of {size_kb:,.0f} KB; {self._settings.code_kb:,} KB are run")
+        size_kb, allowed_kb = len(job.code) / 1024, self._settings.code_kb
+        if size_kb > allowed_kb:
+            return self._decided(Outcome.MEMORY, f"a program of {size_kb:,.0f} KB; at most {allowed_kb:,} KB are run")
         arguments = [job.code]
         for check in job.checks:
             arguments += [check.name, check.lua]

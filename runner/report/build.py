@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner.report.data import CheckRow, Fact, GateSection, ReportData, Verdict
 from runner.report.measures import read_outcomes, read_passes, read_sweep, read_training
 from runner.report.provenance import read_gates, read_provenance, read_reproduction
-from runner.report.reading import Artifacts, read_artifacts
+from runner.report.reading import NOTHING, Artifacts, read_artifacts
 from runner.report.tasks import read_tasks, sample_files
 from runner.report.verdict import read_basis, read_recommendations, read_verdict
 from runner.run import Run
@@ -25,16 +25,16 @@ _ADDS = {
 def build(run: Run) -> ReportData:
     """Return what the report of ``run`` says, finished or not; damage is listed in ``problems``."""
     found, view = read_artifacts(run), view_run(run)
-    gates = found.section("Gates", lambda artifacts: read_gates(artifacts, view), ())
+    gates = found.section("Gates", lambda artifacts: read_gates(artifacts, view), NOTHING)
     verdict = found.section("Decision", read_verdict, None)
     data = {
-        "basis": found.section("What it was decided on", read_basis, ()),
+        "basis": found.section("What it was decided on", read_basis, NOTHING),
         "sweep": found.section("Sweep", read_sweep, None),
-        "outcomes": found.section("Outcomes", read_outcomes, ()),
-        "passes": found.section("pass@k", read_passes, ()),
+        "outcomes": found.section("Outcomes", read_outcomes, NOTHING),
+        "passes": found.section("pass@k", read_passes, NOTHING),
         "training": found.section("Training", read_training, None),
-        "tasks": found.section("Tasks", read_tasks, ()),
-        "next_steps": found.section("Recommendations", lambda artifacts: _next_steps(artifacts, view), ()),
+        "tasks": found.section("Tasks", read_tasks, NOTHING),
+        "next_steps": found.section("Recommendations", lambda artifacts: _next_steps(artifacts, view), NOTHING),
     }
     return ReportData(
         run_id=run.id,
@@ -73,9 +73,13 @@ def _next_steps(found: Artifacts, view: RunView) -> tuple[Fact, ...]:
     recommended = read_recommendations(found)
     if recommended or view.state == "finished" or view.next_command.endswith(" report"):
         return recommended or (Fact("1", "Use the adapter at the chosen checkpoint and scale.", _chosen(found)),)
-    return (Fact("1", f"`{view.next_command}`", "goes on from here"),)
+    return (Fact("1", view.next_command, "goes on from here"),)
 
 
 def _chosen(found: Artifacts) -> str:
     chosen = found.table("e", "chosen")
-    return f"{chosen['cell']}: gate_c/checkpoints/step-{int(chosen['step']):06d} at scale {chosen['scale']}" if chosen else ""
+    return (
+        f"{chosen['cell']}: gate_c/checkpoints/step-{int(chosen['step']):06d} at scale {chosen['scale']}"
+        if chosen
+        else ""
+    )

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from runner.report import svg
-from runner.report.data import ArmOutcomes, Interval, Training, Verdict
+from runner.report.data import ArmOutcomes, Interval, Sweep, Training, Verdict
 
 # Outcomes in the order of how far a program came, each with a colour class of its own.
 OUTCOME_ORDER = (
-    "PASSED", "WRONG", "RUNTIME_ERROR", "TIMEOUT", "MEMORY", "CRASHED", "SYNTAX_ERROR", "PATCH_REJECTED", "NO_CODE", "HARNESS_ERROR",
+    "PASSED", "WRONG", "RUNTIME_ERROR", "TIMEOUT", "MEMORY", "CRASHED",
+    "SYNTAX_ERROR", "PATCH_REJECTED", "NO_CODE", "HARNESS_ERROR",
 )  # fmt: skip
 
 
@@ -52,20 +53,20 @@ def ruler(verdict: Verdict) -> Markup:
     gain = verdict.gain
     if gain.value is None or gain.low is None or gain.high is None:
         return Markup("")
-    axis = axis_over([0.0, verdict.margin, gain.low, gain.high])
+    axis = axis_over([0.0, verdict.margin, gain.low, gain.high], pad=0.12)
     tone = tone_of(verdict)
     y, zero, margin = 44.0, axis.at(0.0), axis.at(verdict.margin)
     parts = [
         svg.line(0, y, 100, y, "axis"),
-        svg.line(zero, 20, zero, y + 12, "zero"),
-        svg.line(margin, 20, margin, y + 12, "margin"),
+        svg.line(zero, 20, zero, y + 30, "zero"),
+        svg.line(margin, 20, margin, y + 30, "margin"),
         svg.line(axis.at(gain.low), y, axis.at(gain.high), y, f"range {tone}"),
         svg.dot(axis.at(gain.value), y, 7, f"point {tone}"),
         svg.text(axis.at(gain.value), 14, f"{gain.value:+.1f} pp", "strong"),
-        svg.text(zero, y + 28, "0", "muted"),
+        svg.text(zero, y + 44, "0", "muted"),
         svg.text(margin, y + 44, f"margin {verdict.margin:g} pp", "muted"),
-        svg.text(axis.at(gain.low), y + 28, f"{gain.low:+.1f}", "muted"),
-        svg.text(axis.at(gain.high), y + 28, f"{gain.high:+.1f}", "muted"),
+        svg.text(axis.at(gain.low), y + 26, f"{gain.low:+.1f}", "muted", "end"),
+        svg.text(axis.at(gain.high), y + 26, f"{gain.high:+.1f}", "muted", "start"),
     ]
     label = f"Gain {gain.value:+.1f} pp, 95% interval {gain.low:+.1f} to {gain.high:+.1f}, margin {verdict.margin:g} pp"
     return svg.picture(label, y + 52, *parts)
@@ -120,6 +121,11 @@ def outcome_names(arms: Sequence[ArmOutcomes]) -> list[str]:
     """Return the outcomes that occur, in order of how far programs came."""
     present = {name for arm in arms for name, number in arm.counts.items() if number}
     return [*(name for name in OUTCOME_ORDER if name in present), *sorted(present - set(OUTCOME_ORDER))]
+
+
+def largest_gain(sweep: Sweep) -> float:
+    """Return the largest gain of a sweep either way, in pp: what the strongest colour stands for."""
+    return max((abs(cell.gain) for cell in sweep.cells if cell.gain is not None), default=0.0)
 
 
 def loss_curve(training: Training) -> Markup:

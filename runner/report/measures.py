@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from runner.report.data import ArmOutcomes, Fact, Interval, PassRow, Sweep, SweepCell, Training
-from runner.report.reading import Artifacts, read_json_lines
+from runner.report.reading import Artifacts, read_json_lines, real
 
 # A curve of more points than a screen has columns shows the same; means of neighbours keep the page small.
 _MAX_POINTS = 600
@@ -53,7 +54,7 @@ def read_passes(found: Artifacts) -> tuple[PassRow, ...]:
 def _pass_rows(group: str, base: Sequence[Result], cell: Sequence[Result] | None) -> list[PassRow]:
     other = {metric["name"]: metric for metric in cell or ()}
     return [
-        PassRow(group, metric["name"], int(metric["n"]), _interval(metric), _interval(other.get(metric["name"])))
+        PassRow(group, str(metric["name"]), int(metric["n"]), _interval(metric), _interval(other.get(metric["name"])))
         for metric in base
     ]
 
@@ -61,7 +62,8 @@ def _pass_rows(group: str, base: Sequence[Result], cell: Sequence[Result] | None
 def _interval(metric: Result | None) -> Interval | None:
     if metric is None:
         return None
-    return Interval(metric["name"], metric["value"], metric["low"], metric["high"], metric["unit"], metric["n"])
+    value, low, high = (real(metric[key]) for key in ("value", "low", "high"))
+    return Interval(str(metric["name"]), value, low, high, str(metric["unit"]), int(metric["n"]))
 
 
 def read_sweep(found: Artifacts) -> Sweep | None:
@@ -75,9 +77,9 @@ def read_sweep(found: Artifacts) -> Sweep | None:
             name=str(row["cell"]),
             step=int(row["step"]),
             scale=float(row["scale"]),
-            rate=next((metric["value"] for metric in row["result"]["metrics"] if metric["k"] == k), None),
-            gain=row["gain"]["value"],
-            lower=row["lower"],
+            rate=next((real(metric["value"]) for metric in row["result"]["metrics"] if metric["k"] == k), None),
+            gain=real(row["gain"]["value"]),
+            lower=real(row["lower"]),
             chosen=row["cell"] == chosen["cell"],
         )
         for row in rows
@@ -93,10 +95,12 @@ def read_training(found: Artifacts) -> Training | None:
     if not by_step:
         return None
     steps = sorted(by_step)
-    restarts = [b for a, b in zip(steps, steps[1:], strict=False) if by_step[a]["session"] != by_step[b]["session"]]
+    restarts = [b for a, b in pairwise(steps) if by_step[a]["session"] != by_step[b]["session"]]
     points = [(step, float(by_step[step]["loss"])) for step in steps]
     checkpoints = tuple(int(row["step"]) for row in found.table("c", "checkpoints") or ())
-    return Training(thinned(points, _MAX_POINTS), tuple(restarts), checkpoints, _training_facts(found, by_step[steps[-1]]))
+    return Training(
+        thinned(points, _MAX_POINTS), tuple(restarts), checkpoints, _training_facts(found, by_step[steps[-1]])
+    )
 
 
 def thinned(points: Sequence[tuple[int, float]], at_most: int) -> tuple[tuple[int, float], ...]:
@@ -115,7 +119,11 @@ def _training_facts(found: Artifacts, last: Mapping[str, Any]) -> tuple[Fact, ..
         return tuple(facts)
     dropped = f"{table['dropped']} dropped as too long" if table["dropped"] else "none dropped"
     facts += [
-        Fact("Loss", f"{table['loss_first_10']:.3f} → {table['loss_last_10']:.3f}", "means of the first and last ten steps"),
+        Fact(
+            "Loss",
+            f"{table['loss_first_10']:.3f} → {table['loss_last_10']:.3f}",
+            "means of the first and last ten steps",
+        ),
         Fact("Rows", f"{table['examples']:,}", dropped),
         Fact("Trained parameters", f"{table['trainable_parameters']:,}", f"in {table['targets']} modules"),
         Fact("Sessions", f"{len(table['sessions'])}", "one without interruption"),

@@ -1,4 +1,4 @@
-"""The provenance part of a report: gates and checks, configuration, versions, digests, the journal, how to do it again."""
+"""The provenance part of a report: gates and checks, configuration, versions, digests, the journal, repetition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from env.checks import Check
 from runner.journal import Event
 from runner.report.data import CheckRow, ConfigRow, Fact, GateSection, Provenance, TimelineRow
-from runner.report.reading import Artifacts
+from runner.report.reading import NOTHING, Artifacts
 from runner.screens.wording import duration_text
 from runner.view import RunView
 
@@ -67,7 +67,6 @@ def read_provenance(found: Artifacts) -> Provenance:
     """Return where every number comes from."""
     run = found.run
     overrides = run.overrides()
-    base = next((table for gate in "bcde" if (table := found.table(gate, "base"))), None)
     facts = [
         Fact("Run", run.id),
         Fact("Created", run.info.created_at),
@@ -75,16 +74,16 @@ def read_provenance(found: Artifacts) -> Provenance:
         Fact("Created with", " ".join(map(shlex.quote, run.info.argv)) or "no overrides"),
         Fact("Configured by", " ".join(map(shlex.quote, overrides)) or "no overrides"),
     ]
-    if base is not None:
-        facts.append(Fact("Base model", f"{base['parameters']:,} parameters", str(base["digest"])))
     kept = run.folder / "attempts"
     return Provenance(
-        facts=tuple(facts),
-        config=found.section("config.yaml", read_config_rows, ()),
+        facts=(*facts, *found.section("Base model", _base_model, NOTHING)),
+        config=found.section("config.yaml", read_config_rows, NOTHING),
         versions=_versions(found),
-        digests=tuple(_digests(found)),
+        digests=found.section("Digests", _digests, NOTHING),
         artifacts=tuple(
-            Fact(item.path, item.sha256, f"{item.bytes:,} bytes") for r in found.reports.values() for item in r.artifacts
+            Fact(item.path, item.sha256, f"{item.bytes:,} bytes")
+            for r in found.reports.values()
+            for item in r.artifacts
         ),
         timeline=tuple(_timeline_row(event) for event in run.journal.events),
         attempts=tuple(sorted(p.name for p in kept.iterdir())) if kept.is_dir() else (),
@@ -136,7 +135,12 @@ def _versions(found: Artifacts) -> tuple[Fact, ...]:
     )
 
 
-def _digests(found: Artifacts) -> list[Fact]:
+def _base_model(found: Artifacts) -> tuple[Fact, ...]:
+    base = next((table for gate in "bcde" if (table := found.table(gate, "base"))), None)
+    return (Fact("Base model", f"{base['parameters']:,} parameters", str(base["digest"])),) if base is not None else ()
+
+
+def _digests(found: Artifacts) -> tuple[Fact, ...]:
     dataset, digest = found.table("a", "dataset"), found.table("a", "rule_digest")
     facts = []
     if dataset is not None:
@@ -145,7 +149,7 @@ def _digests(found: Artifacts) -> list[Fact]:
         facts.append(Fact("Decision rule", str(digest)))
     for row in found.table("c", "checkpoints") or ():
         facts.append(Fact(f"Adapter, step {row['step']}", str(row["digest"])))
-    return facts
+    return tuple(facts)
 
 
 def _timeline_row(event: Event) -> TimelineRow:
@@ -164,4 +168,8 @@ def read_reproduction(found: Artifacts) -> tuple[str, ...]:
     commit = found.run.info.git.split(" ")[0]
     is_commit = len(commit) >= 7 and all(sign in "0123456789abcdef" for sign in commit)
     overrides = "".join(f" {shlex.quote(text)}" for text in found.run.overrides())
-    return (*([f"git checkout {commit}"] if is_commit else []), f"python -m runner new{overrides}", "python -m runner advance")
+    return (
+        *([f"git checkout {commit}"] if is_commit else []),
+        f"python -m runner new{overrides}",
+        "python -m runner advance",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from runner.run import Run
 T = TypeVar("T")
 # What reading a table of an unexpected shape can raise.
 FOREIGN = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+NOTHING: tuple[Any, ...] = ()
 _NAMED_LINES = 3
 
 
@@ -58,7 +60,9 @@ def read_artifacts(run: Run) -> Artifacts:
             continue
         if report is None:
             if has_concluded(run, gate):
-                found.problems.append(f"{_inside(run, path)} is missing, though the journal says gate {gate.upper()} concluded.")
+                found.problems.append(
+                    f"{_inside(run, path)} is missing, though the journal says gate {gate.upper()} concluded."
+                )
             continue
         found.reports[gate] = report
         found.problems.extend(_contradictions(run, report))
@@ -102,6 +106,17 @@ def _changed_artifacts(run: Run, report: GateReport) -> Iterator[str]:
             yield f"{record.path} is not the file that gate {report.gate.upper()} wrote: its SHA-256 differs."
 
 
+def real(value: Any) -> float | None:
+    """Return a finite number or None as such. Raises TypeError or ValueError on anything else."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is not a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is not finite")
+    return float(value)
+
+
 def read_sample_lines(found: Artifacts, path: Path) -> list[Sample]:
     """Return the samples of a file, each (arm, task, index) once; damaged lines are left out and named."""
     samples: dict[tuple[str, str, int], Sample] = {}
@@ -134,7 +149,9 @@ def _parsed(found: Artifacts, path: Path, parse: Callable[[Any], T], kind: str) 
             bad.append(number)
     if bad:
         named = ", ".join(map(str, bad[:_NAMED_LINES])) + (", …" if len(bad) > _NAMED_LINES else "")
-        found.problems.append(f"{name}: {len(bad)} of {len(lines)} lines are no {kind} (line {named}); read without them.")
+        found.problems.append(
+            f"{name}: {len(bad)} of {len(lines)} lines are no {kind} (line {named}); read without them."
+        )
     return records
 
 

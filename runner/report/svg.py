@@ -41,7 +41,7 @@ def bar(x: float, y: float, width: float, height: float, class_: str, title: str
 
 def text(x: float, y: float, content: str, class_: str = "", anchor: str = "middle") -> Markup:
     """Return text; x in percent. Near an edge it is anchored there, so that it is not cut off."""
-    if anchor == "middle":
+    if anchor == "middle" and len(content) > 2:
         anchor = "start" if x < 6 else "end" if x > 94 else "middle"
     return element("text", content, x=f"{x:.2f}%", y=y, text_anchor=anchor, class_=class_)
 

@@ -74,7 +74,9 @@ def _compare_counts(found: Artifacts, rows: Sequence[Mapping[str, Any]], base: S
     for arm, gate, samples in (("base", "b", base), ("cell", "e", cell)):
         if not samples:
             continue
-        wrong = [row["task_id"] for row in rows if _counts(samples[row["task_id"]]) != (row[f"{arm}_c"], row[f"{arm}_n"])]
+        wrong = [
+            row["task_id"] for row in rows if _counts(samples[row["task_id"]]) != (row[f"{arm}_c"], row[f"{arm}_n"])
+        ]
         if wrong:
             found.problems.append(
                 f"gate_{gate}/samples.jsonl does not give the counts of {len(wrong)} tasks that the reports state: "
@@ -88,8 +90,12 @@ def _counts(samples: Sequence[Sample]) -> tuple[int, int]:
     return outcomes[Outcome.PASSED], outcomes.total() - outcomes[Outcome.HARNESS_ERROR]
 
 
+def _count(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
 def _rate(row: Mapping[str, Any], arm: str, k: int) -> float | None:
-    c, n = row[f"{arm}_c"], row[f"{arm}_n"]
+    c, n = _count(row[f"{arm}_c"]), _count(row[f"{arm}_n"])
     rate = pass_at_k(n, c, k) if n is not None and c is not None else None
     return None if rate is None else 100 * rate
 
@@ -132,8 +138,8 @@ def _task(
         instruction=str(row["instruction"])[:_MAX_CHARACTERS],
         base_c=int(row["base_c"]),
         base_n=int(row["base_n"]),
-        cell_c=row["cell_c"],
-        cell_n=row["cell_n"],
+        cell_c=_count(row["cell_c"]),
+        cell_n=_count(row["cell_n"]),
         base_rate=_rate(row, "base", k),
         cell_rate=_rate(row, "cell", k),
         gain=_gain(row, k),
@@ -154,7 +160,9 @@ def representatives(samples: Sequence[Sample], at_most: int) -> list[Sample]:
     ordered = sorted(samples, key=lambda sample: sample.index)
     often = Counter(sample.verdict.outcome for sample in ordered)
     firsts = {sample.verdict.outcome: sample for sample in reversed(ordered)}
-    by_weight = sorted(firsts.values(), key=lambda s: (s.verdict.outcome != Outcome.PASSED, -often[s.verdict.outcome], s.index))
+    by_weight = sorted(
+        firsts.values(), key=lambda s: (s.verdict.outcome != Outcome.PASSED, -often[s.verdict.outcome], s.index)
+    )
     return by_weight[:at_most]
 
 

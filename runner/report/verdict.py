@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.report.data import Fact, GuardRow, Interval, Verdict
-from runner.report.reading import Artifacts
+from runner.report.reading import Artifacts, real
 
 
 def read_verdict(found: Artifacts) -> Verdict | None:
@@ -22,11 +22,13 @@ def read_verdict(found: Artifacts) -> Verdict | None:
         gain=gain_interval("all", gain),
         lower=points(gain["lower"]),
         upper=points(gain["upper"]),
-        margin=100 * float(decision["margin"]),
+        margin=points(decision["margin"]) or 0.0,
         k=int(decision["k"]),
         cell=str(decision["cell"]),
         reasons=tuple(str(reason) for reason in decision["reasons"]),
-        guards=tuple(GuardRow(g["name"], g["level"], bool(g["fired"]), g["sentence"]) for g in decision["guards"]),
+        guards=tuple(
+            GuardRow(str(g["name"]), str(g["level"]), bool(g["fired"]), str(g["sentence"])) for g in decision["guards"]
+        ),
         families=tuple(_family(item) for item in decision["families"]),
         without_contaminated=_without_contaminated(found.table("e", "decision_without_contaminated")),
     )
@@ -45,17 +47,17 @@ def gain_interval(label: str, estimate: Mapping[str, Any], mark: str = "") -> In
 
 def points(fraction: float | None) -> float | None:
     """Return a fraction in percentage points; None stays None."""
-    return None if fraction is None else 100 * float(fraction)
+    number = real(fraction)
+    return None if number is None else 100 * number
 
 
 def _without_contaminated(decision: Mapping[str, Any] | None) -> str:
     if not decision:
         return ""
     gain = decision["gain"]
-    return (
-        f"Without the {len(decision['excluded'])} contaminated tasks: {decision['verdict']}, gain "
-        f"{signed(points(gain['value']))} ({signed(points(gain['low']))} to {signed(points(gain['high']))}) on {gain['n']} tasks."
-    )
+    value, low, high = (signed(points(gain[key])) for key in ("value", "low", "high"))
+    left_out = f"Without the {len(decision['excluded'])} contaminated tasks"
+    return f"{left_out}: {decision['verdict']}, gain {value} ({low} to {high}) on {gain['n']} tasks."
 
 
 def signed(value: float | None, unit: str = " pp") -> str:
@@ -70,7 +72,11 @@ def read_basis(found: Artifacts) -> tuple[Fact, ...]:
         return ()
     decided_on = "test tasks" if rule["selection"] == "split" else "the dev tasks, paying for the choice (max-T)"
     facts = [
-        Fact("Rule", f"pass@{rule['k']} gain ≥ {rule['margin_pp']:g} pp on {decided_on}", "frozen before any model was loaded"),
+        Fact(
+            "Rule",
+            f"pass@{rule['k']} gain ≥ {rule['margin_pp']:g} pp on {decided_on}",
+            "frozen before any model was loaded",
+        ),
         Fact("Test", _size(rule, "test"), "opened by Gate E alone"),
         Fact("Dev", _size(rule, "dev"), "where the cell was chosen"),
         Fact("Training", f"{dataset['rows']:,} rows", f"{dataset['name']}, {dataset['tasks']} tasks in all"),
@@ -79,7 +85,9 @@ def read_basis(found: Artifacts) -> tuple[Fact, ...]:
         *_judges(found),
     ]
     if dataset["excluded"]:
-        facts.append(Fact("Left out", f"{len(dataset['excluded'])} tasks", ", ".join(map(str, dataset["excluded"][:10]))))
+        facts.append(
+            Fact("Left out", f"{len(dataset['excluded'])} tasks", ", ".join(map(str, dataset["excluded"][:10])))
+        )
     return (*facts, *(Fact("Note", str(note)) for note in dataset["notes"]))
 
 

@@ -48,10 +48,21 @@ def _markdown() -> Environment:
 
 def _environment(**settings: Any) -> Environment:
     environment = Environment(
-        loader=PackageLoader("runner.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **settings
+        loader=PackageLoader("runner.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        **settings,
     )
     environment.filters.update(
-        signed=signed, number=number, spread=spread, moment=moment, printable=printable, heat=heat, plural=plural, verbatim=verbatim
+        signed=signed,
+        number=number,
+        spread=spread,
+        moment=moment,
+        printable=printable,
+        heat=heat,
+        plural=plural,
+        verbatim=verbatim,
     )
     return environment
 

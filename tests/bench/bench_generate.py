@@ -14,10 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
-
-from tiny_random import make_model
-
 from eval.sampling import GenerationRequest, SamplingSettings
 from training.backends import load_model
 from training.records import ModelSettings
@@ -39,7 +35,7 @@ def main() -> None:
     """Print tokens a second, both ways, and their ratio."""
     options = _options()
     with tempfile.TemporaryDirectory() as temp:
-        folder = options.model or (SHIPPED if (SHIPPED / "config.json").is_file() else make_model(Path(temp), **SIZES))
+        folder = options.model or (SHIPPED if (SHIPPED / "config.json").is_file() else _random_model(Path(temp)))
         settings = SamplingSettings(0.8, 0.95, 0, options.tokens)
         prompts = [PROMPTS[n % len(PROMPTS)].format(n=n) for n in range(options.prompts)]
         requests = [
@@ -75,6 +71,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, nargs="+", default=[64])
     parser.add_argument("--processes", type=int, nargs="+", default=[1])
     return parser.parse_args()
+
+
+def _random_model(folder: Path) -> Path:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from tiny_random import make_model
+
+    return make_model(folder, **SIZES)
 
 
 def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> float:

@@ -1,4 +1,4 @@
-"""Which samples generate together, a pure function of prompt lengths, counts and batch size, and how they are sorted back."""
+"""Which samples generate together, a pure function of lengths, counts and batch size, and how they come back."""
 
 from __future__ import annotations
 

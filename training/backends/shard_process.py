@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -27,7 +28,7 @@ def serve(descriptor: int) -> None:
         with ExitStack() as worn:
             while True:
                 kind, *arguments = pipe.recv()
-                _answer(pipe, lambda kind=kind, given=arguments: _do(model, worn, kind, given), lambda value: value)
+                _answer(pipe, partial(_do, model, worn, kind, arguments), lambda value: value)
     except (EOFError, ConnectionError):
         return
 

@@ -89,8 +89,8 @@ def require_fit(model: nn.Module, adapter: dict[str, LowRank], folder: Path) -> 
 def worn(model: nn.Module, adapter: dict[str, LowRank], scale: float) -> Iterator[None]:
     """Apply ``adapter`` to ``model`` at ``scale`` inside the ``with`` block.
 
-    Float32 weights are replaced by merged ones and put back, the very same tensors; other weights, 4-bit ones above all,
-    are never merged into: their modules' outputs are corrected instead.
+    Float32 weights are replaced by merged ones and put back, the very same tensors; other weights, 4-bit ones above
+    all, are never merged into: their modules' outputs are corrected instead.
 
     Raises:
         Refusal: a DoRA adapter at a scale other than 0 or 1 on weights that cannot be merged into.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ from training.schedule import learning_rate, settings_facts
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "trainer_state.json"
+
+Status = Literal["finished", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Fit:
         }
 
 
-def fit(run: Fit, known: Sequence[AdapterCheckpoint]) -> tuple[str, int, list[AdapterCheckpoint]]:
+def fit(run: Fit, known: Sequence[AdapterCheckpoint]) -> tuple[Status, int, list[AdapterCheckpoint]]:
     """Train to ``max_steps`` or until a hook asks to stop; return status, last step and all checkpoints.
 
     Args:
@@ -141,7 +143,7 @@ def _step(
         loss += float(summed.detach()) / total
         if not math.isfinite(loss):
             raise TrainingDiverged(step, loss, last_good)
-        (summed / total).backward()
+        (summed / total).backward()  # type: ignore[no-untyped-call]
     parameters = optimizer.param_groups[0]["params"]
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, run.settings.max_grad_norm or math.inf))
     if not math.isfinite(norm):

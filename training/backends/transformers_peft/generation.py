@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ def generate_batch(
     bounds = [0]
     for prompt in prompts:
         bounds.append(bounds[-1] + len(prompt.seeds))
-    return [ended[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [ended[start:end] for start, end in pairwise(bounds)]
 
 
 def _prefill(

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 
-class PreallocatedLayer(DynamicLayer):
+class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values (rows, heads, capacity, head size) of one layer; only the first ``length`` positions are used.
 
     Growing by concatenation, the library's way, copies everything at each token.

@@ -207,7 +207,7 @@ def _keep_weights_in_place(model: nn.Module) -> None:
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+            vars(module)["support_avx512bf16_for_cpu"] = False
 
 
 def _quantization_note(model: Any, settings: ModelSettings) -> str:

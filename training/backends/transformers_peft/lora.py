@@ -1,4 +1,4 @@
-"""Putting a trainable adapter on a base model: exactly the asked modules of the asked layers, never a router or expert."""
+"""Putting a trainable adapter on a base model: exactly the modules asked for, never a router or an expert."""
 
 from __future__ import annotations
 

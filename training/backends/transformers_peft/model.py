@@ -69,8 +69,8 @@ class TransformersModel:
         """Return which samples generate together. Raises Refusal when a prompt is too long for the context."""
         lengths = [len(self._texts.prompt(request.prompt)) for request in requests]
         room = getattr(self._loaded.model.config.get_text_config(), "max_position_embeddings", None)
-        for length in lengths if room else ():
-            if length + settings.max_new_tokens > room:
+        for length in lengths:
+            if room is not None and length + settings.max_new_tokens > room:
                 raise Refusal(
                     f"A prompt of {length} tokens and max_new_tokens = {settings.max_new_tokens} exceed the model's "
                     f"context of {room} tokens.",

@@ -66,7 +66,7 @@ def probe(loaded: Loaded, data: EncodedExamples, lora: LoraSettings, settings: T
     with _worn_for_training(loaded.model, lora, settings) as wrapped, torch.random.fork_rng(devices=[]):
         wrapped.train()
         summed, tokens = batch_loss(wrapped, longest)
-        summed.backward()
+        summed.backward()  # type: ignore[no-untyped-call]
         for name, parameter in wrapped.named_parameters():
             if parameter.requires_grad and parameter.grad is None:
                 raise Refusal(f"{name} got no gradient: the adapter would not train.")
