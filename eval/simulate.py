@@ -20,6 +20,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from env.refusal import Refusal
 from eval.cells import Cell
 from eval.decision import Decision, Ruling, decide, estimate_mean, select_cell
 from eval.estimators import Floats
@@ -265,9 +266,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print one line per true gain and return 0."""
-    asked = parser().parse_args(argv)
-    rule = simulated_rule(asked)
+    """Print one line per true gain and return 0; exits with 2 and a sentence on sizes that make no experiment."""
+    arguments = parser()
+    asked = arguments.parse_args(argv)
+    if asked.trials < 1 or not 0 <= asked.good_cells <= len(_CELLS) or not 0 <= asked.cluster_correlation <= 1:
+        arguments.error(f"--trials is at least 1, --good-cells 0 to {len(_CELLS)}, --cluster-correlation 0 to 1")
+    if not all(0 < asked.base_pct + gain < 100 for gain in (0.0, *asked.gains_pp)):
+        arguments.error("--base-pct and every base plus gain lie between 0 and 100, exclusively")
+    try:
+        rule = simulated_rule(asked)
+    except Refusal as refusal:
+        arguments.error(str(refusal))
     write = sys.stdout.write
     write(
         f"{asked.trials} experiments a line; dev {rule.dev_tasks} x {rule.dev_samples} in {rule.dev_clusters} "

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from tiny_random import make_model
 
 from env.refusal import Refusal
+from training.backends import load_model
 from training.checkpoints import (
     ADAPTER_WEIGHTS,
     MANIFEST,
@@ -23,10 +23,19 @@ from training.checkpoints import (
     save_checkpoint,
     step_name,
 )
-from training.records import AdapterCheckpoint
+from training.hooks import NoHooks, TrainHooks
+from training.records import (
+    AdapterCheckpoint,
+    Example,
+    LoraSettings,
+    ModelSettings,
+    StepRecord,
+    TrainResult,
+    TrainSettings,
+)
 
 FACTS = {"loss": 0.5, "base": "b" * 64, "lora": {"r": 4}, "train": {"seed": 0}, "examples": "e" * 64}
-TESTS = Path(__file__).resolve().parent
+PROJECT = str(Path(__file__).resolve().parents[1])
 
 
 def save(folder: Path, step: int, weights: bytes = b"weights") -> AdapterCheckpoint:
@@ -113,34 +122,28 @@ def test_quarantine_keeps_an_earlier_prisoner_of_the_same_name(tmp_path: Path) -
     assert (tmp_path / "quarantine/step-000200.2").is_dir()
 
 
-TRAINING_RUN = """
-import sys
-from pathlib import Path
-from training.backends import load_model
-from training.hooks import NoHooks
-from training.records import Example, LoraSettings, ModelSettings, TrainSettings
-
 class Told(NoHooks):
-    def on_step(self, record):
+    """Tells each step on stdout, for the test that kills this process after one."""
+
+    def on_step(self, record: StepRecord) -> None:
         print("step", record.step, flush=True)
 
-examples = [Example(f"square of {n}: ", str(n * n), str(n)) for n in range(50)]
-settings = TrainSettings(max_steps=12, batch_size=4, learning_rate=1e-2, checkpoint_every=3, grad_accum=2,
-                         warmup_steps=2, weight_decay=0.01, seed=7)
-lora = LoraSettings(r=4, alpha=8, target_modules=("q_proj", "v_proj"), layers=(-1,), dropout=0.1)
-with load_model("transformers_peft", ModelSettings(sys.argv[1], device="cpu")) as model:
-    result = model.train(examples, lora, settings, Path(sys.argv[2]), Told())
-print(result.status, result.step, result.resumed_from)
-"""
+
+def train(model: Path, folder: Path, hooks: TrainHooks) -> TrainResult:
+    examples = [Example(f"square of {n}: ", str(n * n), str(n)) for n in range(50)]
+    settings = TrainSettings(
+        max_steps=12, batch_size=4, learning_rate=1e-2, checkpoint_every=3, grad_accum=2, warmup_steps=2,
+        weight_decay=0.01, seed=7,
+    )
+    lora = LoraSettings(r=4, alpha=8, target_modules=("q_proj", "v_proj"), layers=(-1,), dropout=0.1)
+    with load_model("transformers_peft", ModelSettings(str(model), device="cpu", threads=1)) as loaded:
+        return loaded.train(examples, lora, settings, folder, hooks)
 
 
-def start_training(model: Path, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", TRAINING_RUN, str(model), str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-
-
-def kill_after_step(process: subprocess.Popen[str], step: int) -> None:
+def train_and_die_after(step: int, model: Path, folder: Path) -> None:
+    """Train in another process and kill it as soon as it has told ``step``."""
+    command = [sys.executable, __file__, str(model), str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PROJECT})
     assert process.stdout is not None
     for line in process.stdout:
         if line == f"step {step}\n":
@@ -155,20 +158,18 @@ def adapters(folder: Path) -> dict[str, bytes]:
 
 def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
     model = make_model(tmp_path / "model")
-    disturbed = start_training(model, tmp_path / "disturbed")
-    undisturbed = start_training(model, tmp_path / "undisturbed")
-    kill_after_step(disturbed, 8)
-    assert "step-000012" not in adapters(tmp_path / "disturbed")
-    # what a power cut in the middle of a later save would leave
-    (tmp_path / "disturbed/.step-000009.1.partial").mkdir()
-    resumed = start_training(model, tmp_path / "disturbed")
-    output, _ = resumed.communicate(timeout=120)
-    assert output.splitlines()[-1] == "finished 12 6"
-    assert undisturbed.communicate(timeout=120)[0].splitlines()[-1] == "finished 12 0"
-    assert adapters(tmp_path / "disturbed") == adapters(tmp_path / "undisturbed")
-    assert len(adapters(tmp_path / "disturbed")) == 4
+    train_and_die_after(8, model, tmp_path / "killed")
+    assert max(adapters(tmp_path / "killed")) == "step-000006"
+    # what a kill in the middle of the next save would leave
+    (tmp_path / "killed/.step-000009.1.partial").mkdir()
+    resumed = train(model, tmp_path / "killed", NoHooks())
+    undisturbed = train(model, tmp_path / "undisturbed", NoHooks())
+    assert (resumed.status, resumed.step, resumed.resumed_from) == ("finished", 12, 6)
+    assert resumed.quarantined == (".step-000009.1.partial: its save was interrupted before it was complete",)
+    assert adapters(tmp_path / "killed") == adapters(tmp_path / "undisturbed")
+    assert [one.digest for one in resumed.checkpoints] == [one.digest for one in undisturbed.checkpoints]
+    assert len(resumed.checkpoints) == 4
 
-    started = time.monotonic()
-    again, _ = start_training(model, tmp_path / "disturbed").communicate(timeout=120)
-    assert again == "finished 12 12\n"
-    assert time.monotonic() - started < 60
+
+if __name__ == "__main__":
+    train(Path(sys.argv[1]), Path(sys.argv[2]), Told())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ import pytest
 from env.refusal import Refusal
 from eval.records import Outcome, TaskCheck
 from eval.sandbox import pool as pool_module
+from eval.sandbox import process as process_module
 from eval.sandbox import seccomp
-from eval.sandbox.isolation import insist
+from eval.sandbox.isolation import Wrapper, choose_wrapper, insist
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 from eval.verify import Job, VerifierSettings, open_verifier, unsupported
 from eval.verify.recorder import Recorder
@@ -26,10 +28,22 @@ GOOD = Job('core.register_node("mymod:a", {})', (TaskCheck("node", 'node("mymod:
 LOOP = Job("while true do end")
 
 
+@pytest.fixture(autouse=True)
+def _no_wrapper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals must reach the child itself and not bubblewrap around it."""
+    if "debian" not in request.keywords:
+        monkeypatch.setattr(process_module, "choose_wrapper", lambda: Wrapper((), "not wrapped in this test"))
+
+
 def child_pid(verifier: Recorder) -> int:
     """Return the process id of the one live child."""
     (child,) = verifier._pool._children
     return child._process.pid
+
+
+def children_of_this_process() -> set[str]:
+    """Return the process ids of the children of every thread of this process."""
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 def wait_for_child(verifier: Recorder) -> int:
@@ -180,17 +194,16 @@ def test_children_die_with_their_parent(tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
-def test_a_child_sees_a_scrubbed_environment_and_an_empty_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_sees_a_scrubbed_environment_and_a_folder_nothing_can_be_made_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "x")
     with Recorder(VerifierSettings(workers=1)) as verifier:
         verifier.submit(GOOD).result(timeout=30)
         pid = child_pid(verifier)
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-        folder = Path(os.readlink(f"/proc/{pid}/cwd"))
+        folder = os.readlink(f"/proc/{pid}/cwd")
         limits = Path(f"/proc/{pid}/limits").read_text()
-        content = list(folder.iterdir())
     assert b"SECRET_TOKEN" not in environment
-    assert content == []
+    assert folder.endswith("(deleted)")
     assert [line.split()[-3] for line in limits.splitlines() if line.startswith(("Max file size", "Max core"))] == ["0", "0"]
 
 
@@ -221,6 +234,21 @@ def test_the_verdict_names_the_isolation_that_was_used() -> None:
         assert verdict.isolation == verifier.isolation
         assert verifier.isolation.startswith("process+rlimits")
         assert verdict.verifier == verifier.name == "recorder/luajit21"
+
+
+@pytest.mark.debian
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="the package bubblewrap is not installed")
+def test_bubblewrap_is_used_where_it_works_and_every_outcome_stays_the_same() -> None:
+    wrapper = choose_wrapper()
+    if not wrapper.prefix:
+        pytest.skip(wrapper.reason)
+    with Recorder(VerifierSettings(workers=1, cpu_s=0.5, require_isolation="bwrap")) as verifier:
+        verdicts = [verifier.submit(job).result(timeout=60) for job in (GOOD, LOOP, GOOD, Job("x ="))]
+    assert [verdict.outcome for verdict in verdicts] == [
+        Outcome.PASSED, Outcome.TIMEOUT, Outcome.PASSED, Outcome.SYNTAX_ERROR,
+    ]  # fmt: skip
+    assert "bwrap" in verdicts[0].isolation.split("+")
+    assert children_of_this_process() == set()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
@@ -261,6 +289,17 @@ def test_a_task_that_needs_a_world_is_refused_before_it_runs() -> None:
 def test_an_unknown_verifier_is_refused_with_the_nearest() -> None:
     with pytest.raises(Refusal, match='Did you mean "recorder"'):
         open_verifier(VerifierSettings(name="recoder"))
+
+
+def test_a_reader_that_takes_nothing_is_a_timeout_and_not_a_hang() -> None:
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    with pytest.raises(FrameTimeout):
+        write_frame(write_fd, {"code": "x" * 1_000_000}, time.monotonic() + 0.05)
+    os.close(read_fd)
+    with pytest.raises(BrokenPipeError):
+        write_frame(write_fd, {"code": "x"}, time.monotonic() + 0.05)
+    os.close(write_fd)
 
 
 def test_a_frame_that_is_cut_short_late_or_garbage_is_told_apart() -> None:

@@ -314,7 +314,7 @@ def test_a_pipe_gets_a_progress_line_each_ten_seconds_and_at_each_phase() -> Non
     screen.pulse("b", pulse(phase="base on test", done=0, rate=None, eta_s=None))
     lines = stream.getvalue().splitlines()
     assert lines[0] == "2026-11-20 09:02:11  B baseline  base on dev 0/300 samples  24/s  eta 0:08"
-    assert [line.split()[6] for line in lines] == ["0/300", "10/300", "20/300", "0/300"]
+    assert [line.split()[7] for line in lines] == ["0/300", "10/300", "20/300", "0/300"]
 
 
 def test_every_line_an_advance_writes_to_a_pipe_has_its_time(finished: Run) -> None:

@@ -81,6 +81,21 @@ def test_the_printed_table_has_a_line_per_gain(capsys):
     assert lines[-1] == "samples generated: ours 5400, naive 3000"
 
 
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        (["--gains-pp", "80"], "between 0 and 100"),
+        (["--trials=0"], "--trials is at least 1"),
+        (["--good-cells=10"], "--good-cells 0 to 9"),
+        (["--test-samples=3"], "test_samples 3 is fewer than k 5"),
+    ],
+)
+def test_sizes_that_make_no_experiment_exit_with_a_sentence(argument, sentence, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(argument)
+    assert sentence in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("gain", "at_least", "at_most"), [(0.0, 0.0, 0.001), (0.05, 0.0, 0.01), (0.10, 0.0, 0.12), (0.20, 0.88, 1.0)]

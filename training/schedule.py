@@ -40,9 +40,9 @@ def settings_facts(settings: TrainSettings) -> dict[str, Any]:
 def require_same_run(saved: Mapping[str, Any], facts: Mapping[str, Any], folder: Path) -> None:
     """Raise Refusal when the checkpoint manifest ``saved`` in ``folder`` is of another run than ``facts``."""
     way_out = "Restore the setting, or start a new run; a checkpoint goes on only as the run it began as."
-    for part, name in (("base", "the base model"), ("examples", "the training examples")):
+    for part, name in (("base", "another base model"), ("examples", "other examples")):
         if saved.get(part) != facts[part]:
-            raise Refusal(f"{folder}: was trained with another {name.removeprefix('the ')}.", way_out)
+            raise Refusal(f"{folder}: was trained with {name}.", way_out)
     for part in ("lora", "train"):
         for key, value in facts[part].items():
             before = saved[part].get(key)

@@ -52,7 +52,7 @@ def _bubblewrap(program: str) -> tuple[str, ...]:
     own = (sys.base_prefix, sys.prefix, str(PACKAGE_ROOT / "eval"), str(PACKAGE_ROOT / "env"))
     binds = [part for path in (*system, *own) for part in ("--ro-bind", path, path)]
     return (
-        program, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", *binds,
+        program, "--unshare-all", "--die-with-parent", "--new-session", *binds,
         "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--chdir", "/tmp",
     )  # fmt: skip
 

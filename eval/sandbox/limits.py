@@ -20,8 +20,9 @@ CLONE_NEWNET = 0x40000000
 
 def limit_resources(memory_mb: int) -> None:
     """Bound address space, CPU, written bytes, open files, processes and core dumps of this process."""
-    address_space = STACK_BYTES + PYTHON_BYTES + 2 * (memory_mb << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    if sys.platform == "linux":  # elsewhere only the Lua heap is bounded: macOS refuses this limit
+        address_space = STACK_BYTES + PYTHON_BYTES + 2 * (memory_mb << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     resource.setrlimit(resource.RLIMIT_CPU, (CHILD_CPU_S, CHILD_CPU_S + 5))
     for name, value in (("RLIMIT_FSIZE", 0), ("RLIMIT_CORE", 0), ("RLIMIT_NOFILE", 16)):
         resource.setrlimit(getattr(resource, name), (value, value))

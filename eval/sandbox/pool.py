@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 import queue
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from env.refusal import Refusal
 from eval.sandbox.isolation import insist
@@ -52,7 +49,7 @@ class Pool(Generic[T]):
     """Children and one feeding thread each.
 
     A child serves ``recycle_after`` programs, then is replaced; one that dies or hangs is replaced at once. Closing
-    cancels what waits, kills the children and leaves no file.
+    cancels what waits and kills the children.
 
     Raises:
         Refusal: no child starts, or the isolation is weaker than ``require_isolation``.
@@ -68,7 +65,6 @@ class Pool(Generic[T]):
         self._closing = False
         self._pending: set[Future[T]] = set()
         self._children: set[Child] = set()
-        self._folder = Path(tempfile.mkdtemp(prefix="luagate-sandbox-"))
         self._threads = [self._start_feeding(number) for number in range(workers)]
 
     def submit(self, arguments: list[str], judge: Callable[[Ending], T]) -> Future[T]:
@@ -87,7 +83,7 @@ class Pool(Generic[T]):
         return work.future
 
     def close(self) -> None:
-        """Cancel what waits, kill the children, remove their folders. Safe to call twice."""
+        """Cancel what waits and kill the children. Safe to call twice."""
         with self._lock:
             self._closing = True
             pending, children = list(self._pending), list(self._children)
@@ -99,12 +95,9 @@ class Pool(Generic[T]):
             self._queue.put(None)
         for thread in self._threads:
             thread.join()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start_feeding(self, number: int) -> threading.Thread:
-        folder = self._folder / f"child-{number}"
-        folder.mkdir(mode=0o700)
-        thread = threading.Thread(target=self._feed, args=(folder,), name=f"verifier-{number}", daemon=True)
+        thread = threading.Thread(target=self._feed, name=f"verifier-{number}", daemon=True)
         thread.start()
         return thread
 
@@ -112,25 +105,25 @@ class Pool(Generic[T]):
         with self._lock:
             self._pending.discard(future)
 
-    def _feed(self, folder: Path) -> None:
+    def _feed(self) -> None:
         """Serve works until told to stop. The child is started by this thread, so that it dies with it."""
         child: Child | None = None
         while (work := self._queue.get()) is not None:
             if not work.future.set_running_or_notify_cancel():
                 continue
             try:
-                child, ending = self._run(child, folder, work.arguments)
+                child, ending = self._run(child, work.arguments)
                 work.future.set_result(work.judge(ending))
             except BaseException as error:
                 work.future.set_exception(error)
         if child is not None:
             self._end(child)
 
-    def _run(self, child: Child | None, folder: Path, arguments: list[str]) -> tuple[Child | None, Ending]:
+    def _run(self, child: Child | None, arguments: list[str]) -> tuple[Child | None, Ending]:
         ending = Ending("lost", detail="the verifier was closed")
         for _ in range(1 + RETRIES):
             try:
-                child = child or self._begin(folder)
+                child = child or self._begin()
             except StartFailed as error:
                 ending = Ending("lost", detail=f"no process for it: {error}")
                 continue
@@ -142,11 +135,11 @@ class Pool(Generic[T]):
                 break
         return child, ending
 
-    def _begin(self, folder: Path) -> Child:
+    def _begin(self) -> Child:
         with self._lock:
             if self._closing:
                 raise StartFailed("the verifier is closed")
-        child = Child(self._settings, folder)
+        child = Child(self._settings)
         with self._lock:
             self._children.add(child)
             closing = self._closing
@@ -165,18 +158,23 @@ def run_once(child: Child, arguments: list[str], job_id: int) -> Ending:
     """Run one program in ``child`` and say what became of it. After any ending but "answer" the child is unusable."""
     started = time.monotonic()
     try:
-        answer = child.ask(arguments, job_id)
+        return _ending(child.ask(arguments, job_id), job_id, child.settings.memory_mb)
     except FrameTimeout:
         return _overran(child, time.monotonic() - started)
     except (FrameError, OSError) as error:
         return _died(child, str(error), time.monotonic() - started)
-    seconds = float(answer.get("seconds", 0.0))
-    if answer.get("id") != job_id:
+    except (KeyError, TypeError, ValueError) as error:
+        return Ending("lost", detail=f"an answer that makes no sense: {error!r}", seconds=time.monotonic() - started)
+
+
+def _ending(answer: dict[str, Any], job_id: int, memory_mb: int) -> Ending:
+    seconds = float(answer["seconds"])
+    if answer["id"] != job_id:
         return Ending("lost", detail="the child answered another job", seconds=seconds)
     if answer["status"] == "memory":
-        return Ending("memory", detail=f"more than {child.settings.memory_mb} MB", seconds=seconds)
+        return Ending("memory", detail=f"more than {memory_mb} MB", seconds=seconds)
     if answer["status"] != "done":
-        return Ending("lost", detail=str(answer.get("detail", "no result")), seconds=seconds)
+        return Ending("lost", detail=str(answer["detail"]), seconds=seconds)
     return Ending("answer", tuple(answer["fields"]), seconds=seconds)
 
 
@@ -207,12 +205,11 @@ def probe(settings: ChildSettings) -> tuple[str, str]:
     Raises:
         Refusal: no child starts.
     """
-    with tempfile.TemporaryDirectory(prefix="luagate-sandbox-") as folder:
-        try:
-            child = Child(settings, Path(folder))
-        except StartFailed as error:
-            raise Refusal(
-                f"No verifier process starts: {error}.", "Check that lupa is installed in this environment."
-            ) from None
-        child.kill()
-        return child.isolation, child.isolation_reason
+    try:
+        child = Child(settings)
+    except StartFailed as error:
+        raise Refusal(
+            f"No verifier process starts: {error}.", "Check that lupa is installed in this environment."
+        ) from None
+    child.kill()
+    return child.isolation, child.isolation_reason

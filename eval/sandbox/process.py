@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,22 +49,24 @@ class ChildSettings:
 
 
 class Child:
-    """A running child in its private, empty working folder.
+    """A running child. Its working folder is empty and removed: nothing can be made in it, nothing stays behind.
 
     Raises:
         StartFailed: it did not report ready in time.
     """
 
-    def __init__(self, settings: ChildSettings, folder: Path) -> None:
+    def __init__(self, settings: ChildSettings) -> None:
         self.settings = settings
         self._served = 0
         self._last_words = ""
         wrapper = choose_wrapper()
         self._wrapped = bool(wrapper.prefix)
-        self._process = _start(wrapper, folder)
+        with tempfile.TemporaryDirectory(prefix="luagate-sandbox-") as folder:
+            self._process = _start(wrapper, folder)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._write_fd, self._read_fd = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._write_fd, False)
         try:
             ready = self._greet()
         except (FrameError, FrameTimeout, OSError) as error:
@@ -81,8 +84,9 @@ class Child:
             FrameTimeout: no answer within ``timeout_s``; the child is still running.
             FrameError, OSError: the pipe broke.
         """
-        write_frame(self._write_fd, {"id": job_id, "arguments": arguments})
-        answer = read_frame(self._read_fd, time.monotonic() + self.settings.timeout_s)
+        deadline = time.monotonic() + self.settings.timeout_s
+        write_frame(self._write_fd, {"id": job_id, "arguments": arguments}, deadline)
+        answer = read_frame(self._read_fd, deadline)
         self._served += 1
         self._life_cpu_s = float(answer["life_cpu_s"])
         return answer
@@ -142,11 +146,12 @@ class Child:
             "cpu_s": self.settings.cpu_s,
             "parent_pid": 0 if self._wrapped else os.getpid(),
         }
-        write_frame(self._write_fd, setup)
-        return read_frame(self._read_fd, time.monotonic() + START_TIMEOUT_S)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        write_frame(self._write_fd, setup, deadline)
+        return read_frame(self._read_fd, deadline)
 
 
-def _start(wrapper: Wrapper, folder: Path) -> subprocess.Popen[bytes]:
+def _start(wrapper: Wrapper, folder: str) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return subprocess.Popen(
         [*wrapper.prefix, sys.executable, "-I", "-B", str(CHILD)],

@@ -22,12 +22,22 @@ class FrameTimeout(Exception):
     """No whole frame came before the deadline."""
 
 
-def write_frame(fd: int, message: dict[str, Any]) -> None:
-    """Write ``message`` to ``fd`` completely. Raises OSError when the other side is gone."""
+def write_frame(fd: int, message: dict[str, Any], deadline: float | None = None) -> None:
+    """Write ``message`` to ``fd`` completely; with a ``deadline`` the descriptor must be non-blocking.
+
+    Raises:
+        OSError: the other side is gone.
+        FrameTimeout: it did not take the frame before ``deadline`` (``time.monotonic()``).
+    """
     body = json.dumps(message, separators=(",", ":")).encode("ascii")
     data = memoryview(HEADER.pack(len(body)) + body)
     while data:
-        data = data[os.write(fd, data) :]
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            if deadline is None:
+                raise
+            _wait(fd, select.POLLOUT, deadline)
 
 
 def read_frame(fd: int, deadline: float | None = None, max_bytes: int = MAX_ANSWER_BYTES) -> dict[str, Any]:
@@ -57,7 +67,7 @@ def _read_exactly(fd: int, count: int, deadline: float | None) -> bytes:
     parts = bytearray()
     while len(parts) < count:
         if deadline is not None:
-            _wait_readable(fd, deadline)
+            _wait(fd, select.POLLIN, deadline)
         piece = os.read(fd, min(count - len(parts), 1 << 20))
         if not piece:
             raise FrameError("end of file")
@@ -65,9 +75,9 @@ def _read_exactly(fd: int, count: int, deadline: float | None) -> bytes:
     return bytes(parts)
 
 
-def _wait_readable(fd: int, deadline: float) -> None:
+def _wait(fd: int, event: int, deadline: float) -> None:
     poller = select.poll()
-    poller.register(fd, select.POLLIN)
+    poller.register(fd, event)
     while True:
         remaining_s = deadline - time.monotonic()
         if remaining_s <= 0:

@@ -22,7 +22,7 @@ NAME = "recorder/luajit21"
 # Loading order: what cuts the candidate off first, the judge last.
 LUA_FILES = ("guard", "values", "record", "registry", "callbacks", "checks", "judge")
 # Loaded when a program asks for what they hold.
-LUA_ON_DEMAND = ("text", "vector", "stacks", "objects", "world", "services")
+LUA_ON_DEMAND = ("text", "vector", "stacks", "objects", "world", "play", "services")
 # Run before the door shuts: one that passes, one for each way to fail.
 WARM_UP = (
     ("core.register_node('mymod:a', {})", "node", "equal(node('mymod:a').light_source, 0, 'light')"),
@@ -54,8 +54,7 @@ class Recorder:
             memory_mb=settings.memory_mb,
             recycle_after=settings.recycle_after,
         )
-        workers = settings.workers or len(os.sched_getaffinity(0))
-        self._pool: Pool[Verdict] = Pool(child, workers, settings.require_isolation)
+        self._pool: Pool[Verdict] = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
         self.name = NAME
         self.isolation = self._pool.isolation
         self.isolation_reason = self._pool.isolation_reason
@@ -107,6 +106,13 @@ class Recorder:
                 ending = Ending("lost", detail=f"an answer that makes no sense: {error}", seconds=ending.seconds)
         outcome = OUTCOME_OF.get(ending.kind, Outcome.HARNESS_ERROR)
         return Verdict(outcome, ending.detail, ending.seconds, self.name, self.isolation, _not_reached(job))
+
+
+def usable_cpus() -> int:
+    """Return the number of CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def open_pool(settings: VerifierSettings) -> Recorder:

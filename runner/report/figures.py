@@ -45,7 +45,8 @@ def axis_over(values: Sequence[float], pad: float = 0.06, about: int = 6) -> Axi
 
 def _round_step(rough: float) -> float:
     power = 10.0 ** math.floor(math.log10(rough))
-    return next((factor * power for factor in (1, 2, 5) if rough <= factor * power), 10 * power)
+    # 1.4 is about the square root of 2: the nearest round step, rather than the next larger one.
+    return next((factor * power for factor in (1, 2, 5) if rough <= 1.4 * factor * power), 10 * power)
 
 
 def ruler(verdict: Verdict) -> Markup:

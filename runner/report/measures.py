@@ -126,7 +126,11 @@ def _training_facts(found: Artifacts, last: Mapping[str, Any]) -> tuple[Fact, ..
         ),
         Fact("Rows", f"{table['examples']:,}", dropped),
         Fact("Trained parameters", f"{table['trainable_parameters']:,}", f"in {table['targets']} modules"),
-        Fact("Sessions", f"{len(table['sessions'])}", "one without interruption"),
+        Fact(
+            "Sessions",
+            f"{len(table['sessions'])}",
+            "resumed after an interruption" if len(table["sessions"]) > 1 else "without interruption",
+        ),
     ]
     if table["quarantined"]:
         facts.append(Fact("Quarantined", ", ".join(map(str, table["quarantined"])), "checkpoints that were not whole"))

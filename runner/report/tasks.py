@@ -16,8 +16,10 @@ from runner.report.reading import Artifacts, read_sample_lines
 # Of each arm and task: one of each way it ended, at most so many; all of them are in samples.jsonl.
 SAMPLES_SHOWN = 2
 _MAX_CHARACTERS = 4000
-# Programs take at most this much of the page, escaped; the page as a whole stays under 3 MB.
-PROGRAM_BYTES = 2_000_000
+_MAX_INSTRUCTION = 1500
+_SHORT_INSTRUCTION = 160
+# Programs and instructions take at most this much of the page, escaped; the page as a whole stays under 3 MB.
+TEXT_BYTES = 2_000_000
 
 Samples = Mapping[str, Sequence[Sample]]
 
@@ -33,7 +35,7 @@ def read_tasks(found: Artifacts) -> tuple[TaskView, ...]:
     _compare_counts(found, rows, base, cell)
     contaminated = frozenset(found.table("a", "contaminated") or ())
     ordered = sorted(rows, key=lambda row: _order(row, k))
-    budget = _Budget(PROGRAM_BYTES)
+    budget = _Budget(TEXT_BYTES)
     return tuple(_task(row, k, base, cell, contaminated, budget) for row in ordered)
 
 
@@ -119,9 +121,12 @@ class _Budget:
         self.left_bytes = left_bytes
 
     def take(self, text: str) -> bool:
-        """Spend a text's bytes; False when they are not there any more."""
-        self.left_bytes -= len(escape(text).encode("utf-8", "replace"))
-        return self.left_bytes >= 0
+        """Spend a text's bytes; False, and nothing spent, when there are not so many left."""
+        needed = len(escape(text).encode("utf-8", "replace"))
+        if needed > self.left_bytes:
+            return False
+        self.left_bytes -= needed
+        return True
 
 
 def _task(
@@ -135,7 +140,7 @@ def _task(
         family=str(row["family"]),
         kind=str(row["kind"]),
         cluster=str(row["cluster"]),
-        instruction=str(row["instruction"])[:_MAX_CHARACTERS],
+        instruction=_instruction(str(row["instruction"]), budget),
         base_c=int(row["base_c"]),
         base_n=int(row["base_n"]),
         cell_c=_count(row["cell_c"]),
@@ -148,6 +153,12 @@ def _task(
         cell_samples=shown_cell,
         left_out=len(of_base) + len(of_cell) - len(shown_base) - len(shown_cell),
     )
+
+
+def _instruction(text: str, budget: _Budget) -> str:
+    """Return the instruction, or its beginning where it is long or the page is full."""
+    cut = f"{text[:_MAX_INSTRUCTION]} …" if len(text) > _MAX_INSTRUCTION else text
+    return cut if budget.take(cut) else f"{text[:_SHORT_INSTRUCTION]} …"
 
 
 def _shown(samples: Sequence[Sample], budget: _Budget) -> tuple[SampleView, ...]:

@@ -2,7 +2,7 @@
 
     python tests/bench/bench_generate.py [--model FOLDER] [--prompts 24] [--samples 5] [--tokens 120] [--processes 1 2]
 
-Bar: 15 x. Without a shipped model the figures are of random weights in its sizes, which never end early.
+Bar: 15 x. CPU seconds are this process's alone: with one process they hold on a busy machine too. Without a shipped model the figures are of random weights in its sizes, which never end early.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ SIZES = {
     "intermediate_size": 512, "vocab_size": 1024, "tie_word_embeddings": True, "max_position_embeddings": 1024,
     "initializer_range": 0.3,
 }
+Rates = tuple[float, float]
 PROMPTS = [
     "### Instruction:\nRegister a node named mymod:crystal_{n} with light level {n} and drop two shards.\n\n"
     "### Response:\n",
@@ -43,7 +44,7 @@ def main() -> None:
             for n, prompt in enumerate(prompts)
         ]
         single = _library(folder, prompts[: options.single], settings)
-        print(f"library, one sample at a time   {single:8.0f} tokens/s")
+        print(f"library, one sample at a time      {_spelt(*single)}")
         for processes in options.processes:
             for rows in options.batch:
                 model = load_model(
@@ -54,10 +55,7 @@ def main() -> None:
                 )
                 with model:
                     ours = _ours(model, requests, settings)
-                print(
-                    f"ours, batch {rows:4d}, {processes} process(es) {ours:8.0f} tokens/s   {ours / single:5.1f} x",
-                    flush=True,
-                )
+                print(f"ours, batch {rows:4d}, {processes} process(es)   {_spelt(*ours)}   {_ratios(ours, single)}")
 
 
 def _options() -> argparse.Namespace:
@@ -80,7 +78,7 @@ def _random_model(folder: Path) -> Path:
     return make_model(folder, **SIZES)
 
 
-def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> float:
+def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> Rates:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -93,16 +91,28 @@ def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> fl
     }
     encoded = [tokenizer(prompt, return_tensors="pt") for prompt in prompts]
     model.generate(**{**encoded[0], **wanted, "max_new_tokens": 4})
-    started = time.perf_counter()
+    started = time.perf_counter(), time.process_time()
     tokens = sum(model.generate(**one, **wanted).shape[1] - one["input_ids"].shape[1] for one in encoded)
-    return float(tokens / (time.perf_counter() - started))
+    return _rates(tokens, started)
 
 
-def _ours(model: Any, requests: list[GenerationRequest], settings: SamplingSettings) -> float:
+def _ours(model: Any, requests: list[GenerationRequest], settings: SamplingSettings) -> Rates:
     model.generate(requests[:4], settings)
-    started = time.perf_counter()
+    started = time.perf_counter(), time.process_time()
     finished = model.generate(requests, settings)
-    return sum(sample.tokens for samples in finished for sample in samples) / (time.perf_counter() - started)
+    return _rates(sum(sample.tokens for samples in finished for sample in samples), started)
+
+
+def _rates(tokens: int, started: tuple[float, float]) -> Rates:
+    return tokens / (time.perf_counter() - started[0]), tokens / (time.process_time() - started[1])
+
+
+def _spelt(wall: float, cpu: float) -> str:
+    return f"{wall:7.0f} tokens/s  {cpu:7.0f} tokens/CPU-s"
+
+
+def _ratios(ours: Rates, single: Rates) -> str:
+    return f"{ours[0] / single[0]:5.1f} x  {ours[1] / single[1]:5.1f} x"
 
 
 if __name__ == "__main__":

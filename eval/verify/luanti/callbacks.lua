@@ -48,7 +48,7 @@ define("register_entity", function(name, def)
 	note("entity", name, { name = name, def = def })
 end)
 
--- ---------------------------------------------------------------------------------------------- commands, privileges
+-- ---------------------------------------- commands, privileges
 core.registered_chatcommands, core.registered_privileges = {}, {}
 
 define("register_chatcommand", function(name, def)
@@ -87,7 +87,7 @@ define("register_privilege", function(name, param)
 	note("privilege", name, { name = name, def = def })
 end)
 
--- ---------------------------------------------------------------------------------------------- mapgen
+-- ---------------------------------------- mapgen
 local ORES = { scatter = true, sheet = true, puff = true, blob = true, vein = true, stratum = true }
 
 local function mapgen_register(kind, check)
@@ -118,7 +118,7 @@ end)
 mapgen_register("schematic")
 function api.unregister_biome(name) core.registered_biomes[name] = nil end
 
--- ---------------------------------------------------------------------------------------------- callbacks
+-- ---------------------------------------- callbacks
 -- kind -> name of the public list; most are "registered_<kind>s", a few are not.
 local CALLBACKS = { on_protection_violation = "registered_on_protection_violation",
 	on_priv_grant = "registered_on_priv_grant", on_priv_revoke = "registered_on_priv_revoke",
@@ -172,8 +172,12 @@ end)
 events.on_player_hpchange = hp_loggers
 
 define("register_on_auth_fail", function(f) note("on_auth_fail", nil, { f }) end)
-define("register_on_mapgen_init", function(f) note("on_mapgen_init", nil, { f }) f({ mgname = "singlenode", seed = 0, chunksize = 5, water_level = 1, flags = "" }) end)
-for _, name in ipairs({ "authentication_handler", "async_dofile", "async_metatable", "mapgen_script", "portable_metatable" }) do
+define("register_on_mapgen_init", function(f)
+	note("on_mapgen_init", nil, { f })
+	f({ mgname = "singlenode", seed = 0, chunksize = 5, water_level = 1, flags = "" })
+end)
+for _, name in ipairs({ "authentication_handler", "async_dofile", "async_metatable", "mapgen_script",
+	"portable_metatable" }) do
 	define("register_" .. name, function(...) note(name, nil, { ... }) end)
 end
 

@@ -1,10 +1,8 @@
 -- The check library: what a task's checks may call. They run after the candidate, in an environment it cannot reach.
 
 local env, private_envs, registered, describe = P.env, P.private_envs, P.registered, P.describe
-local type, pairs, ipairs, next, error, tostring, tonumber, rawget = type, pairs, ipairs, next, error, tostring,
-	tonumber, rawget
+local type, ipairs, next, error, tostring, rawget = type, ipairs, next, error, tostring, rawget
 local abs, concat, find, match = math.abs, table.concat, string.find, string.match
-local getmetatable = getmetatable
 
 -- Failures travel as private tables, so that no error of the candidate can pass for one.
 local FAILED, RAISED = {}, {}
@@ -53,7 +51,7 @@ function checks.contains(whole, needle, label)
 	end
 end
 
--- ---------------------------------------------------------------------------------------------- what was registered
+-- ---------------------------------------- what was registered
 local function listing()
 	local names = {}
 	for i, text in ipairs(P.registered_order) do
@@ -121,7 +119,7 @@ end
 
 checks.output = P.printed
 
--- ---------------------------------------------------------------------------------------------- making things happen
+-- ---------------------------------------- making things happen
 local function results(ok, ...)
 	if not ok then error({ kind = RAISED, message = P.error_text((...)), problem = (...) }, 0) end
 	return ...
@@ -168,7 +166,7 @@ checks.world = {
 	timer = in_world("get_node_timer"),
 }
 
--- ---------------------------------------------------------------------------------------------- plain Lua
+-- ---------------------------------------- plain Lua
 for _, name in ipairs({ "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
 	"select", "tonumber", "tostring", "type", "unpack" }) do
 	checks[name] = _G[name]

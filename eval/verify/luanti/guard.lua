@@ -1,4 +1,4 @@
--- What the candidate may touch: an environment of copies, built before it runs. The judging program keeps the originals.
+-- What the candidate may touch: an environment of copies, built before it runs; the originals stay here.
 -- The candidate has no debug library, no bytecode, no way to the real globals, and no Python object.
 
 jit.off()
@@ -7,8 +7,8 @@ package.loaded.python = nil
 
 -- Locals of this program only: nothing a candidate changes is read through these again.
 local xpcall, error, type, tostring, select = xpcall, error, type, tostring, select
-local rawget, rawset, next, pairs, setmetatable = rawget, rawset, next, pairs, setmetatable
-local raw_getfenv, raw_setfenv, loadstring, load = getfenv, setfenv, loadstring, load
+local rawset, next = rawset, next
+local raw_getfenv, raw_setfenv, loadstring = getfenv, setfenv, loadstring
 local byte, sub, concat = string.byte, string.sub, table.concat
 local real_globals = _G
 local string_metatable = getmetatable("")
@@ -20,7 +20,7 @@ local function copy(t)
 end
 P.copy = copy
 
--- ---------------------------------------------------------------------------------------------- environments
+-- ---------------------------------------- environments
 local env = {}
 local private_envs = { [real_globals] = true } -- getfenv never returns one of these
 P.env, P.private_envs = env, private_envs
@@ -47,7 +47,7 @@ env.debug = { traceback = function(message)
 	return traceback(message or "", 2)
 end }
 
--- ---------------------------------------------------------------------------------------------- loading code
+-- ---------------------------------------- loading code
 local function refuse_bytecode(text)
 	return byte(text, 1) == 27
 end
@@ -107,7 +107,7 @@ function env.setfenv(target, wanted)
 	return raw_setfenv(target, wanted)
 end
 
--- ---------------------------------------------------------------------------------------------- output
+-- ---------------------------------------- output
 -- What is printed goes to a buffer and no further; beyond the cap it is dropped, not an error.
 local printed, printed_bytes = {}, 0
 
@@ -137,7 +137,7 @@ env.io = {
 	type = function() end,
 }
 
--- ---------------------------------------------------------------------------------------------- crossing over
+-- ---------------------------------------- crossing over
 -- The string metatable is one per runtime. While judging code runs it is the pristine one; while the candidate runs it
 -- is whatever the candidate made of it.
 local pristine_string = copy(string)

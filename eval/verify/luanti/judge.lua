@@ -2,8 +2,7 @@
 -- Arguments: the source, then name and Lua text of each check. Results: outcome, detail, the number of checks, for each
 -- "passed", "failed" or "skipped" and its detail; the number of registrations and they; the number of calls and they.
 
-local loadstring, setfenv, pcall, type, select, unpack, ipairs = loadstring, setfenv, pcall, type, select, unpack,
-	ipairs
+local loadstring, setfenv, pcall, type, unpack = loadstring, setfenv, pcall, type, unpack
 local byte, sub, find = string.byte, string.sub, string.find
 local rawget, sort = rawget, table.sort
 local CHUNK = "=init.lua"

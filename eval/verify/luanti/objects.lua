@@ -1,6 +1,6 @@
 -- Players and entities: userdata with the methods a check can look at; a method we do not know is nil.
 
-local type, pairs, ipairs, error = type, pairs, ipairs, error
+local type, pairs, ipairs = type, pairs, ipairs
 local max, min, cos, sin = math.max, math.min, math.cos, math.sin
 local state, snapshot, make_stack, whole = P.state, P.snapshot, P.make_stack, P.whole
 
@@ -8,7 +8,8 @@ local object = {}
 local vector = P.vector
 
 -- set_x keeps what it is given, get_x gives a copy of it.
-for _, name in ipairs({ "acceleration", "rotation", "armor_groups", "properties", "animation", "physics_override", "nametag_attributes",
+for _, name in ipairs({ "acceleration", "rotation", "armor_groups", "properties", "animation", "physics_override",
+	"nametag_attributes",
 	"inventory_formspec", "formspec_prepend", "look_horizontal", "look_vertical", "breath", "fov", "sky", "sun", "moon",
 	"stars", "clouds", "lighting", "eye_offset", "local_animation", "texture_mod", "flags", "camera", "observers" }) do
 	object["set_" .. name] = function(self, value) state[self][name] = snapshot(value) end
@@ -134,10 +135,4 @@ function P.new_entity(pos, luaentity)
 	local self = new_object(fresh({ pos = vector(pos.x, pos.y, pos.z), luaentity = luaentity, hp = 1 }))
 	luaentity.object = self
 	return self
-end
-
--- Returns the state of a player or entity; an engine-like error for anything else.
-function P.require_object(value, name)
-	if not state[value] then error("bad argument to '" .. name .. "' (ObjectRef expected, got " .. type(value) .. ")", 3) end
-	return state[value]
 end

@@ -1,7 +1,8 @@
 -- The core table: functions come from P.api, every call is written down, and a name the engine does not have is nil.
 
 local api, env = P.api, P.env
-local type, select, rawget, rawset, setmetatable, pairs, ipairs = type, select, rawget, rawset, setmetatable, pairs, ipairs
+local type, select, rawget, rawset, setmetatable, pairs, ipairs = type, select, rawget, rawset, setmetatable, pairs,
+	ipairs
 local snapshot = P.snapshot
 
 local KEPT_CALLS = 1000 -- of one function; a loop that calls a million times is counted, not stored
@@ -67,7 +68,9 @@ for library, names in pairs({
 }) do
 	for _, name in ipairs(names) do env[library][name] = late(library .. "." .. name) end
 end
-for _, name in ipairs({ "dump", "dump2", "ItemStack", "Settings", "PseudoRandom", "PcgRandom" }) do env[name] = late(name) end
+for _, name in ipairs({ "dump", "dump2", "ItemStack", "Settings", "PseudoRandom", "PcgRandom" }) do
+	env[name] = late(name)
+end
 
 env.vector = setmetatable({}, { __metatable = false, __index = function(vector, name)
 	demand() -- fills the table and takes this metatable off

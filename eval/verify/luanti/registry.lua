@@ -23,7 +23,7 @@ local function define(name, f)
 end
 P.note, P.define = note, define
 
--- ---------------------------------------------------------------------------------------------- names
+-- ---------------------------------------- names
 local FORBIDDEN = { MaterialItem = true, MaterialItem2 = true, MaterialItem3 = true, NodeItem = true, node = true,
 	CraftItem = true, craft = true, MBOItem = true, ToolItem = true, tool = true }
 
@@ -42,7 +42,7 @@ local function own_name(name)
 end
 P.own_name = own_name
 
--- ---------------------------------------------------------------------------------------------- items
+-- ---------------------------------------- items
 local nodes, tools, craftitems, items, aliases = {}, {}, {}, {}, {}
 P.registered_nodes, P.registered_tools, P.registered_craftitems = nodes, tools, craftitems
 P.registered_items, P.registered_aliases = items, aliases
@@ -185,7 +185,9 @@ end
 
 local function register_alias(name, target)
 	if FORBIDDEN[name] then error("Unable to register alias: Name is forbidden: " .. name, 3) end
-	if type(name) ~= "string" or type(target) ~= "string" then error("bad argument to 'register_alias' (string expected)", 3) end
+	if type(name) ~= "string" or type(target) ~= "string" then
+		error("bad argument to 'register_alias' (string expected)", 3)
+	end
 	note("alias", name, { name = name, def = target })
 	aliases[name] = target
 end
@@ -197,7 +199,7 @@ define("register_alias_force", function(name, target)
 	register_alias(name, target)
 end)
 
--- ---------------------------------------------------------------------------------------------- crafts
+-- ---------------------------------------- crafts
 local function text_field(def, field)
 	local value = def[field]
 	return (type(value) == "string" or type(value) == "number") and tostring(value) or ""
@@ -237,7 +239,9 @@ local function check_craft(def, kind)
 	if kind == "cooking" or kind == "fuel" then
 		if text_field(def, "recipe") == "" then error("Crafting definition (" .. kind .. ") is missing a recipe", 3) end
 	elseif kind ~= "toolrepair" then
-		if def.recipe == nil then error("Crafting definition (" .. kind .. ') is missing a recipe (output="' .. output .. '")', 3) end
+		if def.recipe == nil then
+			error("Crafting definition (" .. kind .. ') is missing a recipe (output="' .. output .. '")', 3)
+		end
 		if not valid_recipe(kind, def.recipe) then error('Invalid crafting recipe (output="' .. output .. '")', 3) end
 	end
 	if kind ~= "toolrepair" and def.replacements ~= nil and not valid_replacements(def.replacements) then
@@ -247,7 +251,9 @@ end
 
 local CRAFT_KINDS = { shaped = true, shapeless = true, toolrepair = true, cooking = true, fuel = true }
 define("register_craft", function(def)
-	if type(def) ~= "table" then error("bad argument #1 to 'register_craft' (table expected, got " .. type(def) .. ")", 2) end
+	if type(def) ~= "table" then
+		error("bad argument #1 to 'register_craft' (table expected, got " .. type(def) .. ")", 2)
+	end
 	local kind = def.type == nil and "shaped" or text_field(def, "type")
 	if not CRAFT_KINDS[kind] then error('Unknown crafting definition type: "' .. kind .. '"', 2) end
 	check_craft(def, kind)
@@ -255,7 +261,7 @@ define("register_craft", function(def)
 	note("craft", output ~= "" and output or kind, { name = output, def = def })
 end)
 
--- ---------------------------------------------------------------------------------------------- what is always there
+-- ---------------------------------------- what is always there
 local builtin_items = {
 	unknown = { type = "none", description = "Unknown Item", inventory_image = "unknown_item.png" },
 	air = { type = "node", description = "Air", drawtype = "airlike", paramtype = "light", sunlight_propagates = true,

@@ -1,10 +1,10 @@
 -- The rest of the API that generated code commonly calls, and the names of what exists but has no effect here.
 
 local api, core, env, inert, fields = P.api, P.core, P.env, P.inert, P.fields
-local type, tonumber, tostring, pairs, ipairs, next, error, select = type, tonumber, tostring, pairs, ipairs, next,
-	error, select
+local type, tonumber, tostring, pairs, ipairs, next, error = type, tonumber, tostring, pairs, ipairs, next, error
 local rawget, setmetatable = rawget, setmetatable
-local gmatch = string.gmatch
+local gmatch, match, gsub, sub, format, byte = string.gmatch, string.match, string.gsub, string.sub, string.format,
+	string.byte
 local MOD = P.mod_name
 
 local function need_text(value, position, name)
@@ -13,7 +13,7 @@ local function need_text(value, position, name)
 	end
 end
 
--- ---------------------------------------------------------------------------------------------- the mod itself
+-- ---------------------------------------- the mod itself
 function api.get_current_modname() return MOD end
 function api.get_modpath(name) return name == MOD and "/mods/" .. MOD or nil end
 function api.get_modnames() return { MOD } end
@@ -23,7 +23,9 @@ function api.global_exists(name)
 	if type(name) ~= "string" then error("core.global_exists: " .. tostring(name) .. " is not a string", 2) end
 	return rawget(env, name) ~= nil
 end
-function api.get_version() return { project = "Luanti", string = "5.14.0", proto_min = 37, proto_max = 48, is_dev = false } end
+function api.get_version()
+	return { project = "Luanti", string = "5.14.0", proto_min = 37, proto_max = 48, is_dev = false }
+end
 function api.get_game_info() return { id = "minimal", title = "Minimal", author = "", path = "/game" } end
 function api.is_singleplayer() return false end
 function api.get_us_time() return os.clock() * 1e6 end
@@ -42,7 +44,7 @@ fields.features = setmetatable({}, { __index = function() return true end, __met
 local storage = P.new_meta()
 function api.get_mod_storage() return storage end
 
--- ---------------------------------------------------------------------------------------------- settings
+-- ---------------------------------------- settings
 local settings = {}
 function settings.get(self, name) return P.state[self][name] end
 function settings.set(self, name, value) P.state[self][name] = tostring(value) end
@@ -76,7 +78,7 @@ function api.setting_set(name, value) fields.settings:set(name, value) end
 function api.setting_setbool(name, value) fields.settings:set_bool(name, value) end
 function api.setting_get_pos(name) return fields.settings:get_pos(name) end
 
--- ---------------------------------------------------------------------------------------------- chat, formspecs, effects
+-- ---------------------------------------- chat, formspecs, effects
 function api.chat_send_player(name, text)
 	need_text(name, 1, "chat_send_player")
 	need_text(text, 2, "chat_send_player")
@@ -107,7 +109,7 @@ function api.add_particlespawner(def)
 	return new_handle()
 end
 
--- ---------------------------------------------------------------------------------------------- players, privileges
+-- ---------------------------------------- players, privileges
 local granted = {} -- name -> set
 function api.is_player(value)
 	local kind = type(value)
@@ -157,7 +159,7 @@ function api.record_protection_violation(pos, name) P.run_event("on_protection_v
 function api.kick_player() return true end
 function api.get_ban_list() return "" end
 
--- ---------------------------------------------------------------------------------------------- items and recipes
+-- ---------------------------------------- items and recipes
 function api.create_detached_inventory(name)
 	P.detached[name] = P.new_inventory({ type = "detached", name = name })
 	return P.detached[name]
@@ -171,7 +173,7 @@ end
 local function recipes_of(name)
 	local out = {}
 	for _, entry in ipairs(P.registered.craft or {}) do
-		local output = type(entry.def.output) == "string" and entry.def.output:match("^%S+")
+		local output = type(entry.def.output) == "string" and match(entry.def.output, "^%S+")
 		if output == name then
 			local items = {}
 			local recipe = entry.def.recipe
@@ -198,7 +200,7 @@ end
 function api.itemstring_with_palette(item) return P.make_stack(item):to_string() end
 function api.itemstring_with_color(item) return P.make_stack(item):to_string() end
 function api.strip_param2_color() return nil end
-function api.is_colored_paramtype(kind) return type(kind) == "string" and kind:sub(1, 5) == "color" end
+function api.is_colored_paramtype(kind) return type(kind) == "string" and sub(kind, 1, 5) == "color" end
 function api.raillike_group() return 1 end
 function api.get_dig_params() return { diggable = true, time = 1, wear = 0 } end
 function api.get_hit_params() return { hp = 1, wear = 0 } end
@@ -215,14 +217,14 @@ function api.get_content_id(name)
 end
 function api.get_name_from_content_id(id) return name_of[id] or "unknown" end
 
--- ---------------------------------------------------------------------------------------------- data
+-- ---------------------------------------- data
 local function json(value)
 	local kind = type(value)
 	if kind == "nil" then return "null" end
 	if kind == "boolean" then return tostring(value) end
-	if kind == "number" then return ("%.14g"):format(value) end
+	if kind == "number" then return format("%.14g", value) end
 	if kind == "string" then
-		return '"' .. value:gsub('[%c"\\]', function(c) return ("\\u%04x"):format(c:byte()) end) .. '"'
+		return '"' .. gsub(value, '[%c"\\]', function(c) return format("\\u%04x", byte(c)) end) .. '"'
 	end
 	if kind ~= "table" then error("Can only store booleans, numbers, strings, objects, arrays, and null in JSON", 0) end
 	local parts, length = {}, #value
@@ -249,8 +251,9 @@ for _, name in ipairs({ "PseudoRandom", "PcgRandom" }) do
 	end
 end
 
--- ---------------------------------------------------------------------------------------------- constants, facades
-for name, value in pairs({ CONTENT_UNKNOWN = 125, CONTENT_AIR = 126, CONTENT_IGNORE = 127, EMERGE_CANCELLED = 0, EMERGE_ERRORED = 1,
+-- ---------------------------------------- constants, facades
+for name, value in pairs({ CONTENT_UNKNOWN = 125, CONTENT_AIR = 126, CONTENT_IGNORE = 127, EMERGE_CANCELLED = 0,
+	EMERGE_ERRORED = 1,
 	EMERGE_FROM_MEMORY = 2, EMERGE_FROM_DISK = 3, EMERGE_GENERATED = 4, MAP_BLOCKSIZE = 16,
 	PLAYER_MAX_HP_DEFAULT = 20, PLAYER_MAX_BREATH_DEFAULT = 10, LIGHT_MAX = 14 }) do
 	fields[name] = value

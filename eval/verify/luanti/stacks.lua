@@ -1,4 +1,4 @@
--- Item stacks, inventories and metadata: userdata, as in the engine, with their state in tables only this program reaches.
+-- Item stacks, inventories and metadata: userdata, as in the engine; their state stands where no candidate reaches.
 
 local type, tonumber, tostring, pairs, ipairs, next, error = type, tonumber, tostring, pairs, ipairs, next, error
 local newproxy, getmetatable, setmetatable = newproxy, getmetatable, setmetatable
@@ -37,12 +37,14 @@ local function whole(value, name)
 end
 P.whole = whole
 
--- ---------------------------------------------------------------------------------------------- metadata
+-- ---------------------------------------- metadata
 local meta = {}
 
 local function meta_text(value)
 	if type(value) == "number" then return format("%.14g", value) end
-	if type(value) ~= "string" then error("bad argument #2 to 'set_string' (string expected, got " .. type(value) .. ")", 3) end
+	if type(value) ~= "string" then
+		error("bad argument #2 to 'set_string' (string expected, got " .. type(value) .. ")", 3)
+	end
 	return value
 end
 
@@ -88,7 +90,7 @@ meta.set_wear_bar_params = function() end
 local new_meta = class(meta)
 P.new_meta = function(inventory) return new_meta({ fields = {}, inventory = inventory }) end
 
--- ---------------------------------------------------------------------------------------------- item stacks
+-- ---------------------------------------- item stacks
 local stack = {}
 local new_stack, stack_metatable
 
@@ -115,7 +117,8 @@ local function make_stack(item)
 	local name, count, wear, fields = read_stack(item)
 	name = P.registered_aliases[name] or name
 	if name == "" or count < 1 then name, count, wear, fields = "", 0, 0, {} end
-	return new_stack({ name = name, count = floor(count), wear = floor(wear) % 65536, meta = new_meta({ fields = fields }) })
+	local own = new_meta({ fields = fields })
+	return new_stack({ name = name, count = floor(count), wear = floor(wear) % 65536, meta = own })
 end
 P.make_stack = make_stack
 P.implemented.ItemStack = make_stack
@@ -250,7 +253,7 @@ new_stack, stack_metatable = class(stack)
 stack_metatable.__tostring = function(self) return 'ItemStack("' .. stack.to_string(self) .. '")' end
 stack_metatable.__eq = stack.equals
 
--- ---------------------------------------------------------------------------------------------- inventories
+-- ---------------------------------------- inventories
 local inventory = {}
 
 local function list_of(self, name) return state[self].lists[name] end

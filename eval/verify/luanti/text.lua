@@ -2,15 +2,14 @@
 
 local api, implemented = P.api, P.implemented
 local type, tostring, tonumber, pairs, ipairs, error = type, tostring, tonumber, pairs, ipairs, error
-local find, sub, gsub, format, rep, byte, char = string.find, string.sub, string.gsub, string.format, string.rep,
-	string.byte, string.char
+local find, sub, gsub, format, byte = string.find, string.sub, string.gsub, string.format, string.byte
 local gmatch, match, lower = string.gmatch, string.match, string.lower
-local concat, insert, sort = table.concat, table.insert, table.sort
+local concat, sort = table.concat, table.sort
 local floor, ceil, random = math.floor, math.ceil, math.random
 local loadstring, setfenv, pcall, next, setmetatable, getmetatable = loadstring, setfenv, pcall, next, setmetatable,
 	getmetatable
 
--- ---------------------------------------------------------------------------------------------- string
+-- ---------------------------------------- string
 implemented["string.split"] = function(text, separator, include_empty, max_splits, is_pattern)
 	separator = separator or ","
 	if separator == "" then separator = "," end
@@ -33,7 +32,7 @@ implemented["string.trim"] = function(text)
 	return match(text, "^%s*(.-)%s*$")
 end
 
--- ---------------------------------------------------------------------------------------------- table
+-- ---------------------------------------- table
 local function copy_deep(value, keep, seen)
 	if type(value) ~= "table" then return value end
 	if seen[value] then return seen[value] end
@@ -80,7 +79,7 @@ implemented["table.shuffle"] = function(t, from, to, draw)
 	end
 end
 
--- ---------------------------------------------------------------------------------------------- math
+-- ---------------------------------------- math
 implemented["math.sign"] = function(x, tolerance)
 	tolerance = tolerance or 0
 	return x > tolerance and 1 or x < -tolerance and -1 or 0
@@ -103,7 +102,7 @@ end
 
 implemented["math.isfinite"] = function(x) return x == x and x ~= math.huge and x ~= -math.huge end
 
--- ---------------------------------------------------------------------------------------------- dump and serialize
+-- ---------------------------------------- dump and serialize
 local function literal(value, indent, seen)
 	local kind = type(value)
 	if kind == "string" then return format("%q", value) end
@@ -157,7 +156,7 @@ end
 function api.serialize(value) return "return " .. serial(value, {}) end
 
 function api.deserialize(text)
-	if type(text) ~= "string" then return nil, "Cannot deserialize type '" .. type(text) .. "'. Argument must be a string." end
+	if type(text) ~= "string" then return nil, "cannot deserialize a " .. type(text) .. ": a string is needed" end
 	if byte(text, 1) == 27 then return nil, "Bytecode prohibited" end
 	local chunk, message = loadstring(text, "=deserialize")
 	if not chunk then return nil, message end
@@ -169,7 +168,7 @@ function api.deserialize(text)
 	return nil, value
 end
 
--- ---------------------------------------------------------------------------------------------- positions in text
+-- ---------------------------------------- positions in text
 function api.pos_to_string(pos, places)
 	local x, y, z = pos.x, pos.y, pos.z
 	if places then
@@ -192,7 +191,7 @@ function api.string_to_area(text)
 	return api.string_to_pos(first), api.string_to_pos(second)
 end
 
--- ---------------------------------------------------------------------------------------------- formspecs and colours
+-- ---------------------------------------- formspecs and colours
 function api.formspec_escape(text)
 	return text and (gsub(text, "[%[%];,\\$]", "\\%0"))
 end
@@ -257,7 +256,7 @@ function api.inventorycube(top, left, right)
 		(gsub(right or left or top, "%^", "&")) }, "{")
 end
 
--- ---------------------------------------------------------------------------------------------- translation
+-- ---------------------------------------- translation
 -- Untranslated and substituted at once, so that checks read plain text.
 local function substitute(text, ...)
 	local values = { ... }
@@ -283,7 +282,7 @@ end
 
 function api.get_translated_string(_, text) return text end
 
--- ---------------------------------------------------------------------------------------------- small tests
+-- ---------------------------------------- small tests
 function api.is_yes(value)
 	value = lower(tostring(value))
 	return value == "y" or value == "yes" or value == "true" or (tonumber(value) or 0) ~= 0
@@ -293,7 +292,9 @@ function api.is_nan(x) return x ~= x end
 
 function api.string_to_privs(text, separator)
 	local privileges = {}
-	for _, name in pairs(implemented["string.split"](text, separator or ",")) do privileges[implemented["string.trim"](name)] = true end
+	for _, name in pairs(implemented["string.split"](text, separator or ",")) do
+		privileges[implemented["string.trim"](name)] = true
+	end
 	return privileges
 end
 

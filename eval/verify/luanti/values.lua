@@ -1,9 +1,9 @@
 -- Looking at values without running anything of theirs: no metamethod is called here.
 
 local type, next, rawget, rawequal = type, next, rawget, rawequal
-local format, gsub, sub, find = string.format, string.gsub, string.sub, string.find
+local format, gsub, sub, find, byte = string.format, string.gsub, string.sub, string.find, string.byte
 local concat, sort = table.concat, table.sort
-local getmetatable, tostring = getmetatable, tostring
+local tostring = tostring
 
 local function is_name(text)
 	return find(text, "^[%a_][%w_]*$") ~= nil
@@ -14,7 +14,7 @@ local function quote(text)
 		if c == "\n" then return "\\n" end
 		if c == '"' then return '\\"' end
 		if c == "\\" then return "\\\\" end
-		return format("\\%d", c:byte())
+		return format("\\%d", byte(c))
 	end)
 	return '"' .. text .. '"'
 end

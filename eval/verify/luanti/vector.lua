@@ -1,10 +1,10 @@
 -- The vector library: x, y, z tables with arithmetic, also indexable by 1, 2, 3.
 
 local api, implemented = P.api, P.implemented
-local type, tonumber, pairs, error, setmetatable, getmetatable = type, tonumber, pairs, error, setmetatable, getmetatable
-local rawset, rawequal, select = rawset, rawequal, select
-local floor, ceil, sqrt, abs, acos, cos, sin, atan2, pi, random = math.floor, math.ceil, math.sqrt, math.abs, math.acos,
-	math.cos, math.sin, math.atan2, math.pi, math.random
+local type, tonumber, error, setmetatable, getmetatable = type, tonumber, error, setmetatable, getmetatable
+local rawget, rawset, rawequal = rawget, rawset, rawequal
+local floor, ceil, sqrt, abs, cos, sin, atan2 = math.floor, math.ceil, math.sqrt, math.abs, math.cos, math.sin, math.atan2
+local pi, random = math.pi, math.random
 local format, match = string.format, string.match
 
 local vector = P.vector_table
@@ -137,7 +137,7 @@ function metatable.__div(a, b)
 	return make(a.x / b, a.y / b, a.z / b)
 end
 
--- ---------------------------------------------------------------------------------------------- directions
+-- ---------------------------------------- directions
 function api.yaw_to_dir(yaw) return make(-sin(yaw), 0, cos(yaw)) end
 function api.dir_to_yaw(dir) return -atan2(dir.x, dir.z) end
 
@@ -179,7 +179,8 @@ function api.dir_to_wallmounted(dir)
 end
 
 function api.hash_node_position(pos)
-	return (floor(pos.z + 0.5) + 32768) * 65536 * 65536 + (floor(pos.y + 0.5) + 32768) * 65536 + floor(pos.x + 0.5) + 32768
+	local x, y, z = floor(pos.x + 0.5) + 32768, floor(pos.y + 0.5) + 32768, floor(pos.z + 0.5) + 32768
+	return z * 65536 * 65536 + y * 65536 + x
 end
 
 function api.get_position_from_hash(hash)

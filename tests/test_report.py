@@ -1,0 +1,339 @@
+"""What a report says of finished, unfinished and damaged runs, and that foreign text never becomes markup."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_factory import Story, decision_of, edit_json, make_run, record_crash
+
+from eval.records import Candidate, Completion, Outcome, Sample, Verdict
+from runner.journal import EventType
+from runner.report import ReportData, build, figures, measures, svg, tasks, to_json, write_html, write_markdown, writing
+from runner.report.data import Interval
+from runner.run import Run
+
+SMALL = Story(dev_tasks=6, test_tasks=18)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run(tmp_path_factory.mktemp("results"), Story(contaminated=4, waiver="kept to compare"))
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Run:
+    return make_run(tmp_path, SMALL)
+
+
+def html_of(run: Run) -> str:
+    return write_html(build(run), run.folder).read_text(encoding="utf-8")
+
+
+def markdown_of(run: Run) -> str:
+    return write_markdown(build(run), run.folder).read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Collects what a browser would make of a page: elements with attributes, and visible text."""
+
+    VOID = frozenset({"meta", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_report_states_the_verdict_of_gate_e(finished: Run) -> None:
+    data, decision = build(finished), decision_of(finished)
+    assert data.problems == ()
+    assert data.missing == ()
+    assert data.verdict is not None
+    assert data.verdict.word == decision["verdict"]
+    assert data.verdict.gain.value == pytest.approx(100 * decision["gain"]["value"])
+    assert data.verdict.lower == pytest.approx(100 * decision["gain"]["lower"])
+    assert data.verdict.margin == pytest.approx(15.0)
+
+
+def test_the_page_is_well_formed_and_needs_neither_network_nor_script(finished: Run) -> None:
+    page = Page(html_of(finished))
+    assert page.open == []
+    names = {name for name, _ in page.elements}
+    assert not names & {"script", "img", "link", "iframe", "object", "form"}
+    targets = [value for _, attributes in page.elements for key, value in attributes.items() if key in ("src", "href")]
+    assert all(str(target).startswith("#") for target in targets)
+    assert not any(key.startswith("on") for _, attributes in page.elements for key in attributes)
+
+
+def test_every_link_of_the_contents_leads_somewhere(finished: Run) -> None:
+    page = Page(html_of(finished))
+    anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    assert {str(a["href"])[1:] for name, a in page.elements if name == "a"} <= anchors
+
+
+def test_model_text_is_shown_and_never_becomes_markup(finished: Run) -> None:
+    page = Page(html_of(finished))
+    assert Story().markup in page.text
+    assert "onerror" not in {key for _, attributes in page.elements for key in attributes}
+
+
+def test_model_text_in_markdown_is_escaped(finished: Run) -> None:
+    text = markdown_of(finished)
+    assert "<img" not in text
+    assert writing.escape_markdown("a|b `x` <i>\n# c") == r"a\|b \`x\` \<i\> \# c"
+
+
+def test_control_signs_that_hide_text_are_made_visible() -> None:
+    assert writing.printable("a\u202eb\x1b\n") == "a\\u202eb\\u001b\n"
+
+
+def test_waived_checks_stand_before_the_contents(finished: Run) -> None:
+    text = html_of(finished)
+    assert text.index("kept to compare") < text.index("<nav")
+    assert [check.name for check in build(finished).waived] == ["contamination"]
+
+
+def test_the_decision_without_contaminated_tasks_is_told(finished: Run) -> None:
+    verdict = build(finished).verdict
+    assert verdict is not None
+    assert verdict.without_contaminated.startswith("Without the 4 contaminated tasks: ")
+    assert sum(task.contaminated for task in build(finished).tasks) == 4
+
+
+def test_losses_stand_before_gains(finished: Run) -> None:
+    gains = [task.gain for task in build(finished).tasks]
+    assert gains == sorted(gains, key=lambda gain: gain or 0.0)
+    assert len(gains) == 24
+
+
+def test_task_counts_are_those_of_gate_e(finished: Run) -> None:
+    task = build(finished).tasks[0]
+    report = json.loads((finished.gate_folder("e") / "report.json").read_text())
+    row = next(row for row in report["tables"]["tasks"] if row["task_id"] == task.task_id)
+    assert (task.base_c, task.base_n, task.cell_c, task.cell_n) == (row["base_c"], row["base_n"], row["cell_c"], row["cell_n"])
+    shown = len(task.base_samples) + len(task.cell_samples)
+    assert shown + task.left_out == row["base_n"] + row["cell_n"]
+
+
+def test_a_sample_says_what_judged_it_and_what_held_it(finished: Run) -> None:
+    view = build(finished).tasks[0].base_samples[0]
+    assert (view.verifier, view.isolation) == ("recorder/luajit21", "process+rlimits+seccomp")
+
+
+def test_the_sweep_has_every_cell_and_one_chosen(finished: Run) -> None:
+    sweep = build(finished).sweep
+    assert sweep is not None
+    assert len(sweep.cells) == len(sweep.steps) * len(sweep.scales) == 9
+    assert [cell.chosen for cell in sweep.cells].count(True) == 1
+
+
+def test_a_resumed_training_is_marked_where_it_went_on(finished: Run) -> None:
+    training = build(finished).training
+    assert training is not None
+    assert training.restarts == (71,)
+    assert "resumed at step 71" in html_of(finished)
+
+
+def test_overrides_are_marked_in_the_configuration(finished: Run) -> None:
+    changed = {row.key for row in build(finished).provenance.config if row.changed}
+    assert "gate.c.train.learning_rate" in changed
+    assert "rule.margin_pp" in changed
+    assert "model.path" in changed
+    assert "sampling.top_p" not in changed
+
+
+def test_the_report_says_how_to_do_it_again(finished: Run) -> None:
+    assert build(finished).reproduce == (
+        "git checkout 1a2b3c4d5e6f",
+        "python -m runner new model=base-2m rule.margin_pp=15.0 gate.c.train.learning_rate=0.005",
+        "python -m runner advance",
+    )
+
+
+def test_a_second_opening_of_the_test_tasks_is_shown(tmp_path: Path) -> None:
+    data = build(make_run(tmp_path, Story(dev_tasks=6, test_tasks=18, openings=2)))
+    assert ("Test opened", "2 times") in [(fact.label, fact.value) for fact in data.basis]
+
+
+@pytest.mark.parametrize("gates", ["", "a", "ab", "abc", "abcd"])
+def test_an_unfinished_run_has_a_report_that_says_what_is_missing(tmp_path: Path, gates: str) -> None:
+    run = make_run(tmp_path, Story(dev_tasks=6, test_tasks=9, gates=gates))
+    data = build(run)
+    assert data.problems == ()
+    assert len(data.missing) == 5 - len(gates)
+    assert data.next_steps[0].value == "python -m runner advance"
+    assert "This run is not finished" in html_of(run)
+    assert "Not finished" in markdown_of(run)
+
+
+def test_a_crashed_gate_is_told_as_crashed_with_its_sentence(tmp_path: Path) -> None:
+    run = make_run(tmp_path, Story(dev_tasks=6, test_tasks=9, gates="ab"))
+    run.record(EventType.GATE_STARTED, "c", attempt=1, first_started_at="2026-11-20T10:00:00+00:00", elapsed_before_s=0.0)
+    record_crash(run, "c", kind="crash", sentence="OutOfMemoryError: 1.20 GiB", fix="", where="x.py:1")
+    run = Run.open(run.folder)
+    assert "OutOfMemoryError: 1.20 GiB" in Page(html_of(run)).text
+    assert build(run).missing[0].startswith("Gate C training (crashed)")
+
+
+def assert_named_on_top(run: Run, *words: str) -> None:
+    data = build(run)
+    assert any(all(word in problem for word in words) for problem in data.problems), data.problems
+    text = html_of(run)
+    assert text.index("Do not rely on this report") < text.index("<nav")
+    assert "Do not rely on this report" in markdown_of(run)
+
+
+def test_a_torn_samples_file_is_named(damaged: Run) -> None:
+    path = damaged.gate_folder("b") / "samples.jsonl"
+    path.write_bytes(path.read_bytes()[:-40])
+    assert_named_on_top(damaged, "gate_b/samples.jsonl", "torn")
+
+
+def test_a_line_that_is_no_sample_is_named_by_number(damaged: Run) -> None:
+    path = damaged.gate_folder("e") / "samples.jsonl"
+    lines = path.read_text().splitlines()
+    lines[2] = '{"task_id": 1}'
+    path.write_text("\n".join(lines) + "\n")
+    assert_named_on_top(damaged, "gate_e/samples.jsonl", "line 3")
+
+
+def test_samples_that_are_not_utf_8_are_named(damaged: Run) -> None:
+    (damaged.gate_folder("e") / "samples.jsonl").write_bytes(b"\xff\xfe\n")
+    assert_named_on_top(damaged, "gate_e/samples.jsonl", "UTF-8")
+
+
+def test_a_missing_gate_report_is_named(damaged: Run) -> None:
+    (damaged.gate_folder("d") / "report.json").unlink()
+    assert_named_on_top(damaged, "gate_d/report.json", "missing")
+
+
+def test_a_gate_report_that_is_no_json_is_named(damaged: Run) -> None:
+    (damaged.gate_folder("e") / "report.json").write_text("{")
+    assert_named_on_top(damaged, "gate_e/report.json")
+    assert build(damaged).verdict is None
+
+
+def test_an_artifact_with_other_bytes_is_named(damaged: Run) -> None:
+    path = damaged.gate_folder("c") / "checkpoints" / "step-000080" / "adapter_model.safetensors"
+    path.write_bytes(b"x" * path.stat().st_size)
+    assert_named_on_top(damaged, "step-000080/adapter_model.safetensors", "SHA-256")
+
+
+def test_a_missing_artifact_is_named(damaged: Run) -> None:
+    (damaged.gate_folder("c") / "metrics.jsonl").unlink()
+    assert_named_on_top(damaged, "gate_c/metrics.jsonl", "missing")
+
+
+def test_counts_that_the_samples_do_not_give_are_named(damaged: Run) -> None:
+    def flatter(report: Any) -> None:
+        report["tables"]["tasks"][0]["cell_c"] += 1
+
+    edit_json(damaged.gate_folder("e") / "report.json", flatter)
+    assert_named_on_top(damaged, "counts of 1 task", "gate_e/samples.jsonl")
+
+
+def test_a_verdict_that_contradicts_the_journal_is_named(damaged: Run) -> None:
+    said = json.loads((damaged.gate_folder("e") / "report.json").read_text())["status"]
+    other = "failed" if said == "passed" else "passed"
+    edit_json(damaged.gate_folder("e") / "report.json", lambda report: report.update(status=other))
+    assert_named_on_top(damaged, "gate_e/report.json", "journal")
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = data.items() if isinstance(data, dict) else enumerate(data[:2]) if isinstance(data, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("gate", list("abcde"))
+def test_no_edit_of_a_gate_table_crashes_the_report(damaged: Run, gate: str) -> None:
+    chance, path = random.Random(gate), damaged.gate_folder(gate) / "report.json"
+    report = json.loads(path.read_text())
+    for place in chance.sample(known := list(places(report["tables"])), min(12, len(known))):
+        edited = copy.deepcopy(report)
+        parent = edited["tables"]
+        for key in place[:-1]:
+            parent = parent[key]
+        parent[place[-1]] = chance.choice([None, "<b>", [], {}, -1, True])
+        path.write_text(json.dumps(edited))
+        Page(html_of(damaged))
+        markdown_of(damaged)
+
+
+def test_a_report_of_120_tasks_with_long_programs_stays_below_3_mb(tmp_path: Path) -> None:
+    run = make_run(tmp_path, Story(dev_tasks=6, test_tasks=120, test_samples=10, markup="<&>" * 2000))
+    data = build(run)
+    path = write_html(data, run.folder)
+    assert len(data.tasks) == 120
+    assert path.stat().st_size < 3_000_000
+    assert any(view.cut for task in data.tasks for view in (*task.base_samples, *task.cell_samples))
+
+
+def sample(index: int, outcome: Outcome) -> Sample:
+    return Sample("t", index, "base", 1, Completion("x", "stop", 1), Candidate("x", "bare"), Verdict(outcome, "", 0.0, "v", "i"))
+
+
+def test_the_samples_shown_are_one_of_each_way_to_end_passed_first() -> None:
+    drawn = [sample(0, Outcome.WRONG), sample(1, Outcome.TIMEOUT), sample(2, Outcome.TIMEOUT), sample(3, Outcome.PASSED)]
+    assert [s.index for s in tasks.representatives(drawn, 2)] == [3, 1]
+    assert [s.index for s in tasks.representatives(drawn, 9)] == [3, 1, 0]
+
+
+def test_to_json_is_plain_data(finished: Run) -> None:
+    plain = to_json(build(finished))
+    assert json.loads(json.dumps(plain, allow_nan=False))["run_id"] == finished.id
+
+
+def test_an_axis_holds_its_values_with_round_ticks() -> None:
+    axis = figures.axis_over([0.0, 15.0, -24.1, 32.4])
+    assert axis.ticks == (-20.0, -10.0, 0.0, 10.0, 20.0, 30.0)
+    assert 0 < axis.at(-24.1) < axis.at(0.0) < axis.at(32.4) < 100
+
+
+def test_svg_text_and_attributes_are_escaped() -> None:
+    drawn = svg.picture('"><script>', 10, svg.text(50, 5, "<b>"))
+    assert "<script>" not in drawn
+    assert "<b>" not in drawn
+
+
+def test_a_forest_row_of_an_undefined_gain_draws_no_interval() -> None:
+    rows = [Interval("doc", None, None, None, "pp"), Interval("repair", 3.0, 1.0, 5.0, "pp")]
+    plots = [str(plot) for _, plot in figures.forest(rows, 15.0)]
+    assert ["circle" in plot for plot in plots] == [False, True]
+    assert "undefined" in plots[0]
+
+
+def test_a_long_curve_is_thinned_by_means() -> None:
+    points = [(step, float(step)) for step in range(1, 1201)]
+    thin = measures.thinned(points, 600)
+    assert len(thin) == 600
+    assert thin[0] == (2, 1.5)
+    assert measures.thinned(points[:5], 600) == tuple(points[:5])
+
+
+def test_a_report_is_the_same_when_it_is_written_again(finished: Run) -> None:
+    first: ReportData = build(finished)
+    assert html_of(finished) == html_of(finished)
+    assert build(finished) == first
