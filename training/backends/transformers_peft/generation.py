@@ -16,11 +16,8 @@ from torch import Tensor
 
 from training.backends.base import Completion, Sampling
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
-from training.backends.transformers_peft.kv_cache import new_cache, take_rows
+from training.backends.transformers_peft.kv_cache import keep_rows, new_cache, repeat_rows
 from training.backends.transformers_peft.texts import Texts
-
-# dropping finished rows copies the cache, about the price of one step
-_COMPACT_BELOW = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,10 @@ class _Rows:
     padding: Tensor
     uniforms: Tensor
     mask: Tensor
+
+    def take(self, order: Tensor) -> _Rows:
+        on_device = order.to(self.mask.device)
+        return _Rows(self.origin[order], self.padding[on_device], self.uniforms[on_device], self.mask[on_device])
 
 
 @torch.inference_mode()
@@ -85,7 +86,7 @@ def _prefill(
     ).logits[:, -1]
     counts = torch.tensor([len(prompt.seeds) for prompt in prompts])
     repeat = torch.arange(len(prompts)).repeat_interleave(counts)
-    take_rows(cache, repeat.to(device), capacity)
+    repeat_rows(cache, repeat.to(device), capacity)
     mask = torch.ones(len(repeat), capacity, dtype=torch.long)
     mask[:, :longest] = seen[repeat]
     seeds = [seed for prompt in prompts for seed in prompt.seeds]
@@ -104,30 +105,21 @@ def _decode(
     """Fill ``drawn`` (samples, max_new_tokens) and return how many tokens each sample took."""
     lengths = [settings.max_new_tokens] * len(drawn)
     ends = torch.tensor(texts.end_tokens)
-    running = torch.ones(len(drawn), dtype=torch.bool)
     padded = bool(rows.padding.any())
     for step in range(settings.max_new_tokens):
         ids = draw(logits, rows.uniforms[:, step], settings.temperature, settings.top_k, settings.top_p)
-        ids_here = ids.cpu()
-        drawn[rows.origin, step] = ids_here
-        ended = running & (torch.isin(ids_here, ends) | _stopped(texts, drawn[rows.origin, : step + 1], settings))
-        for row in ended.nonzero()[:, 0].tolist():
-            lengths[int(rows.origin[row])] = step + 1
-        running &= ~ended
-        alive = int(running.sum())
-        if alive == 0 or step + 1 == settings.max_new_tokens:
+        drawn[rows.origin, step] = ids.cpu()
+        so_far = drawn[rows.origin, : step + 1]
+        ended = torch.isin(so_far[:, -1], ends) | _stopped(texts, so_far, settings)
+        if bool(ended.any()):
+            for sample in rows.origin[ended].tolist():
+                lengths[sample] = step + 1
+            order = keep_rows(cache, ~ended)
+            rows, ids = rows.take(order), ids[order.to(ids.device)]
+        if len(ids) == 0 or step + 1 == settings.max_new_tokens:
             break
-        if alive <= _COMPACT_BELOW * len(running):
-            kept = running.nonzero()[:, 0]
-            rows, ids, running = _compact(cache, rows, kept), ids[kept.to(ids.device)], running[kept]
         logits = _next_logits(model, cache, ids, rows, padded)
     return lengths
-
-
-def _compact(cache: Any, rows: _Rows, kept: Tensor) -> _Rows:
-    on_device = kept.to(rows.mask.device)
-    take_rows(cache, on_device, cache.layers[0].capacity)
-    return _Rows(rows.origin[kept], rows.padding[on_device], rows.uniforms[on_device], rows.mask[on_device])
 
 
 def _next_logits(model: Any, cache: Any, ids: Tensor, rows: _Rows, padded: bool) -> Tensor:

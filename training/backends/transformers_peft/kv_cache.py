@@ -10,7 +10,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 
 class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
-    """Keys and values (rows, heads, capacity, head size) of one layer; only the first ``length`` positions are used.
+    """Keys and values (rows, heads, capacity, head size) of one layer; the first ``length`` positions are used.
 
     Growing by concatenation, the library's way, copies everything at each token.
     """
@@ -44,14 +44,22 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
         """Return (positions a query of this length sees, offset of the first)."""
         return self.length + query_length, 0
 
-    def take_rows(self, rows: Tensor, capacity: int) -> None:
-        """Keep (or repeat) ``rows`` in this order, with room for ``capacity`` positions."""
+    def repeat_rows(self, rows: Tensor, capacity: int) -> None:
+        """Replace the rows by ``rows`` of them, with room for ``capacity`` positions."""
         self.capacity = capacity
         for name in ("keys", "values"):
             old = getattr(self, name)
             new = _room(old, capacity, rows=len(rows))
-            torch.index_select(old[:, :, : self.length], 0, rows, out=new[:, :, : self.length])
+            new[:, :, : self.length] = old[:, :, : self.length].index_select(0, rows)
             setattr(self, name, new)
+
+    def fill_holes(self, holes: Tensor, movers: Tensor, count: int) -> None:
+        """Move rows ``movers`` into the places ``holes``, then keep the first ``count`` rows."""
+        for name in ("keys", "values"):
+            tensor = getattr(self, name)
+            if len(holes):
+                tensor[holes, :, : self.length] = tensor[movers, :, : self.length]
+            setattr(self, name, tensor[:count])
 
 
 def new_cache(layers: int, capacity: int) -> Cache:
@@ -59,10 +67,25 @@ def new_cache(layers: int, capacity: int) -> Cache:
     return Cache(layers=[PreallocatedLayer(capacity) for _ in range(layers)])
 
 
-def take_rows(cache: Cache, rows: Tensor, capacity: int) -> None:
-    """Apply ``PreallocatedLayer.take_rows`` to every layer."""
+def repeat_rows(cache: Cache, rows: Tensor, capacity: int) -> None:
+    """Apply ``PreallocatedLayer.repeat_rows`` to every layer."""
     for layer in cache.layers:
-        layer.take_rows(rows, capacity)
+        layer.repeat_rows(rows, capacity)
+
+
+def keep_rows(cache: Cache, kept: Tensor) -> Tensor:
+    """Keep the rows marked in ``kept`` (rows,) bool; return which old row now stands where.
+
+    Only rows from the end move, into the places of dropped ones, so that dropping one row costs one row.
+    """
+    count = int(kept.sum())
+    holes = (~kept[:count]).nonzero()[:, 0]
+    movers = kept[count:].nonzero()[:, 0] + count
+    for layer in cache.layers:
+        layer.fill_holes(holes.to(layer.device), movers.to(layer.device), count)
+    order = torch.arange(count)
+    order[holes] = movers
+    return order
 
 
 def _room(like: Tensor, capacity: int, rows: int | None = None) -> Tensor:

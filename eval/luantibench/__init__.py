@@ -1,0 +1,1 @@
+"""LuantiBench: hand-written Luanti modding tasks, judged by executing the answer."""
