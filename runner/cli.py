@@ -202,6 +202,32 @@ def report(
 
 
 @app.command()
+def rejudge(
+    gate: GateName,
+    verifier: Annotated[str, typer.Option("--verifier", help="Judge with another verifier than the run's.")] = "",
+    run: RunName = None,
+    results: Results = DEFAULT_RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a gate's stored completions again, without any model; say where verdicts differ, change nothing."""
+    from gates.rejudging import rejudge as judge_again
+    from gates.rejudging import write_rejudgement
+    from runner import screens
+    from runner.config import read_config
+
+    folder = _existing(results, run)
+    experiment, _ = read_config(folder / "config.yaml")
+    found = judge_again(folder, experiment, _gate(gate), verifier)
+    path = write_rejudgement(folder, found)
+    if as_json:
+        typer.echo(path.read_text(encoding="utf-8"))
+    else:
+        screens.print_rejudgement(found, path)
+    if found.disagreements:
+        raise typer.Exit(Exit.GATE_SAID_NO)
+
+
+@app.command()
 def config(
     key: Annotated[str | None, typer.Argument(help="A dotted key or a section; all of it by default.")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--with", help="KEY=VALUE on top (repeatable).")] = None,

@@ -108,7 +108,8 @@ def test_quarantine_moves_half_and_damaged_ones_with_a_reason(tmp_path: Path) ->
     assert list_checkpoints(tmp_path) == type(list_checkpoints(tmp_path))((good,), ())
     prison = tmp_path / "quarantine"
     assert sorted(entry.name for entry in prison.iterdir() if entry.is_dir()) == [
-        "step-000200", "step-000300.77.partial",
+        "step-000200",
+        "step-000300.77.partial",
     ]
     assert "SHA-256 differs" in (prison / "step-000200.reason.txt").read_text()
     assert quarantine(tmp_path) == ()
@@ -132,8 +133,14 @@ class Told(NoHooks):
 def train(model: Path, folder: Path, hooks: TrainHooks) -> TrainResult:
     examples = [Example(f"square of {n}: ", str(n * n), str(n)) for n in range(50)]
     settings = TrainSettings(
-        max_steps=12, batch_size=4, learning_rate=1e-2, checkpoint_every=3, grad_accum=2, warmup_steps=2,
-        weight_decay=0.01, seed=7,
+        max_steps=12,
+        batch_size=4,
+        learning_rate=1e-2,
+        checkpoint_every=3,
+        grad_accum=2,
+        warmup_steps=2,
+        weight_decay=0.01,
+        seed=7,
     )
     lora = LoraSettings(r=4, alpha=8, target_modules=("q_proj", "v_proj"), layers=(-1,), dropout=0.1)
     with load_model("transformers_peft", ModelSettings(str(model), device="cpu", threads=1)) as loaded:

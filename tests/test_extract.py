@@ -33,11 +33,20 @@ def task(answer: str = "code", source: str = "x = 1\n") -> Task:
         (f"{CODE}<end_of_turn>\nmore", "bare"),
         (f"<think>A node with light.\n```lua\nx = 1\n```\n</think>\n```lua\n{CODE}\n```", "think+fence"),
         (f"Some thoughts.</think>\n{CODE}", "think+bare"),
-        (f"<|channel|>analysis<|message|>Think.<|end|><|start|>assistant<|channel|>final<|message|>{CODE}<|return|>", "harmony+bare"),
-        (f"<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final <|constrain|>lua<|message|>```lua\n{CODE}\n```<|return|>", "harmony+fence"),
+        (
+            f"<|channel|>analysis<|message|>Think.<|end|><|start|>assistant<|channel|>final<|message|>{CODE}<|return|>",
+            "harmony+bare",
+        ),
+        (
+            f"<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final <|constrain|>lua<|message|>```lua\n{CODE}\n```<|return|>",
+            "harmony+fence",
+        ),
         (f"analysisWe need a node.assistantfinal{CODE}", "harmony+bare"),
         (f"Here is the code you asked for:\n\n{CODE}\n\nThis registers a node with light 7.", "prose"),
-        (f"```bash\ncd mods && mkdir a_very_long_folder_name_for_this_mod_that_is_longer_than_the_code_itself_by_far\n```\n```lua\n{CODE}\n```", "fence"),
+        (
+            f"```bash\ncd mods && mkdir a_very_long_folder_name_for_this_mod_that_is_longer_than_the_code_itself_by_far\n```\n```lua\n{CODE}\n```",
+            "fence",
+        ),
         (f"```lua\nx = 1\n```\nBetter:\n```lua\n{CODE}\n```", "fence-longest"),
     ],
 )

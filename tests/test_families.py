@@ -51,9 +51,7 @@ def learnable(trained: tuple[Row, ...], corpus: list[tuple[Dealt, str]]) -> list
     """Everything a model sees before it is measured: (family/kind, instruction, input, answer)."""
     seen = [(f"{row.family}/{row.kind}", row.instruction, row.input, row.output) for row in trained]
     for dealt, answer in corpus:
-        seen.append(
-            (f"{dealt.kind.family}/{dealt.kind.name}", dealt.instruction, dealt.problem.input, answer)
-        )
+        seen.append((f"{dealt.kind.family}/{dealt.kind.name}", dealt.instruction, dealt.problem.input, answer))
     return seen
 
 
@@ -102,7 +100,9 @@ def test_no_held_out_number_is_seen_before_the_measurement(learnable, dev, unsee
     seen = set().union(*(numbers_of("\n".join(texts)) for _, *texts in learnable))
     held_out = set().union(*(numbers_of(text_of(task)) for task in (*dev, *unseen)))
     assert {owner(number) for number in seen} == {"train"}
-    assert {number for number in held_out if owner(number) == "train"} <= set(range(10)), "structure such as @@ -2 +2 @@"
+    assert {number for number in held_out if owner(number) == "train"} <= set(range(10)), (
+        "structure such as @@ -2 +2 @@"
+    )
 
 
 def test_dev_and_test_share_no_word_number_or_cluster(dev, unseen):
@@ -123,10 +123,7 @@ def test_no_held_out_wording_is_seen_before_the_measurement(learnable):
 
 
 def test_no_held_out_frame_is_seen_before_the_measurement(learnable):
-    held_out = {
-        family: [pattern(frame) for frame in (*frames.dev, *frames.test)]
-        for family, frames in FRAMES.items()
-    }
+    held_out = {family: [pattern(frame) for frame in (*frames.dev, *frames.test)] for family, frames in FRAMES.items()}
     for kind, instruction, _, _ in learnable:
         assert not any(found.fullmatch(instruction) for found in held_out[kind.split("/")[0]]), instruction
 
@@ -169,7 +166,9 @@ def test_the_pattern_of_a_wording_matches_what_it_says():
 def test_the_same_settings_give_the_same_dataset_and_another_seed_another():
     settings = DatasetSettings(n_dev=30, n_test=30, n_train=30)
     assert load_dataset(settings) == load_dataset(settings)
-    assert load_dataset(settings).digest != load_dataset(DatasetSettings(seed=1, n_dev=30, n_test=30, n_train=30)).digest
+    assert (
+        load_dataset(settings).digest != load_dataset(DatasetSettings(seed=1, n_dev=30, n_test=30, n_train=30)).digest
+    )
 
 
 def test_a_larger_dataset_starts_with_the_smaller_one(unseen):

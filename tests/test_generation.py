@@ -68,9 +68,7 @@ def logits(model: Any, text: str = "local x = 1") -> torch.Tensor:
 # --- which samples generate together
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 9)), max_size=20), st.integers(1, 16), st.integers(1, 3)
-)
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 9)), max_size=20), st.integers(1, 16), st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
 def test_every_sample_is_planned_once_and_no_batch_is_too_large(
     asked: list[tuple[int, int]], batch_size: int, processes: int

@@ -102,10 +102,15 @@ def test_a_context_line_that_lost_its_leading_blank_still_anchors() -> None:
 
 
 def test_a_no_newline_remark_is_not_content() -> None:
-    assert apply_patch("x = 1", "-x = 1\n\\ No newline at end of file\n+x = 2\n\\ No newline at end of file").text == "x = 2"
+    assert (
+        apply_patch("x = 1", "-x = 1\n\\ No newline at end of file\n+x = 2\n\\ No newline at end of file").text
+        == "x = 2"
+    )
 
 
-LINES = st.lists(st.text(alphabet="abc{}=, \t", min_size=1, max_size=8), max_size=12, unique_by=lambda s: " ".join(s.split()))
+LINES = st.lists(
+    st.text(alphabet="abc{}=, \t", min_size=1, max_size=8), max_size=12, unique_by=lambda s: " ".join(s.split())
+)
 
 
 @given(before=LINES, after=LINES)

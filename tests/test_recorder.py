@@ -26,7 +26,12 @@ def judge() -> Iterator[Judge]:
 
 
 def test_the_first_failed_check_and_why_is_the_detail(judge: Judge) -> None:
-    verdict = judge(NODE % "light_source = 14", 'node("mymod:a")', 'equal(node("mymod:a").light_source, 7, "light_source")', 'fail("later")')
+    verdict = judge(
+        NODE % "light_source = 14",
+        'node("mymod:a")',
+        'equal(node("mymod:a").light_source, 7, "light_source")',
+        'fail("later")',
+    )
     assert verdict.outcome is Outcome.WRONG
     assert verdict.detail == "c2: light_source: expected 7, got 14"
     assert [check.passed for check in verdict.checks] == [True, False, False]
@@ -60,7 +65,7 @@ def test_an_error_while_loading_names_the_programs_own_line(judge: Judge) -> Non
         'core.register_abm({nodenames = {"a"}, interval = 1, chance = 1, action = function() end})',
         'core.register_entity("mymod:e", {on_step = function() end})',
         'core.env:add_node({x = 0, y = 0, z = 0}, {name = "mymod:a"})',
-        'goto done; do x = 1 end ::done:: y = 0x10LL == 16',
+        "goto done; do x = 1 end ::done:: y = 0x10LL == 16",
     ],
 )
 def test_what_the_engine_accepts_is_accepted(judge: Judge, code: str) -> None:
@@ -108,7 +113,9 @@ def test_what_the_engine_refuses_is_refused(judge: Judge, code: str, why: str) -
 
 
 def test_light_above_fourteen_is_fourteen(judge: Judge) -> None:
-    assert judge(NODE % "light_source = 99", 'equal(node("mymod:a").light_source, 14, "light")').outcome is Outcome.PASSED
+    assert (
+        judge(NODE % "light_source = 99", 'equal(node("mymod:a").light_source, 14, "light")').outcome is Outcome.PASSED
+    )
 
 
 def test_absent_fields_read_as_the_engines_defaults(judge: Judge) -> None:
@@ -126,7 +133,9 @@ def test_registrations_and_calls_are_listed(judge: Judge) -> None:
 
 
 def test_an_absent_thing_is_named_beside_what_is_there(judge: Judge) -> None:
-    assert judge(NODE % "", 'tool("mymod:a")').detail == 'c1: no tool "mymod:a" was registered (registered: node mymod:a)'
+    assert (
+        judge(NODE % "", 'tool("mymod:a")').detail == 'c1: no tool "mymod:a" was registered (registered: node mymod:a)'
+    )
     assert judge("", 'item("mymod:a")').detail == 'c1: no item "mymod:a" was registered (registered: nothing)'
     assert judge("", 'global("f")').detail == 'c1: no global "f" was defined'
     assert judge("", 'craft("a")').detail == 'c1: no recipe gives "a" (registered: nothing)'
@@ -160,7 +169,10 @@ def test_comparisons_that_hold_pass(judge: Judge) -> None:
 
 
 def test_a_check_that_trips_over_the_programs_shape_is_a_wrong_answer(judge: Judge) -> None:
-    verdict = judge('core.register_node("mymod:a", {tool_capabilities = false})', 'equal(node("mymod:a").tool_capabilities.x, 1, "x")')
+    verdict = judge(
+        'core.register_node("mymod:a", {tool_capabilities = false})',
+        'equal(node("mymod:a").tool_capabilities.x, 1, "x")',
+    )
     assert verdict.outcome is Outcome.WRONG
 
 
@@ -198,12 +210,18 @@ def test_fire_runs_every_callback_of_an_event_in_order(judge: Judge) -> None:
 
 def test_calls_keep_what_was_passed_and_not_what_became_of_it(judge: Judge) -> None:
     code = "local p = {x = 1, y = 2, z = 3} core.set_node(p, {name = 'a'}) p.x = 9"
-    assert judge(code, 'equal(calls("set_node")[1], {{x = 1, y = 2, z = 3}, {name = "a"}}, "call")').outcome is Outcome.PASSED
+    assert (
+        judge(code, 'equal(calls("set_node")[1], {{x = 1, y = 2, z = 3}, {name = "a"}}, "call")').outcome
+        is Outcome.PASSED
+    )
 
 
 def test_calls_that_the_recorder_makes_itself_are_not_the_programs(judge: Judge) -> None:
     code = 'core.register_node("mymod:a", {on_construct = function(pos) end}) core.remove_node({x = 0, y = 0, z = 0})'
-    assert judge(code, 'equal(#calls("set_node"), 0, "calls") equal(#calls("remove_node"), 1, "calls")').outcome is Outcome.PASSED
+    assert (
+        judge(code, 'equal(#calls("set_node"), 0, "calls") equal(#calls("remove_node"), 1, "calls")').outcome
+        is Outcome.PASSED
+    )
 
 
 def test_callbacks_act_on_a_small_world(judge: Judge) -> None:
@@ -286,18 +304,23 @@ def test_the_helpers_generated_code_uses_are_there(judge: Judge) -> None:
 
 
 def test_functions_without_effect_can_still_be_called(judge: Judge) -> None:
-    code = 'core.sound_stop(1) core.set_timeofday(0.5) core.emerge_area({}, {}) core.forceload_block({}) local p = core.get_perlin'
+    code = "core.sound_stop(1) core.set_timeofday(0.5) core.emerge_area({}, {}) core.forceload_block({}) local p = core.get_perlin"
     assert judge(code).api_calls == ("emerge_area", "forceload_block", "set_timeofday", "sound_stop")
 
 
 def test_what_is_printed_is_kept_up_to_a_cap(judge: Judge) -> None:
     assert judge('print("a", 1) io.write("b")', 'equal(output(), "a\\t1\\nb", "output")').outcome is Outcome.PASSED
-    assert judge('for i = 1, 1000 do print(("x"):rep(1000)) end', 'expect(#output() == 65536, "cap")').outcome is Outcome.PASSED
+    assert (
+        judge('for i = 1, 1000 do print(("x"):rep(1000)) end', 'expect(#output() == 65536, "cap")').outcome
+        is Outcome.PASSED
+    )
 
 
 def test_a_recorder_call_by_accident_does_not_hide_a_missing_function(judge: Judge) -> None:
     assert judge("if core.no_such_function then error('x') end").outcome is Outcome.PASSED
-    assert judge("core.no_such_function()").detail == "init.lua:1: attempt to call field 'no_such_function' (a nil value)"
+    assert (
+        judge("core.no_such_function()").detail == "init.lua:1: attempt to call field 'no_such_function' (a nil value)"
+    )
 
 
 def test_mods_loaded_callbacks_run_once_and_their_error_is_a_load_error(judge: Judge) -> None:

@@ -131,7 +131,12 @@ def test_task_counts_are_those_of_gate_e(finished: Run) -> None:
     task = build(finished).tasks[0]
     report = json.loads((finished.gate_folder("e") / "report.json").read_text())
     row = next(row for row in report["tables"]["tasks"] if row["task_id"] == task.task_id)
-    assert (task.base_c, task.base_n, task.cell_c, task.cell_n) == (row["base_c"], row["base_n"], row["cell_c"], row["cell_n"])
+    assert (task.base_c, task.base_n, task.cell_c, task.cell_n) == (
+        row["base_c"],
+        row["base_n"],
+        row["cell_c"],
+        row["cell_n"],
+    )
     shown = len(task.base_samples) + len(task.cell_samples)
     assert shown + task.left_out == row["base_n"] + row["cell_n"]
 
@@ -189,7 +194,9 @@ def test_an_unfinished_run_has_a_report_that_says_what_is_missing(tmp_path: Path
 
 def test_a_crashed_gate_is_told_as_crashed_with_its_sentence(tmp_path: Path) -> None:
     run = make_run(tmp_path, Story(dev_tasks=6, test_tasks=9, gates="ab"))
-    run.record(EventType.GATE_STARTED, "c", attempt=1, first_started_at="2026-11-20T10:00:00+00:00", elapsed_before_s=0.0)
+    run.record(
+        EventType.GATE_STARTED, "c", attempt=1, first_started_at="2026-11-20T10:00:00+00:00", elapsed_before_s=0.0
+    )
     record_crash(run, "c", kind="crash", sentence="OutOfMemoryError: 1.20 GiB", fix="", where="x.py:1")
     run = Run.open(run.folder)
     assert "OutOfMemoryError: 1.20 GiB" in Page(html_of(run)).text
@@ -292,11 +299,18 @@ def test_a_report_of_120_tasks_with_long_programs_stays_below_3_mb(tmp_path: Pat
 
 
 def sample(index: int, outcome: Outcome) -> Sample:
-    return Sample("t", index, "base", 1, Completion("x", "stop", 1), Candidate("x", "bare"), Verdict(outcome, "", 0.0, "v", "i"))
+    return Sample(
+        "t", index, "base", 1, Completion("x", "stop", 1), Candidate("x", "bare"), Verdict(outcome, "", 0.0, "v", "i")
+    )
 
 
 def test_the_samples_shown_are_one_of_each_way_to_end_passed_first() -> None:
-    drawn = [sample(0, Outcome.WRONG), sample(1, Outcome.TIMEOUT), sample(2, Outcome.TIMEOUT), sample(3, Outcome.PASSED)]
+    drawn = [
+        sample(0, Outcome.WRONG),
+        sample(1, Outcome.TIMEOUT),
+        sample(2, Outcome.TIMEOUT),
+        sample(3, Outcome.PASSED),
+    ]
     assert [s.index for s in tasks.representatives(drawn, 2)] == [3, 1]
     assert [s.index for s in tasks.representatives(drawn, 9)] == [3, 1, 0]
 

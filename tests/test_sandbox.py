@@ -194,7 +194,9 @@ def test_children_die_with_their_parent(tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
-def test_a_child_sees_a_scrubbed_environment_and_a_folder_nothing_can_be_made_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_sees_a_scrubbed_environment_and_a_folder_nothing_can_be_made_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "x")
     with Recorder(VerifierSettings(workers=1)) as verifier:
         verifier.submit(GOOD).result(timeout=30)
@@ -204,7 +206,10 @@ def test_a_child_sees_a_scrubbed_environment_and_a_folder_nothing_can_be_made_in
         limits = Path(f"/proc/{pid}/limits").read_text()
     assert b"SECRET_TOKEN" not in environment
     assert folder.endswith("(deleted)")
-    assert [line.split()[-3] for line in limits.splitlines() if line.startswith(("Max file size", "Max core"))] == ["0", "0"]
+    assert [line.split()[-3] for line in limits.splitlines() if line.startswith(("Max file size", "Max core"))] == [
+        "0",
+        "0",
+    ]
 
 
 def test_the_child_imports_nothing_but_lupa_the_standard_library_and_its_folder() -> None:

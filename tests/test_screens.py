@@ -51,7 +51,9 @@ def text_of(lines: list[ink.Line], width: int | None = 80) -> str:
 def in_training(results: Path) -> Run:
     """A run whose Gate C has begun and left a finished and a torn checkpoint."""
     run = make_run(results, Story(gates="ab"))
-    run.record(EventType.GATE_STARTED, "c", attempt=1, first_started_at="2026-11-20T10:00:00+00:00", elapsed_before_s=0.0)
+    run.record(
+        EventType.GATE_STARTED, "c", attempt=1, first_started_at="2026-11-20T10:00:00+00:00", elapsed_before_s=0.0
+    )
     for step, done in ((40, True), (80, False)):
         folder = run.gate_folder("c") / "checkpoints" / f"step-{step:06d}"
         folder.mkdir(parents=True)
@@ -79,9 +81,15 @@ def test_no_status_line_is_wider_than_80_columns(finished: Run, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("state", "mark", "word", "style"),
-    [("crashed", "✗", "crashed", "crash"), ("failed", "✗", "said no", "no"), ("interrupted", "‖", "interrupted", "odd")],
+    [
+        ("crashed", "✗", "crashed", "crash"),
+        ("failed", "✗", "said no", "no"),
+        ("interrupted", "‖", "interrupted", "odd"),
+    ],
 )
-def test_a_crash_a_no_and_a_kill_share_neither_word_nor_colour(state: GateState, mark: str, word: str, style: str) -> None:
+def test_a_crash_a_no_and_a_kill_share_neither_word_nor_colour(
+    state: GateState, mark: str, word: str, style: str
+) -> None:
     assert status.STATES[state] == (mark, word, style)
     others = [value[1:] for key, value in status.STATES.items() if key != state]
     assert word not in [other[0] for other in others]
@@ -93,9 +101,16 @@ def test_red_is_a_crash_alone() -> None:
 
 def test_a_crash_says_where_what_is_safe_and_what_to_type(tmp_path: Path) -> None:
     run = in_training(tmp_path)
-    record_crash(run, "c", kind="crash", sentence="OutOfMemoryError: tried 1.20 GiB", fix="", where="training/backends/x.py:212")
+    record_crash(
+        run, "c", kind="crash", sentence="OutOfMemoryError: tried 1.20 GiB", fix="", where="training/backends/x.py:212"
+    )
     text = status.status_text(view_run(Run.open(run.folder)))
-    for line in ("where: training/backends/x.py:212", "trace: logs/gate_c.log", "safe:  checkpoint step-000040", f"next:  {ADVANCE}   resumes at step 40"):
+    for line in (
+        "where: training/backends/x.py:212",
+        "trace: logs/gate_c.log",
+        "safe:  checkpoint step-000040",
+        f"next:  {ADVANCE}   resumes at step 40",
+    ):
         assert line in text
 
 
@@ -129,7 +144,10 @@ def test_a_gate_that_said_no_tells_why_and_names_retry(tmp_path: Path) -> None:
 
 def running_view(run: Run, now: Pulse, age_s: float) -> RunView:
     view = view_run(run)
-    gates = [replace(g, state="running", text="training 85/120 steps  loss 0.912") if g.gate == "c" else g for g in view.gates]
+    gates = [
+        replace(g, state="running", text="training 85/120 steps  loss 0.912") if g.gate == "c" else g
+        for g in view.gates
+    ]
     command = "python -m runner status --watch"
     return replace(view, gates=tuple(gates), running=True, pulse=now, pulse_age_s=age_s, next_command=command)
 
@@ -214,7 +232,13 @@ def test_a_command_longer_than_the_screen_stays_whole() -> None:
 
 
 def test_durations_and_times_read_as_people_write_them() -> None:
-    assert [duration_text(s) for s in (0.42, 11.2, 2280, 11520, 183600)] == ["0.4 s", "11 s", "38 min", "3 h 12", "2 d 03"]
+    assert [duration_text(s) for s in (0.42, 11.2, 2280, 11520, 183600)] == [
+        "0.4 s",
+        "11 s",
+        "38 min",
+        "3 h 12",
+        "2 d 03",
+    ]
     assert duration_text(None) == ""
     assert [countdown_text(s) for s in (32, 1625, 8825)] == ["0:32", "27:05", "2:27:05"]
     assert [rate_text(r) for r in (24.2, 2.31, 0.5, 0.004)] == ["24/s", "2.3/s", "30/min", "14/h"]
@@ -226,7 +250,14 @@ def test_durations_and_times_read_as_people_write_them() -> None:
 
 
 def test_a_miss_is_shown_with_ten_items_of_evidence_and_where_the_rest_is() -> None:
-    miss = block("contamination", "14 tasks", "none", "It has read the answers.", "Remove them.", [f"task {n}" for n in range(14)])
+    miss = block(
+        "contamination",
+        "14 tasks",
+        "none",
+        "It has read the answers.",
+        "Remove them.",
+        [f"task {n}" for n in range(14)],
+    )
     text = text_of(checks.check_lines(miss, "gate_a/report.json"))
     assert "task 9\n" in text
     assert "task 10" not in text
@@ -235,7 +266,12 @@ def test_a_miss_is_shown_with_ten_items_of_evidence_and_where_the_rest_is() -> N
 
 
 def test_checks_end_with_what_blocks_and_a_count() -> None:
-    found = [block("disk", "1 GB", "2 GB", "", ""), fact("cpu", "2"), ok("python", "3.11", "3.11"), warn("gpu", "none", "one", "")]
+    found = [
+        block("disk", "1 GB", "2 GB", "", ""),
+        fact("cpu", "2"),
+        ok("python", "3.11", "3.11"),
+        warn("gpu", "none", "one", ""),
+    ]
     text = text_of(checks.checks_lines(found))
     assert text.index("cpu") < text.index("gpu") < text.index("disk")
     assert text.endswith("3 checks: 1 holds, 1 warns, 1 blocks; 1 fact")
@@ -373,7 +409,9 @@ screen.gate_stopped(run, "b")
 def test_a_terminal_gets_one_moving_line_that_is_gone_at_the_end(finished: Run) -> None:
     main, side = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-    with subprocess.Popen([sys.executable, "-c", MOVING, str(finished.folder)], stdout=side, cwd=PROJECT, env=environment) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", MOVING, str(finished.folder)], stdout=side, cwd=PROJECT, env=environment
+    ) as process:
         os.close(side)
         written = b""
         while chunk := _read(main):
@@ -399,7 +437,9 @@ def test_status_screens_import_neither_rich_nor_torch_nor_hydra(finished: Run) -
         "heavy = {'rich', 'torch', 'hydra', 'numpy', 'pydantic', 'jinja2'} & {name.split('.')[0] for name in sys.modules}\n"
         "assert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(finished.folder)], cwd=PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(finished.folder)], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -407,7 +447,9 @@ def test_a_held_run_with_an_unreadable_report_still_has_a_status(tmp_path: Path)
     run = make_run(tmp_path, Story(gates="a"))
     edit_json(run.gate_folder("a") / "report.json", lambda data: data.clear())
     with RunLock(run.file("run.lock")):
-        run.record(EventType.GATE_STARTED, "b", attempt=1, first_started_at="2026-11-20T10:00:00+00:00", elapsed_before_s=0.0)
+        run.record(
+            EventType.GATE_STARTED, "b", attempt=1, first_started_at="2026-11-20T10:00:00+00:00", elapsed_before_s=0.0
+        )
         (run.folder / "heartbeat.json").write_text(json.dumps({"pid": 1}))
         text = status.status_text(view_run(run))
     assert "▶ B baseline    running" in text

@@ -70,7 +70,9 @@ def test_digits_stand_single(tokenizer):
     assert tokenizer.tokenize("2048") == ["2", "0", "4", "8"]
 
 
-@pytest.mark.parametrize("text", ["a\tb\n\n c", "été ☃ 漢字", "", '--- init.lua\n+++ init.lua\n@@ -2 +2 @@\n-\tx\n+\ty,\n'])
+@pytest.mark.parametrize(
+    "text", ["a\tb\n\n c", "été ☃ 漢字", "", "--- init.lua\n+++ init.lua\n@@ -2 +2 @@\n-\tx\n+\ty,\n"]
+)
 def test_a_text_survives_encoding(tokenizer, text: str):
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 

@@ -308,7 +308,9 @@ def test_the_result_counts_what_trained(model: Any, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     for kind in ({}, {"dora": True}):
-        result = model.train(EXAMPLES, replace(LORA, **kind), replace(TRAIN, max_steps=2), tmp_path / str(kind), NoHooks())
+        result = model.train(
+            EXAMPLES, replace(LORA, **kind), replace(TRAIN, max_steps=2), tmp_path / str(kind), NoHooks()
+        )
         saved = load_file(result.checkpoints[-1].folder / ADAPTER_WEIGHTS)
         assert result.trainable == sum(tensor.numel() for tensor in saved.values())
 

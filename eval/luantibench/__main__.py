@@ -16,7 +16,9 @@ def main(arguments: list[str]) -> int:
     """Validate and print; return 0 when nothing is wrong, 3 when something is, 2 when it could not be looked at."""
     parser = argparse.ArgumentParser(prog="python -m eval.luantibench", description=__doc__)
     parser.add_argument("command", choices=["validate"])
-    parser.add_argument("--verifier", action="append", choices=sorted(VERIFIERS), help="repeatable; default: all usable")
+    parser.add_argument(
+        "--verifier", action="append", choices=sorted(VERIFIERS), help="repeatable; default: all usable"
+    )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
     try:

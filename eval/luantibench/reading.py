@@ -59,7 +59,9 @@ def _refuse(folder: Path, found: Sequence[str]) -> None:
     if found:
         more = f"\n  ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         listed = "".join(f"\n  {sentence}" for sentence in found[:_SHOWN])
-        raise Refusal(f"{folder.name}: {len(found)} problems in the tasks:{listed}{more}", "Mend them and validate again.")
+        raise Refusal(
+            f"{folder.name}: {len(found)} problems in the tasks:{listed}{more}", "Mend them and validate again."
+        )
 
 
 def _placed(sentence: str, where: dict[str, Entry]) -> str:
@@ -77,7 +79,7 @@ def read_entries(file: Path) -> Iterator[Entry]:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise Refusal(f"{file}{line}: not YAML ({getattr(error, 'problem', error)}).", "Mend that line.") from None
-    if not isinstance(values, list):
+    if not isinstance(values, list) or not isinstance(node, yaml.SequenceNode):
         raise Refusal(f"{file}: not a list of tasks.", "Each task begins with `- id:`.")
     for item, value in zip(node.value, values, strict=True):
         yield Entry(file, item.start_mark.line + 1, value)

@@ -3,6 +3,7 @@
 from runner.screens.checks import print_checks
 from runner.screens.live import make_screen, watch_status
 from runner.screens.notices import print_freshness, print_refusal, print_staleness
+from runner.screens.rejudging import print_rejudgement
 from runner.screens.status import print_runs, print_status, status_text
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "print_checks",
     "print_freshness",
     "print_refusal",
+    "print_rejudgement",
     "print_runs",
     "print_staleness",
     "print_status",
