@@ -83,13 +83,13 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def run(context: GateContext) -> GateReport:
     """Train, or go on training. Passes when every asked checkpoint is verified; says no when training diverged."""
-    from gates.measuring import approved_dataset, base_table, examples_of
+    from gates.measuring import approved_dataset, base_table, examples_of, one_process
     from training.backends import load_model
 
     experiment, config = context.experiment, context.experiment.gate.c
     dataset = approved_dataset(context)
     context.on_progress(Progress("loading model", 0, 0, ""))
-    model = load_model(experiment.backend.name, experiment.model)
+    model = load_model(experiment.backend.name, one_process(experiment.model))
     hooks = Hooks(context, config.train.max_steps)
     try:
         examples = examples_of(dataset.rows, model)

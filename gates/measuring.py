@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from gates.context import GateContext, Progress
 from gates.report import GateReport
 from gates.settings import Experiment
 from training.backends import load_model
-from training.records import Example
+from training.records import Example, ModelSettings
 
 # Answers that no task may accept.
 CONSTANT_ANSWERS: tuple[str, ...] = ("", "return true", "local mod = {}\nreturn mod")
@@ -199,6 +199,11 @@ def metric_text(metric: Metric) -> str:
     if metric.low is None or metric.high is None:
         return f"{metric.name} {metric.value:.1f}"
     return f"{metric.name} {metric.value:.1f} ± {(metric.high - metric.low) / 2:.1f}"
+
+
+def one_process(settings: ModelSettings) -> ModelSettings:
+    """Return the same base held by one process: more than one only help to generate many samples."""
+    return replace(settings, processes=1)
 
 
 def examples_of(rows: Sequence[Row], model: Any) -> list[Example]:

@@ -13,7 +13,7 @@ from eval.records import Dataset
 from eval.sampling import GenerationRequest, sample_seed
 from eval.verify import open_verifier
 from gates.context import GateContext
-from gates.measuring import base_table, examples_of
+from gates.measuring import base_table, examples_of, one_process
 from training.backends import load_model
 
 
@@ -29,7 +29,7 @@ class Probed:
 def probe_model(context: GateContext, dataset: Dataset) -> Probed:
     """Load the model, take one training step that is thrown away, draw one sample and execute it."""
     experiment = context.experiment
-    model = load_model(experiment.backend.name, experiment.model)
+    model = load_model(experiment.backend.name, one_process(experiment.model))
     try:
         config = experiment.gate.c
         rows = dataset.rows[: config.train.batch_size]

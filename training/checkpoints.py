@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from env.files import digest, make_folder, sha256_file, sync_folder, write_atomic
+from env.files import digest, make_folder, sha256_file, sync_folder, write_atomic, write_refusal
 from env.refusal import Refusal
 from training.records import AdapterCheckpoint
 
@@ -118,20 +118,18 @@ def save_checkpoint(
     final = folder / step_name(step)
     partial = folder / f".{step_name(step)}.{os.getpid()}{_PARTIAL}"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    write_files(partial)
-    files = {path.name: sha256_file(path) for path in sorted(partial.iterdir())}
-    for name in files:
-        _sync_file(partial / name)
-    identity = digest({"weights": files[ADAPTER_WEIGHTS], "lora": facts["lora"]})
-    manifest = {
-        "schema_version": SCHEMA_VERSION, "step": step, "scheduled": scheduled, "digest": identity, **facts,
-        "files": files,
-    }
-    write_atomic(partial / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False) + "\n")
-    os.rename(partial, final)
-    sync_folder(folder)
-    return AdapterCheckpoint(step, final, identity, facts["loss"], scheduled)
+    try:
+        partial.mkdir()
+        write_files(partial)
+        manifest = _write_manifest(partial, {"step": step, "scheduled": scheduled, **facts})
+        os.rename(partial, final)
+        sync_folder(folder)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise write_refusal(error, final, 0) from error
+        raise
+    return AdapterCheckpoint(step, final, manifest["digest"], facts["loss"], scheduled)
 
 
 def quarantine(folder: Path) -> tuple[str, ...]:
@@ -143,6 +141,17 @@ def remove_checkpoint(checkpoint: AdapterCheckpoint) -> None:
     """Remove a checkpoint; killed midway it is left without its manifest, which a scan rejects."""
     (checkpoint.folder / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(checkpoint.folder)
+
+
+def _write_manifest(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Flush the files in ``folder``, write CHECKPOINT.json over them, and return it."""
+    files = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
+    for name in files:
+        _sync_file(folder / name)
+    identity = digest({"weights": files[ADAPTER_WEIGHTS], "lora": facts["lora"]})
+    manifest = {"schema_version": SCHEMA_VERSION, **facts, "digest": identity, "files": files}
+    write_atomic(folder / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False) + "\n")
+    return manifest
 
 
 def _move_away(folder: Path, found: RejectedCheckpoint) -> str:

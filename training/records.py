@@ -180,7 +180,7 @@ class TrainResult:
     """How training ended: "finished" at ``max_steps``, or "stopped" because a hook asked for it.
 
     Attributes:
-        checkpoints: every verified scheduled checkpoint, by step.
+        checkpoints: every verified checkpoint by step; after a stop, the last is the extra one it left.
         examples: rows trained on; ``dropped`` were longer than ``max_length``.
         trainable: parameters that trained; ``targets`` modules carry them.
         resumed_from: the step this call went on from; 0 for a fresh start.

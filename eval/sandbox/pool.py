@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from env.refusal import Refusal
 from eval.sandbox.isolation import insist
-from eval.sandbox.process import Child, ChildSettings, StartFailed, end_by_signal
+from eval.sandbox.process import Child, StartFailed, end_by_signal
 from eval.sandbox.wire import FrameError, FrameTimeout
 
 T = TypeVar("T")
@@ -45,6 +45,35 @@ class _Work(Generic[T]):
     future: Future[T] = field(default_factory=Future)
 
 
+class Limits(Protocol):
+    """What the pool reads of a child's settings."""
+
+    @property
+    def timeout_s(self) -> float: ...
+    @property
+    def cpu_s(self) -> float: ...
+    @property
+    def memory_mb(self) -> int: ...
+
+
+class Member(Protocol):
+    """A child as the pool sees it: ``process.Child``, or another process that runs programs."""
+
+    isolation: str
+    isolation_reason: str
+
+    @property
+    def settings(self) -> Limits: ...
+    @property
+    def is_spent(self) -> bool: ...
+    def ask(self, arguments: list[str], job_id: int) -> dict[str, Any]: ...
+    def cpu_s_since_ask(self) -> float | None: ...
+    def death_signal(self) -> int | None: ...
+    def last_words(self) -> str: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 class Pool(Generic[T]):
     """Children and one feeding thread each.
 
@@ -55,16 +84,18 @@ class Pool(Generic[T]):
         Refusal: no child starts, or the isolation is weaker than ``require_isolation``.
     """
 
-    def __init__(self, settings: ChildSettings, workers: int, require_isolation: str = "") -> None:
-        self.isolation, self.isolation_reason = probe(settings)
+    def __init__(
+        self, settings: Any, workers: int, require_isolation: str = "", start: Callable[[Any], Member] = Child
+    ) -> None:
+        self.isolation, self.isolation_reason = probe(settings, start)
         insist(require_isolation, self.isolation, self.isolation_reason)
-        self._settings = settings
+        self._settings, self._start = settings, start
         self._queue: queue.SimpleQueue[_Work[T] | None] = queue.SimpleQueue()
         self._ids = itertools.count(1)
         self._lock = threading.Lock()  # guards the three below
         self._closing = False
         self._pending: set[Future[T]] = set()
-        self._children: set[Child] = set()
+        self._children: set[Member] = set()
         self._threads = [self._start_feeding(number) for number in range(workers)]
 
     def submit(self, arguments: list[str], judge: Callable[[Ending], T]) -> Future[T]:
@@ -107,7 +138,7 @@ class Pool(Generic[T]):
 
     def _feed(self) -> None:
         """Serve works until told to stop. The child is started by this thread, so that it dies with it."""
-        child: Child | None = None
+        child: Member | None = None
         while (work := self._queue.get()) is not None:
             if not work.future.set_running_or_notify_cancel():
                 continue
@@ -119,7 +150,7 @@ class Pool(Generic[T]):
         if child is not None:
             self._end(child)
 
-    def _run(self, child: Child | None, arguments: list[str]) -> tuple[Child | None, Ending]:
+    def _run(self, child: Member | None, arguments: list[str]) -> tuple[Member | None, Ending]:
         ending = Ending("lost", detail="the verifier was closed")
         for _ in range(1 + RETRIES):
             try:
@@ -135,11 +166,11 @@ class Pool(Generic[T]):
                 break
         return child, ending
 
-    def _begin(self) -> Child:
+    def _begin(self) -> Member:
         with self._lock:
             if self._closing:
                 raise StartFailed("the verifier is closed")
-        child = Child(self._settings)
+        child = self._start(self._settings)
         with self._lock:
             self._children.add(child)
             closing = self._closing
@@ -148,13 +179,13 @@ class Pool(Generic[T]):
             raise StartFailed("the verifier is closed" if closing else f"its isolation is only {child.isolation}")
         return child
 
-    def _end(self, child: Child) -> None:
+    def _end(self, child: Member) -> None:
         child.kill()
         with self._lock:
             self._children.discard(child)
 
 
-def run_once(child: Child, arguments: list[str], job_id: int) -> Ending:
+def run_once(child: Member, arguments: list[str], job_id: int) -> Ending:
     """Run one program in ``child`` and say what became of it. After any ending but "answer" the child is unusable."""
     started = time.monotonic()
     try:
@@ -178,7 +209,7 @@ def _ending(answer: dict[str, Any], job_id: int, memory_mb: int) -> Ending:
     return Ending("answer", tuple(answer["fields"]), seconds=seconds)
 
 
-def _overran(child: Child, seconds: float) -> Ending:
+def _overran(child: Member, seconds: float) -> Ending:
     """Wall time is up. A program cannot sleep, so a child that got little CPU time was starved by the machine."""
     used_s = child.cpu_s_since_ask()
     child.kill()
@@ -187,7 +218,7 @@ def _overran(child: Child, seconds: float) -> Ending:
     return Ending("timeout", detail=f"more than {child.settings.timeout_s:g} s", seconds=seconds)
 
 
-def _died(child: Child, why: str, seconds: float) -> Ending:
+def _died(child: Member, why: str, seconds: float) -> Ending:
     """The pipe broke: read the cause off the exit status."""
     number = child.death_signal()
     if number in (signal.SIGPROF, signal.SIGXCPU):
@@ -199,14 +230,14 @@ def _died(child: Child, why: str, seconds: float) -> Ending:
     return Ending("lost", detail=f"its process ended ({why}) {child.last_words()}".strip(), seconds=seconds)
 
 
-def probe(settings: ChildSettings) -> tuple[str, str]:
+def probe(settings: Any, start: Callable[[Any], Member] = Child) -> tuple[str, str]:
     """Start one child, ask it what holds it, end it; return (isolation, reason).
 
     Raises:
         Refusal: no child starts.
     """
     try:
-        child = Child(settings)
+        child = start(settings)
     except StartFailed as error:
         raise Refusal(
             f"No verifier process starts: {error}.", "Check that lupa is installed in this environment."

@@ -98,7 +98,7 @@ class Child:
 
     def cpu_s_since_ask(self) -> float | None:
         """Return the CPU seconds the running job has used; None where the system does not tell."""
-        total = _cpu_s(self._process.pid)
+        total = cpu_s_of_tree(self._process.pid)
         return None if total is None else total - self._life_cpu_s
 
     def death_signal(self) -> int | None:
@@ -165,7 +165,7 @@ def _start(wrapper: Wrapper, folder: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _cpu_s(pid: int) -> float | None:
+def cpu_s_of_tree(pid: int) -> float | None:
     """Return CPU seconds of a process and its descendants from /proc; None where there is no /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -174,7 +174,7 @@ def _cpu_s(pid: int) -> float | None:
         return None
     fields = stat.rpartition(")")[2].split()
     own_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return own_s + sum(_cpu_s(int(child)) or 0.0 for child in children)
+    return own_s + sum(cpu_s_of_tree(int(child)) or 0.0 for child in children)
 
 
 def end_by_signal(number: int) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Recipe:
     """Everything the weights depend on besides the corpus.
 
-    Learning rates hold for the first half and fall linearly to zero in the second. Muon (Jordan et al. 2024) turns the
+    Learning rates hold for the first third and then fall linearly to zero. Muon (Jordan et al. 2024) turns the
     matrices, AdamW the embedding and the norms.
     """
 
@@ -34,7 +34,7 @@ class Recipe:
     heads: int = 3
     intermediate: int = 512
     max_tokens: int = 512
-    batch_texts: int = 32
+    batch_texts: int = 64
     epochs: float = 1.0
     matrix_rate: float = 0.02
     other_rate: float = 2e-3
@@ -89,8 +89,8 @@ def build_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[Optimizer]
 
 
 def rate_at(step: int, steps: int) -> float:
-    """Return the share of the full learning rate at ``step``: 1 in the first half, then falling to 0 at the end."""
-    return min(1.0, 2.0 * (1.0 - step / steps))
+    """Return the share of the full learning rate at ``step``: 1 in the first third, then falling to 0 at the end."""
+    return min(1.0, 1.5 * (1.0 - step / steps))
 
 
 def weighted_loss(model: LlamaForCausalLM, ids: Tensor, weights: Tensor) -> Tensor:

@@ -185,7 +185,7 @@ def _save(
 
 def _save_optimizer(model: Any, optimizer: torch.optim.Optimizer, path: Path) -> None:
     """Write AdamW's state as safetensors (no pickle), named "field:parameter"."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = {
         f"{field}:{name}": value.detach().cpu().contiguous()
@@ -193,7 +193,7 @@ def _save_optimizer(model: Any, optimizer: torch.optim.Optimizer, path: Path) ->
         if parameter.requires_grad
         for field, value in optimizer.state[parameter].items()
     }
-    save_file(state, path)
+    path.write_bytes(save(state))
 
 
 def _resume(run: Fit, optimizer: torch.optim.Optimizer, folder: Path) -> None:

@@ -46,7 +46,8 @@ class _Rows:
 
     def take(self, order: Tensor) -> _Rows:
         on_device = order.to(self.mask.device)
-        return _Rows(self.origin[order], self.padding[on_device], self.uniforms[on_device], self.mask[on_device])
+        uniforms = self.uniforms[order.to(self.uniforms.device)]
+        return _Rows(self.origin[order], self.padding[on_device], uniforms, self.mask[on_device])
 
 
 @torch.inference_mode()
@@ -56,7 +57,7 @@ def generate_batch(
     """Return, per prompt and in order, one completion per seed; all of them generate together."""
     longest = max(len(prompt.ids) for prompt in prompts)
     capacity = longest + settings.max_new_tokens
-    cache = new_cache(model.config.get_text_config().num_hidden_layers, longest)
+    cache = new_cache(model.config.get_text_config().num_hidden_layers)
     logits, rows = _prefill(model, cache, prompts, settings, capacity)
     drawn = torch.zeros(len(rows.origin), settings.max_new_tokens, dtype=torch.long)
     lengths = _decode(model, texts, cache, logits, rows, drawn, settings)
@@ -72,6 +73,8 @@ def _prefill(
 ) -> tuple[Tensor, _Rows]:
     """Read every prompt once; return the next token's logits and the rows, both repeated for each sample."""
     device = model.device
+    # Apple GPUs have no float64, in which tokens are drawn
+    draw_device = "cpu" if device.type == "mps" else device
     longest = max(len(prompt.ids) for prompt in prompts)
     padding = torch.tensor([longest - len(prompt.ids) for prompt in prompts])
     ids = torch.tensor([[0] * (longest - len(prompt.ids)) + list(prompt.ids) for prompt in prompts])
@@ -86,14 +89,14 @@ def _prefill(
     ).logits[:, -1]
     counts = torch.tensor([len(prompt.seeds) for prompt in prompts])
     repeat = torch.arange(len(prompts)).repeat_interleave(counts)
-    repeat_rows(cache, repeat.to(device), capacity)
+    repeat_rows(cache, repeat.to(device))
     mask = torch.ones(len(repeat), capacity, dtype=torch.long)
     mask[:, :longest] = seen[repeat]
     seeds = [seed for prompt in prompts for seed in prompt.seeds]
     rows = _Rows(
         origin=torch.arange(len(repeat)),
         padding=padding[repeat].to(device),
-        uniforms=uniform_numbers(seeds, settings.max_new_tokens).to(device),
+        uniforms=uniform_numbers(seeds, settings.max_new_tokens).to(draw_device),
         mask=mask.to(device),
     )
     return logits[repeat.to(device)], rows
@@ -107,7 +110,8 @@ def _decode(
     ends = torch.tensor(texts.end_tokens)
     padded = bool(rows.padding.any())
     for step in range(settings.max_new_tokens):
-        ids = draw(logits, rows.uniforms[:, step], settings.temperature, settings.top_k, settings.top_p)
+        numbers = rows.uniforms[:, step]
+        ids = draw(logits.to(numbers.device), numbers, settings.temperature, settings.top_k, settings.top_p)
         drawn[rows.origin, step] = ids.cpu()
         so_far = drawn[rows.origin, : step + 1]
         ended = torch.isin(so_far[:, -1], ends) | _stopped(texts, so_far, settings)
@@ -126,7 +130,7 @@ def _next_logits(model: Any, cache: Any, ids: Tensor, rows: _Rows, padded: bool)
     """Return the logits (rows, vocabulary) after one more token a row."""
     length = cache.get_seq_length()
     logits: Tensor = model(
-        input_ids=ids[:, None],
+        input_ids=ids[:, None].to(model.device),
         attention_mask=rows.mask[:, : length + 1] if padded else None,
         position_ids=(length - rows.padding)[:, None],
         past_key_values=cache,

@@ -1,4 +1,4 @@
-"""A key/value cache allocated once for a whole batch, with rows that multiply after the prompt and go when finished."""
+"""A key/value cache with room to spare, whose rows multiply after the prompt and go when they are finished."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+# Positions allocated at once. Growing at each token, the library's way, copies everything each time; room for the
+# longest sample would mostly never be used, since few rows are left by then.
+_SPARE = 32
 
-class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
-    """Keys and values (rows, heads, capacity, head size) of one layer; the first ``length`` positions are used.
 
-    Growing by concatenation, the library's way, copies everything at each token.
-    """
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values (rows, heads, capacity, head size) of one layer; the first ``length`` positions are used."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.capacity = capacity
         self.length = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Allocate for the rows, heads and sizes of the first states."""
         self.dtype, self.device = key_states.dtype, key_states.device
-        self.keys = _room(key_states, self.capacity)
-        self.values = _room(value_states, self.capacity)
+        self.keys = _room(key_states, key_states.shape[2])
+        self.values = _room(value_states, value_states.shape[2])
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Append states (rows, heads, new positions, head size); return everything so far."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        start, self.length = self.length, self.length + key_states.shape[2]
-        self.keys[:, :, start : self.length] = key_states
-        self.values[:, :, start : self.length] = value_states
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+        start, end = self.length, self.length + key_states.shape[2]
+        if end > self.keys.shape[2]:
+            self.keys, self.values = (_grown(old, start, end + _SPARE) for old in (self.keys, self.values))
+        self.length = end
+        self.keys[:, :, start:end] = key_states
+        self.values[:, :, start:end] = value_states
+        return self.keys[:, :, :end], self.values[:, :, :end]
 
     def get_seq_length(self) -> int:
         """Return the positions in use."""
@@ -44,14 +47,10 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
         """Return (positions a query of this length sees, offset of the first)."""
         return self.length + query_length, 0
 
-    def repeat_rows(self, rows: Tensor, capacity: int) -> None:
-        """Replace the rows by ``rows`` of them, with room for ``capacity`` positions."""
-        self.capacity = capacity
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = _room(old, capacity, rows=len(rows))
-            new[:, :, : self.length] = old[:, :, : self.length].index_select(0, rows)
-            setattr(self, name, new)
+    def repeat_rows(self, rows: Tensor) -> None:
+        """Replace the rows by ``rows`` of them."""
+        self.keys = _grown(self.keys[rows], self.length, self.length + _SPARE)
+        self.values = _grown(self.values[rows], self.length, self.length + _SPARE)
 
     def fill_holes(self, holes: Tensor, movers: Tensor, count: int) -> None:
         """Move rows ``movers`` into the places ``holes``, then keep the first ``count`` rows."""
@@ -62,15 +61,15 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
             setattr(self, name, tensor[:count])
 
 
-def new_cache(layers: int, capacity: int) -> Cache:
-    """Return an empty cache for ``layers`` attention layers and ``capacity`` positions."""
-    return Cache(layers=[PreallocatedLayer(capacity) for _ in range(layers)])
+def new_cache(layers: int) -> Cache:
+    """Return an empty cache for ``layers`` attention layers."""
+    return Cache(layers=[RoomyLayer() for _ in range(layers)])
 
 
-def repeat_rows(cache: Cache, rows: Tensor, capacity: int) -> None:
-    """Apply ``PreallocatedLayer.repeat_rows`` to every layer."""
+def repeat_rows(cache: Cache, rows: Tensor) -> None:
+    """Apply ``RoomyLayer.repeat_rows`` to every layer."""
     for layer in cache.layers:
-        layer.repeat_rows(rows, capacity)
+        layer.repeat_rows(rows)
 
 
 def keep_rows(cache: Cache, kept: Tensor) -> Tensor:
@@ -88,5 +87,11 @@ def keep_rows(cache: Cache, kept: Tensor) -> Tensor:
     return order
 
 
-def _room(like: Tensor, capacity: int, rows: int | None = None) -> Tensor:
-    return like.new_empty(like.shape[0] if rows is None else rows, like.shape[1], capacity, like.shape[3])
+def _room(like: Tensor, capacity: int) -> Tensor:
+    return like.new_empty(like.shape[0], like.shape[1], capacity, like.shape[3])
+
+
+def _grown(old: Tensor, length: int, capacity: int) -> Tensor:
+    new = _room(old, capacity)
+    new[:, :, :length] = old[:, :, :length]
+    return new

@@ -15,6 +15,7 @@ from torch import nn
 
 from env.refusal import Refusal, choices_hint
 from training.backends.transformers_peft.loading import linear_modules
+from training.checkpoints import ADAPTER_WEIGHTS
 from training.records import LoraSettings
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
@@ -89,13 +90,14 @@ def trainable(model: Any, lora: LoraSettings, seed: int) -> Iterator[Any]:
 def save_adapter(wrapped: Any, folder: Path) -> None:
     """Write adapter_config.json and adapter_model.safetensors, as PEFT lays them out, into ``folder``."""
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in get_peft_model_state_dict(wrapped, save_embedding_layers=False).items()
     }
-    save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    # bytes first: a full disk is then an OSError, which is explained
+    (folder / ADAPTER_WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
     config = wrapped.peft_config["default"]
     config.inference_mode = True
     config.save_pretrained(folder)
@@ -107,7 +109,7 @@ def load_adapter(wrapped: Any, folder: Path) -> None:
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    missing = set_peft_model_state_dict(wrapped, load_file(folder / "adapter_model.safetensors"))
+    missing = set_peft_model_state_dict(wrapped, load_file(folder / ADAPTER_WEIGHTS))
     left = [name for name in missing.missing_keys if "lora_" in name]
     if left or missing.unexpected_keys:
         raise Refusal(f"{folder}: its adapter does not fit: {', '.join([*left, *missing.unexpected_keys][:3])}.")

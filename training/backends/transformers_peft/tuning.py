@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -76,12 +77,16 @@ def probe(loaded: Loaded, data: EncodedExamples, lora: LoraSettings, settings: T
 @contextmanager
 def _worn_for_training(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterator[Any]:
     with trainable(model, lora, settings.seed) as wrapped:
-        if settings.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-        try:
+        if not settings.gradient_checkpointing:
             yield wrapped
-        finally:
-            if settings.gradient_checkpointing:
+            return
+        # transformers renames these two; the old names serve every version we allow
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+            try:
+                yield wrapped
+            finally:
                 model.gradient_checkpointing_disable()
 
 
