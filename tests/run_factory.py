@@ -134,9 +134,7 @@ class _Writer:
     def conclude(self, gate: str, headline: str, seconds: float, status: str = "passed", **more: Any) -> None:
         """Write a report the way a worker does, with its events around it."""
         started = self.clock.after(2)
-        self.run.record(
-            EventType.GATE_STARTED, gate, attempt=1, first_started_at=started, elapsed_before_s=0.0
-        )
+        self.run.record(EventType.GATE_STARTED, gate, attempt=1, first_started_at=started, elapsed_before_s=0.0)
         files = more.pop("files", [])
         report = GateReport(
             gate=gate,  # type: ignore[arg-type]
@@ -181,7 +179,10 @@ class _Writer:
                     (Outcome.NO_CODE, "no program in the completion", None),
                 ]
             )
-        checks = (CheckResult("node is registered", outcome in (Outcome.PASSED, Outcome.WRONG) or None), CheckResult("light", passed, detail))
+        checks = (
+            CheckResult("node is registered", outcome in (Outcome.PASSED, Outcome.WRONG) or None),
+            CheckResult("light", passed, detail),
+        )
         return Sample(
             task.id, index, arm, self.chance.getrandbits(62),
             Completion(code or f"I would register it {self.story.markup}", "stop", 120),
@@ -278,7 +279,9 @@ class _Writer:
             write_atomic(at / "adapter_config.json", "{}\n")
             write_atomic(at / "CHECKPOINT.json", "{}\n")
             files.append(at / "adapter_model.safetensors")
-            checkpoints.append({"step": step, "folder": at.relative_to(self.run.folder).as_posix(), "digest": "ee" * 32, "loss": 0.4})
+            checkpoints.append(
+                {"step": step, "folder": at.relative_to(self.run.folder).as_posix(), "digest": "ee" * 32, "loss": 0.4}
+            )
         self.conclude(
             "c",
             f"{rows[-1]['step']} steps  loss {rows[0]['loss']:.3f} → {rows[-1]['loss']:.3f}  {len(self.story.steps)} checkpoints",
@@ -303,7 +306,9 @@ class _Writer:
                 path = self.run.gate_folder("d") / "cells" / cell.name / "samples.jsonl"
                 drawn = self.samples(path, cell.name, "dev", self.story.dev_samples, lift)
                 swept[cell] = (self.evaluate(drawn, cell.name, "dev"), path)
-        selection = select_cell(self.results["dev"].scores, {cell: result.scores for cell, (result, _) in swept.items()}, self.rule)
+        selection = select_cell(
+            self.results["dev"].scores, {cell: result.scores for cell, (result, _) in swept.items()}, self.rule
+        )
         rows = [
             {"cell": row.cell.name, "step": row.cell.step, "scale": row.cell.scale, "result": asdict(swept[row.cell][0]),
              "gain": asdict(gain_metric("gain", row.gain)), "lower": None if row.gain.lower is None else 100 * row.gain.lower}
@@ -337,7 +342,9 @@ class _Writer:
             "recommendations": [] if decision.verdict == "PROCEED" else RECOMMENDATIONS,
         }
         if self.contaminated:
-            clean = Evidence(name, evidence.canary, self.story.openings, tuple(self.contaminated), "they stand in the training rows")
+            clean = Evidence(
+                name, evidence.canary, self.story.openings, tuple(self.contaminated), "they stand in the training rows"
+            )
             tables["decision_without_contaminated"] = decide(base.scores, result.scores, self.rule, clean).to_json()
         self.conclude(
             "e", decision.headline, 2400.0, "passed" if decision.verdict == "PROCEED" else "failed",
@@ -407,9 +414,17 @@ def decision_of(run: Run) -> dict[str, Any]:
     return decision
 
 
-BASE = {"digest": "5c" * 32, "parts": {"config": "11" * 32, "weights": "22" * 32, "tokenizer": "33" * 32}, "parameters": 1_969_344}
+BASE = {
+    "digest": "5c" * 32,
+    "parts": {"config": "11" * 32, "weights": "22" * 32, "tokenizer": "33" * 32},
+    "parameters": 1_969_344,
+}
 RECOMMENDATIONS = [
-    {"rank": 1, "action": "Write more training rows for repair: the weakest family.", "why": "repair 12% of the rows, gain +1.2 pp"},
+    {
+        "rank": 1,
+        "action": "Write more training rows for repair: the weakest family.",
+        "why": "repair 12% of the rows, gain +1.2 pp",
+    },
     {"rank": 2, "action": "Raise the adapter's rank.", "why": "r 8, training loss still falling at the end"},
 ]
 CONFIG = """profile: tiny

@@ -76,7 +76,10 @@ def _extra(layout: str) -> dict[str, Any]:
         return {"num_local_experts": 4, "num_experts_per_tok": 2}
     if layout == "gpt_oss":
         return {
-            "num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 16, "sliding_window": 8,
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "head_dim": 16,
+            "sliding_window": 8,
             "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
         }
     return {}

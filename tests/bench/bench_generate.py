@@ -20,8 +20,14 @@ from training.records import ModelSettings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"
 SIZES = {
-    "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3, "num_key_value_heads": 3,
-    "intermediate_size": 512, "vocab_size": 1024, "tie_word_embeddings": True, "max_position_embeddings": 1024,
+    "hidden_size": 192,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 3,
+    "intermediate_size": 512,
+    "vocab_size": 1024,
+    "tie_word_embeddings": True,
+    "max_position_embeddings": 1024,
     "initializer_range": 0.3,
 }
 Rates = tuple[float, float]
@@ -86,7 +92,10 @@ def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> Ra
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     wanted: dict[str, Any] = {
-        "do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0,
+        "do_sample": True,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "top_k": 0,
         "max_new_tokens": settings.max_new_tokens,
     }
     encoded = [tokenizer(prompt, return_tensors="pt") for prompt in prompts]

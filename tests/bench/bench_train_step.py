@@ -60,9 +60,7 @@ def main() -> None:
         )
         for n in range(400)
     ]
-    model = load_model(
-        "transformers_peft", ModelSettings(str(options.model), device="cpu", threads=options.threads)
-    )
+    model = load_model("transformers_peft", ModelSettings(str(options.model), device="cpu", threads=options.threads))
     ratios = []
     for _ in range(3):
         ours, bare = Clock(), Clock()
@@ -88,7 +86,10 @@ def _bare(model: Any, examples: list[Example], settings: TrainSettings, clock: C
     wrapped = get_peft_model(
         model._loaded.model,
         LoraConfig(
-            r=LORA.r, lora_alpha=LORA.alpha, target_modules=list(LORA.target_modules), task_type="CAUSAL_LM",
+            r=LORA.r,
+            lora_alpha=LORA.alpha,
+            target_modules=list(LORA.target_modules),
+            task_type="CAUSAL_LM",
             layers_to_transform=[layer % 4 for layer in LORA.layers],
         ),
     )

@@ -43,7 +43,9 @@ def register_only(number: int) -> Job:
 def with_world(number: int) -> Job:
     """A callback that acts on players: it loads the part of the recorder that comes on demand."""
     code = f'core.register_on_joinplayer(function(p) core.chat_send_player(p:get_player_name(), "hi {number}") end)\n'
-    check = f'fire("on_joinplayer", player("bob")) equal(calls("chat_send_player")[1], {{"bob", "hi {number}"}}, "call")'
+    check = (
+        f'fire("on_joinplayer", player("bob")) equal(calls("chat_send_player")[1], {{"bob", "hi {number}"}}, "call")'
+    )
     return Job(code, (TaskCheck("told", check),))
 
 
@@ -89,7 +91,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     print(f"{options.workers} workers, load average {os.getloadavg()[0]:.1f}")
-    baseline, name = fresh([register_only(number) for number in range(max(50, options.programs // 20))], options.workers)
+    baseline, name = fresh(
+        [register_only(number) for number in range(max(50, options.programs // 20))], options.workers
+    )
     print(f"a fresh process each ({name}): {baseline:7,.0f} programs/s")
     for title, make in (("register only", register_only), ("with callbacks", with_world)):
         jobs = [make(number) for number in range(options.programs)]
