@@ -29,8 +29,12 @@ def rows() -> list[dict[str, Any]]:
 
 def as_program(row: dict[str, Any]) -> str:
     """Return a row's code as a program of mod ``mymod``."""
-    name = str(row["name"] or "") or re.findall(r"name = \"(\w+:)", row["code"])[0]
-    prefix = name.lstrip(":").split(":")[0]
+    named = (
+        str(row["name"] or "")
+        or "".join(re.findall(r"register_lbm\(\{\s*name = \"(\w+:)", row["code"]))
+        or f"{row['mod']}:"
+    )
+    prefix = named.lstrip(":").split(":")[0]
     code = str(row["code"]).replace(f"{prefix}:", "mymod:").replace(f"{row['mod']}:", "mymod:")
     names = [name for name in row["free_names"] if name not in ("minetest", "core")]
     return STAND_IN + "".join(f"local {name} = stand_in()\n" for name in names) + code
