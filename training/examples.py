@@ -41,9 +41,7 @@ class EncodedExamples:
     digest: str
 
 
-def encode_examples(
-    examples: Sequence[Example], tokenizers: Tokenizers, settings: TrainSettings
-) -> EncodedExamples:
+def encode_examples(examples: Sequence[Example], tokenizers: Tokenizers, settings: TrainSettings) -> EncodedExamples:
     """Return ``examples`` as token rows in order; rows longer than ``max_length`` follow ``on_too_long``.
 
     Prompt and answer are tokenised apart, as they are when the model is asked: no token spans the border.
@@ -107,9 +105,7 @@ def step_batches(
         for _ in range(settings.grad_accum):
             if position // per_epoch != epoch:
                 epoch = position // per_epoch
-                batches = epoch_batches(
-                    lengths, settings.batch_size, settings.seed, epoch, settings.group_by_length
-                )
+                batches = epoch_batches(lengths, settings.batch_size, settings.seed, epoch, settings.group_by_length)
             taken.append(batches[position % per_epoch])
             position += 1
         yield position / per_epoch, taken

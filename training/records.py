@@ -77,7 +77,9 @@ class LoraSettings:
         _require(bool(self.target_modules), "lora.target_modules", self.target_modules, "at least one module name")
         _require(
             len(set(self.target_modules)) == len(self.target_modules),
-            "lora.target_modules", self.target_modules, "distinct names",
+            "lora.target_modules",
+            self.target_modules,
+            "distinct names",
         )
         _require(len(set(self.layers)) == len(self.layers), "lora.layers", self.layers, "distinct layer numbers")
 
@@ -118,8 +120,12 @@ class TrainSettings:
             value = getattr(self, key)
             _require(math.isfinite(value) and value >= 0, f"train.{key}", value, "a finite number, not negative")
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
-        _require(0 <= self.warmup_steps <= self.max_steps, "train.warmup_steps", self.warmup_steps,
-                 f"between 0 and train.max_steps ({self.max_steps})")
+        _require(
+            0 <= self.warmup_steps <= self.max_steps,
+            "train.warmup_steps",
+            self.warmup_steps,
+            f"between 0 and train.max_steps ({self.max_steps})",
+        )
         _require(0 <= self.seed < 2**63, "train.seed", self.seed, "in [0, 2^63)")
         _require(self.max_length >= 2, "train.max_length", self.max_length, "at least 2 tokens")
         _require_choice("train.scheduler", self.scheduler, Scheduler)

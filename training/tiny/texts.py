@@ -41,9 +41,7 @@ def encode(texts: list[Text], tokenizer: PreTrainedTokenizerFast) -> list[Encode
     prompts = tokenizer([text.prompt for text in texts])["input_ids"]
     answers = tokenizer([text.answer for text in texts])["input_ids"]
     end = tokenizer.eos_token_id
-    return [
-        Encoded((*prompt, *answer, end), len(prompt)) for prompt, answer in zip(prompts, answers, strict=True)
-    ]
+    return [Encoded((*prompt, *answer, end), len(prompt)) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
 def batches(encoded: list[Encoded], size: int, stream: random.Random) -> list[list[Encoded]]:

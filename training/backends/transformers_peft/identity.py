@@ -11,8 +11,13 @@ from training.backends.base import ModelIdentity
 
 _HUB_BLOB = re.compile(r"[0-9a-f]{64}$")
 _TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.json", "merges.txt",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
 )
 
 
@@ -27,8 +32,9 @@ def model_identity(folder: Path, quantization: str, chat_template: str | None) -
         "weights": digest([[path.name, _file_digest(path)] for path in weight_files(folder)]),
         "config": _file_digest(folder / "config.json"),
         "quantization": quantization,
-        "tokenizer": digest([[name, _file_digest(folder / name)] for name in _TOKENIZER_FILES
-                             if (folder / name).is_file()]),
+        "tokenizer": digest(
+            [[name, _file_digest(folder / name)] for name in _TOKENIZER_FILES if (folder / name).is_file()]
+        ),
         "chat_template": digest(chat_template) if chat_template else "",
     }
     return ModelIdentity(digest(parts), parts)

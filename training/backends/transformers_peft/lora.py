@@ -123,9 +123,7 @@ def lora_facts(lora: LoraSettings) -> dict[str, Any]:
 def _require_only(wrapped: Any, targets: tuple[str, ...]) -> None:
     """Check the library's work: the adapted modules are the asked ones, and only their adapters train."""
     adapted = {
-        name.removeprefix("base_model.model.")
-        for name, module in wrapped.named_modules()
-        if hasattr(module, "lora_A")
+        name.removeprefix("base_model.model.") for name, module in wrapped.named_modules() if hasattr(module, "lora_A")
     }
     if adapted != set(targets):
         odd = ", ".join(sorted(adapted ^ set(targets))[:3])

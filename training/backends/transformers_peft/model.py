@@ -175,9 +175,7 @@ class TransformersModel:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if batch.rows == 1:
-            raise Refusal(
-                "One sample alone does not fit into memory.", "Lower max_new_tokens, or use a smaller model."
-            )
+            raise Refusal("One sample alone does not fit into memory.", "Lower max_new_tokens, or use a smaller model.")
         self._batch_size = max(1, batch.rows // 2)
         self.choices["batch_size"] = f"{self._batch_size}: memory ran out with {batch.rows} rows"
         done: dict[int, list[Completion]] = {share.request: [] for share in batch.shares}

@@ -45,8 +45,15 @@ def train_adapter(
         require_same_run(read_manifest(known[-1].folder), run.facts, known[-1].folder)
     start = known[-1].step if known else 0
     result = TrainResult(
-        "finished", start, known, len(data.rows), len(data.dropped), _trainable_count(loaded.model, targets, lora),
-        len(targets), start, moved,
+        "finished",
+        start,
+        known,
+        len(data.rows),
+        len(data.dropped),
+        _trainable_count(loaded.model, targets, lora),
+        len(targets),
+        start,
+        moved,
     )
     if start >= settings.max_steps:
         return result
