@@ -292,7 +292,7 @@ class _Writer:
                 "base": BASE,
                 "checkpoints": checkpoints,
                 "training": {"steps": rows[-1]["step"], "examples": 800, "dropped": 0, "trainable_parameters": 49152, "targets": 8,
-                             "sessions": [1, 2], "loss_first_10": 1.7, "loss_last_10": 0.4, "quarantined": []},
+                             "sessions": [1, 2], "loss_at_start": 1.7, "loss_at_end": 0.4, "quarantined": []},
             },
         )  # fmt: skip
 

@@ -67,10 +67,13 @@ def _fault(task: Task, name: str, verdict: Verdict) -> str:
 
 def disagreements(one: Validation, other: Validation) -> list[str]:
     """Return where two verifiers that both judged an answer gave one PASSED and the other not."""
+    pairs = [
+        (key, one.outcomes[key], other.outcomes[key]) for key in sorted(one.outcomes.keys() & other.outcomes.keys())
+    ]
     return [
-        f"{task_id} {name}: {one.verifier} {one.outcomes[task_id, name]}, {other.verifier} {other.outcomes[task_id, name]}"
-        for task_id, name in sorted(one.outcomes.keys() & other.outcomes.keys())
-        if (one.outcomes[task_id, name] is Outcome.PASSED) != (other.outcomes[task_id, name] is Outcome.PASSED)
+        f"{task_id} {name}: {one.verifier} {left}, {other.verifier} {right}"
+        for (task_id, name), left, right in pairs
+        if (left is Outcome.PASSED) != (right is Outcome.PASSED)
     ]
 
 

@@ -121,7 +121,7 @@ def _training_facts(found: Artifacts, last: Mapping[str, Any]) -> tuple[Fact, ..
     facts += [
         Fact(
             "Loss",
-            f"{table['loss_first_10']:.3f} → {table['loss_last_10']:.3f}",
+            f"{table['loss_at_start']:.3f} → {table['loss_at_end']:.3f}",
             "means of the first and last ten steps",
         ),
         Fact("Rows", f"{table['examples']:,}", dropped),
