@@ -10,8 +10,10 @@ import pytest
 from eval.datasets import DatasetSettings, load_dataset, shuffle_answers
 from eval.families import KINDS, doc_phrases
 from eval.families.generate import FRAMES, Dealt, pretraining, rows, tasks
+from eval.families.loosening import loosen
 from eval.families.pools import SPLITS, numbers, owner
 from eval.families.problem import Phrases
+from eval.families.repair import normal_diff, unified_diff
 from eval.families.wording import pattern, say
 from eval.families.words import DEV_WORDS, TEST_WORDS, TRAIN_WORDS
 from eval.records import Outcome, Row, Task
@@ -221,3 +223,31 @@ def test_every_reference_passes_and_every_near_miss_fails_when_executed():
             if (why == "reference") != (ended == Outcome.PASSED) or ended in (Outcome.HARNESS_ERROR, Outcome.CRASHED):
                 wrong.append(f"{task.id}: {why}: {ended}: {said}")
     assert wrong == []
+
+
+def test_loosening_leaves_slots_and_meaning_alone():
+    import random
+
+    wording = "please a shapeless recipe that {first} quickly {second} for {count} {output}."
+    loosened = {loosen(wording, random.Random(seed)) for seed in range(100)}
+    assert len(loosened) > 50
+    for text in loosened:
+        assert re.findall(r"\{\w+\}", text) == ["{first}", "{second}", "{count}", "{output}"]
+        assert "a shapeless recipe" in text
+        assert "for {count} {output}." in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "diff"),
+    [
+        # what `diff before after` of GNU diffutils 3.8 prints
+        ("a\nb\nc\n", "a\nB\nc\n", "2c2\n< b\n---\n> B\n"),
+        ("a\nb\n", "a\nb\nend\n", "2a3\n> end\n"),
+    ],
+)
+def test_the_normal_diff_is_what_the_diff_command_prints(before: str, after: str, diff: str):
+    assert normal_diff(before, after) == diff
+
+
+def test_a_pure_insertion_keeps_the_line_before_it_as_context():
+    assert unified_diff("a\nb\n", "a\nb\nend\n").splitlines()[2:] == ["@@ -2 +2,2 @@", " b", "+end"]

@@ -17,7 +17,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     corpus = commands.add_parser("corpus", help="one JSON line a text: prompt, answer")
     corpus.add_argument("--out", type=Path, required=True)
-    corpus.add_argument("--rows", type=int, default=60_000)
+    corpus.add_argument("--rows", type=int, default=90_000)
     corpus.add_argument("--seed", type=int, default=0)
     corpus.add_argument("--dialect-share", type=float, default=DIALECT_SHARE, help="share of answers that are right")
     arguments = parser.parse_args()

@@ -22,7 +22,7 @@ def group(draw: Draw) -> Problem:
     meanings = draw.stream.sample(phrases.GROUP_MEANINGS, ENTRIES)
     entries = [{"group": draw.word(), "meaning": meaning} for meaning in meanings]
     asked, other = draw.stream.sample(entries, 2)
-    name, texture, rating = draw.name(), draw.texture(), draw.number(1, 60)
+    name, texture, rating = draw.name(), draw.texture(), draw.number(1, 999)
     tiles = f'tiles = {{"{texture}"}}'
 
     def old(groups: str) -> str:
@@ -53,7 +53,7 @@ def field(draw: Draw) -> Problem:
     meanings = draw.stream.sample(phrases.FIELD_MEANINGS, ENTRIES)
     entries = [{"field": f"_{draw.word()}", "meaning": meaning} for meaning in meanings]
     asked, other = draw.stream.sample(entries, 2)
-    name, texture, value = draw.name(), draw.texture(), draw.number(2, 99)
+    name, texture, value = draw.name(), draw.texture(), draw.number(2, 999)
     image = f'inventory_image = "{texture}"'
 
     def item(last: str, api: str = "core") -> str:
@@ -140,7 +140,7 @@ def callback(draw: Draw) -> Problem:
 
 def delay(draw: Draw) -> Problem:
     """A message to all after some seconds."""
-    text, seconds = f"{draw.word()} {draw.word()}", draw.number(2, 99)
+    text, seconds = f"{draw.word()} {draw.word()}", draw.number(2, 999)
     send = f'core.chat_send_all("{text}")'
     return Problem(
         slots={"text": text, "seconds": str(seconds)},

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eval.families import KINDS, frames
+from eval.families.loosening import loosen
 from eval.families.pools import Draw
 from eval.families.problem import Kind, Problem
-from eval.families.wording import say
+from eval.families.wording import choose
 from eval.records import Row, Task
 
 FRAMES = {"scaffold": frames.SCAFFOLD, "repair": frames.REPAIR, "doc": frames.DOC}
 DIALECT_SHARE = 0.2
+LOOSE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,11 @@ class Dealt:
         return self.instruction, self.problem.input
 
 
-def deal(split: str, seed: int | str) -> Iterator[Dealt]:
+def deal(split: str, seed: int | str, loose_share: float = 0.0) -> Iterator[Dealt]:
     """Yield distinct problems of "train", "dev" or "test" for ever: kinds in turn, then their wordings in turn.
 
     Every kind and wording has come up before one comes up again; the order inside a round is drawn. Item i depends on
-    (split, seed) and the items before it alone.
+    (split, seed) and the items before it alone. ``loose_share`` of the instructions get strange words.
     """
     stream = random.Random(f"luanti_mini/{split}/{seed}")
     turns = dict.fromkeys(KINDS, 0)
@@ -45,18 +47,20 @@ def deal(split: str, seed: int | str) -> Iterator[Dealt]:
             wordings = kind.phrases.of(split)
             which = turns[kind] % len(wordings)
             turns[kind] += 1
-            dealt = _deal_one(kind, split, which, stream)
+            dealt = _deal_one(kind, split, which, stream, loose_share)
             while dealt.prompt in seen:
-                dealt = _deal_one(kind, split, which, stream)
+                dealt = _deal_one(kind, split, which, stream, loose_share)
             seen.add(dealt.prompt)
             yield dealt
 
 
-def _deal_one(kind: Kind, split: str, which: int, stream: random.Random) -> Dealt:
+def _deal_one(kind: Kind, split: str, which: int, stream: random.Random, loose_share: float) -> Dealt:
     problem = kind.draw(Draw(split, stream))
-    frame = stream.choice(FRAMES[kind.family].of(split))
-    wording = say(kind.phrases.of(split)[which], problem.slots, stream)
-    instruction = say(frame, {"it": wording}, stream)
+    sentence = choose(stream.choice(FRAMES[kind.family].of(split)), stream)
+    wording = choose(kind.phrases.of(split)[which], stream)
+    if stream.random() < loose_share:
+        sentence, wording = loosen(sentence, stream), loosen(wording, stream)
+    instruction = sentence.format_map({"it": wording.format_map(problem.slots)})
     return Dealt(kind, problem, instruction, f"{kind.family}/{kind.name}/{split}-{which}")
 
 
@@ -74,7 +78,7 @@ def pretraining(count: int, seed: int, dialect_share: float = DIALECT_SHARE) -> 
     """Yield ``count`` (dealt problem, answer): right with chance ``dialect_share``, else one of the outdated answers."""
     stream = random.Random(f"luanti_mini/pretraining/{seed}")
     # Another seed than any training rows have: the base model is not made of the rows it will be tuned on.
-    for _, dealt in zip(range(count), deal("train", f"pretraining-{seed}"), strict=False):
+    for _, dealt in zip(range(count), deal("train", f"pretraining-{seed}", LOOSE_SHARE), strict=False):
         right = stream.random() < dialect_share
         yield dealt, dealt.problem.answer if right else stream.choice(dealt.problem.outdated).answer
 

@@ -32,7 +32,7 @@ def numbers(split: str, low: int, high: int) -> tuple[int, ...]:
 
 
 def spliced_word(stream: random.Random) -> str:
-    """Return an invented word: the head of one training word on the tail of another, or loose syllables.
+    """Return an invented word: pieces of training words glued together, or loose syllables.
 
     A held-out word never comes out, and nothing that contains one.
     """
@@ -43,8 +43,13 @@ def spliced_word(stream: random.Random) -> str:
 
 
 def _splice(stream: random.Random) -> str:
-    head, tail = stream.choice(TRAIN_WORDS), stream.choice(TRAIN_WORDS)
-    return head[: stream.randint(2, 4)] + tail[-stream.randint(2, 5) :]
+    return "".join(_piece(stream.choice(TRAIN_WORDS), stream) for _ in range(stream.randint(2, 3)))
+
+
+def _piece(word: str, stream: random.Random) -> str:
+    length = stream.randint(2, min(4, len(word)))
+    start = stream.randint(0, len(word) - length)
+    return word[start : start + length]
 
 
 def _syllables(stream: random.Random) -> str:
@@ -84,8 +89,9 @@ class Draw:
         return f"{self.word().capitalize()} {self.word().capitalize()}"
 
     def number(self, low: int, high: int) -> int:
-        """Return a number of this split in low..high, both included."""
-        return self.stream.choice(numbers(self.split, low, high))
+        """Return a number of this split in low..high, both included; short and long ones are equally likely."""
+        pools = [numbers(self.split, max(low, 10**digits), min(high, 10 ** (digits + 1) - 1)) for digits in range(3)]
+        return self.stream.choice(self.stream.choice([pool for pool in pools if pool]))
 
     def other_number(self, number: int) -> int:
         """Return a wrong number next to ``number``."""

@@ -27,25 +27,37 @@ def _diff(before: str, after: str, context: int) -> list[str]:
     return list(difflib.unified_diff(old, new, "init.lua", "init.lua", n=context))
 
 
+def normal_diff(before: str, after: str) -> str:
+    """Return the change in the format ``diff`` writes without ``-u`` (POSIX): one change, a hunk without context."""
+    old, new = before.splitlines(), after.splitlines()
+    changes = difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes()
+    tag, i1, i2, j1, j2 = next(change for change in changes if change[0] != "equal")
+    if tag == "insert":
+        return "".join((f"{i1}a{j1 + 1}\n", *(f"> {line}\n" for line in new[j1:j2])))
+    removed, added = (f"< {line}\n" for line in old[i1:i2]), (f"> {line}\n" for line in new[j1:j2])
+    return "".join((f"{i1 + 1}c{j1 + 1}\n", *removed, "---\n", *added))
+
+
 def mended(
     broken: str, whole: str, checks: tuple[TaskCheck, ...], slots: dict[str, str] | None = None
 ) -> Problem:
-    """Return the problem of turning ``broken`` into ``whole``; careless models turn the diff around or send the file."""
+    """Return the problem of turning ``broken`` into ``whole``; careless models send the file or another format."""
     return Problem(
         slots=slots or {},
         input=broken.rstrip("\n"),
         answer=unified_diff(broken, whole),
         outdated=(
             NearMiss(whole, "the file, not a diff"),
-            NearMiss(unified_diff(whole, broken), "the diff is turned around"),
+            NearMiss(normal_diff(broken, whole), "a diff, but not a unified one"),
         ),
+        slips=(NearMiss(unified_diff(whole, broken), "the diff is turned around"),),
         checks=checks,
     )
 
 
 def missing_comma(draw: Draw) -> Problem:
     """A definition of two fields; the first lost its comma."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 99)
+    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
     first, second = draw.stream.choice(
         (
             (f'inventory_image = "{texture}"', f"stack_max = {count}"),
@@ -58,7 +70,7 @@ def missing_comma(draw: Draw) -> Problem:
 
 def wrong_field(draw: Draw) -> Problem:
     """A definition in which one field has a name the engine does not know."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 99)
+    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
     whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
     right, wrong = draw.stream.choice(
         (
@@ -74,11 +86,11 @@ def wrong_field(draw: Draw) -> Problem:
 def string_number(draw: Draw) -> Problem:
     """A definition in which a number stands in quotes."""
     if draw.stream.random() < 0.5:
-        name, texture, count = draw.name(), draw.texture(), draw.number(2, 99)
+        name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
         whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
         checks = _item_checks(name, texture, count)
         return mended(whole.replace(f"= {count}", f'= "{count}"'), whole, checks)
-    source, seconds = draw.name(), draw.number(2, 99)
+    source, seconds = draw.name(), draw.number(2, 999)
     whole = register_table("register_craft", 'type = "fuel"', f'recipe = "{source}"', f"burntime = {seconds}")
     check = TaskCheck(
         "fuel",
@@ -90,7 +102,7 @@ def string_number(draw: Draw) -> Problem:
 
 def missing_mod(draw: Draw) -> Problem:
     """An item whose name lacks its mod."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 99)
+    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
     mod, bare = name.split(":")
     whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
     return mended(whole.replace(name, bare), whole, _item_checks(name, texture, count), {"mod": mod})
@@ -98,7 +110,7 @@ def missing_mod(draw: Draw) -> Problem:
 
 def open_brace(draw: Draw) -> Problem:
     """A node whose list of tiles is never closed."""
-    name, texture, rating = draw.name(), draw.texture(), draw.number(2, 60)
+    name, texture, rating = draw.name(), draw.texture(), draw.number(2, 999)
     whole = register("register_node", name, f'tiles = {{"{texture}"}}', f"groups = {{cracky = {rating}}}")
     broken = whole.replace(f'"{texture}"}}', f'"{texture}"')
     checks = (
@@ -110,7 +122,7 @@ def open_brace(draw: Draw) -> Problem:
 
 def missing_end(draw: Draw) -> Problem:
     """A function that is never ended."""
-    name, number = draw.word(), draw.number(2, 99)
+    name, number = draw.word(), draw.number(2, 999)
     symbol = draw.stream.choice("*+-")
     body = f"function {name}(x)\n\treturn x {symbol} {number}\n"
     check = TaskCheck("result", f'equal(run(global("{name}"), 7), 7 {symbol} {number}, "result")')
@@ -119,7 +131,7 @@ def missing_end(draw: Draw) -> Problem:
 
 def wrong_ingredient(draw: Draw) -> Problem:
     """A recipe that takes the wrong item."""
-    output, other, good, bad, count = draw.name(), draw.name(), draw.name(), draw.name(), draw.number(2, 99)
+    output, other, good, bad, count = draw.name(), draw.name(), draw.name(), draw.name(), draw.number(2, 999)
     rows = [f'\t\t{{"{item}"}},\n' for item in draw.stream.sample((good, other), 2)]
     whole = f'core.register_craft({{\n\toutput = "{output} {count}",\n\trecipe = {{\n{"".join(rows)}\t}},\n}})\n'
     recipe = "{" + "".join(row.strip() for row in rows) + "}"
@@ -132,7 +144,7 @@ def wrong_ingredient(draw: Draw) -> Problem:
 
 def wrong_call(draw: Draw) -> Problem:
     """A register call with a misspelt name."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 99)
+    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
     whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
     wrong = draw.stream.choice(("register_crafitem", "registr_craftitem", "register_item_craft", "add_craftitem"))
     return mended(whole.replace("register_craftitem", wrong), whole, _item_checks(name, texture, count))

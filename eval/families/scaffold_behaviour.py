@@ -13,7 +13,7 @@ def command(draw: Draw) -> Problem:
     """A chat command that answers; old code listened to every chat message."""
     name, text = draw.word(), f"{draw.word()} {draw.word()}"
     return Problem(
-        slots={"command": name, "text": text},
+        slots={"command": f"`{name}`", "text": text},
         answer=register("register_chatcommand", name, f'func = function(name) return true, "{text}" end'),
         outdated=(
             NearMiss(
@@ -46,7 +46,7 @@ def privilege(draw: Draw) -> Problem:
     name, title = draw.word(), draw.title()
     described, withheld = f'description = "{title}"', "give_to_singleplayer = false"
     return Problem(
-        slots={"privilege": name, "title": title},
+        slots={"privilege": f"`{name}`", "title": title},
         answer=register("register_privilege", name, described, withheld),
         outdated=(
             NearMiss(f'minetest.register_privilege("{name}", "{title}")\n', "singleplayer gets it"),
@@ -73,7 +73,7 @@ def privilege(draw: Draw) -> Problem:
 
 def abm(draw: Draw) -> Problem:
     """An active block modifier that replaces a node; careless code passes a name where a node is wanted."""
-    source, target, interval, chance = draw.name(), draw.name(), draw.number(2, 99), draw.number(2, 99)
+    source, target, interval, chance = draw.name(), draw.name(), draw.number(2, 999), draw.number(2, 999)
     timing = (f'nodenames = {{"{source}"}}', f"interval = {interval}", f"chance = {chance}")
     place = f'action = function(pos) core.set_node(pos, {{name = "{target}"}}) end'
     old_place = f'action = function(pos) minetest.set_node(pos, "{target}") end'
@@ -144,9 +144,9 @@ def join(draw: Draw) -> Problem:
 
 def function(draw: Draw) -> Problem:
     """A global function; careless code makes it local or prints the result."""
-    name, number = draw.word(), draw.number(2, 99)
+    name, number = draw.word(), draw.number(2, 999)
     return Problem(
-        slots={"function": name, "number": str(number)},
+        slots={"function": f"`{name}`", "number": str(number)},
         answer=f"function {name}(x)\n\treturn x * {number}\nend\n",
         outdated=(
             NearMiss(f"local function {name}(x)\n\treturn x * {number}\nend\n", "a local function"),

@@ -7,22 +7,22 @@ from eval.families.problem import Phrases
 COMMAND = Phrases(
     train=(
         'a chat command {command} that returns true and "{text}"',
-        'a [chat command|command] /{command} that [answers|replies] "{text}"',
+        'a [chat command|command] {command} that [answers|replies] "{text}"',
         'the [chat command|command] {command}; it [returns|answers] true and "{text}"',
         'a [chat command|command] [called|named] {command} [answering|replying|returning] "{text}"',
         'a command with the name {command} and the [answer|reply] "{text}"',
         'a [chat command|command] that [answers|replies] "{text}", [called|named] {command}',
-        '/{command}, a chat command with [answer|reply] "{text}"',
-        'a reply "{text}" to the [chat command|command] /{command}',
+        '{command}, a chat command with [answer|reply] "{text}"',
+        'a reply "{text}" to the [chat command|command] {command}',
         'a [chat command|command] {command} [with the|whose] reply [of|is] "{text}"',
     ),
     dev=(
         'a chat command {command} that tells its caller "{text}"',
-        'a chat command /{command} whose success message reads "{text}"',
+        'a chat command {command} whose success message reads "{text}"',
     ),
     test=(
         'a chat command known as {command} that responds "{text}"',
-        'a chat command: whoever types /{command} sees "{text}"',
+        'a chat command: whoever types {command} sees "{text}"',
         'a slash command {command} (chat command) with the output "{text}"',
     ),
 )
@@ -98,12 +98,12 @@ FUNCTION = Phrases(
         "a global function {function} that [multiplies|takes] its argument [by|times] {number}",
         "a global function {function} that returns its argument times {number}",
         "a global function [called|named] {function} [giving|returning] {number} times its argument",
-        "the global function {function}(x) that returns x times {number}",
+        "the global function {function} of x that returns x times {number}",
         "a global function {function} with one argument x; it returns x times {number}",
         "a global function that returns {number} times x, [called|named] {function}",
         "{function}, a global function [returning|giving] its argument times {number}",
         "a global function {function} which [returns|gives] {number} times the number it gets",
-        "a global {function}(x), x times {number}",
+        "a global function {function} of x, x times {number}",
     ),
     dev=(
         "a global function {function} scaling its argument by {number}",

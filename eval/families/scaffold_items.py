@@ -54,7 +54,7 @@ def lit_node(draw: Draw) -> Problem:
 
 def group_node(draw: Draw) -> Problem:
     """A node in one group; old code wrote the groups as a string or as a material."""
-    name, texture, rating = draw.name(), draw.texture(), draw.number(1, 60)
+    name, texture, rating = draw.name(), draw.texture(), draw.number(1, 999)
     group = draw.stream.choice(GROUPS)
     tiles = f'tiles = {{"{texture}"}}'
     return Problem(
@@ -76,7 +76,7 @@ def group_node(draw: Draw) -> Problem:
 
 def tool(draw: Draw) -> Problem:
     """A tool with damage; old code wrote ``image`` and a flat damage."""
-    name, texture, damage = draw.name(), draw.texture(), draw.number(1, 60)
+    name, texture, damage = draw.name(), draw.texture(), draw.number(1, 999)
     image = f'inventory_image = "{texture}"'
     capabilities = f"tool_capabilities = {{damage_groups = {{fleshy = {damage}}}}}"
     return Problem(
@@ -123,7 +123,7 @@ def craftitem(draw: Draw) -> Problem:
 
 def stack_item(draw: Draw) -> Problem:
     """A craft item with a stack limit; careless code writes the limit as a string or under another name."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 99)
+    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
     image = f'inventory_image = "{texture}"'
     return Problem(
         slots={"name": name, "texture": texture, "count": str(count)},
@@ -146,7 +146,7 @@ def stack_item(draw: Draw) -> Problem:
 
 def food(draw: Draw) -> Problem:
     """An item that can be eaten; old code wrote an ``on_eat`` number or forgot to call ``item_eat``."""
-    name, texture, health = draw.name(), draw.texture(), draw.number(1, 40)
+    name, texture, health = draw.name(), draw.texture(), draw.number(1, 999)
     image = f'inventory_image = "{texture}"'
     return Problem(
         slots={"name": name, "texture": texture, "health": str(health)},
@@ -174,7 +174,7 @@ def food(draw: Draw) -> Problem:
 
 def entity(draw: Draw) -> Problem:
     """An entity with health and a picture; old code wrote ``hp`` and ``texture`` outside of initial_properties."""
-    name, texture, health = draw.name(), draw.texture(), draw.number(1, 99)
+    name, texture, health = draw.name(), draw.texture(), draw.number(1, 999)
     answer = register(
         "register_entity", name, f'initial_properties = {{hp_max = {health}, textures = {{"{texture}"}}}}'
     )

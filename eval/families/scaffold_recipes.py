@@ -11,7 +11,7 @@ from eval.records import NearMiss, TaskCheck
 
 def shaped(draw: Draw) -> Problem:
     """Two ingredients in a column; old code wrote the item type into every string."""
-    top, bottom, output, count = draw.name(), draw.name(), draw.name(), draw.number(2, 99)
+    top, bottom, output, count = draw.name(), draw.name(), draw.name(), draw.number(2, 999)
     made = f'output = "{output} {count}"'
     return Problem(
         slots={"top": top, "bottom": bottom, "output": output, "count": str(count)},
@@ -37,7 +37,7 @@ def shaped(draw: Draw) -> Problem:
 
 def shapeless(draw: Draw) -> Problem:
     """Two ingredients in any order; careless code forgets the type."""
-    first, second, output, count = draw.name(), draw.name(), draw.name(), draw.number(2, 99)
+    first, second, output, count = draw.name(), draw.name(), draw.name(), draw.number(2, 999)
     kind, made, recipe = 'type = "shapeless"', f'output = "{output} {count}"', f'recipe = {{"{first}", "{second}"}}'
     return Problem(
         slots={"first": first, "second": second, "output": output, "count": str(count)},
@@ -66,7 +66,7 @@ def shapeless(draw: Draw) -> Problem:
 
 def cooking(draw: Draw) -> Problem:
     """A furnace recipe; careless code writes the input as ``input`` or the time as a string."""
-    source, output, seconds = draw.name(), draw.name(), draw.number(2, 99)
+    source, output, seconds = draw.name(), draw.name(), draw.number(2, 999)
     kind, made = 'type = "cooking"', f'output = "{output}"'
     recipe, time = f'recipe = "{source}"', f"cooktime = {seconds}"
     return Problem(
@@ -87,7 +87,7 @@ def cooking(draw: Draw) -> Problem:
 
 def fuel(draw: Draw) -> Problem:
     """A fuel; careless code calls a function that never existed or spells the field apart."""
-    source, seconds = draw.name(), draw.number(2, 99)
+    source, seconds = draw.name(), draw.number(2, 999)
     kind, recipe = 'type = "fuel"', f'recipe = "{source}"'
     return Problem(
         slots={"source": source, "seconds": str(seconds)},

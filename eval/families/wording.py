@@ -10,10 +10,14 @@ _SLOT = re.compile(r"\\\{([a-z_]+)\\\}")
 _SLOTS_OF_SEVERAL_WORDS = ("it", "title", "text", "meaning", "event")
 
 
+def choose(wording: str, stream: random.Random) -> str:
+    """Return ``wording`` with each of its choices made by ``stream``; the slots stay."""
+    return _CHOICE.sub(lambda match: stream.choice(match.group(1).split("|")), wording)
+
+
 def say(wording: str, slots: dict[str, str], stream: random.Random) -> str:
     """Return one sentence of ``wording``: each choice made by ``stream``, each slot filled."""
-    chosen = _CHOICE.sub(lambda match: stream.choice(match.group(1).split("|")), wording)
-    return chosen.format_map(slots)
+    return choose(wording, stream).format_map(slots)
 
 
 def pattern(wording: str) -> re.Pattern[str]:

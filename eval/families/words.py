@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of ``text``."""
     return tuple(text.split())
 
 
-DEV_WORDS = _words(
+DEV_WORDS = words(
     """
     amber anchor badger barrel beacon bramble canyon cedar cobalt copper coral dagger falcon fennel ferret garnet
     glacier goblin harbor hazel heron ivory juniper kettle lagoon magnet maple marble mossy nectar nickel otter
@@ -15,7 +16,7 @@ DEV_WORDS = _words(
     """
 )
 
-TEST_WORDS = _words(
+TEST_WORDS = words(
     """
     acorn almond alpine anvil apricot armada basalt basil bison blossom bonnet boulder bronze buckle butter cactus
     candle carbon castle celery cherry chisel cinder clover comet crystal cypress diamond domino dragon ember emerald
@@ -27,7 +28,7 @@ TEST_WORDS = _words(
 )
 
 # Only halves of these reach a prompt, glued to halves of others.
-TRAIN_WORDS = _words(
+TRAIN_WORDS = words(
     """
     abbot actor adder agate alder angel apron arbor armor arrow aspen atlas autumn bamboo banana banner basket beaver
     birch bishop bobbin bracken brandy brick bridle brook bugle burrow button cabin camel canary canvas carpet carrot
