@@ -240,7 +240,8 @@ def probe(settings: Any, start: Callable[[Any], Member] = Child) -> tuple[str, s
         child = start(settings)
     except StartFailed as error:
         raise Refusal(
-            f"No verifier process starts: {error}.", "Check that lupa is installed in this environment."
+            f"No verifier process starts: {error}.",
+            "Check that lupa is installed in this environment, or that the engine starts.",
         ) from None
     child.kill()
     return child.isolation, child.isolation_reason

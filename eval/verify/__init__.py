@@ -12,7 +12,12 @@ from env.refusal import Refusal, choices_hint
 from eval.records import Task, TaskCheck, Verdict
 
 # Name to the module that opens it: ``open_pool(settings) -> Verifier``.
-VERIFIERS = {"recorder": "eval.verify.recorder"}
+VERIFIERS = {
+    "auto": "eval.verify.automatic",
+    "engine": "eval.verify.engine.verifier",
+    "builtin": "eval.verify.builtin.verifier",
+    "recorder": "eval.verify.recorder",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class VerifierSettings:
     """Which verifier, how many processes, and the limits of one program.
 
     Attributes:
-        name: a key of ``VERIFIERS``.
+        name: a key of ``VERIFIERS``; "auto" takes the most faithful one that is installed.
         workers: child processes; 0 is one for each CPU this process may use.
         timeout_s: wall time; a program that got no CPU time in it is missing data, not a timeout.
         cpu_s: CPU time; what decides TIMEOUT, so that a busy machine changes no outcome.
@@ -51,8 +56,12 @@ class VerifierSettings:
 
 
 class Verifier(Protocol):
-    """Judges programs in its own processes. A context manager; closing it leaves no process and no file."""
+    """Judges programs in its own processes. A context manager; closing it leaves no process and no file.
 
+    ``choice`` says why it is this verifier: "asked for by name", or what ``name="auto"`` found.
+    """
+
+    choice: str
     name: str
     isolation: str
     isolation_reason: str

@@ -43,6 +43,8 @@ def lua_files(names: tuple[str, ...]) -> dict[str, str]:
 class Recorder:
     """The recorder over a pool of children."""
 
+    choice = "asked for by name"
+
     def __init__(self, settings: VerifierSettings) -> None:
         self._settings = settings
         child = ChildSettings(

@@ -115,6 +115,8 @@ local function read_strictly(def)
 	end
 end
 
+P.read_strictly = read_strictly
+
 local function prepare_node(def)
 	if def.drawtype == "nodebox" and not def.selection_box then
 		def.selection_box = def.node_box

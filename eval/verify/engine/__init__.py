@@ -1,0 +1,1 @@
+"""The real engine as a verifier: one fresh headless server for every program."""

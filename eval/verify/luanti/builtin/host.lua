@@ -1,0 +1,73 @@
+-- Runs the engine's own builtin on the model of its C side, and puts the model's players into its accounts.
+
+local api, core, globals, implemented, fields = P.api, P.core, P.engine.globals, P.implemented, P.fields
+local next, ipairs, rawget = next, ipairs, rawget
+local type, error = type, error
+local nothing = function() end
+
+for name in next, P.inert do core[name] = nothing end
+for name, value in next, fields do core[name] = value end
+for name, f in next, api do core[name] = f end
+for _, name in ipairs({ "ItemStack", "Settings", "PseudoRandom", "PcgRandom" }) do globals[name] = implemented[name] end
+
+core.settings:set("default_privs", "interact, shout")
+function core.get_builtin_path() return P.builtin_folder end
+function core.set_http_api_lua() end
+function core.get_password_hash() return "" end
+function core.get_translated_string(_, text) return text end
+
+-- Strict where the C side reads definitions strictly.
+function core.register_item_raw(def) P.read_strictly(def) end
+core.unregister_item_raw, core.register_alias_raw = nothing, function(name, target)
+	if type(name) == "string" and type(target) == "string" then return end
+	error("bad argument to 'register_alias_raw' (string expected)", 3)
+end
+
+function core.create_detached_inventory_raw(name) return api.create_detached_inventory(name) end
+function core.remove_detached_inventory_raw(name) return api.remove_detached_inventory(name) end
+
+-- ---------------------------------------- accounts
+local accounts = {}
+core.auth = {
+	read = function(name) return accounts[name] end,
+	create = function(entry)
+		accounts[entry.name] = { name = entry.name, password = entry.password, last_login = entry.last_login,
+			privileges = P.copy(entry.privileges) }
+		return accounts[entry.name]
+	end,
+	save = function(entry) accounts[entry.name] = entry return true end,
+	delete = function(name)
+		local existed = accounts[name] ~= nil
+		accounts[name] = nil
+		return existed
+	end,
+	list_names = function()
+		local names = {}
+		for name in next, accounts do names[#names + 1] = name end
+		return names
+	end,
+	reload = nothing,
+}
+
+local modname = core.get_current_modname
+function core.get_current_modname() return "*builtin*" end
+globals.dofile(P.builtin_folder .. "init.lua")
+core.get_current_modname = modname
+
+function core.get_player_privs(name) -- C in the engine, and asks the accounts
+	local account = core.get_auth_handler().get_auth(name)
+	return account and account.privileges or {}
+end
+
+P.unknown_item = rawget(core.registered_items, "unknown")
+
+function P.change_hp(player, change, reason)
+	return core.registered_on_player_hpchange(player, change, reason)
+end
+
+local join = P.player
+function P.player(name)
+	local player, auth = join(name), core.get_auth_handler()
+	if not auth.get_auth(name) then auth.create_auth(name, "") end
+	return player
+end
