@@ -267,8 +267,9 @@ def test_entities_players_and_inventories_behave(judge: Judge) -> None:
         local bob = player("bob")
         equal(bob:get_player_name(), "bob", "name") expect(bob:is_player(), "is a player")
         run(global("heal"), bob) equal(bob:get_hp(), 5, "hp")
-        local left = run(global("eat"), stack("mymod:soup 2"), bob, {type = "nothing"})
-        equal(left:to_string(), "mymod:soup", "left") equal(bob:get_hp(), 8, "fed")
+        bob:set_wielded_item(stack("mymod:soup 2"))
+        equal(run(global("eat"), bob:get_wielded_item(), bob, {type = "nothing"}), nil, "returned")
+        equal(bob:get_wielded_item():to_string(), "mymod:soup", "left") equal(bob:get_hp(), 8, "fed")
         expect(bob:get_inventory():contains_item("main", "mymod:bowl"), "no bowl")
         equal(type(bob), "userdata", "type")
     """

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         print(sizes(tasks))
         found = [
             validation
-            for name in options.verifier or list(VERIFIERS)
+            for name in options.verifier or [name for name in VERIFIERS if name != "auto"]
             if (validation := _validated(name, tasks, options.workers, bool(options.verifier))) is not None
         ]
     except Refusal as refusal:

@@ -168,7 +168,7 @@ checks.world = {
 
 -- ---------------------------------------- plain Lua
 for _, name in ipairs({ "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
-	"select", "tonumber", "tostring", "type", "unpack" }) do
+	"rawset", "select", "tonumber", "tostring", "type", "unpack" }) do
 	checks[name] = _G[name]
 end
 checks.string, checks.table, checks.math = P.copy(string), P.copy(table), P.copy(math)

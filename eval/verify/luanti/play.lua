@@ -119,12 +119,18 @@ function api.do_item_eat(change, replacement, stack, user, pointed)
 		if result then return result end
 	end
 	if stack:take_item():is_empty() then return stack end
-	user:set_hp(user:get_hp() + change)
+	local rest = stack
 	if replacement and replacement ~= "" then
-		if stack:is_empty() then return make_stack(replacement) end
-		user:get_inventory():add_item("main", replacement)
+		if stack:is_empty() then
+			rest = make_stack(replacement)
+		else
+			user:get_inventory():add_item("main", replacement)
+		end
 	end
-	return stack
+	user:set_wielded_item(rest)
+	user:set_hp(user:get_hp() + change)
+	-- As in the engine: the rest is in the hand already, nil keeps the caller from putting it there again.
+	return nil
 end
 
 function api.item_eat(change, replacement)
