@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from env.checks import Check, judged, ok
+from env.checks import Check, fact, judged, ok
 from env.refusal import Refusal
 from eval.contamination import Contamination, Status, survey
 from eval.pipeline import judge
@@ -55,12 +55,17 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
             if verdict.outcome == Outcome.PASSED
         ]
         answers = _judge_answers(dataset.rows, verifier)
+        judge_facts = [
+            fact("verifier", verifier.name, verifier.choice),
+            fact("isolation", verifier.isolation, verifier.isolation_reason),
+        ]
     failing = [(task, verdict) for task, verdict in references if verdict.outcome != Outcome.PASSED]
     excluded = {task.id for task, _ in failing} if experiment.dataset.exclude_broken_references else set()
     usable = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
     require_both_splits(usable)
     found = survey(dataset.tasks, dataset.rows)
     checks = [
+        *judge_facts,
         ok("tasks", _size_sentence(usable), "sound tasks in both splits"),
         _reference_check(failing, len(dataset.tasks), bool(excluded)),
         _constant_check(constants),

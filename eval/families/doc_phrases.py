@@ -53,7 +53,10 @@ FLAG = Phrases(
         "a [node|block] {name} using {texture} that {meaning}",
         "{name}, a [node|block] with {texture} that {meaning}",
     ),
-    dev=("a node {name} drawn as {texture} which {meaning}", "a node {name} such that it {meaning}, pictured by {texture}"),
+    dev=(
+        "a node {name} drawn as {texture} which {meaning}",
+        "a node {name} such that it {meaning}, pictured by {texture}",
+    ),
     test=(
         "a node known as {name}, covered in {texture}, of which one can say it {meaning}",
         "a node {name} looking like {texture}, the sort that {meaning}",
@@ -87,7 +90,10 @@ DELAY = Phrases(
         'a timer of {seconds} seconds that sends [everybody|all] "{text}"',
         'code that waits {seconds} seconds, then sends "{text}" to all',
     ),
-    dev=('a chat line "{text}" to all once {seconds} seconds have gone by', 'a pause of {seconds} seconds before all read "{text}"'),
+    dev=(
+        'a chat line "{text}" to all once {seconds} seconds have gone by',
+        'a pause of {seconds} seconds before all read "{text}"',
+    ),
     test=(
         'a postponed announcement "{text}" to everybody, due in {seconds} seconds',
         'a countdown: {seconds} seconds, thereupon "{text}" shown to all players',
@@ -147,7 +153,11 @@ FIELD_EXCERPT = Phrases(
     test=("* {field} (a number) tells the {meaning}",),
 )
 FLAG_EXCERPT = Phrases(
-    train=("- {field} = {value}: {meaning}", "{field} = {value} -- {meaning}", "`{field} = {value}` the node {meaning}"),
+    train=(
+        "- {field} = {value}: {meaning}",
+        "{field} = {value} -- {meaning}",
+        "`{field} = {value}` the node {meaning}",
+    ),
     dev=("With {field} = {value} a node {meaning}.",),
     test=("* {field} = {value} means that it {meaning}",),
 )

@@ -38,9 +38,7 @@ def normal_diff(before: str, after: str) -> str:
     return "".join((f"{i1 + 1}c{j1 + 1}\n", *removed, "---\n", *added))
 
 
-def mended(
-    broken: str, whole: str, checks: tuple[TaskCheck, ...], slots: dict[str, str] | None = None
-) -> Problem:
+def mended(broken: str, whole: str, checks: tuple[TaskCheck, ...], slots: dict[str, str] | None = None) -> Problem:
     """Return the problem of turning ``broken`` into ``whole``; careless models send the file or another format."""
     return Problem(
         slots=slots or {},

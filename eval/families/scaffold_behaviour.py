@@ -93,13 +93,11 @@ def abm(draw: Draw) -> Problem:
                 "there is no field nodes",
             ),
         ),
-        slips=(
-            NearMiss(register_table("register_abm", *timing, place.replace(target, source)), "sets the same node"),
-        ),
+        slips=(NearMiss(register_table("register_abm", *timing, place.replace(target, source)), "sets the same node"),),
         checks=(
             TaskCheck(
                 "when",
-                f'{_ABM}local names = definition.nodenames\n'
+                f"{_ABM}local names = definition.nodenames\n"
                 f'if type(names) == "string" then names = {{names}} end\nequal(names, {{"{source}"}}, "nodenames")\n'
                 f'equal(definition.interval, {interval}, "interval")\nequal(definition.chance, {chance}, "chance")',
             ),

@@ -41,9 +41,7 @@ def lit_node(draw: Draw) -> Problem:
         ),
         slips=(
             NearMiss(register("register_node", name, tiles), "no light"),
-            NearMiss(
-                register("register_node", name, tiles, f"light_source = {light - 1}"), "another level"
-            ),
+            NearMiss(register("register_node", name, tiles, f"light_source = {light - 1}"), "another level"),
         ),
         checks=(
             _tiles(name, texture),
