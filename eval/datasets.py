@@ -1,18 +1,19 @@
-"""A dataset by name: the generated Luanti tasks, or public JSON-lines files."""
+"""A dataset by name: the project's benchmark with its rows, generated Luanti tasks, or public JSON-lines files."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from env.files import digest
 from env.refusal import Refusal, choices_hint
-from eval.records import Dataset, Row
+from eval.records import Dataset, Row, Task
 from eval.tasks import require_sound
 
-DATASETS = ("luanti_mini", "jsonl")
+DATASETS = ("luantibench", "luanti_mini", "jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,10 @@ class DatasetSettings:
     """Which dataset, and how much of it.
 
     Attributes:
-        name: "luanti_mini" (generated) or "jsonl" (public files).
-        eval_path, train_path: the files of "jsonl"; unused by the generated one.
-        n_dev, n_test, n_train: how many tasks and rows are generated; unused by "jsonl".
+        name: "luantibench" (with the rows of eval/luanti_rows), "luanti_mini" (generated) or "jsonl" (public files).
+        eval_path, train_path: the files of "jsonl"; unused by the others.
+        n_dev, n_test, n_train: how many tasks and rows are made; unused by "jsonl". For "luantibench" 0 dev or test
+            tasks means all of that split, and a number a fixed part of it.
         shuffle_answers: give every training row the answer of another (the negative control).
     """
 
@@ -42,7 +44,9 @@ def load_dataset(settings: DatasetSettings) -> Dataset:
     Raises:
         Refusal: no such dataset, a size that is not positive, unreadable files, or tasks that are not sound.
     """
-    if settings.name == "luanti_mini":
+    if settings.name == "luantibench":
+        dataset = _bench(settings)
+    elif settings.name == "luanti_mini":
         dataset = _generated(settings)
     elif settings.name == "jsonl":
         dataset = _public(settings)
@@ -62,6 +66,26 @@ def _generated(settings: DatasetSettings) -> Dataset:
     trained = rows(settings.n_train, settings.seed)
     content = {"tasks": [asdict(task) for task in dealt], "rows": [asdict(row) for row in trained]}
     return Dataset(settings.name, dealt, trained, digest({"settings": asdict(settings), "content": content}))
+
+
+def _bench(settings: DatasetSettings) -> Dataset:
+    from eval.luanti_rows.dealing import rows
+    from eval.luantibench.reading import read_bench
+
+    tasks = read_bench()
+    dealt = (*_part(tasks, "dev", settings.n_dev), *_part(tasks, "test", settings.n_test))
+    trained = rows(settings.n_train, settings.seed)
+    content = {"tasks": [asdict(task) for task in dealt], "rows": [asdict(row) for row in trained]}
+    return Dataset(settings.name, dealt, trained, digest({"settings": asdict(settings), "content": content}))
+
+
+def _part(tasks: Sequence[Task], split: str, count: int) -> list[Task]:
+    """Return ``count`` tasks of a split (0: all), by the SHA-256 of their ids: a mixture that grows with ``count``."""
+    own = [task for task in tasks if task.split == split]
+    if not 0 <= count <= len(own):
+        raise Refusal(f"dataset: {count} {split} tasks were asked for, the benchmark has {len(own)}.", "0 means all.")
+    chosen = sorted(own, key=lambda task: sha256(task.id.encode()).digest())[: count or len(own)]
+    return sorted(chosen, key=lambda task: task.id)
 
 
 def _public(settings: DatasetSettings) -> Dataset:

@@ -1,6 +1,7 @@
 """The public JSON-lines format: rows of ``instruction, input, output, family``, read with every problem at once.
 
-``kind`` and ``cluster`` may be added to a row; any other key is refused, since it would silently change nothing.
+A row may be a chat instead: ``messages`` in place of the first three (see eval/chat_format.py). ``kind`` and
+``cluster`` may be added to a row; any other key is refused, since it would silently change nothing.
 Blank lines are skipped, and a byte-order mark is tolerated.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 
 from env.files import digest, sha256_file
 from env.refusal import Refusal, choices_hint
+from eval.chat_format import flattened
 from eval.public_tasks import build_tasks
 from eval.records import FAMILIES, Dataset, Row
 
@@ -100,18 +102,29 @@ def _read_row(line: bytes, number: int) -> tuple[Row | None, list[str]]:
         return None, ["not a row: nested too deeply"]
     if not isinstance(pairs, _Pairs):
         return None, [f"must be a JSON object, not {_json_type(pairs)}"]
-    problems = _row_problems(pairs)
-    if problems:
-        return None, problems
-    return Row(**dict(pairs), line=number), []
+    if "messages" in dict(pairs):
+        values, problems = flattened({key: _plain(value) for key, value in pairs})
+        if not problems:
+            problems = _row_problems(list(values.items()), doubled=len(dict(pairs)) < len(pairs))
+    else:
+        values = dict(pairs)
+        problems = _row_problems(pairs, doubled=len(values) < len(pairs))
+    return (None, problems) if problems else (Row(**values, line=number), [])
 
 
-def _row_problems(pairs: list[tuple[str, Any]]) -> list[str]:
+def _plain(value: Any) -> Any:
+    """Return a value with its objects as dicts."""
+    if isinstance(value, _Pairs):
+        return {key: _plain(part) for key, part in value}
+    return [_plain(part) for part in value] if isinstance(value, list) else value
+
+
+def _row_problems(pairs: list[tuple[str, Any]], doubled: bool) -> list[str]:
     values = dict(pairs)
     known = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
     problems = [f'missing key "{key}"' for key in REQUIRED_KEYS if key not in values]
     problems += [f'unknown key "{key}". {choices_hint(key, known)}' for key in values if key not in known]
-    if len(values) < len(pairs):
+    if doubled:
         problems.append("a key stands twice")
     for key in known:
         value = values.get(key, "")

@@ -32,7 +32,7 @@ class Config(Document):
 def plan(context: PlanContext) -> Plan:
     """Return how many samples of the base are drawn."""
     dataset, sampling = context.experiment.dataset, context.experiment.sampling
-    if dataset.name == "jsonl":
+    if not dataset.tasks_known:
         return Plan(f"base model, {sampling.samples_dev} samples a dev task, {sampling.samples_test} a test task")
     units = dataset.dev_tasks * sampling.samples_dev + dataset.test_tasks * sampling.samples_test
     return Plan(

@@ -12,6 +12,7 @@ from pydantic import field_validator
 
 from env.checks import Check, judged
 from env.files import append_lines, read_lines
+from env.refusal import Refusal
 from gates.concluding import conclude
 from gates.context import GateContext, Plan, PlanContext, Progress, StopRequested
 from gates.document import Document
@@ -76,8 +77,18 @@ class Hooks:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the stored step records; a step repeated after a resume stands once, as last trained, in step order."""
-    by_step = {row["step"]: row for row in map(json.loads, read_lines(path) if path.exists() else [])}
+    """Return the stored step records; a step repeated after a resume stands once, as last trained, in step order.
+
+    Raises:
+        Refusal: a complete line is not a step record.
+    """
+    by_step: dict[int, dict[str, Any]] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            row = json.loads(line)
+            by_step[int(row["step"])] = {**row, "session": int(row["session"]), "loss": float(row["loss"])}
+        except (ValueError, KeyError, TypeError) as error:
+            raise Refusal(f"{path}, line {number}: not a training step ({error!r}).", "Remove that line.") from None
     return [by_step[step] for step in sorted(by_step)]
 
 

@@ -55,7 +55,7 @@ def plan(context: PlanContext) -> Plan:
     checkpoints = train.max_steps // train.checkpoint_every
     cells = checkpoints * len(scales)
     summary = f"{checkpoints} checkpoints x {len(scales)} scales on the dev tasks"
-    if experiment.dataset.name == "jsonl":
+    if not experiment.dataset.tasks_known:
         return Plan(summary)
     units = cells * experiment.dataset.dev_tasks * experiment.sampling.samples_dev
     return Plan(f"{summary}, {units:,} samples", units, "samples")

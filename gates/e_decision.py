@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from env.files import append_lines, read_lines, write_atomic
+from env.files import write_atomic
 from gates.concluding import conclude
 from gates.context import GateContext, Plan, PlanContext, Progress
 from gates.d_sweep import base_of, verified_checkpoints
 from gates.document import Document
+from gates.openings import record_opening
 from gates.report import GateReport
 
 if TYPE_CHECKING:
-    from eval.cells import Cell
     from eval.decision import Decision
     from eval.guards import Canary, Evidence
     from eval.records import EvalResult, Row, Task
@@ -44,10 +44,11 @@ class Config(Document):
 def plan(context: PlanContext) -> Plan:
     """Return the rule in one line."""
     experiment = context.experiment
-    tasks = f"{experiment.dataset.test_tasks} " if experiment.dataset.name != "jsonl" else ""
+    count = experiment.dataset.test_tasks if experiment.dataset.tasks_known else 0
+    tasks = f"{count} " if count else ""
     return Plan(
         f"rule: pass@{experiment.rule.k} gain ≥ {experiment.rule.margin_pp:.1f} pp on {tasks}unseen tasks",
-        experiment.dataset.test_tasks * experiment.sampling.samples_test,
+        count * experiment.sampling.samples_test,
         "samples",
     )
 
@@ -68,7 +69,7 @@ def run(context: GateContext) -> GateReport:
         require_same_base(bench.model, context.earlier("b"))
         adapter = verified_checkpoints(context, context.earlier("c"))[cell.step]
         canary = measure_canary(context, bench, adapter, cell.scale)
-        openings = record_opening(context, cell)
+        openings = record_opening(context.run_dir, context.attempt, context.started_at, cell.name)
         with bench.model.adapter(adapter, cell.scale):
             samples = bench.measure(cell.name, "test", path, f"{cell.name} on test", 0, bench.planned("test"))
         results = {"base": base_of(bench, context, "test"), "cell": bench.evaluate(samples, cell.name, "test")}
@@ -131,20 +132,6 @@ def measure_canary(context: GateContext, bench: Bench, adapter: Path, scale: flo
         zero_moved_nats=max(abs(a - b) for a, b in zip(zero, base, strict=True)),
         prompts=len(tasks),
     )
-
-
-def record_opening(context: GateContext, cell: Cell) -> list[dict[str, Any]]:
-    """Note that test is opened for ``cell``, before the first sample is drawn; return all openings of this run.
-
-    The file outlives rewinds. Going on with the same attempt after a kill is the same opening.
-    """
-    path = context.run_dir / "test_openings.jsonl"
-    openings = [json.loads(line) for line in read_lines(path)]
-    if not any(o["attempt"] == context.attempt and o["cell"] == cell.name for o in openings):
-        opening = {"at": context.started_at, "attempt": context.attempt, "cell": cell.name}
-        append_lines(path, [json.dumps(opening)])
-        openings.append(opening)
-    return openings
 
 
 def _task_rows(tasks: list[Task], results: dict[str, EvalResult]) -> list[dict[str, Any]]:

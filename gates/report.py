@@ -63,9 +63,11 @@ def read_report(path: Path) -> GateReport | None:
         Refusal: the file is of another schema version, or is not a report.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read: {error.strerror}.", "Restore it, or `rewind` its gate.") from None
     try:
         return GateReport.model_validate_json(text)
     except ValidationError as error:

@@ -22,17 +22,18 @@ class BackendSection(Document):
 class DatasetSection(Document):
     """Where tasks and training rows come from.
 
-    ``dev_tasks``, ``test_tasks`` and ``rows`` size a generated dataset; ``eval`` and ``train`` are JSONL files of a
-    read one. ``shuffle_answers`` permutes the answers among training rows: the negative control.
+    ``dev_tasks``, ``test_tasks`` and ``rows`` size a generated dataset (0 tasks: all that luantibench has); ``eval``
+    and ``train`` are JSONL files of a read one. ``shuffle_answers`` permutes the answers among training rows: the
+    negative control.
     ``exclude_broken_references``: measure without tasks whose own reference fails, instead of refusing them.
     """
 
-    name: Literal["luanti_mini", "jsonl"]
+    name: Literal["luantibench", "luanti_mini", "jsonl"]
     eval: str | None
     train: str | None
     seed: int
-    dev_tasks: int = Field(ge=1)
-    test_tasks: int = Field(ge=1)
+    dev_tasks: int = Field(ge=0)
+    test_tasks: int = Field(ge=0)
     rows: int = Field(ge=1)
     shuffle_answers: bool
     exclude_broken_references: bool
@@ -43,7 +44,14 @@ class DatasetSection(Document):
             missing = [key for key in ("eval", "train") if not getattr(self, key)]
             if missing:
                 raise ValueError(" and ".join(f"{key}=FILE" for key in missing) + " needed with name=jsonl")
+        if self.name == "luanti_mini" and not self.tasks_known:
+            raise ValueError("dev_tasks and test_tasks must be at least 1 with name=luanti_mini")
         return self
+
+    @property
+    def tasks_known(self) -> bool:
+        """Whether ``dev_tasks`` and ``test_tasks`` say how many tasks there will be, before the dataset is loaded."""
+        return self.name != "jsonl" and self.dev_tasks > 0 and self.test_tasks > 0
 
 
 class SamplingSection(Document):

@@ -22,6 +22,7 @@ from eval.result import evaluate
 from eval.rule import DecisionRule, write_rule
 from gates import gate_title
 from gates.report import ArtifactRecord, GateReport, artifact, write_report
+from runner.advance import record_report
 from runner.journal import Event, EventType, now
 from runner.run import Run, create_run
 
@@ -150,8 +151,7 @@ class _Writer:
             **more,
         )
         write_report(self.run.gate_folder(gate) / "report.json", report)
-        kind = EventType.GATE_PASSED if status == "passed" else EventType.GATE_FAILED
-        self.run.record(kind, gate, headline=headline, seconds=seconds, reasons=report.reasons[:3], attempt=1)
+        record_report(self.run, report)
 
     def samples(self, path: Path, arm: str, split: str, number: int, lift: float) -> list[Sample]:
         """Draw samples of one arm and store them."""

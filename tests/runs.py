@@ -32,7 +32,7 @@ def runner(*arguments: str, results: Path, check: bool = False) -> subprocess.Co
 
 
 def start(*arguments: str, results: Path) -> subprocess.Popen[str]:
-    """Start ``python -m runner`` in a process group of its own."""
+    """Start ``python -m runner`` in a process group of its own, in which Ctrl-C works."""
     return subprocess.Popen(
         [sys.executable, "-m", "runner", *arguments],
         cwd=PROJECT,
@@ -41,6 +41,8 @@ def start(*arguments: str, results: Path) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # tests that run in a shell's background inherit an ignored SIGINT
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -22,6 +22,12 @@ from runner.run import Run
 SMALL = Story(dev_tasks=6, test_tasks=18)
 
 
+@pytest.fixture(autouse=True)
+def usual_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a test's own runs those that a command without --run speaks of."""
+    monkeypatch.setenv("LUAGATE_RESULTS", str(tmp_path))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return make_run(tmp_path_factory.mktemp("results"), Story(contaminated=4, waiver="kept to compare"))

@@ -33,6 +33,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 ADVANCE = "python -m runner advance"
 
 
+@pytest.fixture(autouse=True)
+def usual_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a test's own runs those that a command without --run speaks of."""
+    monkeypatch.setenv("LUAGATE_RESULTS", str(tmp_path))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return make_run(tmp_path_factory.mktemp("results"), Story(contaminated=12, waiver="kept to compare"))
@@ -207,7 +213,7 @@ def test_a_stream_without_our_signs_gets_ascii_marks(finished: Run, encoding: st
     stream = io.TextIOWrapper(raw, encoding=encoding)
     status.print_status(view_run(finished), stream)
     for report in (report_of(finished, gate) for gate in "abcde"):
-        ink.write_lines(stream, outcome.outcome_lines(report))
+        ink.write_lines(stream, outcome.outcome_lines(report, ADVANCE))
     text = raw.getvalue().decode(encoding)
     assert "  + A environment passed" in text
     assert "?" not in text
@@ -292,10 +298,10 @@ def test_a_refusal_is_its_sentence_and_its_fix() -> None:
     assert stream.getvalue() == "✗ No run is called x.\n  fix: See runs.\n"
 
 
-def test_staleness_names_both_ways_out_with_the_overrides() -> None:
+def test_staleness_names_both_ways_out_with_the_overrides(tmp_path: Path) -> None:
     stream = io.StringIO()
     found = [Freshness("b", True), Freshness("c", False, ("gate.c.train.max_steps: 120 became 200",))]
-    notices.print_staleness(found, ["gate.c.train.max_steps=200", "model.path=my model"], stream)
+    notices.print_staleness(tmp_path, found, ["gate.c.train.max_steps=200", "model.path=my model"], stream)
     text = stream.getvalue()
     assert "gate.c.train.max_steps: 120 became 200" in text
     assert "python -m runner new gate.c.train.max_steps=200 'model.path=my model'" in text
@@ -303,14 +309,14 @@ def test_staleness_names_both_ways_out_with_the_overrides() -> None:
     assert "✓ B" not in text
 
 
-def test_why_says_of_fresh_gates_that_they_are_fresh() -> None:
+def test_why_says_of_fresh_gates_that_they_are_fresh(tmp_path: Path) -> None:
     stream = io.StringIO()
-    notices.print_freshness([Freshness("b", True)], stream)
+    notices.print_freshness(tmp_path, [Freshness("b", True)], stream)
     assert stream.getvalue() == "✓ B  of the present inputs\n"
 
 
 def test_the_sweep_is_a_table_with_one_chosen_cell(finished: Run) -> None:
-    text = text_of(outcome.outcome_lines(report_of(finished, "d")))
+    text = text_of(outcome.outcome_lines(report_of(finished, "d"), ADVANCE))
     assert "x0.25         x0.50         x1.00" in text
     rows = [line for line in text.splitlines() if line.split()[0] in ("40", "80", "120")]
     assert len(rows) == 3
@@ -319,7 +325,7 @@ def test_the_sweep_is_a_table_with_one_chosen_cell(finished: Run) -> None:
 
 def test_the_decision_shows_headline_interval_reasons_and_recommendations(tmp_path: Path) -> None:
     report = report_of(make_run(tmp_path, Story(gain=0.0)), "e")
-    text = " ".join(text_of(outcome.outcome_lines(report)).split())
+    text = " ".join(text_of(outcome.outcome_lines(report, ADVANCE)).split())
     assert " ".join(report.headline.split()) in text
     assert "M margin" in text
     assert "1. Write more training rows for repair" in text
@@ -330,7 +336,7 @@ def test_the_decision_shows_headline_interval_reasons_and_recommendations(tmp_pa
 def test_a_report_with_a_foreign_table_still_ends_its_gate(finished: Run) -> None:
     for gate in "bde":
         broken = report_of(finished, gate).model_copy(update={"tables": {"cells": 3, "results": [], "decision": "x"}})
-        assert "has no such table" in text_of(outcome.outcome_lines(broken))
+        assert "has no such table" in text_of(outcome.outcome_lines(broken, ADVANCE))
 
 
 class Clock:

@@ -1,0 +1,1 @@
+"""The project's own training rows: Luanti mods in the benchmark's families and kinds, none of them a benchmark task."""

@@ -1,0 +1,283 @@
+"""Every command that README.md and RUNBOOK.md show is executed here, in a state in which a reader would type it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.runs import DEADLINE_S, PROJECT, environment, is_alive, pulse, runner, start, wait_until
+
+pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
+
+DOCUMENTS = ("README.md", "RUNBOOK.md")
+COMMAND = re.compile(r"(python -m runner|python -m eval\.|python tests/bench/|make|tmux)\b")
+SPAN = re.compile(r"`([^`\n]+)`")
+FENCE = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOO_MUCH_MEMORY, ENOUGH_MEMORY = "gate.a.machine.min_free_ram_gb=100000", "gate.a.machine.min_free_ram_gb=0.1"
+DECIDED = (0, 3)  # PROCEED or not: both are answers
+WAIVE = """python -m runner advance gate.a.waivers.exact_leaks='"measured for comparison only"'"""
+
+# What each runner command ends with where the story below types it: exit codes, and words it prints.
+RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
+    "python -m runner doctor": ((0, 3), "python"),
+    "python -m runner config rule": ((0,), "margin_pp: 15.0"),
+    "python -m runner new profile=smoke seed=3": ((0,), "next: python -m runner advance"),
+    "python -m runner new profile=smoke": ((0,), "next: python -m runner advance"),
+    WAIVE: ((3,), "memory"),
+    "python -m runner retry": ((0,), "gate A begins a new attempt"),
+    "python -m runner advance --to B": ((0,), "B baseline"),
+    "python -m runner rewind B": ((0,), "next: python -m runner advance"),
+    "python -m runner advance": ((143,), "stopped"),
+    "python -m runner status": ((0,), "running"),
+    "python -m runner status --watch": ((0,), "B baseline"),
+    "python -m runner advance model.batch_size=16": (DECIDED, "E decision"),
+    "python -m runner runs": ((0,), "_smoke_"),
+    "python -m runner status --why": ((0,), "of the present inputs"),
+    "python -m runner config --diff": ((0,), "model.batch_size: 256 -> 16"),
+    "python -m runner config rule.margin_pp": ((0,), "15.0"),
+    "python -m runner report": ((0,), "report.html"),
+    "python -m runner rejudge B": ((0,), "verdicts stand"),
+    "python -m runner rewind C gate.c.train.learning_rate=0.002": ((0,), "next: python -m runner advance"),
+    "python -m runner new seed=1": ((0,), "created"),
+}
+# Commands that take minutes as they stand, with the sizes that make them quick.
+MADE_SMALL: dict[str, str] = {
+    "python -m eval.simulate": "--trials 2 --gains-pp 0 --resamples 1000",
+    "python tests/bench/bench_generate.py": "--prompts 2 --samples 2 --tokens 8 --single 1 --batch 4",
+    "python tests/bench/bench_verify.py": "--programs 20 --workers 1",
+    "python tests/bench/bench_public_grader.py": "",
+}
+PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
+TMUX = ("tmux new -s luagate", "tmux attach -t luagate")
+# What CI runs itself: here only that the Makefile has it.
+MAKE = ("make demo", "make test", "make test-full", "make demo TORCH_INDEX=<index with CPU wheels>")
+
+
+def shown_lines(text: str) -> Iterator[str]:
+    """Yield what a document shows as code: lines of blocks, and spans."""
+    for block in FENCE.findall(text):
+        yield from (line.removeprefix("$ ") for line in block.splitlines())
+    yield from SPAN.findall(FENCE.sub("", text))
+
+
+def commands_in(text: str) -> list[str]:
+    """Return the commands a document shows, each once, without the comments behind them."""
+    found = (re.split(r"\s+#\s|\s{3,}", line)[0].strip() for line in shown_lines(text) if COMMAND.match(line))
+    return list(dict.fromkeys(found))
+
+
+DOCUMENTED = sorted({c for name in DOCUMENTS for c in commands_in((PROJECT / name).read_text(encoding="utf-8"))})
+
+
+def test_commands_are_found_in_blocks_and_spans_without_their_comments() -> None:
+    text = "`make x` or `advance`\n```sh\n$ python -m runner a   # why\nnext: python -m runner b\ntmux new\n```\n| `tmux ls` |\n"
+    assert commands_in(text) == ["python -m runner a", "tmux new", "make x", "tmux ls"]
+
+
+@pytest.mark.parametrize("command", DOCUMENTED)
+def test_a_documented_command_is_executed_by_a_test(command: str) -> None:
+    known = {*RUNNER, *MADE_SMALL, *TMUX, *MAKE}
+    assert command in known, (
+        f"`{command}` stands in {' or '.join(DOCUMENTS)}, but no test executes it: "
+        f"correct the document, or give the command its place in {Path(__file__).name}."
+    )
+
+
+def test_no_command_is_kept_here_that_the_documents_no_longer_show() -> None:
+    assert sorted({*RUNNER, *MADE_SMALL, *TMUX, *MAKE} - set(DOCUMENTED)) == []
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How an executed command ended."""
+
+    code: int
+    text: str
+
+
+class Story:
+    """Types commands into one results folder and keeps how each ended."""
+
+    def __init__(self, results: Path) -> None:
+        self.results = results
+        self.told: dict[str, Told] = {}
+
+    def type(self, command: str) -> None:
+        """Execute a documented command as it stands."""
+        done = runner(*shlex.split(command)[3:], results=self.results)
+        self.told[command] = Told(done.returncode, done.stdout + done.stderr)
+
+    def prepare(self, code: int, *words: str) -> None:
+        """Bring the run into the state that the next command is documented for."""
+        done = runner(*words, results=self.results)
+        assert done.returncode == code, done.stdout + done.stderr
+
+    def start(self, command: str) -> subprocess.Popen[str]:
+        """Begin a documented command that goes on."""
+        return start(*shlex.split(command)[3:], results=self.results)
+
+    def end(self, command: str, process: subprocess.Popen[str], number: signal.Signals) -> None:
+        """End it by a signal, as a reader would."""
+        os.kill(process.pid, number)
+        text = process.communicate(timeout=DEADLINE_S)[0]
+        self.told[command] = Told(process.returncode, text)
+
+    def current(self) -> Path:
+        """Return the current run's folder."""
+        return self.results / (self.results / ".current").read_text(encoding="utf-8").strip()
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
+    """One experiment, typed as the documents tell it; how every command of it ended."""
+    story = Story(tmp_path_factory.mktemp("documented"))
+    begin(story)
+    interrupt(story)
+    look_back(story)
+    return story.told
+
+
+def begin(story: Story) -> None:
+    """From nothing to a measured base, with a Gate A that says no on the way."""
+    for command in ("doctor", "config rule", "new profile=smoke seed=3", "new profile=smoke"):
+        story.type(f"python -m runner {command}")
+    story.prepare(3, "advance", TOO_MUCH_MEMORY)
+    story.type(WAIVE)
+    story.type("python -m runner retry")
+    story.prepare(0, "advance", "--to", "A", ENOUGH_MEMORY)
+    story.type("python -m runner advance --to B")
+    story.type("python -m runner rewind B")
+
+
+def interrupt(story: Story) -> None:
+    """Watch a running gate, stop it, and go on with a smaller batch to the end."""
+    advance, watch = "python -m runner advance", "python -m runner status --watch"
+    running = story.start(advance)
+    folder = story.current()
+    wait_until(
+        lambda: pulse(folder).get("phase") == "sampling" and is_alive(pulse(folder)["pid"]), "gate B samples", running
+    )
+    story.type("python -m runner status")
+    watching = story.start(watch)
+    time.sleep(1.5)
+    assert watching.poll() is None, "a watched status goes on while the run does"
+    story.end(watch, watching, signal.SIGINT)
+    story.end(advance, running, signal.SIGTERM)
+    story.type("python -m runner advance model.batch_size=16")
+
+
+def look_back(story: Story) -> None:
+    """What is typed at a run that has ended, and the changes of mind that follow."""
+    for command in ("runs", "status --why", "config --diff", "config rule.margin_pp", "report", "rejudge B"):
+        story.type(f"python -m runner {command}")
+    story.type("python -m runner rewind C gate.c.train.learning_rate=0.002")
+    story.type("python -m runner new seed=1")
+
+
+@pytest.mark.parametrize("command", RUNNER)
+def test_a_runner_command_ends_as_documented(told: dict[str, Told], command: str) -> None:
+    codes, words = RUNNER[command]
+    assert told[command].code in codes, told[command].text
+    assert words in told[command].text
+    assert "Traceback" not in told[command].text
+
+
+@pytest.mark.parametrize("command", MADE_SMALL)
+def test_a_bench_command_runs_in_small_and_explains_its_options(command: str, tmp_path: Path) -> None:
+    if "public" in command and not PUBLIC.is_dir():
+        pytest.skip("the public Luanti pair is not beside this checkout")
+    words = [sys.executable, *shlex.split(command)[1:]]
+    for more in (["--help"], MADE_SMALL[command].split()):
+        done = subprocess.run(
+            [*words, *more],
+            cwd=PROJECT,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_a_make_command_names_a_target_and_variables_of_the_makefile(command: str) -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    target, *more = command.removeprefix("make ").split(maxsplit=1)
+    assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)
+    for assignment in more:
+        assert f"$({assignment.partition('=')[0]})" in makefile
+
+
+class Terminal:
+    """A command on a terminal of its own, as a person has it."""
+
+    def __init__(self, command: str, environment: dict[str, str]) -> None:
+        self.pid, self.descriptor = pty.fork()
+        if self.pid == 0:
+            os.execvpe("tmux", shlex.split(command), environment)
+
+    def press(self, keys: bytes) -> None:
+        """Type keys."""
+        os.write(self.descriptor, keys)
+
+    def ended(self) -> bool:
+        """Whether the command is over; what it draws is read and dropped, so that it never waits for a reader."""
+        while select.select([self.descriptor], [], [], 0)[0]:
+            try:
+                if not os.read(self.descriptor, 65536):
+                    break
+            except OSError:  # EIO: the other end is closed
+                break
+        return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+
+
+@contextmanager
+def tmux_server(folder: Path) -> Iterator[dict[str, str]]:
+    """A tmux server whose socket lies in ``folder``; yields the environment in which tmux finds it."""
+    surroundings = {**environment(folder / "results"), "TMUX_TMPDIR": str(folder), "TERM": "xterm", "SHELL": "/bin/sh"}
+    surroundings.pop("TMUX", None)
+    try:
+        yield surroundings
+    finally:
+        subprocess.run(["tmux", "kill-server"], env=surroundings, capture_output=True, check=False)
+
+
+@pytest.mark.debian
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed (Debian package tmux)")
+def test_a_run_goes_on_in_tmux_while_nobody_is_attached(tmp_path_factory: pytest.TempPathFactory) -> None:
+    # a socket's path has at most 107 bytes: pytest's own folders may be longer
+    folder = Path(tmp_path_factory.mktemp("t"))
+    with tmux_server(folder) as surroundings:
+        attached = ["tmux", "list-clients", "-t", "luagate"]
+
+        def clients() -> int:
+            return len(subprocess.run(attached, env=surroundings, capture_output=True, check=False).stdout.splitlines())
+
+        new, attach = TMUX
+        first = Terminal(new, surroundings)
+        wait_until(lambda: not first.ended() and clients() == 1, f"`{new}` opens a session")
+        first.press(f"cd {PROJECT} && {sys.executable} -m runner new profile=smoke\n".encode())
+        wait_until(lambda: not first.ended() and (folder / "results" / ".current").exists(), "a run is made in it")
+        first.press(b"\x02d")
+        wait_until(first.ended, "Ctrl-b d detaches")
+        assert clients() == 0
+        second = Terminal(attach, surroundings)
+        wait_until(lambda: not second.ended() and clients() == 1, f"`{attach}` comes back to it")
+        second.press(b"\x02d")
+        wait_until(second.ended, "Ctrl-b d detaches again")
