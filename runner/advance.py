@@ -13,19 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from env.files import make_folder, write_atomic
+from env.files import make_folder, sha256_file, write_atomic
 from env.heartbeat import Pulse, read_heartbeat
 from env.locking import RunLock
 from env.logs import log_path
 from gates import gate_module
 from gates.context import PlanContext
 from gates.report import GateReport, read_report
-from runner.config import PROJECT, read_config
+from runner.config import read_config
 from runner.exits import Exit
 from runner.failure import Failure, read_failure
 from runner.freshness import Freshness, compare, examine, gate_inputs, read_inputs, write_inputs
+from runner.intactness import require_intact
 from runner.journal import EventType, now
 from runner.machine import FINISHED, GATES
+from runner.places import PROJECT
 from runner.run import Run, archive_old_attempts
 
 # How often the supervisor looks at its worker; the heartbeat itself is written at most once a second.
@@ -82,7 +84,8 @@ def advance(folder: Path, screen: Screen, to: str = "e") -> int:
         Refusal: the run folder cannot be read or written, or a gate lacks what it needs.
     """
     stop = Stop()
-    with Run.held(folder) as (run, lock), stop.installed():
+    # whole, because the worker has another working folder
+    with Run.held(folder.resolve()) as (run, lock), stop.installed():
         screen.opened(run)
         archive_old_attempts(run)
         heal(run)
@@ -114,6 +117,7 @@ def record_report(run: Run, report: GateReport) -> None:
         seconds=report.seconds,
         reasons=report.reasons[:3],
         attempt=report.attempt,
+        report_sha256=sha256_file(run.gate_folder(report.gate) / "report.json"),
     )
 
 
@@ -121,15 +125,18 @@ def _step(run: Run, lock: RunLock, stop: Stop, screen: Screen, to: str) -> int |
     """Do one gate; return an exit code when the advance ends here, None to go on."""
     experiment, config = read_config(run.file("config.yaml"))
     store_plans(run, PlanContext(run.folder, experiment))
-    stale = [item for item in examine(run, config) if not item.fresh]
     gate = run.machine.gate
+    ends_here = run.machine.state == FINISHED or GATES.index(gate) > GATES.index(to)
+    if not ends_here and run.machine.phase != "failed":
+        require_intact(run, gate)
+    stale = [item for item in examine(run, config) if not item.fresh]
     if run.machine.phase == "failed" and _only(stale, gate):
         _retry_changed(run, gate, stale)
         return None
     if stale:
         screen.stale(run, stale)
         return Exit.STALE
-    if run.machine.state == FINISHED or GATES.index(gate) > GATES.index(to):
+    if ends_here:
         screen.finished(run)
         return Exit.ADVANCED
     if run.machine.phase == "failed":
@@ -160,6 +167,7 @@ def _run_gate(run: Run, gate: str, config: dict[str, Any], lock: RunLock, stop: 
             screen.stale(run, [difference])
             return Exit.STALE
     make_folder(run.gate_folder(gate))
+    make_folder(log_path(run.folder, gate).parent)
     if not resumed:
         write_inputs(run, gate, present)
     (run.gate_folder(gate) / "failure.json").unlink(missing_ok=True)
@@ -191,9 +199,7 @@ def _session(run: Run, gate: str, resumed: bool) -> dict[str, Any]:
 
 def _supervise(run: Run, gate: str, lock: RunLock, stop: Stop, screen: Screen) -> int:
     """Start the worker, show its pulses, pass on the wish to stop; return its exit status."""
-    log = log_path(run.folder, gate)
-    make_folder(log.parent)
-    with log.open("ab") as output:
+    with log_path(run.folder, gate).open("ab") as output:
         worker = subprocess.Popen(
             [sys.executable, "-m", "runner.worker", str(run.folder), gate, str(lock.descriptor)],
             stdin=subprocess.PIPE,

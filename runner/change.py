@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from runner.config import compose_experiment, dump_config, leaves, merge_overrid
 from runner.freshness import Freshness, examine
 from runner.journal import EventType
 from runner.machine import GATES
-from runner.run import Run, archive_old_attempts, replace_config
+from runner.run import Run, archive_old_attempts, command, replace_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,18 @@ class Change:
     stale: list[Freshness]
 
 
-def propose(run: Run, overrides: list[str]) -> Change:
-    """Return what ``overrides`` on top of the run's own would change. Raises Refusal for bad overrides."""
+def propose(run: Run, overrides: list[str], gates: Sequence[str] = GATES) -> Change:
+    """Return what ``overrides`` on top of the run's own would change, and which of ``gates`` that makes stale.
+
+    Raises:
+        Refusal: an override is bad, or the run's own configuration cannot be read.
+    """
     merged = merge_overrides(run.overrides(), overrides)
     _, config = compose_experiment(merged)
     _, present = read_config(run.file("config.yaml"))
     before, after = leaves(present), leaves(config)
     changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-    stale = [item for item in examine(run, config) if not item.fresh] if changed else []
+    stale = [item for item in examine(run, config, gates) if not item.fresh] if changed else []
     return Change(merged, config, changed, stale)
 
 
@@ -71,8 +77,9 @@ def retry(folder: Path, overrides: list[str]) -> str:
     with Run.held(folder) as (run, _):
         gate = run.machine.gate
         if not run.machine.allows(EventType.GATE_RETRIED, gate or "e"):
+            where = f"gate {gate.upper()} has not begun" if gate else "the run is finished"
             raise Refusal(
-                f"There is nothing to retry: the run is {run.machine.state.replace('_', ', ')}.",
+                f"There is nothing to retry: {where}.",
                 "`python -m runner advance` goes on; `python -m runner rewind GATE` goes back.",
             )
         _prepare(run, overrides, gate)
@@ -100,12 +107,11 @@ def rewind(folder: Path, gate: str, overrides: list[str]) -> None:
 
 def _prepare(run: Run, overrides: list[str], gate: str) -> None:
     """Store the overrides if every gate before ``gate`` keeps its meaning."""
-    change = propose(run, overrides)
-    forbidding = [item for item in change.stale if GATES.index(item.gate) < GATES.index(gate)]
-    if forbidding:
-        first = forbidding[0]
+    change = propose(run, overrides, GATES[: GATES.index(gate)])
+    if change.stale:
+        first = change.stale[0]
         raise Refusal(
             f"Gate {first.gate.upper()} would describe another experiment: {'; '.join(first.reasons)}.",
-            f"`python -m runner rewind {first.gate.upper()} {' '.join(overrides)}`, or `new`.",
+            f"`{command(run.folder, f'rewind {first.gate.upper()} {shlex.join(overrides)}')}`, or `new`.",
         )
     accept(run, change)

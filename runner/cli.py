@@ -13,8 +13,7 @@ import typer
 from env.locking import LockHeld
 from env.refusal import Refusal
 from runner.exits import Exit
-
-PROJECT = Path(__file__).resolve().parent.parent
+from runner.places import PROJECT, RESULTS, RESULTS_VARIABLE
 
 app = typer.Typer(
     name="runner",
@@ -31,10 +30,11 @@ Overrides = Annotated[
 RunName = Annotated[
     str | None, typer.Option("--run", help="A run's name, part of it, or its folder; default: the current run.")
 ]
-Results = Annotated[Path, typer.Option("--results", envvar="LUAGATE_RESULTS", help="The folder that holds the runs.")]
+Results = Annotated[
+    Path, typer.Option("--results", envvar=RESULTS_VARIABLE, resolve_path=True, help="The folder that holds the runs.")
+]
 GateName = Annotated[str, typer.Argument(metavar="GATE", help="A, B, C, D or E.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT_RESULTS = PROJECT / "results"
 
 
 def _gate(name: str) -> str:
@@ -71,13 +71,13 @@ def advance(
     overrides: Overrides = None,
     to: Annotated[str, typer.Option("--to", metavar="GATE", help="Stop after this gate.")] = "E",
     run: RunName = None,
-    results: Results = DEFAULT_RESULTS,
+    results: Results = RESULTS,
 ) -> None:
     """Go on with the current run from where it is; begin one where there is none."""
     from runner import screens
     from runner.advance import advance as advance_run
     from runner.change import change_config
-    from runner.run import find_run
+    from runner.run import find_run, remember_current
 
     last_gate = _gate(to)
     folder = find_run(results, run)
@@ -86,22 +86,26 @@ def advance(
     elif overrides:
         forbidding = change_config(folder, overrides)
         if forbidding:
-            screens.print_staleness(forbidding, overrides)
+            screens.print_staleness(folder, forbidding, overrides)
             raise typer.Exit(Exit.STALE)
+    if run is not None and folder.resolve().parent == results:
+        remember_current(results, folder.name)
     raise typer.Exit(advance_run(folder, screens.make_screen(), last_gate))
 
 
 @app.command()
-def new(overrides: Overrides = None, results: Results = DEFAULT_RESULTS) -> None:
+def new(overrides: Overrides = None, results: Results = RESULTS) -> None:
     """Begin another run and make it the current one; `advance` then works on it."""
+    from runner.run import command
+
     folder = _create(results, overrides or [])
-    typer.echo(f"created {folder}\nnext: python -m runner advance")
+    typer.echo(f"created {folder}\nnext: {command(folder, 'advance')}")
 
 
 @app.command()
 def status(
     run: RunName = None,
-    results: Results = DEFAULT_RESULTS,
+    results: Results = RESULTS,
     as_json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="Keep showing it, live.")] = False,
     why: Annotated[
@@ -138,11 +142,11 @@ def _why(folder: Path, as_json: bool) -> None:
     if as_json:
         _print_json([dataclasses.asdict(item) for item in found])
     else:
-        screens.print_freshness(found)
+        screens.print_freshness(folder, found)
 
 
 @app.command()
-def runs(results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
+def runs(results: Results = RESULTS, as_json: AsJson = False) -> None:
     """List the runs."""
     from runner import screens
     from runner.run import Run, run_folders
@@ -156,37 +160,39 @@ def runs(results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
             broken.append(refusal)
     if as_json:
         _print_json([dataclasses.asdict(view) for view in views])
-    else:
+    elif views or not broken:
         screens.print_runs(views)
     for unreadable in broken:
         screens.print_refusal(unreadable)
 
 
 @app.command()
-def retry(overrides: Overrides = None, run: RunName = None, results: Results = DEFAULT_RESULTS) -> None:
+def retry(overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
     """Begin a new attempt of the gate that said no, crashed or was stopped; the old attempt is kept."""
     from runner.change import retry as retry_gate
+    from runner.run import command
 
-    gate = retry_gate(_existing(results, run), overrides or [])
-    typer.echo(f"gate {gate.upper()} begins a new attempt\nnext: python -m runner advance")
+    folder = _existing(results, run)
+    gate = retry_gate(folder, overrides or [])
+    typer.echo(f"gate {gate.upper()} begins a new attempt\nnext: {command(folder, 'advance')}")
 
 
 @app.command()
-def rewind(
-    gate: GateName, overrides: Overrides = None, run: RunName = None, results: Results = DEFAULT_RESULTS
-) -> None:
+def rewind(gate: GateName, overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
     """Go back to just before a gate; it and later gates begin new attempts, the old ones are kept."""
     from runner.change import rewind as rewind_to
+    from runner.run import command
 
-    letter = _gate(gate)
-    rewind_to(_existing(results, run), letter, overrides or [])
-    typer.echo(f"gate {letter.upper()} and those after it begin new attempts\nnext: python -m runner advance")
+    letter, folder = _gate(gate), _existing(results, run)
+    rewind_to(folder, letter, overrides or [])
+    after = "" if letter == "e" else " and those after it"
+    typer.echo(f"gate {letter.upper()}{after}: a new attempt, the old one is kept\nnext: {command(folder, 'advance')}")
 
 
 @app.command()
 def report(
     run: RunName = None,
-    results: Results = DEFAULT_RESULTS,
+    results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Write report.html and report.md of a run, finished or not, and say where they are."""
@@ -206,7 +212,7 @@ def rejudge(
     gate: GateName,
     verifier: Annotated[str, typer.Option("--verifier", help="Judge with another verifier than the run's.")] = "",
     run: RunName = None,
-    results: Results = DEFAULT_RESULTS,
+    results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Judge a gate's stored completions again, without any model; say where verdicts differ, change nothing."""
@@ -233,22 +239,22 @@ def config(
     overrides: Annotated[list[str] | None, typer.Option("--with", help="KEY=VALUE on top (repeatable).")] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Only what differs from conf/'s defaults.")] = False,
     run: RunName = None,
-    results: Results = DEFAULT_RESULTS,
+    results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Print the configuration of the current run, or of the run that `advance` would create."""
-    from runner.inspect_config import config_difference, config_part, present_config, render_config
+    from runner.inspect_config import config_difference, config_part, present_config, render_config, render_difference
 
     present = present_config(results, run, overrides or [])
     shown = config_difference(present) if diff else config_part(present, key)
     if as_json:
         _print_json(shown)
     else:
-        typer.echo(render_config(shown))
+        typer.echo(render_difference(shown) if diff else render_config(shown))
 
 
 @app.command()
-def doctor(overrides: Overrides = None, results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
+def doctor(overrides: Overrides = None, results: Results = RESULTS, as_json: AsJson = False) -> None:
     """Look at this machine and the data as Gate A would, without a run and without loading the model."""
     from gates.a_environment import inspect_machine_and_data
     from runner import screens

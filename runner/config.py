@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ from pydantic import ValidationError
 
 from env.refusal import Refusal, choices_hint
 from gates.settings import Experiment
+from runner.places import CONF, PROJECT
 
-PROJECT = Path(__file__).resolve().parent.parent
-CONF = PROJECT / "conf"
 # Keys that name files: made absolute when a run is created, so that it resumes from any folder.
 PATH_KEYS = (("model", "path"), ("dataset", "eval"), ("dataset", "train"))
 
@@ -63,6 +63,9 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     parser = OverridesParser.create()
     parsed, problems = [], []
     for text in overrides:
+        if not text.isprintable():
+            problems.append(f"{text!r} is not one line of text")
+            continue
         try:
             parsed.append(parser.parse_override(text))
         except (OverrideParseException, HydraException):
@@ -98,7 +101,18 @@ def _unknown_key(override: Override, known: Sequence[str]) -> str:
         return f'"{override.input_line}": keys cannot be added or removed; the configuration is closed'
     if override.key_or_group in known:
         return ""
-    return f"{override.key_or_group}: no such key. {choices_hint(override.key_or_group, known)}"
+    return f"{override.key_or_group}: no such key. {key_hint(override.key_or_group, known)}"
+
+
+def key_hint(key: str, known: Iterable[str]) -> str:
+    """Return the nearest known key, else the keys of the deepest section of ``key`` that there is."""
+    names = set(known)
+    if get_close_matches(key, names, n=1):
+        return choices_hint(key, names)
+    section = key.rpartition(".")[0]
+    while section and section not in names:
+        section = section.rpartition(".")[0]
+    return choices_hint(key, {name for name in names if name.rpartition(".")[0] == section})
 
 
 def _absolute_paths(config: dict[str, Any]) -> None:
@@ -121,7 +135,7 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
     key = _dotted(error["loc"])
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = [name for name in flatten(config) if name != key]
-        return f"{key}: no such key. {choices_hint(key, known)}"
+        return f"{key}: no such key. {key_hint(key, known)}"
     given = "" if error["type"] == "missing" or isinstance(error["input"], dict) else f" (got {error['input']!r})"
     message = error["msg"].removeprefix("Value error, ")
     return f"{key}: {message}{given}" if key else f"{message}{given}"
@@ -153,8 +167,10 @@ def validate(config: dict[str, Any]) -> Experiment:
 
 def _refuse(problems: Sequence[str]) -> None:
     if problems:
+        sentence = "; ".join(problem.rstrip(".") for problem in problems)
         raise Refusal(
-            "; ".join(problems).rstrip(".") + ".", "See `python -m runner config` for the keys and their values."
+            sentence if sentence.endswith("?") else f"{sentence}.",
+            "See `python -m runner config` for the keys and their values.",
         )
 
 
@@ -199,7 +215,9 @@ def read_config(path: Path) -> tuple[Experiment, dict[str, Any]]:
         raise Refusal(
             f"{path} is missing: this is not a complete run folder.", "Start one with `python -m runner new`."
         ) from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read: {error.strerror}.", "Restore it or start a new run.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise Refusal(f"{path}{line}: not YAML.", "It was edited by hand; restore it or start a new run.") from None

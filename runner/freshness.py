@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from env.files import digest, sha256_file, write_atomic
 from env.refusal import Refusal
-from gates import GATES, gate_module
+from gates import gate_module
 from gates.report import GateReport, read_report
 from runner.config import leaves
+from runner.machine import GATES
 from runner.run import Run
 
 SCHEMA_VERSION = 1
@@ -70,7 +72,9 @@ def _file_digests(config: dict[str, Any], uses: tuple[str, ...]) -> dict[str, st
                 found[f"file.dataset.{key}"] = sha256_file(path)
     folder = Path(config["model"]["path"]) if "model" in uses else None
     if folder is not None and folder.is_dir():
-        found["file.model"] = digest({p.name: _model_file(p) for p in sorted(folder.iterdir()) if p.is_file()})
+        found["file.model"] = digest(
+            {p.name: _model_file(p) for p in sorted(folder.iterdir()) if p.is_file() and p.suffix != ".md"}
+        )
     return found
 
 
@@ -106,6 +110,8 @@ def read_inputs(run: Run, gate: str) -> Inputs | None:
         return Inputs(dict(raw["digests"]), dict(raw["config"]))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read: {error.strerror}.", "Restore it, or move it away.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(f"{path}: not a gate's inputs ({error}).", f"`python -m runner rewind {gate.upper()}`.") from None
 
@@ -133,11 +139,13 @@ def _changed_keys(section: str, stored: dict[str, Any], present: dict[str, Any])
     ]
 
 
-def examine(run: Run, config: dict[str, Any]) -> list[Freshness]:
-    """Return the freshness of every gate that has begun, in order."""
+def examine(run: Run, config: dict[str, Any], gates: Sequence[str] = GATES) -> list[Freshness]:
+    """Return the freshness of every gate of ``gates`` that has begun, in order."""
     found = []
-    for gate in GATES:
+    for gate in gates:
         stored = read_inputs(run, gate)
         if stored is not None:
             found.append(compare(gate, stored, gate_inputs(run, config, gate)))
+        elif run.has_begun(gate):
+            found.append(Freshness(gate, False, ("its inputs.json is missing: what it worked on cannot be told",)))
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from env.refusal import Refusal, choices_hint
-from runner.config import compose_experiment, dump_config, flatten, leaves, merge_overrides, read_config
+from env.refusal import Refusal
+from runner.config import compose_experiment, dump_config, flatten, key_hint, leaves, merge_overrides, read_config
 from runner.run import Run, find_run
 
 
@@ -27,7 +27,7 @@ def config_part(config: dict[str, Any], key: str | None) -> Any:
         return config
     flat = flatten(config)
     if key not in flat:
-        raise Refusal(f"{key}: no such key.", choices_hint(key, flat))
+        raise Refusal(f"{key}: no such key.", key_hint(key, flat))
     return flat[key]
 
 
@@ -39,6 +39,12 @@ def config_difference(config: dict[str, Any]) -> dict[str, str]:
         for key in sorted({*defaults, *present})
         if defaults.get(key) != present.get(key)
     }
+
+
+def render_difference(difference: dict[str, str]) -> str:
+    """Return one 'key: default -> value' line per difference."""
+    lines = [f"{key}: {change}" for key, change in difference.items()]
+    return "\n".join(lines) or "nothing differs from the defaults"
 
 
 def render_config(shown: Any) -> str:

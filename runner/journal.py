@@ -14,6 +14,9 @@ from env.files import append_lines, read_lines
 from env.refusal import Refusal
 
 SCHEMA_VERSION = 1
+# What is computed with, where an event has it.
+_TEXTS = ("first_started_at", "report_sha256")
+_NUMBERS = ("attempt", "elapsed_before_s", "seconds")
 
 
 class EventType(StrEnum):
@@ -88,4 +91,19 @@ def parse_event(path: Path, number: int, line: str) -> Event:
         raise Refusal(f"{where}: not an event ({error}).", fix) from None
     if event.seq != number:
         raise Refusal(f"{where}: event number {event.seq} stands where {number} belongs.", fix)
+    if wrong := _wrong_value(event):
+        raise Refusal(f"{where}: not an event ({wrong}).", fix)
     return event
+
+
+def _wrong_value(event: Event) -> str:
+    """Return which value cannot be computed with; "" when every one can."""
+    try:
+        datetime.fromisoformat(event.at)
+    except ValueError:
+        return f"at is {event.at!r}"
+    for keys, kinds in ((_TEXTS, (str,)), (_NUMBERS, (int, float))):
+        for key in keys:
+            if key in event.data and not isinstance(event.data[key], kinds):
+                return f"data.{key} is {event.data[key]!r}"
+    return ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from env.files import make_folder, sync_folder, write_atomic
 from env.locking import RunLock
 from env.refusal import Refusal, choices_hint
 from runner.journal import EventType, Journal
-from runner.machine import RunMachine, attempts, replay
+from runner.machine import FINISHED, GATES, RunMachine, attempts, replay
+from runner.places import usual_results
 
 SCHEMA_VERSION = 1
 RUN_FILE = "run.json"
@@ -75,8 +77,8 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's name: its folder's name when it was created."""
-        return self.info.id
+        """The run's name, as --run takes it: its folder's (run.json has the one it was created with)."""
+        return self.folder.name
 
     @property
     def attempts(self) -> dict[str, int]:
@@ -90,6 +92,17 @@ class Run:
         event = self.journal.append(kind, gate, **data)
         self.machine.apply(event)
 
+    def has_begun(self, gate: str) -> bool:
+        """Whether the gate's current attempt was ever started."""
+        return self.machine.phase != "ready" if gate == self.machine.gate else self.has_concluded(gate)
+
+    def has_concluded(self, gate: str) -> bool:
+        """Whether the gate's current attempt looked and concluded: it passed, or the run stands at its no."""
+        here = self.machine.gate
+        if gate == here:
+            return self.machine.phase == "failed"
+        return self.machine.state == FINISHED or (bool(here) and GATES.index(gate) < GATES.index(here))
+
     def gate_folder(self, gate: str) -> Path:
         """Return the folder of the gate's current attempt."""
         return self.folder / f"gate_{gate}"
@@ -99,11 +112,15 @@ class Run:
         return self.folder / name
 
     def overrides(self) -> list[str]:
-        """Return the overrides the current config was composed from."""
+        """Return the overrides the current config was composed from. Raises Refusal when the file cannot be read."""
+        path = self.file("overrides.txt")
         try:
-            return self.file("overrides.txt").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
+            return [text for text in path.read_text(encoding="utf-8").split("\n") if text]
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refusal(
+                f"{path} cannot be read ({error}): what the configuration was composed from cannot be told.",
+                "Restore it; run.json holds the overrides the run was created with.",
+            ) from None
 
 
 def read_info(folder: Path) -> RunInfo:
@@ -157,19 +174,28 @@ def remember_current(results: Path, name: str) -> None:
 
 
 def run_folders(results: Path) -> list[Path]:
-    """Return the run folders under ``results``, oldest first by name."""
+    """Return the run folders under ``results``, oldest first."""
     if not results.is_dir():
         return []
-    return sorted(p for p in results.iterdir() if not p.name.startswith(".") and (p / RUN_FILE).is_file())
+    folders = [p for p in results.iterdir() if not p.name.startswith(".") and (p / RUN_FILE).is_file()]
+    return sorted(folders, key=lambda folder: (_created_at(folder), folder.name))
+
+
+def _created_at(folder: Path) -> datetime:
+    """Return when a run was created; long ago where its run.json does not tell."""
+    try:
+        return datetime.fromisoformat(read_info(folder).created_at).astimezone(UTC)
+    except (Refusal, ValueError, TypeError):
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def find_run(results: Path, name: str | None) -> Path | None:
     """Return the folder of the run called ``name`` (a path, its full name, or an unambiguous part of it).
 
-    Without a name: the current run; None where there is no run at all.
+    Without a name: the current run, or the newest where none was remembered; None where there is no run at all.
 
     Raises:
-        Refusal: no run is called so, or several are.
+        Refusal: no run is called so, or several are; the current run was deleted or moved away.
     """
     folders = run_folders(results)
     if name is None:
@@ -190,18 +216,38 @@ def find_run(results: Path, name: str | None) -> Path | None:
 def _current(results: Path, folders: list[Path]) -> Path | None:
     try:
         name = (results / ".current").read_text(encoding="utf-8").strip()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         name = ""
-    chosen = results / name
-    if name and chosen in folders:
-        return chosen
-    return folders[-1] if folders else None
+    if not folders or not name:
+        return folders[-1] if folders else None
+    if results / name not in folders:
+        raise Refusal(
+            f"The current run, {name}, is no longer in {results}.",
+            "`python -m runner advance --run NAME` goes on with another (see `python -m runner runs`), "
+            "`python -m runner new` begins one.",
+        )
+    return results / name
+
+
+def command(folder: Path, verb: str) -> str:
+    """Return the command that does ``verb`` to this run: with --run where a plain one would speak of another run."""
+    results = usual_results()
+    if folder.resolve().parent != results:
+        return f"python -m runner {verb} --run {shlex.quote(str(folder))}"
+    try:
+        is_current = find_run(results, None) == results / folder.name
+    except Refusal:
+        is_current = False
+    return f"python -m runner {verb}" + ("" if is_current else f" --run {shlex.quote(folder.name)}")
 
 
 def archive_old_attempts(run: Run) -> list[Path]:
     """Move gate folders of earlier attempts to attempts/gate_x.N; idempotent, so a crash in the middle heals.
 
     Which attempt a folder belongs to stands in its inputs.json, which is written before anything else.
+
+    Raises:
+        Refusal: the inputs.json of a begun gate is lost or damaged, or the old attempt's place is taken.
     """
     moved = []
     for gate, attempt in run.attempts.items():
@@ -211,14 +257,29 @@ def archive_old_attempts(run: Run) -> list[Path]:
         found = _folder_attempt(folder)
         if found == attempt:
             continue
-        target = run.folder / "attempts" / f"gate_{gate}.{found if found else 'unknown'}"
+        if found is None and run.has_begun(gate):
+            raise Refusal(
+                f"{folder / 'inputs.json'} is missing or damaged: what gate {gate.upper()} worked on cannot be told.",
+                f"Restore it, or `{command(run.folder, f'rewind {gate.upper()}')}`.",
+            )
+        target = _free_place(run.folder / "attempts" / f"gate_{gate}.{found or 'unknown'}", folder, found)
         make_folder(target.parent)
-        if target.exists():
-            raise Refusal(f"{target} exists already: {folder} cannot be kept beside it.", "Move one of them away.")
         os.rename(folder, target)
         sync_folder(run.folder)
         moved.append(target)
     return moved
+
+
+def _free_place(target: Path, folder: Path, attempt: int | None) -> Path:
+    """Return where an old attempt goes. Raises Refusal when another folder claims to be the same attempt."""
+    if not target.exists():
+        return target
+    if attempt is not None:
+        raise Refusal(f"{target} exists already: {folder} cannot be kept beside it.", "Move one of them away.")
+    number = 2
+    while (place := target.with_name(f"{target.name}-{number}")).exists():
+        number += 1
+    return place
 
 
 def _folder_attempt(folder: Path) -> int | None:

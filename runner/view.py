@@ -12,7 +12,7 @@ from env.locking import Holder, holder
 from gates import gate_title
 from runner.journal import Event, EventType
 from runner.machine import FINISHED, GATES
-from runner.run import Run
+from runner.run import Run, command
 
 GateState = Literal["passed", "failed", "crashed", "stopped", "running", "interrupted", "ready", "waiting"]
 # A worker writes its heartbeat at most once a second and at least once a chunk; beyond this a screen says "silent".
@@ -91,29 +91,30 @@ def view_run(run: Run) -> RunView:
 
 def next_command(run: Run, running: bool) -> str:
     """Return the command that goes on from here."""
+    verb = "advance"
     if running:
-        return "python -m runner status --watch"
-    if run.machine.state == FINISHED or (run.machine.gate, run.machine.phase) == ("e", "failed"):
-        return "python -m runner report"
-    if run.machine.phase == "failed":
-        return "python -m runner retry"
-    return "python -m runner advance"
+        verb = "status --watch"
+    elif run.machine.state == FINISHED or (run.machine.gate, run.machine.phase) == ("e", "failed"):
+        verb = "report"
+    elif run.machine.phase == "failed":
+        verb = "retry"
+    return command(run.folder, verb)
 
 
 def _plans(folder: Path) -> dict[str, str]:
     try:
-        return dict(json.loads((folder / "plans.json").read_text(encoding="utf-8")))
+        plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return {gate: text for gate, text in plans.items() if isinstance(text, str)} if isinstance(plans, dict) else {}
 
 
 def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, plans: dict[str, str]) -> GateView:
     attempt = run.attempts[gate]
-    here, passed_until = run.machine.gate, _passed_until(run)
     event = _last_event(run, gate)
-    if GATES.index(gate) < passed_until and event is not None:
+    if gate != run.machine.gate and run.has_concluded(gate) and event is not None:
         return _ended(gate, "passed", event, attempt)
-    if gate != here:
+    if gate != run.machine.gate:
         return GateView(gate, gate_title(gate), "waiting", "", None, plans.get(gate, ""), attempt)
     if run.machine.phase == "started" and event is not None:
         mine = pulse if pulse is not None and pulse.gate == gate else None
@@ -130,11 +131,6 @@ def _ended(gate: str, state: GateState, event: Event, attempt: int) -> GateView:
     text = str(event.data.get("headline") or event.data.get("sentence") or "")
     seconds = event.data.get("seconds")
     return GateView(gate, gate_title(gate), state, event.at, seconds, text, attempt)
-
-
-def _passed_until(run: Run) -> int:
-    """How many gates, from the first, have passed."""
-    return len(GATES) if run.machine.state == FINISHED else GATES.index(run.machine.gate)
 
 
 def _last_event(run: Run, gate: str) -> Event | None:

@@ -19,11 +19,12 @@ from env.logs import file_log, log_path
 from gates import gate_module
 from gates.context import GateContext, Progress, StopRequested
 from gates.report import write_report
-from runner.config import PROJECT, read_config
+from runner.config import read_config
 from runner.exits import Exit
 from runner.failure import failure_of, write_failure
 from runner.freshness import read_inputs
 from runner.journal import EventType
+from runner.places import PROJECT
 from runner.run import Run
 
 log = logging.getLogger("luagate")

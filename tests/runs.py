@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
+# The command line called in this process: its exit code and everything printed (fixture `cli`).
+Cli = Callable[..., tuple[int, str]]
 SMOKE = ("profile=smoke", "model.processes=1")
 # Gates finish within seconds; a minute more is a hang.
 DEADLINE_S = 240.0

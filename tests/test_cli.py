@@ -5,40 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from env.locking import RunLock
-from runner.cli import main
 from runner.journal import EventType
 from runner.run import Run, run_folders
-
-PROJECT = Path(__file__).resolve().parent.parent
-Cli = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
-    """Run the command line in this process on a results folder of its own; return exit code and everything printed."""
-    monkeypatch.setenv("LUAGATE_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.chdir(PROJECT)
-
-    def call(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["runner", *arguments])
-        code = main()
-        printed = capfd.readouterr()
-        return code, printed.out + printed.err
-
-    return call
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
-    return tmp_path / "results"
+from tests.runs import Cli
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -71,7 +71,7 @@ def _waived(gates: tuple[GateSection, ...]) -> list[CheckRow]:
 
 def _next_steps(found: Artifacts, view: RunView) -> tuple[Fact, ...]:
     recommended = read_recommendations(found)
-    if recommended or view.state == "finished" or view.next_command.endswith(" report"):
+    if recommended or view.state == "finished" or "report" in view.next_command.split():
         return recommended or (Fact("1", "Use the adapter at the chosen checkpoint and scale.", _chosen(found)),)
     return (Fact("1", view.next_command, "goes on from here"),)
 

@@ -66,7 +66,7 @@ def _state(check: Check) -> str:
 def read_provenance(found: Artifacts) -> Provenance:
     """Return where every number comes from."""
     run = found.run
-    overrides = run.overrides()
+    overrides = read_overrides(found)
     facts = [
         Fact("Run", run.id),
         Fact("Created", run.info.created_at),
@@ -90,6 +90,11 @@ def read_provenance(found: Artifacts) -> Provenance:
     )
 
 
+def read_overrides(found: Artifacts) -> list[str]:
+    """Return the overrides of the run's configuration; [] where they cannot be read, which is named."""
+    return found.section("overrides.txt", lambda artifacts: artifacts.run.overrides(), [])
+
+
 def read_config_rows(found: Artifacts) -> tuple[ConfigRow, ...]:
     """Return the resolved configuration, values that an override set marked.
 
@@ -102,7 +107,7 @@ def read_config_rows(found: Artifacts) -> tuple[ConfigRow, ...]:
         raise ValueError(str(error)) from None
     if not isinstance(config, dict):
         raise ValueError("not a mapping")
-    set_keys = [text.partition("=")[0].replace("/", ".") for text in found.run.overrides()]
+    set_keys = [text.partition("=")[0].replace("/", ".") for text in read_overrides(found)]
     return tuple(ConfigRow(key, _shown(value), _is_set(key, set_keys)) for key, value in _leaves(config, ""))
 
 
@@ -167,7 +172,7 @@ def read_reproduction(found: Artifacts) -> tuple[str, ...]:
     """Return the commands that do this experiment again."""
     commit = found.run.info.git.split(" ")[0]
     is_commit = len(commit) >= 7 and all(sign in "0123456789abcdef" for sign in commit)
-    overrides = "".join(f" {shlex.quote(text)}" for text in found.run.overrides())
+    overrides = "".join(f" {shlex.quote(text)}" for text in read_overrides(found))
     return (
         *([f"git checkout {commit}"] if is_commit else []),
         f"python -m runner new{overrides}",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from env.files import read_lines, sha256_file
+from env.files import read_lines
 from env.refusal import Refusal
 from eval.records import Sample, sample_from_json
+from gates.evidence import changed_artifacts
 from gates.report import GateReport, read_report
-from runner.journal import EventType
-from runner.machine import FINISHED, GATES
+from runner.intactness import report_changes
+from runner.machine import GATES
 from runner.run import Run
 
 T = TypeVar("T")
@@ -59,51 +60,15 @@ def read_artifacts(run: Run) -> Artifacts:
             found.problems.append(f"{_inside(run, path)} cannot be read: {error}")
             continue
         if report is None:
-            if has_concluded(run, gate):
+            if run.has_concluded(gate):
                 found.problems.append(
                     f"{_inside(run, path)} is missing, though the journal says gate {gate.upper()} concluded."
                 )
             continue
         found.reports[gate] = report
-        found.problems.extend(_contradictions(run, report))
-        found.problems.extend(_changed_artifacts(run, report))
+        found.problems.extend(report_changes(run, report))
+        found.problems.extend(changed_artifacts(run.folder, report))
     return found
-
-
-def has_concluded(run: Run, gate: str) -> bool:
-    """Whether the journal says that this gate looked and concluded."""
-    if run.machine.state == FINISHED or GATES.index(gate) < GATES.index(run.machine.gate or "a"):
-        return True
-    return run.machine.gate == gate and run.machine.phase == "failed"
-
-
-def _contradictions(run: Run, report: GateReport) -> Iterator[str]:
-    name = f"gate_{report.gate}/report.json"
-    if report.attempt != run.attempts[report.gate]:
-        yield f"{name} is of attempt {report.attempt}, the journal stands at attempt {run.attempts[report.gate]}."
-    said = next(
-        (e.type for e in reversed(run.journal.events) if e.gate == report.gate and e.type in _CONCLUSIONS), None
-    )
-    if said is not None and has_concluded(run, report.gate) and _CONCLUSIONS[said] != report.status:
-        yield f"{name} says {report.status}, the journal says {_CONCLUSIONS[said]}."
-
-
-_CONCLUSIONS = {EventType.GATE_PASSED: "passed", EventType.GATE_FAILED: "failed"}
-
-
-def _changed_artifacts(run: Run, report: GateReport) -> Iterator[str]:
-    for record in report.artifacts:
-        path = run.folder / record.path
-        if not path.is_file():
-            yield f"{record.path} is missing; gate {report.gate.upper()} wrote it."
-            continue
-        try:
-            same = path.stat().st_size == record.bytes and sha256_file(path) == record.sha256
-        except (OSError, Refusal) as error:
-            yield f"{record.path} cannot be read: {error}"
-            continue
-        if not same:
-            yield f"{record.path} is not the file that gate {report.gate.upper()} wrote: its SHA-256 differs."
 
 
 def real(value: Any) -> float | None:

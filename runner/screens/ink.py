@@ -24,7 +24,8 @@ ASCII_SIGNS = {
 _PROBE = "".join(ASCII_SIGNS)
 _ASCII = str.maketrans(ASCII_SIGNS | {"\u00a0": " "})
 
-_READER_GONE = frozenset({errno.EPIPE, errno.EIO})
+# A closed pipe, a lost terminal, a full disk behind a redirection: no reason to end an experiment.
+_READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENOSPC})
 NO_BREAK = "\u00a0"
 _UNIT = re.compile(r"(pp|min|MB|GB)\b|±|\+/-")
 
@@ -89,11 +90,14 @@ def knows_signs(encoding: str) -> bool:
     return True
 
 
-def write_lines(stream: TextIO, lines: Iterable[Line], paper: Paper | None = None) -> None:
+def write_lines(stream: TextIO | None, lines: Iterable[Line], paper: Paper | None = None) -> None:
     """Write lines and flush, so that a person or a pipe sees them now.
 
-    A reader that went away (a closed pipe, a lost terminal) must not end an experiment: what follows is dropped.
+    A reader that went away (a closed pipe, a lost terminal, a full disk) must not end an experiment: what follows is
+    dropped. ``stream`` is None where the process was started without one.
     """
+    if stream is None:
+        return
     paper = paper or paper_of(stream)
     try:
         stream.write("".join(f"{text}\n" for text in rendered(lines, paper)))

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 from env.heartbeat import Pulse
 from gates import gate_title
 from runner.machine import FINISHED
-from runner.run import Run
-from runner.screens.glance import resumes, safe_work
+from runner.run import Run, command
+from runner.screens.glance import resumes
 from runner.screens.ink import Line, Paper, is_terminal, line, paper_of, rendered, write_lines
 from runner.screens.notices import staleness_lines
 from runner.screens.outcome import outcome_lines
-from runner.screens.status import crash_lines, detail, next_line, status_lines
+from runner.screens.status import crash_lines, next_line, safe_line, status_lines
 from runner.screens.wording import countdown_text, gate_name, rate_text
 
 if TYPE_CHECKING:
@@ -68,38 +68,37 @@ class _Teller:
 
     def gate_ended(self, run: Run, report: GateReport) -> None:
         """A gate looked and concluded."""
-        self.say(outcome_lines(report))
+        self.say(outcome_lines(report, command(run.folder, "report" if report.gate == "e" else "retry")))
 
     def gate_crashed(self, run: Run, gate: str, failure: Failure) -> None:
         """A gate could not look."""
         name = gate_name(gate, gate_title(gate))
         first = line(("✗", "crash"), f" {name:<14} ", ("crashed", "crash"), f"  {failure.sentence}", hang=4)
         data = {key: str(value) for key, value in asdict(failure).items()}
-        self.say([first, *crash_lines(run.folder, gate, data, "python -m runner advance")])
+        self.say([first, *crash_lines(run.folder, gate, data, command(run.folder, "advance"))])
 
     def gate_stopped(self, run: Run, gate: str) -> None:
         """The user asked to stop, and the worker did at a safe point."""
         name = gate_name(gate, gate_title(gate))
-        stored = safe_work(run.folder, gate) or "nothing stored yet by this gate; earlier gates are kept"
         self.say(
             [
                 line(("‖", "odd"), f" {name:<14} ", ("stopped", "odd"), "  as asked", hang=4),
-                detail("safe", stored),
-                next_line("python -m runner advance", resumes(run.folder, gate)),
+                safe_line(run.folder, gate),
+                next_line(command(run.folder, "advance"), resumes(run.folder, gate)),
             ]
         )
 
     def stale(self, run: Run, found: list[Freshness]) -> None:
         """Stored results are not of the present inputs."""
-        self.say(staleness_lines(found))
+        self.say(staleness_lines(run.folder, found))
 
     def finished(self, run: Run) -> None:
         """Nothing is left to do, or nothing up to the gate that was asked for."""
         if run.machine.state == FINISHED:
-            self.say([line(("✓", "good"), " finished   ", ("next: ", "dim"), ("python -m runner report", "bold"))])
+            self.say([line(("✓", "good"), " finished   ", ("next: ", "dim"), (command(run.folder, "report"), "bold"))])
         else:
             at = run.machine.gate.upper()
-            self.say([line(f"next is gate {at}   ", ("next: ", "dim"), ("python -m runner advance", "bold"))])
+            self.say([line(f"next is gate {at}   ", ("next: ", "dim"), (command(run.folder, "advance"), "bold"))])
 
 
 class PipeScreen(_Teller):

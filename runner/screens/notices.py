@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from env.refusal import Refusal
+from runner.run import command
 from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:
@@ -28,29 +30,31 @@ def refusal_lines(refusal: Refusal) -> list[Line]:
     return [*lines, line(("  fix: ", "dim"), refusal.fix, hang=7)] if refusal.fix else lines
 
 
-def print_freshness(found: Sequence[Freshness], stream: TextIO | None = None) -> None:
+def print_freshness(folder: Path, found: Sequence[Freshness], stream: TextIO | None = None) -> None:
     """Write for every begun gate whether its results are of the present inputs; the ways out where some are not."""
     lines = [part for item in found for part in _gate_lines(item)]
-    write_lines(stream or sys.stdout, [*(lines or [line("no gate has begun")]), *_ways_out(found, ())])
+    write_lines(stream or sys.stdout, [*(lines or [line("no gate has begun")]), *_ways_out(folder, found, ())])
 
 
-def print_staleness(found: Sequence[Freshness], overrides: Sequence[str] = (), stream: TextIO | None = None) -> None:
+def print_staleness(
+    folder: Path, found: Sequence[Freshness], overrides: Sequence[str] = (), stream: TextIO | None = None
+) -> None:
     """Write which gates' results would be of other inputs (under ``overrides``, when given) and the two ways out."""
-    write_lines(stream or sys.stdout, staleness_lines(found, overrides))
+    write_lines(stream or sys.stdout, staleness_lines(folder, found, overrides))
 
 
-def staleness_lines(found: Sequence[Freshness], overrides: Sequence[str] = ()) -> list[Line]:
+def staleness_lines(folder: Path, found: Sequence[Freshness], overrides: Sequence[str] = ()) -> list[Line]:
     """Return each stale gate's differences, then the ways out."""
     lines = [part for item in found if not item.fresh for part in _gate_lines(item)]
-    return [*lines, *_ways_out(found, overrides)]
+    return [*lines, *_ways_out(folder, found, overrides)]
 
 
-def _ways_out(found: Sequence[Freshness], overrides: Sequence[str]) -> list[Line]:
+def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]) -> list[Line]:
     stale = [item.gate.upper() for item in found if not item.fresh]
     if not stale:
         return []
     with_them = "".join(f" {shlex.quote(override)}" for override in overrides)
-    new, rewind = f"python -m runner new{with_them}", f"python -m runner rewind {stale[0]}{with_them}"
+    new, rewind = f"python -m runner new{with_them}", command(folder, f"rewind {stale[0]}{with_them}")
     again = stale[0] if stale[0] == "E" else f"{stale[0]} and what follows it"
     return [
         line(("next:  ", "dim"), (new, "bold"), ("   another run; this one stays as it is", "dim"), hang=7),

@@ -18,8 +18,8 @@ _WIDE_SCALES = 5
 RULING_STYLES = {"PROCEED": "good", "ADJUST": "no", "INCONCLUSIVE": "no"}
 
 
-def outcome_lines(report: GateReport) -> list[Line]:
-    """Return what a screen says when a gate has ended."""
+def outcome_lines(report: GateReport, command: str) -> list[Line]:
+    """Return what a screen says when a gate has ended; ``command`` goes on after a no."""
     passed = report.status == "passed"
     mark, word, style = ("✓", "passed", "good") if passed else ("✗", "said no", "no")
     name = gate_name(report.gate, report.title)
@@ -46,8 +46,7 @@ def outcome_lines(report: GateReport) -> list[Line]:
     if report.gate == "d":
         lines.extend(_safely(heat_lines, report))
     if not passed:
-        command = "report" if report.gate == "e" else "retry"
-        lines.append(line("    ", ("next: ", "dim"), (f"python -m runner {command}", "bold"), _after_no(report.gate)))
+        lines.append(line("    ", ("next: ", "dim"), (command, "bold"), _after_no(report.gate)))
     return lines
 
 

@@ -97,6 +97,11 @@ def detail(label: str, text: str, style: str = "") -> Line:
     return line(_DETAIL, (f"{label}:".ljust(7), "dim"), (text, style), hang=len(_DETAIL) + 7)
 
 
+def safe_line(folder: Path, gate: str) -> Line:
+    """Return the line that says what of an unfinished gate's work is stored."""
+    return detail("safe", safe_work(folder, gate) or "nothing stored yet by this gate; earlier gates are kept")
+
+
 def next_line(command: str, remark: str = "") -> Line:
     """Return the line that names the next command."""
     return line(_DETAIL, ("next:  ", "dim"), (command, "bold"), (f"   {remark}" if remark else "", "dim"), hang=13)
@@ -112,7 +117,7 @@ def crash_lines(folder: Path, gate: str, failure: dict[str, str], command: str) 
         lines.append(detail("fix", failure["fix"]))
     if failure.get("kind") == "killed":
         lines.append(detail("log", f"logs/gate_{gate}.log"))
-    lines.append(detail("safe", safe_work(folder, gate) or "nothing stored yet by this gate; earlier gates are kept"))
+    lines.append(safe_line(folder, gate))
     return [*lines, next_line(command, resumes(folder, gate))]
 
 
@@ -124,15 +129,14 @@ def _interrupted_details(view: RunView, gate: GateView) -> list[Line]:
     folder = Path(view.folder)
     return [
         detail("what", "its process ended without a word: killed, a power cut, or out of memory"),
-        detail("safe", safe_work(folder, gate.gate) or "nothing stored yet by this gate; earlier gates are kept"),
+        safe_line(folder, gate.gate),
         next_line(view.next_command, resumes(folder, gate.gate)),
     ]
 
 
 def _stopped_details(view: RunView, gate: GateView) -> list[Line]:
     folder = Path(view.folder)
-    stored = safe_work(folder, gate.gate) or "nothing stored yet by this gate; earlier gates are kept"
-    return [detail("safe", stored), next_line(view.next_command, resumes(folder, gate.gate))]
+    return [safe_line(folder, gate.gate), next_line(view.next_command, resumes(folder, gate.gate))]
 
 
 def _no_details(view: RunView, gate: GateView) -> list[Line]:
@@ -181,7 +185,7 @@ def runs_lines(views: list[RunView], now: datetime | None = None) -> list[Line]:
         ]
     name_columns = max(len(view.id) for view in views)
     lines = [_run_line(view, name_columns, now) for view in views]
-    return [*lines, line((f"{count_text(len(views), 'run')} · python -m runner status NAME", "dim"))]
+    return [*lines, line((f"{count_text(len(views), 'run')} · python -m runner status --run NAME", "dim"))]
 
 
 def _run_line(view: RunView, name_columns: int, now: datetime) -> Line:
