@@ -11,7 +11,7 @@ from env.checks import Check, fact, judged, ok
 from env.refusal import Refusal
 from eval.contamination import Contamination, Status, survey
 from eval.pipeline import judge
-from eval.records import SPLITS, Dataset, Outcome, Row, Task, Verdict
+from eval.records import SPLITS, Dataset, NearMiss, Outcome, Row, Task, Verdict
 from eval.verify import open_verifier
 from gates.measuring import CONSTANT_ANSWERS
 
@@ -54,6 +54,8 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
             for task, verdict in _judged(dataset.tasks, [constant] * len(dataset.tasks), verifier)
             if verdict.outcome == Outcome.PASSED
         ]
+        misses = [(task, miss) for task in dataset.tasks for miss in task.near_misses]
+        missed = _judged([task for task, _ in misses], [miss.answer for _, miss in misses], verifier)
         answers = _judge_answers(dataset.rows, verifier)
         judge_facts = [
             fact("verifier", verifier.name, verifier.choice),
@@ -69,6 +71,9 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
         ok("tasks", _size_sentence(usable), "sound tasks in both splits"),
         _reference_check(failing, len(dataset.tasks), bool(excluded)),
         _constant_check(constants),
+        _near_miss_check(
+            [pair for pair, (_, v) in zip(misses, missed, strict=True) if v.outcome == Outcome.PASSED], len(misses)
+        ),
         *_leak_checks(found, len(dataset.tasks)),
         _duplicate_check(found, len(dataset.rows)),
         _answer_check(answers, len(dataset.rows)),
@@ -152,6 +157,19 @@ def _constant_check(accepting: Sequence[tuple[str, Task]]) -> Check:
         reason="A task that accepts a fixed answer tells nothing about the model.",
         fix="Give these tasks checks that ask for what the instruction asks.",
         evidence=[f"{task.id}: accepts {constant!r}" for constant, task in accepting],
+    )
+
+
+def _near_miss_check(accepted: Sequence[tuple[Task, NearMiss]], total: int) -> Check:
+    return judged(
+        "near misses",
+        "block",
+        not accepted,
+        f"{len(accepted)} of {total} plausible wrong answers are accepted",
+        "none is",
+        reason="A task that accepts what its author calls wrong measures something else.",
+        fix="Sharpen the checks of these tasks, or remove the near miss.",
+        evidence=[f"{task.source or task.id}: accepts a near miss: {miss.why}" for task, miss in accepted],
     )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -56,6 +57,8 @@ RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
 }
 # Commands that take minutes as they stand, with the sizes that make them quick.
 MADE_SMALL: dict[str, str] = {
+    "python -m eval.luantibench validate": "--verifier recorder",
+    "python -m eval.luanti_rows export --format chat --out rows.jsonl": f"--rows 8 --out {gettempdir()}/luagate-rows.jsonl",
     "python -m eval.simulate": "--trials 2 --gains-pp 0 --resamples 1000",
     "python tests/bench/bench_generate.py": "--prompts 2 --samples 2 --tokens 8 --single 1 --batch 4",
     "python tests/bench/bench_verify.py": "--programs 20 --workers 1",
