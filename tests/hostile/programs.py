@@ -182,6 +182,13 @@ ESCAPES = (
     _of("new metatable for core", "setmetatable(core, {})", RUNTIME),
     _of("yield out of the program", "coroutine.yield('PASSED')", RUNTIME),
     _of("error that looks like a verdict", "error({kind = 'PASSED', message = ''})", RUNTIME),
+    _of("os.rename", "os.rename('f', 'g')", RUNTIME),
+    _of("trusted environment", "core.request_insecure_environment().os.execute('touch f')", RUNTIME),
+    _of("HTTP", "core.request_http_api().fetch({url = 'http://127.0.0.1/'}, print)", RUNTIME),
+    _of("JIT switched on", "jit.on() jit.opt.start(3)", RUNTIME),
+    _of("writing through the engine", "assert(core.safe_file_write('/etc/luagate', 'x'))", RUNTIME),
+    _of("making a folder through the engine", "assert(core.mkdir('/luagate'))", RUNTIME),
+    _of("removing the root through the engine", "core.rmdir('/', true) error('end')", RUNTIME),
 )
 
 # Each of these loads. The check they face ("FORGERY_CHECK") fails on an honest machine.
