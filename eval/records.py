@@ -154,6 +154,8 @@ class Verdict:
         checks: each task check in order.
         registered: what the program registered, as "kind name" strings in order (at most 50).
         api_calls: names of other API functions it called, sorted, distinct (at most 50).
+        findings: where its definitions leave the API's facts: unknown fields, wrong types, values out of range (at most
+            50). They never decide the outcome: the engine takes such definitions too.
     """
 
     outcome: Outcome
@@ -164,6 +166,7 @@ class Verdict:
     checks: tuple[CheckResult, ...] = ()
     registered: tuple[str, ...] = ()
     api_calls: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ def sample_from_json(data: dict[str, Any]) -> Sample:
     verdict["checks"] = tuple(CheckResult(**check) for check in verdict["checks"])
     verdict["registered"] = tuple(verdict["registered"])
     verdict["api_calls"] = tuple(verdict["api_calls"])
+    verdict["findings"] = tuple(verdict.get("findings", ()))
     return Sample(
         task_id=data["task_id"],
         index=int(data["index"]),

@@ -112,13 +112,15 @@ def test_a_child_that_dies_of_a_fault_is_crashed(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "fields",
     [
-        ["PASSED", "", 1, "failed", "", 0, 0],
-        ["PASSED", "", 0, 0, 0],
+        ["PASSED", "", 1, "failed", "", 0, 0, 0],
+        ["PASSED", "", 0, 0, 0, 0],
         ["PASSED", "", 1],
-        ["SUCCESS", "", 1, "passed", "", 0, 0],
-        ["WRONG", "", 1, "passed", "", 0, 0],
-        [1, "", 1, "passed", "", 0, 0],
-        ["PASSED", "", 1, "maybe", "", 0, 0],
+        ["SUCCESS", "", 1, "passed", "", 0, 0, 0],
+        ["WRONG", "", 1, "passed", "", 0, 0, 0],
+        [1, "", 1, "passed", "", 0, 0, 0],
+        ["PASSED", "", 1, "maybe", "", 0, 0, 0],
+        ["PASSED", "", 1, "passed", "", 0, 0, 1, "a shape of one line"],
+        ["PASSED", "", 1, "passed", "", 0, 0, 1, "no such kind\nname\nsfield\tvalue"],
         [],
     ],
 )

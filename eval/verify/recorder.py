@@ -17,10 +17,11 @@ from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool
 from eval.sandbox.process import ChildSettings
 from eval.verify import Job, VerifierSettings
+from eval.verify.findings import findings_in
 
 NAME = "recorder/luajit21"
 # Loading order: what cuts the candidate off first, the judge last.
-LUA_FILES = ("guard", "values", "record", "registry", "callbacks", "checks", "judge")
+LUA_FILES = ("guard", "values", "shapes", "record", "registry", "callbacks", "checks", "judge")
 # Loaded when a program asks for what they hold.
 LUA_ON_DEMAND = ("text", "vector", "stacks", "objects", "world", "play", "services")
 # Run before the door shuts: one that passes, one for each way to fail.
@@ -141,7 +142,9 @@ def read_answer(job: Job, ending: Ending, name: str, isolation: str) -> Verdict:
         raise ValueError("outcome and checks contradict each other")
     registered = tuple(_text(next(fields, None)) for _ in range(_count(next(fields, None))))
     api_calls = tuple(_text(next(fields, None)) for _ in range(_count(next(fields, None))))
-    return Verdict(outcome, detail, ending.seconds, name, isolation, checks, registered, api_calls)
+    shapes = [_text(next(fields, None)) for _ in range(_count(next(fields, None)))]
+    findings = findings_in(shapes)
+    return Verdict(outcome, detail, ending.seconds, name, isolation, checks, registered, api_calls, findings)
 
 
 def _not_reached(job: Job) -> tuple[CheckResult, ...]:

@@ -19,7 +19,7 @@ from eval.verify.recorder import WARM_UP, Recorder, usable_cpus
 
 # builtin's folders that a server loads; client, main menu and tests stay out.
 FOLDERS = ("", "common", "game", "async")
-BEFORE_BUILTIN = ("guard", "values", "record")
+BEFORE_BUILTIN = ("guard", "values", "shapes", "record")
 MODEL = ("registry", "callbacks", "builtin/tables", "text", "stacks", "objects", "world", "play", "services")
 AFTER_BUILTIN = ("real/registrations", "real/events", "real/front", "real/acts", "real/seal", "checks", "judge")
 

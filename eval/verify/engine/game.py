@@ -31,9 +31,9 @@ debug_log_level = none
 """
 # The parts of the judging program under eval/verify/luanti: what cuts the candidate off first, the judge last.
 PROGRAM = (
-    "guard", "values", "record", "engine/limits", "real/registrations", "real/events", "real/front", "engine/others",
-    "stacks", "engine/people", "objects", "engine/land", "real/acts", "real/seal", "checks", "engine/entities",
-    "engine/world_checks", "judge",
+    "guard", "values", "shapes", "record", "engine/limits", "real/registrations", "real/events", "real/front",
+    "engine/others", "stacks", "engine/people", "objects", "engine/land", "real/acts", "real/seal", "checks",
+    "engine/entities", "engine/world_checks", "judge",
 )  # fmt: skip
 
 

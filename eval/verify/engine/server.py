@@ -149,7 +149,7 @@ class Server:
         }
         if self._stage not in causes or (self._exit_status() != 1 and self.death_signal() != signal.SIGABRT):
             raise FrameError("end of file")
-        fields = ["RUNTIME_ERROR", causes[self._stage], checks, *["skipped", ""] * checks, 0, 0]
+        fields = ["RUNTIME_ERROR", causes[self._stage], checks, *["skipped", ""] * checks, 0, 0, 0]
         return {"status": "done", "fields": fields}
 
     def _exit_status(self) -> int | None:

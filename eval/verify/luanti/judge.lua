@@ -1,6 +1,7 @@
 -- One candidate from source to result: compile, load, run the checks, and say it all in plain strings.
 -- Arguments: the source, then name and Lua text of each check. Results: outcome, detail, the number of checks, for each
--- "passed", "failed" or "skipped" and its detail; the number of registrations and they; the number of calls and they.
+-- "passed", "failed" or "skipped" and its detail; then three lists, each after its length: registrations, calls, shapes
+-- of definitions (see shapes.lua).
 
 local loadstring, setfenv, pcall, type, unpack = loadstring, setfenv, pcall, type, unpack
 local byte, sub, find = string.byte, string.sub, string.find
@@ -67,5 +68,7 @@ function P.judge(source, ...)
 	add_list(out, P.registered_order)
 	sort(P.call_names)
 	add_list(out, P.call_names)
+	out[#out + 1] = #P.shapes
+	for i = 1, #P.shapes do out[#out + 1] = P.shapes[i] end
 	return unpack(out)
 end

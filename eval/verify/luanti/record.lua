@@ -80,7 +80,7 @@ P.vector_table = env.vector
 
 local function resolve(core, name)
 	local f = api[name] or (inert[name] and nothing)
-	if f then f = recorded(name, f) else f = fields[name] end
+	if f then f = P.looking(name, recorded(name, f)) else f = fields[name] end
 	if f == nil and type(name) == "string" then f = P.callback_member(name) end
 	if f ~= nil then rawset(core, name, f) end
 	return f

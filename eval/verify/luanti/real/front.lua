@@ -58,7 +58,7 @@ end
 local function wrapper(name, f)
 	local known = wrappers[name]
 	if not known or known.of ~= f then
-		known = { of = f, f = P.registration(name, f) or recorded(name, f) }
+		known = { of = f, f = P.looking(name, P.registration(name, f) or recorded(name, f)) }
 		wrappers[name] = known
 	end
 	return known.f
