@@ -17,6 +17,7 @@ from eval.records import Outcome, TaskCheck
 from eval.sandbox.isolation import Wrapper
 from eval.verify import Job, Verifier, VerifierSettings, open_verifier
 from eval.verify.engine import verifier as engine
+from eval.verify.engine.game import GameFiles
 from eval.verify.engine.installation import Installation, find_installation
 
 pytestmark = [
@@ -177,30 +178,43 @@ def test_the_checker_is_out_of_reach(verifier: Verifier, code: str) -> None:
     assert verdict.outcome is Outcome.RUNTIME_ERROR or verdict.detail == "never: reached"
 
 
-def servers() -> set[str]:
-    """Return the process ids of the servers that run for this project, and of what contains them."""
+@pytest.fixture
+def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The game folders that verifiers opened by this test make; other tests run beside it."""
+    made: list[Path] = []
+
+    class Noted(GameFiles):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self.folder)
+
+    monkeypatch.setattr(engine, "GameFiles", Noted)
+    return made
+
+
+def processes_of(folder: Path) -> set[str]:
+    """Return the ids of the processes that were started with ``folder``: servers, or what contains them."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            if b"\0--gameid\0luagate\0" in entry.read_bytes():
+            if str(folder).encode() in entry.read_bytes():
                 found.add(entry.parent.name)
     return found
 
 
-def test_closing_leaves_no_server_and_no_file() -> None:
-    memory = Path("/dev/shm")
-    files, running = set(memory.glob("luagate-engine-*")), servers()
+def test_closing_leaves_no_server_and_no_file(folders: list[Path]) -> None:
     with open_verifier(VerifierSettings(name="engine", workers=2)) as opened:
         endless = opened.submit(Job("while true do end"))
         time.sleep(0.5)
-        assert set(memory.glob("luagate-engine-*")) > files
-        assert servers() > running
+        [folder] = folders
+        assert folder.is_dir()
+        assert processes_of(folder)
     assert endless.done()
     deadline = time.monotonic() + 5
-    while servers() != running and time.monotonic() < deadline:
+    while processes_of(folder) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert servers() == running
-    assert set(memory.glob("luagate-engine-*")) == files
+    assert not processes_of(folder)
+    assert not folder.exists()
 
 
 # ---------------------------------------- without bubblewrap, without an engine
@@ -213,12 +227,11 @@ def test_without_bubblewrap_it_judges_the_same_and_says_so(monkeypatch: pytest.M
         assert judge("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(100) .. i end").outcome is Outcome.MEMORY
 
 
-def test_too_weak_an_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_weak_an_isolation_is_refused(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> None:
     monkeypatch.setattr(engine, "choose_wrapper", lambda *_: Wrapper((), "bubblewrap is not installed"))
-    before = set(Path("/dev/shm").glob("luagate-engine-*"))
     with pytest.raises(Refusal, match="bubblewrap is not installed"):
         open_verifier(VerifierSettings(name="engine", workers=1, require_isolation="bwrap"))
-    assert set(Path("/dev/shm").glob("luagate-engine-*")) == before
+    assert not [folder for folder in folders if folder.exists()]
 
 
 def test_an_engine_that_does_not_start_is_refused_with_its_last_words(
