@@ -62,6 +62,7 @@ MADE_SMALL: dict[str, str] = {
     "python -m eval.simulate": "--trials 2 --gains-pp 0 --resamples 1000",
     "python tests/bench/bench_generate.py": "--prompts 2 --samples 2 --tokens 8 --single 1 --batch 4",
     "python tests/bench/bench_verify.py": "--programs 20 --workers 1",
+    "python tests/bench/bench_engine.py": "--programs 4",
     "python tests/bench/bench_public_grader.py": "",
 }
 PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
