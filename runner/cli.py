@@ -59,10 +59,11 @@ def _print_json(data: Any) -> None:
 
 def _create(results: Path, overrides: list[str]) -> Path:
     from env.source import source
-    from runner.config import compose_experiment, dump_config
+    from runner.config import compose_experiment, dump_config, require_data_files
     from runner.run import create_run
 
     experiment, config = compose_experiment(overrides)
+    require_data_files(config)
     return create_run(results, experiment.profile, dump_config(config), overrides, str(source(PROJECT))).folder
 
 

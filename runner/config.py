@@ -196,6 +196,14 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     return Experiment.model_validate(config), config
 
 
+def require_data_files(config: dict[str, Any]) -> None:
+    """Raise Refusal when a dataset file of a plain config is missing: no run begins on data that is not there."""
+    for key in ("eval", "train"):
+        value = config["dataset"].get(key)
+        if value and not Path(value).is_file():
+            raise Refusal(f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file.")
+
+
 def merge_overrides(old: Sequence[str], new: Sequence[str]) -> list[str]:
     """Return ``old`` with ``new`` on top: a later override of the same key replaces the earlier one in place."""
     merged = {text.partition("=")[0]: text for text in old}

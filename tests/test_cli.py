@@ -193,9 +193,11 @@ def test_a_broken_dataset_is_refused_by_its_line(
     assert not (folder / "gate_a" / "report.json").exists()
 
 
-def test_a_missing_dataset_file_is_refused_by_its_key(cli: Cli) -> None:
+def test_a_missing_dataset_file_is_refused_by_its_key(cli: Cli, results: Path) -> None:
     overrides = ["profile=smoke", "dataset=jsonl", "dataset.eval=no/such.jsonl", "dataset.train=no/such.jsonl"]
-    refused(cli("advance", *overrides), "dataset.eval", "no/such.jsonl")
+    for command in ("advance", "new"):
+        refused(cli(command, *overrides), "dataset.eval", "no/such.jsonl")
+    assert not results.exists(), "no run was begun"
 
 
 def test_a_folder_that_is_no_model_is_refused_by_what_is_missing(cli: Cli, tmp_path: Path) -> None:
