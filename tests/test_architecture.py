@@ -28,7 +28,7 @@ NEVER = {
 HOMES = {
     "hydra": ["runner/config.py"],
     "transitions": ["runner/machine.py"],
-    "typer": ["runner/cli.py"],
+    "typer": ["runner/cli"],
     "rich": ["runner/screens"],
     "jinja2": ["runner/report"],
     "lupa": ["eval/sandbox", "eval/verify"],

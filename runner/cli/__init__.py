@@ -1,0 +1,56 @@
+"""The command line: parse, call, and turn every way of ending into a screen and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from env.locking import LockHeld
+from env.refusal import Refusal
+from runner.cli import advancing, changing, judging, machine, reading
+from runner.cli.app import app
+from runner.exits import Exit
+
+__all__ = ["COMMANDS", "app", "main"]
+
+# Importing a module registers its commands.
+COMMANDS = (advancing, reading, changing, judging, machine)
+
+
+def main() -> int:
+    """Run the command line and return its exit code; a refusal is a sentence, never a traceback."""
+    try:
+        code = app(standalone_mode=False)
+        return int(code or 0)
+    except typer.Exit as ended:
+        return int(ended.exit_code)
+    except Refusal as refusal:
+        _say_refusal(refusal)
+        return Exit.REFUSED
+    except LockHeld as held:
+        _say_refusal(
+            Refusal(f"This run is being advanced by {held.holder}.", "Watch it with `python -m runner status --watch`.")
+        )
+        return Exit.HELD
+    except typer.Abort:
+        return Exit.STOPPED
+    except KeyboardInterrupt:
+        return Exit.STOPPED
+    except Exception as error:
+        return _usage_error(error)
+
+
+def _say_refusal(refusal: Refusal) -> None:
+    from runner import screens
+
+    screens.print_refusal(refusal)
+
+
+def _usage_error(error: Exception) -> int:
+    """Show a usage error of the command-line parser in its own words; anything else is a crash and is raised again."""
+    show = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show(file=sys.stderr)
+    return Exit.REFUSED

@@ -1,0 +1,56 @@
+"""What every command shares: the app itself, the arguments they have in common, and how a run is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from env.refusal import Refusal
+from runner.places import RESULTS_VARIABLE
+
+app = typer.Typer(
+    name="runner",
+    help="luagate: does this LoRA adapter really make the model better at Lua?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Configuration overrides.", show_default=False)
+]
+RunName = Annotated[
+    str | None, typer.Option("--run", help="A run's name, part of it, or its folder; default: the current run.")
+]
+Results = Annotated[
+    Path, typer.Option("--results", envvar=RESULTS_VARIABLE, resolve_path=True, help="The folder that holds the runs.")
+]
+GateName = Annotated[str, typer.Argument(metavar="GATE", help="A, B, C, D or E.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def gate_letter(name: str) -> str:
+    """Return the gate's lower-case letter. Raises Refusal on any other word."""
+    letter = name.lower()
+    if letter not in ("a", "b", "c", "d", "e"):
+        raise Refusal(f'"{name}" is not a gate.', "Gates: A, B, C, D, E.")
+    return letter
+
+
+def existing_run(results: Path, name: str | None) -> Path:
+    """Return a run's folder, the current run's by default. Raises Refusal when there is none."""
+    from runner.run import find_run
+
+    folder = find_run(results, name)
+    if folder is None:
+        raise Refusal(f"There is no run in {results}.", "Start one with `python -m runner advance`.")
+    return folder
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON on standard output."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))

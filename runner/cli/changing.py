@@ -1,0 +1,30 @@
+"""The commands that begin new attempts of a gate."""
+
+from __future__ import annotations
+
+import typer
+
+from runner.cli.app import GateName, Overrides, Results, RunName, app, existing_run, gate_letter
+from runner.places import RESULTS
+
+
+@app.command()
+def retry(overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
+    """Begin a new attempt of the gate that said no, crashed or was stopped; the old attempt is kept."""
+    from runner.run import command
+
+    folder = existing_run(results, run)
+    gate = retry_gate(folder, overrides or [])
+    typer.echo(f"gate {gate.upper()} begins a new attempt\nnext: {command(folder, 'advance')}")
+
+
+@app.command()
+def rewind(gate: GateName, overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
+    """Go back to just before a gate; it and later gates begin new attempts, the old ones are kept."""
+    from runner.change import rewind as rewind_to
+    from runner.run import command
+
+    letter, folder = gate_letter(gate), existing_run(results, run)
+    rewind_to(folder, letter, overrides or [])
+    after = "" if letter == "e" else " and those after it"
+    typer.echo(f"gate {letter.upper()}{after}: a new attempt, the old one is kept\nnext: {command(folder, 'advance')}")

@@ -1,0 +1,37 @@
+"""The command that judges stored completions again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runner.cli.app import AsJson, GateName, Results, RunName, app, existing_run, gate_letter
+from runner.exits import Exit
+from runner.places import RESULTS
+
+
+@app.command()
+def rejudge(
+    gate: GateName,
+    verifier: Annotated[str, typer.Option("--verifier", help="Judge with another verifier than the run's.")] = "",
+    run: RunName = None,
+    results: Results = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a gate's stored completions again, without any model; say where verdicts differ, change nothing."""
+    from gates.rejudging import rejudge as judge_again
+    from gates.rejudging import write_rejudgement
+    from runner import screens
+    from runner.config import read_config
+
+    folder = existing_run(results, run)
+    experiment, _ = read_config(folder / "config.yaml")
+    found = judge_again(folder, experiment, gate_letter(gate), verifier)
+    path = write_rejudgement(folder, found)
+    if as_json:
+        typer.echo(path.read_text(encoding="utf-8"))
+    else:
+        screens.print_rejudgement(found, path)
+    if found.disagreements:
+        raise typer.Exit(Exit.GATE_SAID_NO)
