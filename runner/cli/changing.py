@@ -11,6 +11,7 @@ from runner.places import RESULTS
 @app.command()
 def retry(overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
     """Begin a new attempt of the gate that said no, crashed or was stopped; the old attempt is kept."""
+    from runner.change import retry as retry_gate
     from runner.run import command
 
     folder = existing_run(results, run)
