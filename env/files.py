@@ -12,12 +12,12 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
+from env.space import DiskFull
 
 _BLOCK_BYTES = 65536
 _TEMP_NUMBERS = itertools.count()
@@ -123,11 +123,33 @@ def make_folder(path: Path) -> None:
         raise write_refusal(error, path, 0) from error
 
 
+@contextlib.contextmanager
+def refusing(path: Path, needed_bytes: int = 0) -> Iterator[None]:
+    """Turn an OSError of the block into the Refusal that names ``path``, where it can be explained."""
+    try:
+        yield
+    except OSError as error:
+        raise write_refusal(error, path, needed_bytes) from error
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target`` durably; missing parents of it are made. Raises Refusal as ``write_atomic``."""
+    make_folder(target.parent)
+    with refusing(target):
+        os.rename(source, target)
+        sync_folder(target.parent)
+        if source.parent != target.parent:
+            sync_folder(source.parent)
+
+
 def remove_leftovers(folder: Path) -> list[str]:
-    """Delete the temporary files a killed ``write_atomic`` left directly in ``folder``; return their names."""
+    """Delete the temporary files a killed ``write_atomic`` left directly in ``folder``; return their names.
+
+    One that cannot be deleted stays: it is in nobody's way.
+    """
     names = []
     for temp in sorted(folder.glob(".*.tmp")):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             temp.unlink()
             names.append(temp.name)
     return names
@@ -150,13 +172,9 @@ def write_refusal(error: OSError, path: Path, needed_bytes: int) -> Refusal | OS
 
     ``needed_bytes`` is what was about to be written; 0 when unknown.
     """
-    folder = path if path.is_dir() else path.parent
     if error.errno in _NO_SPACE:
-        need = f" while writing {_megabytes(needed_bytes)}" if needed_bytes else ""
-        return Refusal(
-            f"{path}: no space left on its disk{need} ({_free(folder)}).",
-            f"Free space under {folder} and run the same command again; what was written before is kept.",
-        )
+        return DiskFull(path, needed_bytes)
+    folder = path if path.is_dir() else path.parent
     if error.errno in _DENIED:
         return Refusal(f"{path}: not allowed to write there.", f"Make {folder} writable for this user.")
     if error.errno == errno.EROFS:
@@ -246,14 +264,3 @@ def _require_text_keys(data: Any) -> None:
     elif isinstance(data, list | tuple):
         for value in data:
             _require_text_keys(value)
-
-
-def _free(folder: Path) -> str:
-    try:
-        return f"{_megabytes(shutil.disk_usage(folder).free)} free"
-    except OSError:
-        return "free space unknown"
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count:,} bytes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from env.hardware import memory, processor
 
 _QUERY = "name,memory.total,memory.free,driver_version,compute_cap"
+_USE_QUERY = "memory.used,memory.total,utilization.gpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,41 @@ class GpuSurvey:
 
     gpus: tuple[Gpu, ...]
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUse:
+    """What the GPUs do now, taken together: memory in GB (10^9), and of the busiest the percentage of time it works."""
+
+    used_gb: float | None
+    total_gb: float | None
+    busy_pct: float | None
+
+
+def gpu_use() -> GpuUse | None:
+    """Return how busy the GPUs are that this process may use; None without nvidia-smi, or where it gives no answer."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").strip()
+    only = [f"--id={visible}"] if visible else []
+    command = ["nvidia-smi", f"--query-gpu={_USE_QUERY}", "--format=csv,noheader,nounits", *only]
+    try:
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (subprocess.TimeoutExpired, OSError):
+        return None
+    return parse_gpu_use(result.stdout) if result.returncode == 0 else None
+
+
+def parse_gpu_use(text: str) -> GpuUse | None:
+    """Return the sum of memory and the highest load of nvidia-smi's CSV answer; None where no line is understood."""
+    rows = [[_float(word.strip()) for word in line.split(",")] for line in text.splitlines()]
+    rows = [row for row in rows if len(row) == 3]
+    used, total, busy = ([value for row in rows if (value := row[column]) is not None] for column in range(3))
+    if not total:
+        return None
+    return GpuUse(_gb(used), _gb(total), max(busy, default=None))
 
 
 def survey_gpus() -> GpuSurvey:
@@ -67,7 +104,11 @@ def parse_nvidia_smi(text: str) -> tuple[Gpu, ...]:
 
 def _mib_as_gb(text: str) -> float | None:
     number = _float(text)
-    return None if number is None else round(number * 2**20 / 1e9, 2)
+    return None if number is None else _gb([number])
+
+
+def _gb(mebibytes: list[float]) -> float | None:
+    return round(sum(mebibytes) * 2**20 / 1e9, 2) if mebibytes else None
 
 
 def _float(text: str) -> float | None:

@@ -1,4 +1,10 @@
-"""The heartbeat: what a running gate is doing right now, in one small file replaced at most once a second."""
+"""The heartbeat: what a running gate is doing right now, in one small file replaced at most once a second.
+
+Two things are told apart. That the process lives: a thread writes a pulse in every silence of the gate (loading a
+model, a long bootstrap), so an old pulse means a dead or frozen process. That it gets on: ``idle_s`` counts from the
+last change of phase or count, whoever wrote the pulse. Not covered: a library call that holds the interpreter's lock
+stops the thread too; from outside that cannot be told from a frozen process.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +13,26 @@ import os
 import resource
 import socket
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from env.files import write_atomic
+from env.gpus import GpuUse, gpu_use
+from env.hardware import memory
+from env.refusal import Refusal
 
 MIN_INTERVAL_S = 1.0
+# A silence longer than this is broken by the thread of ``kept_alive``.
+ALIVE_INTERVAL_S = 5.0
+# Asking the driver starts a process; more often would cost more than it tells.
+GPU_INTERVAL_S = 15.0
 RATE_WINDOW = 60
 
 
@@ -28,12 +43,18 @@ class Pulse:
     Attributes:
         phase: what the gate is doing in a word or two ("loading model", "sampling").
         done, total: progress in ``unit`` within the phase; ``total`` 0 when unknown.
-        rate: ``unit`` a second over the last 60 pulses of the phase; None until two pulses tell.
+        rate, rate_over_s: ``unit`` a second over the last 60 pulses of the phase, and the seconds these span; None
+            until two pulses tell.
         eta_s: seconds left at that rate; None when unknown.
         rss_mb: resident memory of the process (on macOS its peak so far), MB.
         at: wall-clock time, seconds since 1970.
         ticks_s, clock: the same moment on a clock that never jumps, and which clock of which boot that is.
         elapsed_s: seconds since the writer began.
+        phase_s, idle_s: seconds since the phase began, and since phase or ``done`` last changed; both as of ``at``.
+        supervisor_pid: the process that started this one; with ``host`` it tells whose session the pulse is of.
+        free_gb: memory the machine (or its container) has left, GB (10^9).
+        tmux, tmux_pane: $TMUX and $TMUX_PANE, where it runs in one; by them a shell elsewhere finds the session.
+        gpu_busy_pct, gpu_used_gb, gpu_total_gb: the GPUs this process may use; None where there is none.
     """
 
     pid: int
@@ -51,6 +72,29 @@ class Pulse:
     ticks_s: float
     clock: str
     elapsed_s: float
+    phase_s: float = 0.0
+    idle_s: float = 0.0
+    rate_over_s: float | None = None
+    supervisor_pid: int = 0
+    tmux: str = ""
+    tmux_pane: str = ""
+    free_gb: float | None = None
+    gpu_busy_pct: float | None = None
+    gpu_used_gb: float | None = None
+    gpu_total_gb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """What the gate last told, and since when it has been so (on the monotonic clock)."""
+
+    phase: str = "starting"
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    message: str = ""
+    phase_began_s: float = 0.0
+    moved_s: float = 0.0
 
 
 class Heartbeat:
@@ -68,54 +112,105 @@ class Heartbeat:
         self._clock_s = clock_s
         self._wall_s = wall_s
         self._began_s = clock_s()
+        self._stand = _Stand(phase_began_s=self._began_s, moved_s=self._began_s)
+        self._gpu: GpuUse | None = None
         self._written_s: float | None = None
         self._written_phase: str | None = None
         self._recent: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW)
+        self._turn = threading.Lock()
+        self._supervisor_pid = os.getppid()
 
     def beat(self, phase: str, done: int = 0, total: int = 0, unit: str = "", message: str = "") -> bool:
         """Write a pulse; return False when it was skipped because the last one is less than a second old.
 
-        The first pulse of a phase and the one that completes it (``done == total``) are always written.
+        The first pulse of a phase and the one that completes it (``done == total``) are always written. What is skipped
+        still counts as progress.
         """
-        now_s = self._clock_s()
-        is_new_phase = phase != self._written_phase
-        is_complete = 0 < total == done
-        if not (is_new_phase or is_complete or self._is_due(now_s)):
-            return False
-        if is_new_phase or (self._recent and done < self._recent[-1][1]):
-            self._recent.clear()
-        self._recent.append((now_s, done))
-        rate = _rate(self._recent)
+        with self._turn:
+            now_s = self._clock_s()
+            before = self._stand
+            same_phase = phase == before.phase
+            phase_began_s = before.phase_began_s if same_phase else now_s
+            moved_s = before.moved_s if same_phase and done == before.done else now_s
+            self._stand = _Stand(phase, done, total, unit, message, phase_began_s, moved_s)
+            is_new_phase = phase != self._written_phase
+            if not (is_new_phase or 0 < total == done or self._is_older_than(MIN_INTERVAL_S, now_s)):
+                return False
+            if is_new_phase or (self._recent and done < self._recent[-1][1]):
+                self._recent.clear()
+            self._recent.append((now_s, done))
+            self._write(now_s)
+            return True
+
+    @contextmanager
+    def kept_alive(self, interval_s: float = ALIVE_INTERVAL_S) -> Iterator[None]:
+        """Break silences longer than ``interval_s`` inside the block, by a thread of its own."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._break_silences, args=(interval_s, ended), name="pulse", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            # A driver that hangs must not keep a gate from ending.
+            thread.join(timeout=1.0)
+
+    def _break_silences(self, interval_s: float, ended: threading.Event) -> None:
+        asked_s = float("-inf")
+        while not ended.wait(0.0 if asked_s < 0 else interval_s):
+            if time.monotonic() - asked_s >= GPU_INTERVAL_S:
+                asked_s, self._gpu = time.monotonic(), gpu_use()
+            # A disk that takes no pulse is the gate's to report: its own next write meets it where it can be told.
+            with suppress(Refusal), self._turn:
+                now_s = self._clock_s()
+                if self._is_older_than(interval_s, now_s) and not ended.is_set():
+                    self._write(now_s)
+
+    def _write(self, now_s: float) -> None:
+        stand, (rate, rate_over_s) = self._stand, _rate(self._recent)
+        gpu = self._gpu or GpuUse(None, None, None)
         pulse = Pulse(
             pid=os.getpid(),
             host=socket.gethostname(),
             gate=self.gate,
-            phase=phase,
-            done=done,
-            total=total,
-            unit=unit,
+            phase=stand.phase,
+            done=stand.done,
+            total=stand.total,
+            unit=stand.unit,
             rate=rate,
-            eta_s=max(0, total - done) / rate if rate and total else None,
+            eta_s=max(0, stand.total - stand.done) / rate if rate and stand.total else None,
             rss_mb=resident_mb(),
-            message=message,
+            message=stand.message,
             at=self._wall_s(),
             ticks_s=now_s,
             clock=clock_name(),
             elapsed_s=now_s - self._began_s,
+            phase_s=round(now_s - stand.phase_began_s, 1),
+            idle_s=round(now_s - stand.moved_s, 1),
+            rate_over_s=rate_over_s,
+            supervisor_pid=self._supervisor_pid,
+            tmux=os.environ.get("TMUX", ""),
+            tmux_pane=os.environ.get("TMUX_PANE", ""),
+            free_gb=memory().available_gb,
+            gpu_busy_pct=gpu.busy_pct,
+            gpu_used_gb=gpu.used_gb,
+            gpu_total_gb=gpu.total_gb,
         )
         write_atomic(self.path, json.dumps(asdict(pulse), allow_nan=False) + "\n")
-        self._written_s, self._written_phase = now_s, phase
-        return True
+        self._written_s, self._written_phase = now_s, stand.phase
 
-    def _is_due(self, now_s: float) -> bool:
-        return self._written_s is None or now_s - self._written_s >= MIN_INTERVAL_S
+    def _is_older_than(self, interval_s: float, now_s: float) -> bool:
+        return self._written_s is None or now_s - self._written_s >= interval_s
 
 
 def read_heartbeat(path: Path) -> Pulse | None:
     """Return the last pulse, or None where there is none or the file is not one (a screen must not fail for it)."""
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
-        return Pulse(**{field.name: data[field.name] for field in fields(Pulse)})
+        told = {
+            field.name: data[field.name] for field in fields(Pulse) if field.name in data or field.default is MISSING
+        }
+        return Pulse(**told)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -131,6 +226,24 @@ def age_s(
     if pulse.clock and pulse.clock == clock_name():
         return max(0.0, clock_s() - pulse.ticks_s)
     return max(0.0, wall_s() - pulse.at)
+
+
+def idle_for_s(pulse: Pulse, age: float) -> float:
+    """Return for how many seconds neither phase nor count has changed, of a pulse that is ``age`` seconds old."""
+    return pulse.idle_s + age
+
+
+def clock_gap_s(
+    pulse: Pulse, clock_s: Callable[[], float] = time.monotonic, wall_s: Callable[[], float] = time.time
+) -> float:
+    """Return how far this machine's time of day lies from the one the pulse was written by; 0.0 where they agree.
+
+    On the boot that wrote it: how far the clock was set since (positive: ahead; a sleeping machine wakes ahead).
+    Elsewhere only a pulse from the future can be told: the negative distance to it.
+    """
+    if pulse.clock and pulse.clock == clock_name():
+        return wall_s() - (pulse.at + clock_s() - pulse.ticks_s)
+    return min(0.0, wall_s() - pulse.at)
 
 
 def clock_name() -> str:
@@ -156,8 +269,9 @@ def resident_mb() -> float:
         return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
-def _rate(recent: deque[tuple[float, int]]) -> float | None:
+def _rate(recent: deque[tuple[float, int]]) -> tuple[float | None, float | None]:
     if len(recent) < 2:
-        return None
+        return None, None
     (first_s, first_done), (last_s, last_done) = recent[0], recent[-1]
-    return None if last_s <= first_s else (last_done - first_done) / (last_s - first_s)
+    over_s = last_s - first_s
+    return ((last_done - first_done) / over_s, round(over_s, 1)) if over_s > 0 else (None, None)

@@ -1,8 +1,9 @@
 """The run lock: at most one advancing process per run, free only when its supervisor and its worker are both dead.
 
-The lock is an flock on the open file, not the file's existence: the kernel frees it however its holders die. What the
-file says about the holder is for people; it decides nothing. Not covered: file systems without working flock (some
-NFS mounts), where ``acquire`` refuses rather than guesses.
+The lock is an flock on the open file and on its folder, not the file's existence: the kernel frees both however their
+holders die, and deleting the file, or renaming the folder, frees nothing. What the file says about the holder is for
+people; it decides nothing. Not covered: file systems without working flock (some NFS mounts), where ``acquire`` refuses
+rather than guesses, and those that lock files but no folders, where a deleted lock file is a free lock.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import fcntl
 import getpass
 import json
 import os
+import pwd
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -27,6 +30,8 @@ from env.files import make_folder, write_refusal
 from env.refusal import Refusal
 
 _BUSY = frozenset({errno.EAGAIN, errno.EACCES})
+# NFS emulates flock by byte-range locks, which want a file open for writing: a folder cannot be.
+_NO_FOLDER_LOCK = frozenset({errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,9 @@ class Holder:
     def __str__(self) -> str:
         if not self.pid:
             return "an unknown process"
-        state = {"dead": " (gone; its worker still holds the lock)", "elsewhere": f" on {self.host}"}
-        return f"pid {self.pid}{state.get(self.liveness, '')}, user {self.user}, since {self.since}: {self.command}"
+        gone = " (gone; its worker still holds the lock)" if self.liveness == "dead" else ""
+        since = f", since {self.since}" if self.since else ""
+        return f"pid {self.pid}{gone} on {self.host}, user {self.user}{since}: {self.command}"
 
 
 class LockHeld(Exception):
@@ -75,48 +81,65 @@ class LockHeld(Exception):
 
 
 class RunLock:
-    """The lock of one run, as a context manager. ``descriptor`` goes to the worker by ``pass_fds``.
+    """The lock of one run, as a context manager. ``descriptors`` go to the worker by ``pass_fds``.
 
-    A child that inherits ``descriptor`` shares the lock: it stays held until the last of them has closed it or died.
-    ``pass_fds`` leaves it inheritable there; ``os.set_inheritable(fd, False)`` keeps it from the child's own children.
+    A child that inherits them shares the lock: it stays held until the last of them has closed them or died.
+    ``pass_fds`` leaves them inheritable there; ``os.set_inheritable(fd, False)`` keeps them from its own children.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor: int | None = None
+        self._descriptors: tuple[int, ...] = ()
 
     @property
-    def descriptor(self) -> int:
-        """The locked file descriptor. Raises RuntimeError when the lock is not held."""
-        if self._descriptor is None:
+    def descriptors(self) -> tuple[int, ...]:
+        """The locked file descriptors: the folder's, the file's. Raises RuntimeError when the lock is not held."""
+        if not self._descriptors:
             raise RuntimeError(f"{self.path}: lock not held")
-        return self._descriptor
+        return self._descriptors
 
     def acquire(self) -> RunLock:
         """Take the lock at once or raise LockHeld; never waits. Raises Refusal where the file cannot be locked."""
-        if self._descriptor is not None:
+        if self._descriptors:
             raise RuntimeError(f"{self.path}: lock already held by this object")
         make_folder(self.path.parent)
+        taken: list[int] = []
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise write_refusal(error, self.path, 0) from error
-        try:
-            if not _flock_soon(descriptor, self.path):
-                raise LockHeld(self.path, _read_holder(descriptor))
-            _write_holder(descriptor, current_holder(), self.path)
+            taken.append(_open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
+            if not _flock_soon(taken[0], self.path.parent):
+                raise LockHeld(self.path, _holder_in(self.path, taken[0]))
+            taken.append(_locked_file(self.path))
+            _write_holder(taken[1], current_holder(), self.path)
         except BaseException:
-            os.close(descriptor)
+            for descriptor in taken:
+                os.close(descriptor)
             raise
-        self._descriptor = descriptor
+        self._descriptors = tuple(taken)
         return self
+
+    def moved_to(self) -> str | None:
+        """Return where the locked folder is now, when its path no longer leads to it; None while it does.
+
+        A deleted folder, or a system that does not tell, gives "".
+        """
+        folder = self.descriptors[0]
+        try:
+            if os.path.samestat(os.stat(self.path.parent), os.fstat(folder)):
+                return None
+        except FileNotFoundError:
+            pass
+        try:
+            now = os.readlink(f"/proc/self/fd/{folder}")
+        except OSError:
+            return ""
+        return now if os.path.isdir(now) else ""
 
     def release(self) -> None:
         """Close our share of the lock; a child that inherited it keeps its own. Safe to call twice."""
-        if self._descriptor is not None:
-            # no LOCK_UN: it would take the lock away from the child that shares it
-            os.close(self._descriptor)
-            self._descriptor = None
+        # no LOCK_UN: it would take the lock away from the child that shares it
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = ()
 
     def __enter__(self) -> RunLock:
         return self.acquire()
@@ -129,16 +152,17 @@ class RunLock:
 
 def holder(path: Path) -> Holder | None:
     """Return who holds the lock at ``path``, or None when it is free or was never taken. Changes nothing."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        if _try_flock(descriptor, fcntl.LOCK_SH, path):
-            return None
-        return _read_holder(descriptor)
-    finally:
-        os.close(descriptor)
+    for place in (path.parent, path):
+        try:
+            descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            if not _try_flock(descriptor, fcntl.LOCK_SH, place):
+                return _holder_in(path, descriptor)
+        finally:
+            os.close(descriptor)
+    return None
 
 
 def current_holder() -> Holder:
@@ -172,6 +196,28 @@ def process_start(pid: int) -> str:
     return "" if numbers[0] in "ZX" else f"{boot}:{numbers[19]}"
 
 
+def _open(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise write_refusal(error, path, 0) from error
+
+
+def _locked_file(path: Path) -> int:
+    """Return the lock file's descriptor, locked; taken anew when the file was deleted between opening and locking."""
+    while True:
+        descriptor = _open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            if not _flock_soon(descriptor, path):
+                raise LockHeld(path, _read_holder(descriptor))
+            if path.exists() and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
 def _flock_soon(descriptor: int, path: Path) -> bool:
     """Try for the exclusive lock for 0.1 s, so that a ``holder`` probe of that instant does not pass for a holder."""
     for attempt in range(11):
@@ -183,11 +229,14 @@ def _flock_soon(descriptor: int, path: Path) -> bool:
 
 
 def _try_flock(descriptor: int, kind: int, path: Path) -> bool:
+    """Return whether the lock was free; a folder that cannot be locked counts as free, its file then decides."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _BUSY:
             return False
+        if error.errno in _NO_FOLDER_LOCK and stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            return True
         raise Refusal(
             f"{path}: its file system cannot lock files ({os.strerror(error.errno or 0)}).",
             "Keep results on a local disk, or on a mount with flock support.",
@@ -206,6 +255,18 @@ def _write_holder(descriptor: int, who: Holder, path: Path) -> None:
         raise write_refusal(error, path, len(data)) from error
 
 
+def _holder_in(path: Path, descriptor: int) -> Holder:
+    """Return what the lock file says; where it was deleted, what the kernel says about the lock on ``descriptor``."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return _holder_by_kernel(descriptor)
+    try:
+        return _read_holder(file)
+    finally:
+        os.close(file)
+
+
 def _read_holder(descriptor: int) -> Holder:
     """Return what the lock file says; an empty Holder when it is not readable (being written, or damaged)."""
     with contextlib.suppress(OSError, ValueError, TypeError):
@@ -214,6 +275,37 @@ def _read_holder(descriptor: int) -> Holder:
             texts = {f.name: str(data.get(f.name, "")) for f in fields(Holder) if f.name != "pid"}
             return Holder(pid=int(data.get("pid", 0)), **texts)
     return Holder()
+
+
+def _holder_by_kernel(descriptor: int) -> Holder:
+    """Return the process that /proc/locks lists with this lock (Linux); an empty Holder where that does not tell."""
+    wanted = os.fstat(descriptor)
+    try:
+        lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return Holder()
+    for words in (line.split() for line in lines):
+        # "12: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF"; one that only waits has "->" as second word
+        if len(words) < 6 or words[1] != "FLOCK" or not words[4].isdigit():
+            continue
+        major, minor, inode = words[5].split(":")
+        if (int(major, 16), int(minor, 16), int(inode)) == (
+            os.major(wanted.st_dev),
+            os.minor(wanted.st_dev),
+            wanted.st_ino,
+        ):
+            return _process_holder(int(words[4]))
+    return Holder()
+
+
+def _process_holder(pid: int) -> Holder:
+    proc = Path("/proc") / str(pid)
+    try:
+        command = proc.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+        user = pwd.getpwuid(proc.stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return Holder()
+    return Holder(pid, process_start(pid), socket.gethostname(), user, command[:300])
 
 
 def _process_start_by_ps(pid: int) -> str:

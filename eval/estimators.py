@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb, sqrt
 
 import numpy as np
@@ -57,6 +58,7 @@ class TaskValues:
         )
 
 
+@lru_cache(maxsize=4096)
 def pass_at_k(n: int, c: int, k: int) -> float | None:
     """Return the unbiased estimate of P(at least one of k samples passes) from ``c`` passes in ``n`` samples.
 

@@ -14,7 +14,7 @@ from eval.result import families_of, missing_share
 from eval.rule import DecisionRule
 
 # Below this the t interval on G - 1 degrees of freedom is itself doubtful (Cameron & Miller 2015, sec. VI: 20 to 50).
-_FEW_CLUSTERS = 20
+FEW_CLUSTERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def all_guards(
         canary_guard(evidence.canary, rule),
         harm_guard(families, rule),
         noninferiority_guard(families, rule),
-        openings_guard(evidence),
+        openings_guard(evidence, rule),
         clusters_guard(gain),
     )
 
@@ -183,8 +183,10 @@ def noninferiority_guard(families: Sequence[FamilyGain], rule: DecisionRule) -> 
     return Guard("non-inferiority", "warn", bool(doubtful), sentence)
 
 
-def openings_guard(evidence: Evidence) -> Guard:
+def openings_guard(evidence: Evidence, rule: DecisionRule) -> Guard:
     """Warn when the test tasks were looked at before."""
+    if rule.selection == "max-t":
+        return Guard("test openings", "warn", False, "There are no test tasks to open.")
     times = evidence.test_openings
     sentence = "The test tasks were opened once." if times == 1 else f"The test tasks were opened {times} times."
     return Guard("test openings", "warn", times != 1, sentence)
@@ -192,8 +194,8 @@ def openings_guard(evidence: Evidence) -> Guard:
 
 def clusters_guard(gain: Estimate) -> Guard:
     """Warn when there are too few clusters for the interval's approximation."""
-    few = gain.clusters < _FEW_CLUSTERS
+    few = gain.clusters < FEW_CLUSTERS
     sentence = f"The interval rests on {gain.clusters} clusters" + (
-        f": with fewer than {_FEW_CLUSTERS} it may be too narrow." if few else "."
+        f": with fewer than {FEW_CLUSTERS} it may be too narrow." if few else "."
     )
     return Guard("few clusters", "warn", few, sentence)

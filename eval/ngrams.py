@@ -1,4 +1,4 @@
-"""Texts as sets of word n-grams: normal form, hashed n-grams, and pairs of near-duplicates by MinHash.
+"""Texts as sets of word n-grams: normal form, hashed n-grams, shared runs, and pairs of near-duplicates by MinHash.
 
 MinHash (Broder 1997) with 128 functions only proposes pairs, at an estimate within 0.15 of the threshold; each is then
 confirmed by its exact Jaccard index. The estimate's standard error at J = 0.7 is 0.04, so 1 pair in 10,000 is missed.
@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +89,15 @@ def near_pairs(
     first.
     """
     vocabulary = Vocabulary()
-    left_sets = [_gram_set(text, size, vocabulary) for text in left]
-    right_sets = [_gram_set(text, size, vocabulary) for text in right]
+    ours, theirs = ([vocabulary.encode(normalise(text)) for text in texts] for texts in (left, right))
+    return near_word_pairs(ours, theirs, size, threshold, keep)
+
+
+def near_word_pairs(
+    left: Sequence[Hashes], right: Sequence[Hashes], size: int, threshold: float, keep: int = 20
+) -> tuple[NearPair, ...]:
+    """Return what ``near_pairs`` does, of texts given as the word numbers of one Vocabulary."""
+    left_sets, right_sets = ([np.unique(ngram_hashes(words, size)) for words in texts] for texts in (left, right))
     left_signatures, right_signatures = _signatures(left_sets), _signatures(right_sets)
     pairs: list[NearPair] = []
     for i, grams in enumerate(left_sets):
@@ -103,8 +111,12 @@ def near_pairs(
     return tuple(pairs)
 
 
-def _gram_set(text: str, size: int, vocabulary: Vocabulary) -> Hashes:
-    return np.unique(ngram_hashes(vocabulary.encode(normalise(text)), size))
+def longest_shared_run(left: str, right: str) -> str:
+    """Return the longest run of words that both normalised texts have, as ``left`` writes it; "" when there is none."""
+    ours = list(_TOKEN.finditer(left))
+    words = [match.group() for match in ours]
+    run = SequenceMatcher(None, words, tokens_of(right), autojunk=False).find_longest_match()
+    return left[ours[run.a].start() : ours[run.a + run.size - 1].end()] if run.size else ""
 
 
 def _signatures(sets: Sequence[Hashes]) -> NDArray[np.uint32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from env.files import append_lines, read_lines
 from env.refusal import Refusal
+from env.space import DiskFull
 from eval.extract import extract
 from eval.records import Candidate, Completion, Sample, Task, Verdict, sample_from_json
 from eval.sampling import GenerationRequest, LanguageModel, SamplingSettings, sample_seed
@@ -133,8 +134,14 @@ class _Pending:
 
 
 def _generate_chunk(
-    chunk: Chunk, arm: Arm, model: LanguageModel, prompt: Callable[[Task], str], verifier: Verifier
+    chunk: Chunk,
+    arm: Arm,
+    model: LanguageModel,
+    prompt: Callable[[Task], str],
+    verifier: Verifier,
+    judged: Container[tuple[str, int]],
 ) -> _Pending:
+    """Generate a chunk whole and submit what is not ``judged``: a stored verdict is never asked for again."""
     requests = [
         GenerationRequest(
             prompt(unit.task), tuple(sample_seed(arm.run_seed, unit.task.id, i) for i in range(unit.samples))
@@ -144,6 +151,8 @@ def _generate_chunk(
     rows = []
     for unit, request, generated in zip(chunk.units, requests, model.generate(requests, arm.sampling), strict=True):
         for index, (seed, draw) in enumerate(zip(request.seeds, generated, strict=True)):
+            if (unit.task.id, index) in judged:
+                continue
             completion = Completion(draw.text, draw.finish, draw.tokens)  # type: ignore[arg-type]
             candidate = extract(unit.task, completion.text)
             rows.append(
@@ -171,15 +180,24 @@ def measure(
         prompt: the text a task is asked with.
         on_progress: called with (samples stored, samples planned).
         safe_point: called when everything generated so far is stored; raises to stop there.
+
+    Raises:
+        DiskFull: names how much the samples that are missing will take.
+        Refusal: a stored line is not a sample, or the file cannot be written.
     """
-    stored = {(s.task_id, s.index): s for s in read_samples(path) if s.arm == arm.name}
     chunks = plan_chunks(units, lambda task: len(prompt(task)), arm.samples_per_call)
+    planned = [key for chunk in chunks for key in chunk.sample_keys()]
+    # the file may hold tasks of an earlier round too
+    wanted = set(planned)
+    stored = {
+        (s.task_id, s.index): s for s in read_samples(path) if s.arm == arm.name and (s.task_id, s.index) in wanted
+    }
     total = sum(unit.samples for unit in units)
     pending: deque[_Pending] = deque()
 
     def store_oldest() -> None:
-        fresh = [s for s in pending.popleft().finish(arm.name) if (s.task_id, s.index) not in stored]
-        append_lines(path, [json.dumps(s.to_json(), ensure_ascii=False, allow_nan=False) for s in fresh])
+        fresh = pending.popleft().finish(arm.name)
+        _append_samples(path, fresh, total - len(stored))
         stored.update({(s.task_id, s.index): s for s in fresh})
         on_progress(len(stored), total)
 
@@ -187,14 +205,23 @@ def measure(
     for chunk in chunks:
         if all(key in stored for key in chunk.sample_keys()):
             continue
-        pending.append(_generate_chunk(chunk, arm, model, prompt, verifier))
+        pending.append(_generate_chunk(chunk, arm, model, prompt, verifier, stored))
         if len(pending) >= CHUNKS_IN_FLIGHT:
             store_oldest()
         _stop_if_asked(safe_point, pending, store_oldest)
     while pending:
         store_oldest()
-    planned = [key for chunk in chunks for key in chunk.sample_keys()]
     return [stored[key] for key in planned]
+
+
+def _append_samples(path: Path, samples: Sequence[Sample], missing: int) -> None:
+    """Store ``samples``; a full disk is refused with an estimate for all that are ``missing``."""
+    lines = [json.dumps(sample.to_json(), ensure_ascii=False, allow_nan=False) for sample in samples]
+    try:
+        append_lines(path, lines)
+    except DiskFull as full:
+        line_bytes = sum(len(line.encode("utf-8")) + 1 for line in lines) / len(lines)
+        raise full.needing(int(line_bytes * missing), f"the {missing:,} samples still to be stored") from None
 
 
 def _stop_if_asked(safe_point: Callable[[], None], pending: deque[_Pending], store_oldest: Callable[[], None]) -> None:

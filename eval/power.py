@@ -107,6 +107,7 @@ def detectable_gain(
     n_samples: int,
     base_rate: float,
     model: VarianceModel | None = None,
+    cells: int = 1,
 ) -> DetectableGain:
     """Return the gain that would be detected with the rule's power, before any sample is drawn.
 
@@ -115,6 +116,8 @@ def detectable_gain(
 
     Args:
         base_rate: assumed (or, after Gate B, measured) mean pass@k of the base, strictly between 0 and 1.
+        cells: among how many the judged cell is chosen on the same tasks; its bound is planned at alpha / cells, which
+            max-T betters a little, since cells correlate.
 
     Raises:
         ValueError: n_samples < k, no cluster, or ``base_rate`` at 0 or 1.
@@ -122,7 +125,7 @@ def detectable_gain(
     model = model or VarianceModel()
     if pass_at_k(n_samples, 0, rule.k) is None or n_clusters < 1:
         raise ValueError(f"pass@{rule.k} is undefined with {n_samples} samples on {n_clusters} clusters")
-    factor = _detection_factor(rule, n_clusters) if n_clusters > 1 else inf
+    factor = _detection_factor(rule, n_clusters, cells) if n_clusters > 1 else inf
     low, high = 0.0, (1.0 - base_rate) * (1.0 - 1e-9)
     if factor * planned_se(base_rate, high, n_tasks, n_clusters, n_samples, rule.k, model) > high:
         sentence = f"No gain is detectable with {n_tasks} tasks in {n_clusters} clusters x {n_samples} samples."
@@ -167,5 +170,5 @@ def _clusters_of_bound(value: float, target: float, alpha: float) -> int:
     return floor(log(alpha) / log1p(-share)) + 1
 
 
-def _detection_factor(rule: DecisionRule, groups: int) -> float:
-    return t_quantile(1.0 - rule.alpha, groups - 1) + t_quantile(rule.power, groups - 1)
+def _detection_factor(rule: DecisionRule, groups: int, cells: int = 1) -> float:
+    return t_quantile(1.0 - rule.alpha / cells, groups - 1) + t_quantile(rule.power, groups - 1)

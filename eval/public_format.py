@@ -22,7 +22,7 @@ REQUIRED_KEYS = ("instruction", "input", "output", "family")
 OPTIONAL_KEYS = ("kind", "cluster")
 _SHOWN = 20
 # a change in how items become tasks must change the dataset's digest
-_READER_VERSION = 1
+_READER_VERSION = 2
 
 
 class _Pairs(list[tuple[str, Any]]):

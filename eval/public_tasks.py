@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from eval.clusters import merged_clusters
 from eval.demands import PromptText
 from eval.derived_checks import derive_checks
 from eval.ngrams import near_pairs, normalise
@@ -60,13 +61,14 @@ def cluster_items(items: Sequence[Row]) -> tuple[str, ...]:
     """Return each item's cluster: its own where the file gives one, else that of its prompt's template.
 
     Two prompts share a template when they are equal, or have J ≥ 0.8 on 5-grams, after quoted words and numbers are
-    masked; a cluster never spans families.
+    masked; such a cluster never spans families. Clusters that hold near-duplicates as written are joined, named or not.
     """
     templates = [f"{item.family}\n{_masked(item.instruction)}\n{_masked(item.input)}" for item in items]
     distinct = sorted(set(templates))
     merged = _merge_alike(distinct)
     names = {template: f"{_family(template)}-{_short_digest(merged[template])}" for template in distinct}
-    return tuple(item.cluster or names[template] for item, template in zip(items, templates, strict=True))
+    own = [item.cluster or names[template] for item, template in zip(items, templates, strict=True)]
+    return merged_clusters([f"{item.instruction}\n{item.input}" for item in items], own)
 
 
 def dev_clusters(placed: Sequence[tuple[str, str]], seed: int) -> frozenset[str]:

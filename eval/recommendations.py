@@ -1,19 +1,21 @@
 """What to change when the verdict is not PROCEED: ranked steps, each with the number behind it.
 
 The order is of evidence and cost: first whether the measurement can be trusted, then the training data of the weakest
-family, then the form of the answers, then rank, then how long and how strongly the adapter acts; learning rate is last.
+family and of the kinds that got worse, then the form of the answers, then rank, then how long and how strongly the
+adapter acts; learning rate is last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eval.cells import Cell, cell_from_name
-from eval.decision import Decision, Ruling, Selection
+from eval.decision import Decision, Ruling
 from eval.guards import FamilyGain, Guard
 from eval.intervals import percent, points
 from eval.records import Outcome
+from eval.regressions import GroupGain
 
 # A share of samples ended so is worth a step of its own; smaller ones are within the noise of 1,200 samples.
 _NOTABLE_SHARE = 0.10
@@ -29,6 +31,9 @@ class TrainingFacts:
         outcomes: of the adapter's test samples, by Outcome name.
         truncated: adapter samples that ran into the token limit.
         samples: adapter test samples in all.
+        rows_by_kind: training rows per kind, {} where rows have none.
+        groups: what every family, kind and difficulty gained.
+        contaminated: test tasks that training has seen, of ``tested`` in all.
     """
 
     rows_by_family: Mapping[str, int]
@@ -37,6 +42,10 @@ class TrainingFacts:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     truncated: int = 0
     samples: int = 0
+    rows_by_kind: Mapping[str, int] = field(default_factory=dict)
+    groups: Sequence[GroupGain] = ()
+    contaminated: int = 0
+    tested: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +57,25 @@ class Recommendation:
     why: str
 
 
-def recommend(decision: Decision, selection: Selection | None, facts: TrainingFacts) -> tuple[Recommendation, ...]:
-    """Return the ranked steps after ADJUST or INCONCLUSIVE; nothing after PROCEED."""
+def recommend(
+    decision: Decision, swept: Mapping[Cell, float | None], facts: TrainingFacts
+) -> tuple[Recommendation, ...]:
+    """Return the ranked steps after ADJUST or INCONCLUSIVE; nothing after PROCEED.
+
+    Args:
+        swept: every measured cell's gain on dev, a fraction; {} where it is not known.
+    """
     if decision.verdict is Ruling.PROCEED:
         return ()
     steps = [
         *_measurement(decision),
+        *_unseen_tasks(facts),
         *_more_clusters(decision),
         *_weakest_family(decision, facts),
+        *_worse_kinds(facts),
         *_form_of_answers(facts),
         _rank(facts, decision),
-        *_edges(decision, selection),
+        *_edges(decision, swept),
         _learning_rate(facts),
     ]
     return tuple(Recommendation(number, action, why) for number, (action, why) in enumerate(steps, start=1))
@@ -75,6 +92,13 @@ def _measurement(decision: Decision) -> list[tuple[str, str]]:
 
 def _blocking(decision: Decision) -> list[Guard]:
     return [guard for guard in decision.fired if guard.level == "block"]
+
+
+def _unseen_tasks(facts: TrainingFacts) -> list[tuple[str, str]]:
+    if not facts.contaminated:
+        return []
+    why = f"{facts.contaminated} of {facts.tested} test tasks stand, in whole or in part, in the training rows."
+    return [("Measure on tasks that training has not seen, or remove those rows and train again.", why)]
 
 
 def _more_clusters(decision: Decision) -> list[tuple[str, str]]:
@@ -102,6 +126,26 @@ def _weakest_family(decision: Decision, facts: TrainingFacts) -> list[tuple[str,
     )
     action = "Add and verify" if rows / total < of_tasks else "Check and replace wrong"
     return [(f"{action} training rows of the family {weakest.family}.", why)]
+
+
+def _worse_kinds(facts: TrainingFacts) -> list[tuple[str, str]]:
+    """Kinds shown to have got worse, the largest loss first; families are judged above."""
+    worse = [group for group in facts.groups if group.by == "kind" and group.flag == "worse"]
+    return [
+        (f"Look at what training teaches of the kind {group.name}: add or mend its rows.", _loss(group, facts))
+        for group in sorted(worse, key=lambda group: group.gain.value or 0.0)
+    ]
+
+
+def _loss(group: GroupGain, facts: TrainingFacts) -> str:
+    gain = group.gain
+    between = "" if gain.low is None or gain.high is None else f" (95% {gain.low:+.1f} to {gain.high:+.1f})"
+    lost = (
+        f"{group.name} lost {abs(gain.value or 0.0):.1f} pp{between} on {group.tasks} tasks, "
+        "beyond chance over all kinds"
+    )
+    rows, total = facts.rows_by_kind.get(group.name, 0), sum(facts.rows_by_kind.values())
+    return f"{lost}; it is {percent(rows / total)} of the training rows ({rows} of {total})." if total else f"{lost}."
 
 
 def _weakness(item: FamilyGain) -> tuple[bool, float]:
@@ -135,28 +179,28 @@ def _count(facts: TrainingFacts, *outcomes: Outcome) -> int:
     return sum(facts.outcomes.get(outcome.value, 0) for outcome in outcomes)
 
 
-def _edges(decision: Decision, selection: Selection | None) -> list[tuple[str, str]]:
-    """A best cell at the edge of the sweep says that the sweep ended too early."""
-    if selection is None or len(selection.table) < 2:
+def _edges(decision: Decision, swept: Mapping[Cell, float | None]) -> list[tuple[str, str]]:
+    """A best cell at the edge of the sweep, better than all that are not, says that the sweep ended too early."""
+    chosen = cell_from_name(decision.cell) if len(swept) > 1 else None
+    best = swept.get(chosen) if chosen is not None else None
+    if chosen is None or best is None:
         return []
-    chosen = cell_from_name(decision.cell)
-    cells = [row.cell for row in selection.table]
-    steps, scales = sorted({cell.step for cell in cells}), sorted({cell.scale for cell in cells})
-    found = f"{chosen.name} was best of {len(cells)} cells ({_gain_of(selection, chosen)} on dev)"
+    found = f"{chosen.name} was best of {len(swept)} cells ({points(best)} on dev)"
+    steps, scales = sorted({cell.step for cell in swept}), sorted({cell.scale for cell in swept})
+    other_steps = [gain for cell, gain in swept.items() if cell.step != chosen.step and gain is not None]
+    other_scales = [gain for cell, gain in swept.items() if cell.scale != chosen.scale and gain is not None]
     advice = []
-    if len(steps) > 1 and chosen.step == steps[-1]:
-        advice.append(("Train longer, or on more rows.", f"{found}, and it is the last checkpoint."))
-    elif len(steps) > 1 and chosen.step == steps[0]:
-        advice.append(("Save and sweep earlier checkpoints.", f"{found}, and it is the first checkpoint."))
-    if len(scales) > 1 and chosen.scale == scales[0]:
-        advice.append(("Sweep smaller scales.", f"{found}, and {chosen.scale:g} is the smallest scale."))
-    elif len(scales) > 1 and chosen.scale == scales[-1]:
-        advice.append(("Sweep larger scales.", f"{found}, and {chosen.scale:g} is the largest scale."))
+    if other_steps and best > max(other_steps):
+        if chosen.step == steps[-1]:
+            advice.append(("Train longer, or on more rows.", f"{found}, and it is the last checkpoint."))
+        elif chosen.step == steps[0]:
+            advice.append(("Save and sweep earlier checkpoints.", f"{found}, and it is the first checkpoint."))
+    if other_scales and best > max(other_scales):
+        if chosen.scale == scales[0]:
+            advice.append(("Sweep smaller scales.", f"{found}, and {chosen.scale:g} is the smallest scale."))
+        elif chosen.scale == scales[-1]:
+            advice.append(("Sweep larger scales.", f"{found}, and {chosen.scale:g} is the largest scale."))
     return advice
-
-
-def _gain_of(selection: Selection, cell: Cell) -> str:
-    return next((points(row.gain.value) for row in selection.table if row.cell == cell), "gain unknown")
 
 
 def _rank(facts: TrainingFacts, decision: Decision) -> tuple[str, str]:

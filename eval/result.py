@@ -38,10 +38,8 @@ def evaluate(
     wanted = {task.id: task for task in tasks if task.split == split}
     lines = _distinct((sample for sample in samples if sample.arm == arm), {task.id for task in tasks})
     kept = [sample for sample in lines if sample.task_id in wanted]
-    outcomes: dict[str, Counter[Outcome]] = {task_id: Counter() for task_id in wanted}
-    for sample in kept:
-        outcomes[sample.task_id][sample.verdict.outcome] += 1
-    scores = tuple(score_task(wanted[task_id], outcomes[task_id]) for task_id in sorted(wanted))
+    outcomes = _outcomes(kept, wanted)
+    scores = _scores(outcomes, wanted)
     total = sum(outcomes.values(), Counter[Outcome]())
     return EvalResult(
         arm=arm,
@@ -60,6 +58,24 @@ def evaluate(
         missing_tasks=tuple(task_id for task_id in sorted(wanted) if not outcomes[task_id]),
         harness_errors=total[Outcome.HARNESS_ERROR],
     )
+
+
+def score_tasks(samples: Iterable[Sample], tasks: Sequence[Task], arm: str) -> tuple[TaskScore, ...]:
+    """Return the counts of one arm on ``tasks``, in task id order. Raises Refusal as ``evaluate``."""
+    wanted = {task.id: task for task in tasks}
+    kept = _distinct((sample for sample in samples if sample.arm == arm), set(wanted))
+    return _scores(_outcomes(kept, wanted), wanted)
+
+
+def _outcomes(samples: Iterable[Sample], wanted: Iterable[str]) -> dict[str, Counter[Outcome]]:
+    outcomes: dict[str, Counter[Outcome]] = {task_id: Counter() for task_id in wanted}
+    for sample in samples:
+        outcomes[sample.task_id][sample.verdict.outcome] += 1
+    return outcomes
+
+
+def _scores(outcomes: Mapping[str, Mapping[Outcome, int]], wanted: Mapping[str, Task]) -> tuple[TaskScore, ...]:
+    return tuple(score_task(wanted[task_id], outcomes[task_id]) for task_id in sorted(wanted))
 
 
 def score_task(task: Task, outcomes: Mapping[Outcome, int]) -> TaskScore:

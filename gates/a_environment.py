@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from env.checks import Check, blocking, judged
+from env.checks import Check, blocking
 from gates.concluding import conclude
 from gates.context import GateContext, Plan, PlanContext, Progress
 from gates.document import Document
@@ -17,8 +17,8 @@ from gates.report import GateReport
 
 if TYPE_CHECKING:
     from eval.power import DetectableGain
-    from eval.rule import DecisionRule
     from gates.data_checks import DataFindings
+    from gates.planning import PlannedDecision
     from gates.settings import Experiment
 
 TITLE = "environment"
@@ -63,20 +63,26 @@ def run(context: GateContext) -> GateReport:
     """Look at machine, data and model. Says no when an unwaived check blocks; never starts what cannot end well."""
     from gates.data_checks import inspect_data
     from gates.measuring import dataset_of
+    from gates.planning import plan_decision, planning_checks
 
     experiment = context.experiment
     context.on_progress(Progress("machine", 0, 0, ""))
     checks = machine_checks(experiment, context.run_dir)
     context.on_progress(Progress("data", 0, 0, ""))
     findings = inspect_data(experiment, dataset_of(experiment))
-    rule, detectable = plan_decision(experiment, findings)
-    checks = waive([*checks, *findings.checks, _detectable_check(rule, detectable)], experiment.gate.a.waivers)
-    tables: dict[str, Any] = {"dataset": findings.summary, "contaminated": list(findings.contaminated)}
+    context.on_progress(Progress("planning", 0, 0, "", "what these tasks can detect"))
+    planned = plan_decision(experiment, findings)
+    checks = waive([*checks, *findings.checks, *planning_checks(planned, findings)], experiment.gate.a.waivers)
+    tables: dict[str, Any] = {
+        "dataset": findings.summary,
+        "contaminated": list(findings.contamination.leaked),
+        "contamination": findings.contamination.to_json(),
+    }
     files = []
     if not blocking(checks):
-        files = [_freeze(context, rule, detectable, tables)]
+        files = [_freeze(context, planned, findings, tables)]
         checks += _model_checks(context, findings, tables)
-    return _report(context, checks, tables, files, detectable)
+    return _report(context, checks, tables, files, planned.detectable)
 
 
 def _model_checks(context: GateContext, findings: DataFindings, tables: dict[str, Any]) -> list[Check]:
@@ -120,11 +126,12 @@ def inspect_machine_and_data(experiment: Experiment, results: Path) -> list[Chec
     """Return what Gate A would find without loading the model; for `doctor`."""
     from gates.data_checks import inspect_data
     from gates.measuring import dataset_of
+    from gates.planning import plan_decision, planning_checks
 
     checks = machine_checks(experiment, results)
     findings = inspect_data(experiment, dataset_of(experiment))
-    rule, detectable = plan_decision(experiment, findings)
-    return waive([*checks, *findings.checks, _detectable_check(rule, detectable)], experiment.gate.a.waivers)
+    planned = planning_checks(plan_decision(experiment, findings), findings)
+    return waive([*checks, *findings.checks, *planned], experiment.gate.a.waivers)
 
 
 def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]:
@@ -136,47 +143,12 @@ def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]
     ]
 
 
-def plan_decision(experiment: Experiment, findings: DataFindings) -> tuple[DecisionRule, DetectableGain]:
-    """Return the rule of this experiment, to be frozen, and the gain that it could detect."""
-    from env.files import digest
-    from eval.power import detectable_gain
-    from eval.rule import DecisionRule
-
-    sizes = findings.sizes
-    rule = DecisionRule(
-        **experiment.rule.model_dump(),
-        selection="split",
-        seed=experiment.seed,
-        dev_tasks=sizes["dev_tasks"],
-        dev_clusters=sizes["dev_clusters"],
-        dev_samples=experiment.sampling.samples_dev,
-        test_tasks=sizes["test_tasks"],
-        test_clusters=sizes["test_clusters"],
-        test_samples=experiment.sampling.samples_test,
-        families=tuple(sorted({task.family for task in findings.usable.tasks})),
-        splits_digest=digest({task.id: [task.split, task.cluster] for task in findings.usable.tasks}),
-    )
-    base_rate = experiment.gate.a.assumed_base_pct / 100
-    return rule, detectable_gain(rule, rule.test_tasks, rule.test_clusters, rule.test_samples, base_rate)
-
-
-def _detectable_check(rule: DecisionRule, detectable: DetectableGain) -> Check:
-    found = detectable.gain is not None and 100 * detectable.gain <= rule.margin_pp
-    return judged(
-        "detectable gain",
-        "warn",
-        found,
-        detectable.sentence,
-        f"at most the margin of {rule.margin_pp:.1f} pp",
-        reason="An adapter exactly as good as the margin asks would probably end INCONCLUSIVE.",
-        fix="Use more test tasks (they help more than more samples), or a wider margin.",
-    )
-
-
-def _freeze(context: GateContext, rule: DecisionRule, detectable: DetectableGain, tables: dict[str, Any]) -> Path:
+def _freeze(context: GateContext, planned: PlannedDecision, findings: DataFindings, tables: dict[str, Any]) -> Path:
     from eval.rule import write_rule
 
     path = context.folder / "rule.json"
-    tables["rule"], tables["rule_digest"] = rule.to_json(), write_rule(path, rule)
-    tables["detectable"] = asdict(detectable)
+    tables["rule"], tables["rule_digest"] = planned.rule.to_json(), write_rule(path, planned.rule)
+    tables["selection"] = {"value": planned.rule.selection, "reason": findings.selection_reason}
+    tables["detectable"] = asdict(planned.detectable)
+    tables["generations"] = {**asdict(planned.generations), "total": planned.generations.total}
     return path

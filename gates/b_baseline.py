@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pydantic import Field
 
 from env.checks import Check, judged
-from eval.records import EvalResult
+from eval.records import SPLITS, EvalResult, Sample
 from gates.concluding import conclude
 from gates.context import GateContext, Plan, PlanContext
 from gates.document import Document
@@ -31,28 +31,28 @@ class Config(Document):
 
 def plan(context: PlanContext) -> Plan:
     """Return how many samples of the base are drawn."""
-    dataset, sampling = context.experiment.dataset, context.experiment.sampling
-    if not dataset.tasks_known:
+    dataset, sampling, rule = context.experiment.dataset, context.experiment.sampling, context.frozen_rule()
+    if rule is None and not dataset.tasks_known:
         return Plan(f"base model, {sampling.samples_dev} samples a dev task, {sampling.samples_test} a test task")
-    units = dataset.dev_tasks * sampling.samples_dev + dataset.test_tasks * sampling.samples_test
-    return Plan(
-        f"{units:,} samples of the base on {dataset.dev_tasks} dev and {dataset.test_tasks} test tasks",
-        units,
-        "samples",
-    )
+    sizes = rule or {"dev_tasks": dataset.dev_tasks, "test_tasks": dataset.test_tasks}
+    dev, test = sizes["dev_tasks"], sizes["test_tasks"]
+    units = dev * sampling.samples_dev + test * sampling.samples_test
+    tasks = f"{dev} dev and {test} test tasks" if test else f"{dev} tasks, none kept for a test"
+    return Plan(f"{units:,} samples of the base on {tasks}", units, "samples")
 
 
 def run(context: GateContext) -> GateReport:
-    """Measure the base on both splits. Passes whenever it could measure: how good the base is decides nothing here."""
+    """Measure the base on every split. Passes whenever it could measure: how good the base is decides nothing here."""
     from gates.measuring import base_table, judge_table, metric_text, open_bench
 
     path = context.folder / "samples.jsonl"
     with open_bench(context) as bench:
-        dev, test = bench.planned("dev"), bench.planned("test")
-        drawn = {
-            "dev": bench.measure(ARM, "dev", path, "base on dev", 0, dev + test),
-            "test": bench.measure(ARM, "test", path, "base on test", dev, dev + test),
-        }
+        # under max-T every task is a dev task
+        sizes = {split: bench.planned(split) for split in SPLITS if bench.planned(split)}
+        drawn: dict[str, list[Sample]] = {}
+        for split in sizes:
+            before = sum(map(len, drawn.values()))
+            drawn[split] = bench.measure(ARM, split, path, f"base on {split}", before, sum(sizes.values()))
         results = {split: bench.evaluate(samples, ARM, split) for split, samples in drawn.items()}
         tables = {
             "base": base_table(bench.model),
@@ -60,13 +60,14 @@ def run(context: GateContext) -> GateReport:
             "judge": judge_table(bench.verifier),
         }
         choices = dict(bench.model.choices)
-    shown = [m for m in results["test"].metrics if m.k in (1, context.experiment.rule.k)]
+    metrics = results["test" if "test" in results else "dev"].metrics
+    shown = [m for m in metrics if m.k in (1, context.experiment.rule.k)]
     return conclude(
         context,
         "passed",
         "  ".join(metric_text(metric) for metric in shown),
         checks=[truncation_check(context, results.values())],
-        metrics=results["test"].metrics,
+        metrics=metrics,
         tables=tables,
         files=[path],
         choices=choices,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
@@ -17,7 +17,13 @@ from gates.concluding import conclude
 from gates.context import GateContext, Plan, PlanContext, Progress, StopRequested
 from gates.document import Document
 from gates.report import GateReport
+from training.checkpoints import list_checkpoints
 from training.records import AdapterCheckpoint, LoraSettings, StepRecord, TrainingDiverged, TrainResult, TrainSettings
+from training.schedule import checkpoint_count, with_steps
+from training.watch import LossWatch, LossWatchSettings, flat_start, idle_gradient
+
+if TYPE_CHECKING:
+    from gates.settings import Experiment
 
 TITLE = "training"
 USES = ("seed", "model", "backend", "dataset")
@@ -25,15 +31,16 @@ NEEDS = ("a",)
 
 
 class Config(Document):
-    """Gate C's configuration: the adapter and the schedule, as training/records.py explains them."""
+    """Gate C's configuration: adapter and schedule (training/records.py), when to call it off (training/watch.py)."""
 
     lora: LoraSettings
     train: TrainSettings
+    watch: LossWatchSettings
 
     @field_validator("train")
     @classmethod
     def _has_a_checkpoint(cls, train: TrainSettings) -> TrainSettings:
-        if train.checkpoint_every > train.max_steps:
+        if train.max_steps and train.checkpoint_every > train.max_steps:
             raise ValueError(
                 f"checkpoint_every={train.checkpoint_every} is beyond max_steps={train.max_steps}: no checkpoint"
             )
@@ -42,30 +49,65 @@ class Config(Document):
 
 def plan(context: PlanContext) -> Plan:
     """Return how many steps are trained and how many checkpoints they leave."""
-    config = context.experiment.gate.c
-    checkpoints = config.train.max_steps // config.train.checkpoint_every
-    rows = config.train.batch_size * config.train.grad_accum
+    rank = context.experiment.gate.c.lora.r
+    train = planned_training(context.experiment)
+    rows = train.batch_size * train.grad_accum
+    if not train.max_steps:
+        return Plan(f"{train.epochs:g} epochs in steps of {rows} rows, LoRA r {rank}")
     return Plan(
-        f"{config.train.max_steps} steps of {rows} rows, {checkpoints} checkpoints, LoRA r {config.lora.r}",
-        config.train.max_steps,
+        f"{train.max_steps} steps of {rows} rows, {checkpoint_count(train)} checkpoints, LoRA r {rank}",
+        train.max_steps,
         "steps",
     )
 
 
+def planned_training(experiment: Experiment) -> TrainSettings:
+    """Return the training settings with their steps counted, as far as the number of rows is known beforehand."""
+    train = experiment.gate.c.train
+    return train if experiment.dataset.name == "jsonl" else with_steps(train, experiment.dataset.rows)
+
+
 class Hooks:
-    """Keeps metrics.jsonl and the heartbeat while the backend trains."""
+    """Keeps metrics.jsonl and the heartbeat while the backend trains, and calls an exploding training off."""
 
     def __init__(self, context: GateContext, max_steps: int) -> None:
         self.context = context
         self.max_steps = max_steps
         self.metrics = context.folder / "metrics.jsonl"
-        self.session = 1 + max((row["session"] for row in read_metrics(self.metrics)), default=0)
+        self.earlier = read_metrics(self.metrics)
+        self.session = 1 + max((row["session"] for row in self.earlier), default=0)
+        self.watch: LossWatch | None = None
+        self.idle_steps = 0
 
     def on_step(self, record: StepRecord) -> None:
         """Store the step and tell where training is."""
         line = {"session": self.session, **asdict(record)}
         append_lines(self.metrics, [json.dumps(line, allow_nan=False)])
-        self.context.on_progress(Progress("training", record.step, self.max_steps, "steps", f"loss {record.loss:.3f}"))
+        message = f"loss {record.loss:.3f}{self._idle(record)}"
+        self.context.on_progress(Progress("training", record.step, self.max_steps, "steps", message))
+        self._require_calm(record)
+
+    def _idle(self, record: StepRecord) -> str:
+        """Return a warning once the gradient has been 0 for too long."""
+        settings = self.context.experiment.gate.c.watch
+        self.idle_steps = self.idle_steps + 1 if record.grad_norm == 0 else 0
+        if self.idle_steps < settings.idle_gradient_steps:
+            return ""
+        if self.idle_steps == settings.idle_gradient_steps:
+            self.context.log.warning("the gradient has been 0 for %d steps: nothing is learnt", self.idle_steps)
+        return f"  gradient 0 for {self.idle_steps} steps: nothing is learnt"
+
+    def _require_calm(self, record: StepRecord) -> None:
+        if self.watch is None:
+            # what was trained before this session, without the steps after the checkpoint it went on from
+            before = [row["loss"] for row in self.earlier if row["step"] < record.step]
+            self.watch = LossWatch(self.context.experiment.gate.c.watch, before)
+        why = self.watch.explosion(record.loss)
+        if why:
+            calm = record.step - self.watch.exploding_steps
+            scan = list_checkpoints(self.context.folder / "checkpoints")
+            good = [found for found in scan.verified if found.step <= calm]
+            raise TrainingDiverged(record.step, record.loss, good[-1] if good else None, why)
 
     def on_checkpoint(self, checkpoint: AdapterCheckpoint) -> None:
         """Log that a checkpoint is safe."""
@@ -101,21 +143,31 @@ def run(context: GateContext) -> GateReport:
     dataset = approved_dataset(context)
     context.on_progress(Progress("loading model", 0, 0, ""))
     model = load_model(experiment.backend.name, one_process(experiment.model))
-    hooks = Hooks(context, config.train.max_steps)
+    train = with_steps(config.train, len(dataset.rows))
+    hooks = Hooks(context, train.max_steps)
     try:
         examples = examples_of(dataset.rows, model)
-        result = model.train(examples, config.lora, config.train, context.folder / "checkpoints", hooks)
+        result = model.train(examples, config.lora, train, context.folder / "checkpoints", hooks)
         tables = {"base": base_table(model)}
         choices = dict(model.choices)
     except TrainingDiverged as error:
         return conclude(
-            context, "failed", f"diverged at step {error.step}", reasons=[str(error)], files=[hooks.metrics]
+            context,
+            "failed",
+            f"diverged at step {error.step}",
+            reasons=[str(error), _after_divergence(train)],
+            files=[hooks.metrics] if hooks.metrics.is_file() else [],
         )
     finally:
         model.close()
     if result.status == "stopped":
         raise StopRequested
     return _report(context, result, tables, choices, hooks.metrics)
+
+
+def _after_divergence(train: TrainSettings) -> str:
+    longer = f", or lengthen gate.c.train.warmup_steps (now {train.warmup_steps})"
+    return f"Lower gate.c.train.learning_rate (now {train.learning_rate:g}){longer}: advance then trains anew."
 
 
 def _report(
@@ -137,7 +189,9 @@ def _report(
         "steps": result.step,
         "examples": result.examples,
         "dropped": result.dropped,
+        "dropped_rows": list(result.dropped_rows),
         "trainable_parameters": result.trainable,
+        "trainable_patterns": dict(result.patterns),
         "targets": result.targets,
         "sessions": sorted({row["session"] for row in steps}),
         "loss_at_start": first,
@@ -145,20 +199,16 @@ def _report(
         "loss_window_steps": window,
         "quarantined": list(result.quarantined),
     }
-    files = [metrics, *(file for item in result.checkpoints for file in _adapter_files(item))]
+    files = [metrics, *(file for item in result.checkpoints for file in sorted(item.folder.iterdir()))]
     return conclude(
         context,
         "passed",
         f"{result.step} steps  loss {first:.3f} → {last:.3f}  {len(result.checkpoints)} checkpoints",
-        checks=_checks(context, result, first, last),
+        checks=[*_checks(context, result, first, last), *_watch_checks(context, steps)],
         tables=tables,
         files=files,
         choices=choices,
     )
-
-
-def _adapter_files(checkpoint: AdapterCheckpoint) -> list[Path]:
-    return [checkpoint.folder / name for name in ("adapter_model.safetensors", "adapter_config.json")]
 
 
 def _mean_loss(steps: Sequence[dict[str, Any]]) -> float:
@@ -175,7 +225,7 @@ def _checks(context: GateContext, result: TrainResult, first: float, last: float
             f"{first:.3f} → {last:.3f}",
             "the last steps below the first ones",
             reason="An adapter that does not fit its training rows will hardly help elsewhere.",
-            fix="Look at metrics.jsonl; raise gate.c.train.max_steps, or check the training rows.",
+            fix="Look at metrics.jsonl; raise gate.c.train.max_steps (or epochs), or check the training rows.",
         ),
         judged(
             "rows fit",
@@ -183,7 +233,36 @@ def _checks(context: GateContext, result: TrainResult, first: float, last: float
             result.dropped == 0,
             f"{result.dropped} of {result.dropped + result.examples} rows dropped",
             f"every row within {train.max_length} tokens",
-            reason="Dropped rows teach nothing.",
+            reason=f"Dropped rows teach nothing: {_some(result.dropped_rows)}.",
             fix="Raise gate.c.train.max_length.",
+        ),
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _watch_checks(context: GateContext, steps: Sequence[dict[str, Any]]) -> list[Check]:
+    idle, limit = idle_gradient(steps), context.experiment.gate.c.watch.idle_gradient_steps
+    flat = flat_start([row["loss"] for row in steps])
+    return [
+        judged(
+            "gradient flows",
+            "warn",
+            idle < limit,
+            f"{idle} steps in a row with gradient 0",
+            f"fewer than {limit}",
+            reason="Without a gradient the adapter stays what it was: nothing was learnt in these steps.",
+            fix="Check gate.c.lora.target_modules and layers, and that the learning rate is not 0.",
+        ),
+        judged(
+            "loss moved at the start",
+            "warn",
+            flat is None,
+            "it moved" if flat is None else f"{flat[0]:.4f} → {flat[1]:.4f}",
+            "a change of at least 0.1%",
+            reason="A loss that stands still from the first step on: too small a learning rate, or nothing that trains.",
+            fix="Raise gate.c.train.learning_rate, or check gate.c.lora.target_modules.",
         ),
     ]

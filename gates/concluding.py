@@ -11,7 +11,7 @@ from env.checks import Check
 from eval.records import Metric
 from gates import gate_title
 from gates.context import GateContext
-from gates.report import GateReport, artifact, installed_versions
+from gates.report import GateReport, artifact
 
 
 def conclude(
@@ -43,5 +43,5 @@ def conclude(
         inputs=context.inputs,
         artifacts=[artifact(context.run_dir, path) for path in files],
         choices=choices or {},
-        versions=installed_versions(),
+        versions=context.versions,
     )

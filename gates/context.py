@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from env.refusal import Refusal
-from gates.report import GateReport, read_report
+from gates.report import GateReport, installed_versions, read_report
 
 if TYPE_CHECKING:
     from gates.settings import Experiment
@@ -55,6 +55,11 @@ class PlanContext:
         """Return another gate's report, None where it has none yet."""
         return read_report(self.gate_folder(gate) / "report.json")
 
+    def frozen_rule(self) -> dict[str, Any] | None:
+        """Return the rule that Gate A froze, with the sizes it found, as plain data; None before it has passed."""
+        report = self.report("a")
+        return report.tables.get("rule") if report is not None and report.status == "passed" else None
+
 
 @dataclass(frozen=True, slots=True)
 class GateContext(PlanContext):
@@ -65,6 +70,7 @@ class GateContext(PlanContext):
         on_progress: tells the supervisor where the gate is.
         should_stop: True once the user asked to stop.
         inputs: digests of everything this gate depends on, by name (see runner/freshness.py).
+        versions: of the code this process runs: asked at its start, files may be others by its end.
     """
 
     gate: str
@@ -76,6 +82,7 @@ class GateContext(PlanContext):
     should_stop: Callable[[], bool]
     log: logging.Logger
     began_s: float = field(default_factory=time.monotonic)
+    versions: dict[str, str] = field(default_factory=installed_versions)
 
     @property
     def folder(self) -> Path:

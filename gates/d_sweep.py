@@ -1,35 +1,63 @@
-"""Gate D, sweep: every adapter checkpoint at every LoRA scale on the dev tasks, and the one cell that goes on."""
+"""Gate D, sweep: adapter checkpoints at LoRA scales, raced on the dev tasks, and the one cell that goes on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
 from env.refusal import Refusal
+from gates.c_training import planned_training
 from gates.concluding import conclude
 from gates.context import GateContext, Plan, PlanContext
 from gates.document import Document
 from gates.report import GateReport
+from training.schedule import checkpoint_count, with_steps
 
 if TYPE_CHECKING:
     from eval.cells import Cell
     from eval.decision import Selection
-    from eval.records import EvalResult
+    from eval.racing import Course, Place, Race, Schedule
+    from eval.records import EvalResult, Sample, TaskScore
     from eval.rule import DecisionRule
     from gates.measuring import Bench
+    from gates.settings import Experiment
 
 TITLE = "sweep"
 USES = ("seed", "model", "backend", "dataset", "verifier", "sampling", "rule")
 NEEDS = ("a", "b", "c")
 
 
+class RaceConfig(Document):
+    """How a race thins its field (eval/racing.py): shares of the dev tasks and of the cells, in percent."""
+
+    task_pct: tuple[float, ...] = Field(min_length=1)
+    min_tasks: int = Field(ge=1)
+    keep_pct: float = Field(gt=0, lt=100)
+    finalists: int = Field(ge=1)
+
+    @field_validator("task_pct")
+    @classmethod
+    def _rising(cls, task_pct: tuple[float, ...]) -> tuple[float, ...]:
+        if any(before >= after for before, after in pairwise((0.0, *task_pct, 100.0))):
+            raise ValueError("shares must rise, between 0 and 100")
+        return task_pct
+
+
 class Config(Document):
-    """Gate D's configuration: the LoRA scales at which every checkpoint is measured (1.0 = as trained)."""
+    """Gate D's configuration.
+
+    ``scales``: the LoRA scales at which every checkpoint is measured (1.0 = as trained).
+    ``search``: "race" lets weaker cells leave early, "grid" measures every cell on every dev task.
+    """
 
     scales: tuple[float, ...] = Field(min_length=1)
+    search: Literal["race", "grid"]
+    race: RaceConfig
 
     @field_validator("scales")
     @classmethod
@@ -41,28 +69,84 @@ class Config(Document):
 
 @dataclass(frozen=True, slots=True)
 class SweptCell:
-    """One measured cell."""
+    """One measured cell: its result on the tasks it was measured on, and its samples."""
 
     cell: Cell
     result: EvalResult
     file: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Every measured cell, the course they ran and how it went, and why it was this course."""
+
+    cells: list[SweptCell]
+    base: EvalResult
+    course: Course
+    race: Race
+    search: str
+    search_reason: str
+
+
 def plan(context: PlanContext) -> Plan:
-    """Return how many cells are measured, and on how many samples."""
+    """Return how many cells are measured, and on how many samples at most."""
+    from eval.racing import planned_samples
+
     experiment = context.experiment
-    train, scales = experiment.gate.c.train, experiment.gate.d.scales
-    checkpoints = train.max_steps // train.checkpoint_every
-    cells = checkpoints * len(scales)
-    summary = f"{checkpoints} checkpoints x {len(scales)} scales on the dev tasks"
-    if not experiment.dataset.tasks_known:
+    train, config = planned_training(experiment), experiment.gate.d
+    if not train.max_steps:
+        return Plan(f"every checkpoint x {len(config.scales)} scales on the dev tasks")
+    checkpoints = checkpoint_count(train)
+    cells, rule = checkpoints * len(config.scales), context.frozen_rule()
+    summary = f"{checkpoints} checkpoints x {len(config.scales)} scales on the dev tasks"
+    if rule is None and not experiment.dataset.tasks_known:
         return Plan(summary)
-    units = cells * experiment.dataset.dev_tasks * experiment.sampling.samples_dev
-    return Plan(f"{summary}, {units:,} samples", units, "samples")
+    tasks = rule["dev_tasks"] if rule else experiment.dataset.dev_tasks
+    per_task = experiment.sampling.samples_dev
+    grid = cells * tasks * per_task
+    if _why_grid(experiment, rule["selection"] if rule else experiment.rule.selection, cells):
+        return Plan(f"{summary}, {grid:,} samples", grid, "samples")
+    raced = planned_samples(tasks, cells, per_task, _schedule(experiment))
+    return Plan(f"{summary}, a race of about {raced:,} samples (the grid {grid:,})", raced, "samples")
+
+
+def planned_cells(experiment: Experiment, rows: int) -> int:
+    """Return how many cells training on ``rows`` rows leaves to sweep."""
+    return checkpoint_count(with_steps(experiment.gate.c.train, rows)) * len(experiment.gate.d.scales)
+
+
+def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place], cells: int) -> tuple[Course, str]:
+    """Return who is measured on which dev tasks, and why it is a race or a grid."""
+    from eval.racing import grid_course, race_course
+
+    why_grid = _why_grid(experiment, rule.selection, cells)
+    if why_grid:
+        return grid_course(places, cells), f"grid: {why_grid}"
+    course = race_course(places, cells, _schedule(experiment), experiment.seed)
+    rounds = zip(course.fields, course.blocks, strict=True)
+    return course, "race: " + ", ".join(f"{field} cells on {len(block)} tasks" for field, block in rounds)
+
+
+def _why_grid(experiment: Experiment, selection: str, cells: int) -> str:
+    """Return why every cell must meet every dev task; "" where they race."""
+    config = experiment.gate.d
+    if config.search == "grid":
+        return "gate.d.search=grid"
+    if selection == "max-t":
+        return "without a test split the bounds are those of all cells on all tasks"
+    if cells <= config.race.finalists:
+        return f"{cells} cells are no more than the {config.race.finalists} finalists of a race"
+    return ""
+
+
+def _schedule(experiment: Experiment) -> Schedule:
+    from eval.racing import Schedule
+
+    return Schedule(**experiment.gate.d.race.model_dump())
 
 
 def run(context: GateContext) -> GateReport:
-    """Measure every cell on dev and choose one. Passes whenever it could measure: the decision is Gate E's."""
+    """Measure the cells on dev and choose one. Passes whenever it could measure: the decision is Gate E's."""
     from eval.rule import read_rule
     from gates.measuring import base_table, judge_table, open_bench, require_same_base
 
@@ -71,22 +155,22 @@ def run(context: GateContext) -> GateReport:
     with open_bench(context) as bench:
         require_same_base(bench.model, baseline)
         require_same_base(bench.model, training)
-        swept = _sweep(context, bench, training)
-        base = base_of(bench, context, "dev")
+        sweep = sweep_cells(context, bench, rule, verified_checkpoints(context, training))
         tables: dict[str, Any] = {"base": base_table(bench.model), "judge": judge_table(bench.verifier), "k": rule.k}
-        choices = dict(bench.model.choices)
-    selection = select(base, swept, rule)
-    tables["cells"] = _cell_rows(swept, selection)
+        choices = {**bench.model.choices, "search": sweep.search_reason}
+    selection = select(sweep, rule)
+    tables |= {"cells": cell_rows(sweep, selection), "search": search_table(sweep, rule)}
     tables["chosen"] = {**asdict(selection.chosen), "cell": selection.chosen.name, "why": selection.sentence}
     best = next(row for row in selection.table if row.cell == selection.chosen)
+    raced = " raced" if sweep.search == "race" else ""
     return conclude(
         context,
         "passed",
-        f"{len(swept)} cells  best {selection.chosen.name}  dev pass@{rule.k} {_percent(best.rate)}",
-        reasons=[selection.sentence],
-        metrics=base.metrics,
+        f"{len(sweep.cells)} cells{raced}  best {selection.chosen.name}  dev pass@{rule.k} {_percent(best.rate)}",
+        reasons=[selection.sentence, _search_sentence(tables["search"])],
+        metrics=sweep.base.metrics,
         tables=tables,
-        files=[item.file for item in swept],
+        files=[item.file for item in sweep.cells],
         choices=choices,
     )
 
@@ -114,20 +198,45 @@ def verified_checkpoints(context: GateContext, training: GateReport) -> dict[int
     return folders
 
 
-def _sweep(context: GateContext, bench: Bench, training: GateReport) -> list[SweptCell]:
+def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders: dict[int, Path]) -> Sweep:
+    """Measure the cells, round by round; what a round holds follows from stored samples, so it resumes anywhere."""
     from eval.cells import Cell
+    from eval.racing import Place, run_race
 
-    folders = verified_checkpoints(context, training)
-    cells = [Cell(step, scale) for step in folders for scale in context.experiment.gate.d.scales]
-    each = bench.planned("dev")
-    swept = []
-    for number, cell in enumerate(sorted(cells)):
-        file = context.folder / "cells" / cell.name / "samples.jsonl"
-        phase = f"cell {number + 1}/{len(cells)} {cell.name}"
+    cells = sorted(Cell(step, scale) for step in folders for scale in context.experiment.gate.d.scales)
+    places = [Place(task.id, task.family, task.cluster) for task in bench.tasks("dev")]
+    course, reason = course_of(context.experiment, rule, places, len(cells))
+    base = base_of(bench, context, "dev")
+    overall = course.samples(rule.dev_samples)
+    drawn: dict[Cell, list[Sample]] = {cell: [] for cell in cells}
+
+    def measure(cell: Cell, number: int) -> Sequence[TaskScore]:
+        before = sum(map(len, drawn.values()))
+        phase = f"round {number + 1}/{len(course.blocks)} {cell.name}"
         with bench.model.adapter(folders[cell.step], cell.scale):
-            samples = bench.measure(cell.name, "dev", file, phase, number * each, len(cells) * each)
-        swept.append(SweptCell(cell, bench.evaluate(samples, cell.name, "dev"), file))
-    return swept
+            drawn[cell] += bench.measure(
+                cell.name, "dev", cell_file(context, cell), phase, before, overall, course.blocks[number]
+            )
+        # a round of few tasks is too short to tell one percent of missing samples
+        if number or len(course.blocks) == 1:
+            bench.require_judged([sample for samples in drawn.values() for sample in samples], "the sweep")
+        return bench.scores(drawn[cell], cell.name, course.so_far(number))
+
+    race = run_race(cells, base.scores, course, measure, rule.k)
+    swept = [
+        SweptCell(
+            cell,
+            bench.result(drawn[cell], cell.name, "dev", {score.task_id for score in race.scores[cell]}),
+            cell_file(context, cell),
+        )
+        for cell in cells
+    ]
+    return Sweep(swept, base, course, race, reason.partition(":")[0], reason)
+
+
+def cell_file(context: PlanContext, cell: Cell) -> Path:
+    """Return where Gate D keeps a cell's samples."""
+    return context.gate_folder("d") / "cells" / cell.name / "samples.jsonl"
 
 
 def base_of(bench: Bench, context: GateContext, split: str) -> EvalResult:
@@ -139,14 +248,17 @@ def base_of(bench: Bench, context: GateContext, split: str) -> EvalResult:
     return bench.evaluate(samples, "base", split)
 
 
-def select(base: EvalResult, swept: list[SweptCell], rule: DecisionRule) -> Selection:
-    """Choose the cell by the frozen rule, on dev scores alone."""
+def select(sweep: Sweep, rule: DecisionRule) -> Selection:
+    """Choose the cell by the frozen rule, on dev scores alone; a cell that left the race cannot be chosen."""
     from eval.decision import select_cell
 
-    return select_cell(base.scores, {item.cell: item.result.scores for item in swept}, rule)
+    return select_cell(
+        sweep.base.scores, {item.cell: item.result.scores for item in sweep.cells}, rule, sweep.race.left
+    )
 
 
-def _cell_rows(swept: list[SweptCell], selection: Selection) -> list[dict[str, Any]]:
+def cell_rows(sweep: Sweep, selection: Selection) -> list[dict[str, Any]]:
+    """Return one row a cell: its result, its gain in points, on how many tasks, and after which round it left."""
     from eval.intervals import gain_metric
 
     gains = {row.cell: row.gain for row in selection.table}
@@ -156,12 +268,48 @@ def _cell_rows(swept: list[SweptCell], selection: Selection) -> list[dict[str, A
             "cell": item.cell.name,
             "step": item.cell.step,
             "scale": item.cell.scale,
+            "tasks": len(item.result.scores),
+            "dropped_after": sweep.race.left_after.get(item.cell),
             "result": asdict(item.result),
             "gain": asdict(gain_metric("gain", gains[item.cell])),
             "lower": lower[item.cell],
         }
-        for item in swept
+        for item in sweep.cells
     ]
+
+
+def search_table(sweep: Sweep, rule: DecisionRule) -> dict[str, Any]:
+    """Return how the cells were searched: every round with its standings (gains in points), and what it cost."""
+    return {
+        "method": sweep.search,
+        "reason": sweep.search_reason,
+        "rounds": [
+            {
+                "round": number,
+                "tasks": held.tasks,
+                "cells": sorted(standing.cell.name for standing in held.standings),
+                "kept": [cell.name for cell in held.kept],
+                "gains_pp": {s.cell.name: None if s.gain is None else 100 * s.gain for s in held.standings},
+            }
+            for number, held in enumerate(sweep.race.rounds, start=1)
+        ],
+        "samples": sum(item.result.samples for item in sweep.cells),
+        "planned_samples": sweep.course.samples(rule.dev_samples),
+        "grid_samples": len(sweep.cells) * sweep.course.tasks * rule.dev_samples,
+    }
+
+
+def _search_sentence(search: Mapping[str, Any]) -> str:
+    if search["method"] == "grid":
+        return f"Every cell was measured on every dev task: {search['samples']:,} samples ({search['reason']})."
+    left = [
+        f"{len(held['cells']) - len(held['kept'])} left after {held['tasks']} tasks" for held in search["rounds"][:-1]
+    ]
+    last = search["rounds"][-1]
+    return (
+        f"The cells were raced: {', '.join(left)}, {len(last['cells'])} were measured on all {last['tasks']}; "
+        f"{search['samples']:,} samples instead of the grid's {search['grid_samples']:,}."
+    )
 
 
 def _percent(fraction: float | None) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from env.checks import Check, fact, judged, ok
 from env.refusal import Refusal
-from eval.contamination import Contamination, Status, survey
+from eval.clusters import ALIKE_JACCARD, alike_across_clusters
+from eval.contamination import Contamination, Overlap, Tier, survey
 from eval.pipeline import judge
 from eval.records import SPLITS, Dataset, NearMiss, Outcome, Row, Task, Verdict
+from eval.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.verify import open_verifier
 from gates.measuring import CONSTANT_ANSWERS
 
@@ -19,20 +21,26 @@ if TYPE_CHECKING:
     from gates.settings import Experiment
 
 
+_LINES_NAMED = 10
+
+
 @dataclass(frozen=True, slots=True)
 class DataFindings:
     """What looking at the data gave.
 
     Attributes:
-        usable: the dataset without the tasks whose own reference does not pass.
+        usable: the dataset without the tasks whose own reference does not pass; all of it dev under "max-t".
         summary: for reports: sizes, families, digest, the ids that were left out.
-        contaminated: ids of tasks that stand in the training rows.
+        contamination: what training has seen of the tasks; a decision is recomputed without its ``leaked`` ones.
+        selection: whether a test split is kept for the decision ("split") or not ("max-t"), and why.
     """
 
     checks: list[Check]
     usable: Dataset
     summary: dict[str, Any]
-    contaminated: tuple[str, ...]
+    contamination: Contamination
+    selection: Selection
+    selection_reason: str
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -44,7 +52,7 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
     """Judge a loaded dataset. Programs are executed; no model is loaded.
 
     Raises:
-        Refusal: no task is left, or a split is empty.
+        Refusal: no task is left, or too few clusters to give an interval.
     """
     with open_verifier(experiment.verifier) as verifier:
         references = _judged(dataset.tasks, [task.reference for task in dataset.tasks], verifier)
@@ -64,41 +72,36 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
     failing = [(task, verdict) for task, verdict in references if verdict.outcome != Outcome.PASSED]
     excluded = {task.id for task, _ in failing} if experiment.dataset.exclude_broken_references else set()
     usable = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
-    require_both_splits(usable)
+    selection, why = choose_selection(experiment.rule.selection, usable.tasks)
+    usable = usable if selection == "split" else all_dev(usable)
+    require_clusters(usable, selection)
     found = survey(dataset.tasks, dataset.rows)
     checks = [
         *judge_facts,
-        ok("tasks", _size_sentence(usable), "sound tasks in both splits"),
+        ok("tasks", _size_sentence(usable), "sound tasks in enough clusters"),
         _reference_check(failing, len(dataset.tasks), bool(excluded)),
         _constant_check(constants),
         _near_miss_check(
             [pair for pair, (_, v) in zip(misses, missed, strict=True) if v.outcome == Outcome.PASSED], len(misses)
         ),
+        _alike_check(dataset.tasks),
         *_leak_checks(found, len(dataset.tasks)),
         _duplicate_check(found, len(dataset.rows)),
         _answer_check(answers, len(dataset.rows)),
     ]
-    return DataFindings(checks, usable, _summary(usable, sorted(excluded)), found.ids(Status.CONTAMINATED))
+    return DataFindings(checks, usable, _summary(usable, sorted(excluded)), found, selection, why)
 
 
-def split_sizes(tasks: Sequence[Task]) -> dict[str, int]:
-    """Return tasks and clusters per split."""
-    sizes = {}
-    for split in SPLITS:
-        mine = [task for task in tasks if task.split == split]
-        sizes[f"{split}_tasks"], sizes[f"{split}_clusters"] = len(mine), len({task.cluster for task in mine})
-    return sizes
-
-
-def require_both_splits(dataset: Dataset) -> None:
-    """Raise Refusal unless dev and test each have at least two clusters: fewer give no interval."""
+def require_clusters(dataset: Dataset, selection: Selection) -> None:
+    """Raise Refusal unless every split that is decided on has at least two clusters: fewer give no interval."""
     sizes = split_sizes(dataset.tasks)
-    for split in SPLITS:
-        if sizes[f"{split}_clusters"] < 2:
+    for split in SPLITS if selection == "split" else ("dev",):
+        if sizes[f"{split}_clusters"] < MIN_CLUSTERS:
             raise Refusal(
                 f"The {split} split of {dataset.name} has {sizes[f'{split}_tasks']} usable tasks in "
-                f"{sizes[f'{split}_clusters']} clusters; at least 2 clusters are needed.",
-                "Add tasks that do not share a template with the others.",
+                f"{sizes[f'{split}_clusters']} clusters; at least {MIN_CLUSTERS} clusters are needed.",
+                "Add tasks that do not share a template with the others"
+                + (", or decide without a test split: rule.selection=auto." if selection == "split" else "."),
             )
 
 
@@ -130,7 +133,11 @@ def _judge_answers(rows: Sequence[Row], verifier: Any) -> list[tuple[Row, Verdic
 
 def _size_sentence(dataset: Dataset) -> str:
     sizes = split_sizes(dataset.tasks)
-    parts = [f"{sizes[f'{split}_tasks']} {split} in {sizes[f'{split}_clusters']} clusters" for split in SPLITS]
+    parts = [
+        f"{sizes[f'{split}_tasks']} {split} in {sizes[f'{split}_clusters']} clusters"
+        for split in SPLITS
+        if sizes[f"{split}_tasks"]
+    ]
     return f"{len(dataset.tasks)} tasks: {', '.join(parts)}; {len(dataset.rows)} training rows"
 
 
@@ -173,40 +180,69 @@ def _near_miss_check(accepted: Sequence[tuple[Task, NearMiss]], total: int) -> C
     )
 
 
+# The tiers, each with the check that judges it (its waiver has the same name) and what its leak means.
+_TIERS: dict[Tier, tuple[str, str, str]] = {
+    "T1": (
+        "exact leaks",
+        "word for word in the training rows",
+        "The adapter would be asked what it was told: the gain would be memory.",
+    ),
+    "T3": (
+        "near leaks",
+        "nearly in the training rows (J ≥ 0.7)",
+        "An item that training has seen with a word changed measures memory too.",
+    ),
+    "T2": (
+        "partial leaks",
+        "in long parts in the training rows (a 13-gram of the answer, or 8-grams over half the prompt)",
+        "What training has seen of a prompt or an answer need not be worked out.",
+    ),
+}
+
+
 def _leak_checks(found: Contamination, total: int) -> list[Check]:
-    """Judge what training has seen of the tasks: word for word blocks, in parts or nearly warns."""
-    contaminated = found.ids(Status.CONTAMINATED)
-    partial = found.ids(Status.PARTIAL)
-    whole = {o.task_id for o in found.overlaps if o.tier == "T1" and o.part == "both"}
+    """Judge what training has seen of the tasks; each leaked task is counted once, in its strongest tier."""
+    counted = found.tier_of()
     return [
-        judged(
-            "exact leaks",
-            "block",
-            not contaminated,
-            f"{len(whole)} of {total} eval items stand word for word in the training rows"
-            + (
-                f", {len(contaminated) - len(whole)} more by prompt or answer alone"
-                if len(contaminated) > len(whole)
-                else ""
-            ),
-            "no eval item among the training rows",
-            reason="The adapter would be asked what it was told: the gain would be memory.",
-            fix="Remove these rows from the training file, or waive: gate.a.waivers.exact_leaks='<reason>'.",
-            evidence=[
-                str(o) for o in sorted(found.overlaps, key=lambda o: (o.part != "both", o.task_id)) if o.tier == "T1"
-            ],
-        ),
-        judged(
-            "partial leaks",
-            "warn",
-            not partial,
-            f"{len(partial)} of {total} eval items share long parts with training rows",
-            "no long part shared",
-            reason="Shared phrases are no proof of a leak, but a reviewer will ask.",
-            fix="Look at the named rows.",
-            evidence=[str(o) for o in found.overlaps if o.tier != "T1" and o.task_id in set(partial)],
-        ),
+        _leak_check(tier, found, [task_id for task_id in counted if counted[task_id] == tier], total) for tier in _TIERS
     ]
+
+
+def _leak_check(tier: Tier, found: Contamination, leaked: Sequence[str], total: int) -> Check:
+    name, where, meaning = _TIERS[tier]
+    mine = [o for o in found.overlaps if o.tier == tier and o.task_id in set(leaked)]
+    return judged(
+        name,
+        "block",
+        not leaked,
+        _leak_sentence(mine, len(leaked), total, where),
+        f"no eval item {where}",
+        reason=meaning,
+        fix=f"Remove these rows from the training file, or waive: gate.a.waivers.{name.replace(' ', '_')}='<reason>'.",
+        evidence=[str(o) for o in sorted(mine, key=lambda o: o.part != "both")],
+    )
+
+
+def _leak_sentence(overlaps: Sequence[Overlap], leaked: int, total: int, where: str) -> str:
+    """Return how many items leak; of a word-for-word leak, how many with prompt and answer."""
+    whole = len({o.task_id for o in overlaps if o.part == "both"})
+    if not whole or whole == leaked:
+        return f"{leaked} of {total} eval items stand {where}"
+    return f"{whole} of {total} eval items stand {where}, {leaked - whole} more by prompt or answer alone"
+
+
+def _alike_check(tasks: Sequence[Task]) -> Check:
+    pairs = alike_across_clusters([f"{task.instruction}\n{task.input}" for task in tasks], [t.cluster for t in tasks])
+    return judged(
+        "alike tasks",
+        "block",
+        not pairs,
+        f"{len(pairs)} pairs of near-duplicate tasks (J ≥ {ALIKE_JACCARD}) stand in different clusters",
+        "near-duplicates share a cluster",
+        reason="One task asked twice would count as two, and dev could show what test asks.",
+        fix="Give these tasks one cluster, or remove the repetition.",
+        evidence=[f"{tasks[p.left].id} and {tasks[p.right].id}: J {p.jaccard:.2f}" for p in pairs],
+    )
 
 
 def _duplicate_check(found: Contamination, total: int) -> Check:
@@ -219,8 +255,13 @@ def _duplicate_check(found: Contamination, total: int) -> Check:
         "every row once",
         reason="Repeated rows weigh more without teaching more.",
         fix="Remove the repetitions.",
-        evidence=[f"lines {', '.join(map(str, group))}" for group in found.row_duplicates],
+        evidence=[_lines_sentence(group) for group in found.row_duplicates],
     )
+
+
+def _lines_sentence(lines: Sequence[int]) -> str:
+    more = f" and {len(lines) - _LINES_NAMED} more" if len(lines) > _LINES_NAMED else ""
+    return f"lines {', '.join(map(str, lines[:_LINES_NAMED]))}{more}"
 
 
 def _answer_check(answers: Sequence[tuple[Row, Verdict]], total: int) -> Check:

@@ -18,9 +18,18 @@ def changed_artifacts(run_dir: Path, report: GateReport) -> Iterator[str]:
             yield f"{record.path} is missing; gate {report.gate.upper()} wrote it."
             continue
         try:
-            same = path.stat().st_size == record.bytes and sha256_file(path) == record.sha256
+            found = sha256_file(path)
         except (OSError, Refusal) as error:
             yield f"{record.path} cannot be read: {error}"
             continue
-        if not same:
-            yield f"{record.path} is not the file that gate {report.gate.upper()} wrote: its SHA-256 differs."
+        if found != record.sha256:
+            yield (
+                f"{record.path} is not the file that gate {report.gate.upper()} wrote: its SHA-256 differs "
+                f"(expected {short(record.sha256)}, {record.bytes:,} bytes; "
+                f"found {short(found)}, {path.stat().st_size:,} bytes)."
+            )
+
+
+def short(sha256: str) -> str:
+    """Return the first 12 digits of a digest, enough to tell two files apart."""
+    return sha256[:12]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +12,9 @@ from env.refusal import Refusal
 from eval.datasets import DatasetSettings, load_dataset
 from eval.pipeline import Arm, Unit, judge, measure
 from eval.prompts import render
-from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task
-from eval.result import evaluate
+from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task, TaskScore
+from eval.result import evaluate, score_tasks
+from eval.splits import all_dev
 from eval.verify import open_verifier
 from gates.context import GateContext, Progress
 from gates.report import GateReport
@@ -46,8 +47,10 @@ class Bench:
         """Return how many samples one arm takes on a split."""
         return len(self.tasks(split)) * self._samples(split)
 
-    def measure(self, arm: str, split: str, path: Path, phase: str, before: int, overall: int) -> list[Sample]:
-        """Draw and judge all samples of one arm on one split, resuming from ``path``.
+    def measure(
+        self, arm: str, split: str, path: Path, phase: str, before: int, overall: int, only: Collection[str] = ()
+    ) -> list[Sample]:
+        """Draw and judge all samples of one arm on a split (or ``only`` those tasks of it), resuming from ``path``.
 
         Progress is told over the whole gate: ``before`` samples came earlier, ``overall`` there are in all.
         """
@@ -57,7 +60,7 @@ class Bench:
             self.context.on_progress(Progress("sampling", before + done, overall, "samples", phase))
 
         return measure(
-            [Unit(task, self._samples(split)) for task in self.tasks(split)],
+            [Unit(task, self._samples(split)) for task in self.tasks(split) if not only or task.id in only],
             Arm(arm, experiment.seed, experiment.sampling.settings(), experiment.sampling.samples_per_call),
             self.model,
             self.prompt,
@@ -68,7 +71,13 @@ class Bench:
         )
 
     def evaluate(self, samples: Sequence[Sample], arm: str, split: str) -> EvalResult:
-        """Return scores and metrics of one arm; refuses when too many samples are missing data.
+        """Return scores and metrics of one arm; refuses, as ``require_judged``, when too many are missing data."""
+        self.require_judged(samples, arm)
+        self.context.on_progress(Progress("scoring", 0, 0, "", f"{arm} on {split}"))
+        return self.result(samples, arm, split)
+
+    def require_judged(self, samples: Sequence[Sample], whose: str) -> None:
+        """Require that nearly all of ``samples`` could be judged.
 
         Raises:
             Refusal: more than rule.max_missing_pct of the samples are HARNESS_ERROR: the harness failed, not the model.
@@ -77,12 +86,19 @@ class Bench:
         lost = [s for s in samples if s.verdict.outcome == Outcome.HARNESS_ERROR]
         if len(lost) * 100 > limit_pct * len(samples):
             raise Refusal(
-                f"{len(lost)} of {len(samples)} samples of {arm} could not be judged (limit {limit_pct}%): "
+                f"{len(lost)} of {len(samples)} samples of {whose} could not be judged (limit {limit_pct}%): "
                 f"{lost[0].verdict.detail}",
                 "Mend the verifier (see `python -m runner doctor`), then advance; stored samples are kept.",
             )
+
+    def result(self, samples: Sequence[Sample], arm: str, split: str, only: Collection[str] = ()) -> EvalResult:
+        """Return scores and metrics of one arm on one split, or on ``only`` those tasks of it."""
         ks = sorted({1, self.context.experiment.rule.k, self._samples(split)})
-        return evaluate(samples, self.dataset.tasks, arm, split, ks)
+        return evaluate(samples, [t for t in self.dataset.tasks if not only or t.id in only], arm, split, ks)
+
+    def scores(self, samples: Sequence[Sample], arm: str, only: Collection[str]) -> tuple[TaskScore, ...]:
+        """Return the counts of one arm on ``only`` those tasks, without intervals."""
+        return score_tasks(samples, [task for task in self.dataset.tasks if task.id in only], arm)
 
     def _samples(self, split: str) -> int:
         sampling = self.context.experiment.sampling
@@ -120,8 +136,8 @@ def approved_dataset(context: GateContext) -> Dataset:
             "`python -m runner rewind A`, then advance, judges the present one.",
         )
     excluded = set(approved["excluded"])
-    kept = tuple(task for task in dataset.tasks if task.id not in excluded)
-    return Dataset(dataset.name, kept, dataset.rows, dataset.digest, dataset.notes)
+    kept = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
+    return all_dev(kept) if context.earlier("a").tables["rule"]["selection"] == "max-t" else kept
 
 
 @contextmanager
@@ -130,6 +146,7 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
     experiment = context.experiment
     dataset = approved_dataset(context)
     with open_verifier(experiment.verifier) as verifier:
+        context.on_progress(Progress("testing the instrument", 0, 0, "", f"{len(dataset.tasks)} tasks"))
         test_instrument(dataset.tasks, verifier)
         context.on_progress(Progress("loading model", 0, 0, ""))
         model = load_model(experiment.backend.name, experiment.model)

@@ -14,7 +14,7 @@ from eval.sampling import GenerationRequest, sample_seed
 from eval.verify import open_verifier
 from gates.context import GateContext
 from gates.measuring import base_table, examples_of, one_process
-from training.backends import load_model
+from training.backends import check_settings, load_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Probed:
 def probe_model(context: GateContext, dataset: Dataset) -> Probed:
     """Load the model, take one training step that is thrown away, draw one sample and execute it."""
     experiment = context.experiment
+    check_settings(experiment.backend.name, experiment.model, experiment.gate.c.lora)
     model = load_model(experiment.backend.name, one_process(experiment.model))
     try:
         config = experiment.gate.c

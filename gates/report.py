@@ -13,8 +13,13 @@ from pydantic import Field, ValidationError
 from env.checks import Check
 from env.files import sha256_file, write_atomic
 from env.refusal import Refusal
+from env.source import code_digest
 from eval.records import Metric
 from gates.document import Document
+
+PROJECT = Path(__file__).resolve().parent.parent
+# Whatever here changes may change a number; the runner shows numbers and makes none.
+MEASURING_CODE = ("env", "eval", "gates", "training")
 
 
 class ArtifactRecord(Document):
@@ -25,6 +30,14 @@ class ArtifactRecord(Document):
     sha256: str
 
 
+class TakenOver(Document):
+    """Where a gate's results come from when they were taken over: which attempt of which run computed them."""
+
+    run: str
+    attempt: int
+    report_sha256: str
+
+
 class GateReport(Document):
     """report.json: what a gate saw and what it concluded.
 
@@ -32,7 +45,7 @@ class GateReport(Document):
     writes no report at all.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = Field(default=2, description="1 had no taken_over and no source version")
     gate: Literal["a", "b", "c", "d", "e"]
     title: str
     status: Literal["passed", "failed"]
@@ -49,6 +62,9 @@ class GateReport(Document):
     artifacts: list[ArtifactRecord] = Field(default_factory=list)
     choices: dict[str, str] = Field(default_factory=dict, description="automatic choices: name -> 'value: reason'")
     versions: dict[str, str] = Field(default_factory=dict)
+    taken_over: TakenOver | None = Field(
+        default=None, description="the run that computed it; times, checks and numbers are then of that run"
+    )
 
 
 def write_report(path: Path, report: GateReport) -> None:
@@ -74,7 +90,7 @@ def read_report(path: Path) -> GateReport | None:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "document"
         raise Refusal(
-            f"{path}: not a gate report of schema 1: {key}: {first['msg']}.",
+            f"{path}: not a gate report of schema 1 or 2: {key}: {first['msg']}.",
             "It was written by another version or edited by hand: read it with that version, or `rewind` its gate.",
         ) from None
 
@@ -87,10 +103,10 @@ def artifact(run_dir: Path, path: Path) -> ArtifactRecord:
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions of the libraries that a gate's numbers depend on, as installed."""
+    """Return the versions of all that a gate's numbers depend on: libraries as installed, "source" by its content."""
     names = ("luagate", "torch", "transformers", "peft", "bitsandbytes", "lupa", "numpy", "tokenizers")
     found = {"python": platform.python_version()}
     for name in names:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-    return found
+    return {**found, "source": code_digest(PROJECT / name for name in MEASURING_CODE)[:12]}

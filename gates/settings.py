@@ -72,8 +72,13 @@ class SamplingSection(Document):
 
 
 class RuleSection(Document):
-    """The decision rule that Gate A freezes (eval/rule.py gives it its meaning)."""
+    """The decision rule that Gate A freezes (eval/rule.py gives it its meaning).
 
+    ``selection``: "split" keeps test tasks unseen for the decision, "max-t" chooses and decides on all tasks, "auto"
+    lets Gate A split unless there are too few clusters.
+    """
+
+    selection: Literal["auto", "split", "max-t"]
     k: int = Field(ge=1)
     margin_pp: float = Field(gt=0, lt=100)
     alpha: float = Field(gt=0, lt=0.5)
@@ -84,6 +89,18 @@ class RuleSection(Document):
     canary_min_nats: float = Field(gt=0)
     canary_max_zero_nats: float = Field(ge=0)
     resamples: int = Field(ge=1000)
+
+
+class WatchSection(Document):
+    """When the supervisor ends a worker that gets nowhere; in no digest, since it changes no number.
+
+    A phase that counts units may count none for ``stall_min_s`` seconds or ``stall_factor`` times the median interval
+    so far, whichever is longer; for ``stall_first_s`` before three intervals tell the pace.
+    """
+
+    stall_factor: float = Field(gt=1)
+    stall_min_s: float = Field(gt=0)
+    stall_first_s: float = Field(gt=0)
 
 
 class GateSections(Document):
@@ -107,7 +124,13 @@ class Experiment(Document):
     verifier: VerifierSettings
     sampling: SamplingSection
     rule: RuleSection
+    watch: WatchSection
     gate: GateSections
+
+    @model_validator(mode="after")
+    def _enough_steps(self) -> Experiment:
+        c_training.planned_training(self)
+        return self
 
     @model_validator(mode="after")
     def _enough_samples(self) -> Experiment:

@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from env.files import make_folder, sha256_file, write_atomic
+from env.files import make_folder, refusing, sha256_file, sync_folder, write_atomic
 from env.heartbeat import Pulse, read_heartbeat
 from env.locking import RunLock
 from env.logs import log_path
+from env.refusal import Refusal
+from env.reserve import keep_reserve
 from gates import gate_module
 from gates.context import PlanContext
 from gates.report import GateReport, read_report
+from gates.settings import WatchSection
+from runner.change import accept_hand_edits
 from runner.config import read_config
 from runner.exits import Exit
-from runner.failure import Failure, read_failure
-from runner.freshness import Freshness, compare, examine, gate_inputs, read_inputs, write_inputs
+from runner.failure import Failure, read_failure, unspoken_failure
+from runner.freshness import Freshness, Inputs, compare, examine, gate_inputs, read_inputs, write_inputs
 from runner.intactness import require_intact
 from runner.journal import EventType, now
 from runner.machine import FINISHED, GATES
-from runner.places import PROJECT
-from runner.run import Run, archive_old_attempts
-
-# How often the supervisor looks at its worker; the heartbeat itself is written at most once a second.
-POLL_S = 0.1
+from runner.memory_advice import memory_advice
+from runner.run import Run, archive_old_attempts, command, remove_temporary_files
+from runner.supervising import Ending, Stop, supervise
+from runner.takeover import asked_anew, record_taken_over, remove_stages, take_over
 
 
 class Screen(Protocol):
-    """What an advance tells while it runs (runner/screens.py draws it)."""
+    """What an advance tells while it runs (runner/screens draws it)."""
 
     def opened(self, run: Run) -> None: ...
+    def noticed(self, run: Run, sentences: list[str]) -> None: ...
+    def gate_taken_over(self, run: Run, report: GateReport) -> None: ...
     def gate_started(self, run: Run, gate: str, resumed: bool) -> None: ...
     def pulse(self, gate: str, pulse: Pulse) -> None: ...
     def gate_ended(self, run: Run, report: GateReport) -> None: ...
@@ -47,36 +47,22 @@ class Screen(Protocol):
     def finished(self, run: Run) -> None: ...
 
 
-class Stop:
-    """Signals asking to stop: the first is passed to the worker as SIGINT, the second kills it (which is safe)."""
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """One call of ``advance``: the run it holds and by which lock, what stops it, whom it tells, how far it goes.
 
-    def __init__(self) -> None:
-        self.number = 0
-        self.worker: subprocess.Popen[bytes] | None = None
+    ``fresh``: compute every gate, take none over.
+    """
 
-    def __call__(self, number: int, _frame: Any) -> None:
-        again, self.number = bool(self.number), number
-        if self.worker is not None and self.worker.poll() is None:
-            self.worker.send_signal(signal.SIGKILL if again else signal.SIGINT)
-
-    @property
-    def exit_code(self) -> int:
-        """128 + the signal's number, as shells count."""
-        return 128 + self.number
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handle SIGINT, SIGTERM and SIGHUP inside the block."""
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self) for number in signals}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    run: Run
+    lock: RunLock
+    stop: Stop
+    screen: Screen
+    to: str
+    fresh: bool
 
 
-def advance(folder: Path, screen: Screen, to: str = "e") -> int:
+def advance(folder: Path, screen: Screen, to: str = "e", fresh: bool = False) -> int:
     """Advance the run in ``folder`` up to and including gate ``to``; return the exit code.
 
     Raises:
@@ -87,10 +73,16 @@ def advance(folder: Path, screen: Screen, to: str = "e") -> int:
     # whole, because the worker has another working folder
     with Run.held(folder.resolve()) as (run, lock), stop.installed():
         screen.opened(run)
+        remove_temporary_files(run)
+        keep_reserve(run.folder)
         archive_old_attempts(run)
+        remove_stages(run)
         heal(run)
+        if edits := accept_hand_edits(run):
+            screen.noticed(run, [f"config.yaml was changed by hand, now recorded: {edit}" for edit in edits])
+        here = Advance(run, lock, stop, screen, to, fresh)
         while True:
-            code = _step(run, lock, stop, screen, to)
+            code = _step(here)
             if code is not None:
                 return code
 
@@ -98,17 +90,21 @@ def advance(folder: Path, screen: Screen, to: str = "e") -> int:
 def heal(run: Run) -> None:
     """Record the end of a gate whose report was written but whose event was not (killed in between)."""
     gate = run.machine.gate
-    if run.machine.phase not in ("started", "stopped", "crashed"):
+    report = read_report(run.gate_folder(gate) / "report.json") if gate else None
+    if report is None or report.attempt != run.attempts[gate] or run.machine.phase == "failed":
         return
-    report = read_report(run.gate_folder(gate) / "report.json")
-    if report is not None and report.attempt == run.attempts[gate]:
+    if run.machine.phase != "ready":
         if run.machine.phase != "started":
             run.record(EventType.GATE_STARTED, gate, healed=True, **_session(run, gate, resumed=True))
         record_report(run, report)
+    elif report.taken_over is not None:
+        record_taken_over(run, report, 0.0)
 
 
 def record_report(run: Run, report: GateReport) -> None:
     """Record a written report in the journal."""
+    # its writer may have been killed between the rename and the folder's flush: no event may outlive its report
+    sync_folder(run.gate_folder(report.gate))
     kind = EventType.GATE_PASSED if report.status == "passed" else EventType.GATE_FAILED
     run.record(
         kind,
@@ -121,12 +117,13 @@ def record_report(run: Run, report: GateReport) -> None:
     )
 
 
-def _step(run: Run, lock: RunLock, stop: Stop, screen: Screen, to: str) -> int | None:
+def _step(here: Advance) -> int | None:
     """Do one gate; return an exit code when the advance ends here, None to go on."""
+    run = here.run
     experiment, config = read_config(run.file("config.yaml"))
     store_plans(run, PlanContext(run.folder, experiment))
     gate = run.machine.gate
-    ends_here = run.machine.state == FINISHED or GATES.index(gate) > GATES.index(to)
+    ends_here = run.machine.state == FINISHED or GATES.index(gate) > GATES.index(here.to)
     if not ends_here and run.machine.phase != "failed":
         require_intact(run, gate)
     stale = [item for item in examine(run, config) if not item.fresh]
@@ -134,17 +131,25 @@ def _step(run: Run, lock: RunLock, stop: Stop, screen: Screen, to: str) -> int |
         _retry_changed(run, gate, stale)
         return None
     if stale:
-        screen.stale(run, stale)
+        here.screen.stale(run, stale)
         return Exit.STALE
     if ends_here:
-        screen.finished(run)
+        here.screen.finished(run)
         return Exit.ADVANCED
     if run.machine.phase == "failed":
-        report = read_report(run.gate_folder(gate) / "report.json")
-        if report is not None:
-            screen.gate_ended(run, report)
+        here.screen.gate_ended(run, _standing_no(run, gate))
         return Exit.GATE_SAID_NO
-    return _run_gate(run, gate, config, lock, stop, screen)
+    return _begin_gate(here, gate, config, experiment.watch)
+
+
+def _standing_no(run: Run, gate: str) -> GateReport:
+    report = read_report(run.gate_folder(gate) / "report.json")
+    if report is None:
+        raise Refusal(
+            f"gate_{gate}/report.json is missing, though gate {gate.upper()} said no by the journal.",
+            f"Restore it, or `{command(run.folder, 'retry')}` asks the gate again.",
+        )
+    return report
 
 
 def _only(stale: list[Freshness], gate: str) -> bool:
@@ -157,9 +162,26 @@ def _retry_changed(run: Run, gate: str, stale: list[Freshness]) -> None:
     archive_old_attempts(run)
 
 
-def _run_gate(run: Run, gate: str, config: dict[str, Any], lock: RunLock, stop: Stop, screen: Screen) -> int | None:
-    resumed = run.machine.phase != "ready"
+def _begin_gate(here: Advance, gate: str, config: dict[str, Any], limits: WatchSection) -> int | None:
+    """Take the gate over from where it was computed before, or run it."""
+    run = here.run
     present = gate_inputs(run, config, gate)
+    passed_over: list[str] = []
+    if not here.fresh and not asked_anew(run, gate):
+        began_s = time.monotonic()
+        report, passed_over = take_over(run, gate, present)
+        if report is not None:
+            record_taken_over(run, report, round(time.monotonic() - began_s, 2))
+            here.screen.gate_taken_over(run, report)
+            return here.stop.exit_code if here.stop.number else None
+    return _run_gate(here, gate, config, limits, present, passed_over)
+
+
+def _run_gate(
+    here: Advance, gate: str, config: dict[str, Any], limits: WatchSection, present: Inputs, passed_over: list[str]
+) -> int | None:
+    run, screen = here.run, here.screen
+    resumed = run.machine.phase != "ready"
     stored = read_inputs(run, gate)
     if resumed and stored is not None:
         difference = compare(gate, stored, present)
@@ -170,11 +192,16 @@ def _run_gate(run: Run, gate: str, config: dict[str, Any], lock: RunLock, stop: 
     make_folder(log_path(run.folder, gate).parent)
     if not resumed:
         write_inputs(run, gate, present)
-    (run.gate_folder(gate) / "failure.json").unlink(missing_ok=True)
-    run.record(EventType.GATE_STARTED, gate, **_session(run, gate, resumed))
+    left_word = run.gate_folder(gate) / "failure.json"
+    with refusing(left_word):
+        left_word.unlink(missing_ok=True)
+    told = {"not_taken_over": passed_over} if passed_over else {}
+    run.record(EventType.GATE_STARTED, gate, **_session(run, gate, resumed), **told)
     screen.gate_started(run, gate, resumed)
-    returncode = _supervise(run, gate, lock, stop, screen)
-    return _settle(run, gate, returncode, stop, screen)
+    if passed_over:
+        screen.noticed(run, [f"not taken over from {sentence}" for sentence in passed_over])
+    ending = supervise(run, gate, here.lock, here.stop, limits, lambda pulse: screen.pulse(gate, pulse))
+    return _settle(here, gate, config, ending)
 
 
 def _session(run: Run, gate: str, resumed: bool) -> dict[str, Any]:
@@ -197,36 +224,9 @@ def _session(run: Run, gate: str, resumed: bool) -> dict[str, Any]:
     }
 
 
-def _supervise(run: Run, gate: str, lock: RunLock, stop: Stop, screen: Screen) -> int:
-    """Start the worker, show its pulses, pass on the wish to stop; return its exit status."""
-    with log_path(run.folder, gate).open("ab") as output:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "runner.worker", str(run.folder), gate, str(lock.descriptor)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            cwd=PROJECT,
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"},
-            # Both hold the lock: it is free only when supervisor and worker are dead.
-            pass_fds=(lock.descriptor,),
-            # Ctrl-C in the terminal reaches the supervisor alone, which asks the worker once.
-            start_new_session=True,
-        )
-    stop.worker = worker
-    if stop.number:
-        worker.send_signal(signal.SIGINT)
-    last = read_heartbeat(run.file("heartbeat.json"))
-    while worker.poll() is None:
-        pulse = read_heartbeat(run.file("heartbeat.json"))
-        if pulse is not None and pulse != last and pulse.pid == worker.pid:
-            screen.pulse(gate, pulse)
-            last = pulse
-        time.sleep(POLL_S)
-    return worker.returncode
-
-
-def _settle(run: Run, gate: str, returncode: int, stop: Stop, screen: Screen) -> int | None:
+def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) -> int | None:
     """Record how a gate ended; a report counts whatever became of the worker after writing it."""
+    run, stop, screen = here.run, here.stop, here.screen
     report = read_report(run.gate_folder(gate) / "report.json")
     if report is not None:
         record_report(run, report)
@@ -234,12 +234,13 @@ def _settle(run: Run, gate: str, returncode: int, stop: Stop, screen: Screen) ->
         if report.status == "failed":
             return Exit.GATE_SAID_NO
         return stop.exit_code if stop.number else None
-    left_word = run.gate_folder(gate) / "failure.json"
-    if returncode == Exit.STOPPED or (stop.number and not left_word.exists()):
+    left = read_failure(run.gate_folder(gate) / "failure.json")
+    stopped = ending.returncode == Exit.STOPPED or (stop.number and left is None)
+    if stopped and not ending.stall:
         run.record(EventType.GATE_STOPPED, gate, signal=stop.number)
         screen.gate_stopped(run, gate)
         return stop.exit_code if stop.number else Exit.STOPPED
-    failure = read_failure(left_word, returncode)
+    failure = _explained(run, gate, config, ending, left)
     run.record(
         EventType.GATE_CRASHED, gate, kind=failure.kind, sentence=failure.sentence, fix=failure.fix, where=failure.where
     )
@@ -247,8 +248,19 @@ def _settle(run: Run, gate: str, returncode: int, stop: Stop, screen: Screen) ->
     return failure.exit
 
 
+def _explained(run: Run, gate: str, config: dict[str, Any], ending: Ending, left: Failure | None) -> Failure:
+    """Return why the gate could not look: what its worker left, else what the way it ended tells; and what to do."""
+    if ending.stall:
+        fix = f"{log_path(run.folder, gate)} says where it stood; if it was only slow, raise watch.stall_min_s."
+        return Failure("stalled", f"{ending.stall}; it was ended", fix)
+    failure = left or unspoken_failure(ending)
+    if failure.kind == "memory" or (failure.kind == "killed" and ending.oom_kills.count is None):
+        return replace(failure, fix=failure.fix or memory_advice(run.folder, config, gate))
+    return failure
+
+
 def store_plans(run: Run, context: PlanContext) -> None:
     """Write plans.json: one line per gate that has not passed, for status screens that must not load a gate."""
     first = len(GATES) if run.machine.state == FINISHED else GATES.index(run.machine.gate)
     plans = {gate: gate_module(gate).plan(context).summary for gate in GATES[first:]}
-    write_atomic(run.file("plans.json"), json.dumps(plans, indent=2) + "\n")
+    write_atomic(run.file("plans.json"), json.dumps({"schema_version": 1, **plans}, indent=2) + "\n")

@@ -9,11 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
-from runner.config import compose_experiment, dump_config, leaves, merge_overrides, read_config
+from runner.config import (
+    compose_experiment,
+    dump_config,
+    leaves,
+    merge_overrides,
+    read_config,
+    read_plain,
+    validate,
+)
 from runner.freshness import Freshness, examine
 from runner.journal import EventType
 from runner.machine import GATES
-from runner.run import Run, archive_old_attempts, command, replace_config
+from runner.run import Run, archive_old_attempts, command, replace_config, stored_config
+
+# What a key that is not there differs from, null too.
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +48,81 @@ def propose(run: Run, overrides: list[str], gates: Sequence[str] = GATES) -> Cha
     Raises:
         Refusal: an override is bad, or the run's own configuration cannot be read.
     """
-    merged = merge_overrides(run.overrides(), overrides)
-    _, config = compose_experiment(merged)
-    _, present = read_config(run.file("config.yaml"))
-    before, after = leaves(present), leaves(config)
-    changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    present = read_plain(run.file("config.yaml"))
+    merged, config = overridden(run, present, overrides)
+    changed = _differing(present, config)
     stale = [item for item in examine(run, config, gates) if not item.fresh] if changed else []
     return Change(merged, config, changed, stale)
+
+
+def overridden(run: Run, present: dict[str, Any], overrides: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return all overrides of the run with ``overrides`` on top, and its ``present`` config with what these change.
+
+    An override changes what it says and nothing else: a default that conf/ has changed since, a path that was made
+    absolute from another folder and an edit by hand stay as they are. Keys that this version added are filled in.
+
+    Raises:
+        Refusal: an override is bad.
+    """
+    former = run.overrides()
+    merged = merge_overrides(former, overrides)
+    _, before = compose_experiment(former)
+    _, after = compose_experiment(merged)
+    config = _changed_as(present, before, after)
+    validate(config)
+    return merged, config
+
+
+def accept_hand_edits(run: Run) -> list[str]:
+    """Record what somebody wrote into config.yaml, as the overrides it amounts to; return each as a sentence.
+
+    Whether it makes a gate stale is for freshness to say. The caller holds the run's lock.
+
+    Raises:
+        Refusal: what was written is no configuration.
+    """
+    known, edited = stored_config(run), run.file("config.yaml")
+    if not known.is_file() or (edited.is_file() and known.read_bytes() == edited.read_bytes()):
+        return []
+    _, config = read_config(edited)
+    before, after = leaves(read_plain(known)), leaves(config)
+    changed = _differing(read_plain(known), config)
+    if changed:
+        mine = [f"{key}={override_text(after[key])}" for key in changed if key in after]
+        replace_config(run, edited.read_text(encoding="utf-8"), merge_overrides(run.overrides(), mine), changed, True)
+    return [f"{key}: {before.get(key)!r} became {after.get(key)!r}" for key in changed]
+
+
+def override_text(value: Any) -> str:
+    """Return a configuration value as an override writes it; text is quoted, so that it stays text."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ",".join(override_text(item) for item in value) + "]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)
+
+
+def _changed_as(present: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Return ``after`` with the values of ``present`` wherever ``after`` is as ``before``."""
+    result: dict[str, Any] = {}
+    for key, value in after.items():
+        mine, former = present.get(key), before.get(key)
+        if isinstance(value, dict):
+            inner = former if isinstance(former, dict) else {}
+            result[key] = _changed_as(mine if isinstance(mine, dict) else {}, inner, value)
+        else:
+            result[key] = mine if key in present and former == value else value
+    return result
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    old, new = leaves(before), leaves(after)
+    return sorted(key for key in {*old, *new} if old.get(key, _ABSENT) != new.get(key, _ABSENT))
 
 
 def accept(run: Run, change: Change) -> None:
@@ -60,6 +139,7 @@ def change_config(folder: Path, overrides: list[str]) -> list[Freshness]:
         the next advance asks it again.
     """
     with Run.held(folder) as (run, _):
+        accept_hand_edits(run)
         change = propose(run, overrides)
         asked_again = run.machine.gate if run.machine.phase == "failed" else ""
         forbidding = [item for item in change.stale if item.gate != asked_again]
@@ -82,8 +162,8 @@ def retry(folder: Path, overrides: list[str]) -> str:
                 f"There is nothing to retry: {where}.",
                 "`python -m runner advance` goes on; `python -m runner rewind GATE` goes back.",
             )
-        _prepare(run, overrides, gate)
-        run.record(EventType.GATE_RETRIED, gate)
+        anew = not _prepare(run, overrides, gate)
+        run.record(EventType.GATE_RETRIED, gate, anew=anew)
         archive_old_attempts(run)
         return gate
 
@@ -100,13 +180,14 @@ def rewind(folder: Path, gate: str, overrides: list[str]) -> None:
             raise Refusal(
                 f"Gate {gate.upper()} has not been reached: the run stands {here}.", "There is nothing to rewind."
             )
-        _prepare(run, overrides, gate)
-        run.record(EventType.GATE_REWOUND, gate)
+        anew = not _prepare(run, overrides, gate)
+        run.record(EventType.GATE_REWOUND, gate, anew=anew)
         archive_old_attempts(run)
 
 
-def _prepare(run: Run, overrides: list[str], gate: str) -> None:
-    """Store the overrides if every gate before ``gate`` keeps its meaning."""
+def _prepare(run: Run, overrides: list[str], gate: str) -> bool:
+    """Store the overrides if every gate before ``gate`` keeps its meaning; return whether they changed anything."""
+    accept_hand_edits(run)
     change = propose(run, overrides, GATES[: GATES.index(gate)])
     if change.stale:
         first = change.stale[0]
@@ -115,3 +196,4 @@ def _prepare(run: Run, overrides: list[str], gate: str) -> None:
             f"`{command(run.folder, f'rewind {first.gate.upper()} {shlex.join(overrides)}')}`, or `new`.",
         )
     accept(run, change)
+    return bool(change.changed)

@@ -217,21 +217,38 @@ def read_config(path: Path) -> tuple[Experiment, dict[str, Any]]:
     Raises:
         Refusal: the file is missing, is not YAML, or does not describe an experiment of this version.
     """
+    plain = read_plain(path)
+    problems = faults(plain)
+    if problems:
+        raise Refusal(
+            f"{path}: " + "; ".join(problem.rstrip(".?") for problem in problems) + ".",
+            "Where it was edited by hand, mend it. Where another version of luagate wrote it, "
+            "`python -m runner rewind A` brings it to this version's keys, or go on with that version (see run.json).",
+        )
+    return Experiment.model_validate(plain), plain
+
+
+def read_plain(path: Path) -> dict[str, Any]:
+    """Return a run's config.yaml as plain data, of whatever version. Raises Refusal when it is missing or not YAML."""
     try:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Refusal(
-            f"{path} is missing: this is not a complete run folder.", "Start one with `python -m runner new`."
+            f"{path} is missing: this is not a complete run folder.",
+            "Restore it: the newest config.N.yaml beside it is a copy; or start a new run.",
         ) from None
     except OSError as error:
         raise Refusal(f"{path} cannot be read: {error.strerror}.", "Restore it or start a new run.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise Refusal(f"{path}{line}: not YAML.", "It was edited by hand; restore it or start a new run.") from None
+        raise Refusal(
+            f"{path}{line}: not YAML.",
+            "It was edited by hand; restore it (the newest config.N.yaml beside it is a copy) or start a new run.",
+        ) from None
     if not isinstance(plain, dict):
         raise Refusal(f"{path}: not a configuration.", "Restore it or start a new run.")
-    return validate(plain), plain
+    return plain
 
 
 def dump_config(config: dict[str, Any]) -> str:

@@ -7,11 +7,14 @@ import signal
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from env.files import write_atomic
 from env.refusal import Refusal
 from runner.exits import Exit
+
+if TYPE_CHECKING:
+    from runner.supervising import Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,12 @@ class Failure:
     """A gate that could not look.
 
     Attributes:
-        kind: "refusal" (we know why and say what to do), "crash" (an exception), "killed" (a signal from outside).
+        kind: "refusal" (we know why and say what to do), "crash" (an exception), "memory" (there was not enough),
+            "killed" (a signal from outside), "stalled" (nothing got on, and its supervisor ended it).
         where: file and line of our code where an exception passed, "" otherwise.
     """
 
-    kind: Literal["refusal", "crash", "killed"]
+    kind: Literal["refusal", "crash", "memory", "killed", "stalled"]
     sentence: str
     fix: str = ""
     where: str = ""
@@ -45,7 +49,16 @@ def failure_of(error: BaseException, project: Path) -> Failure:
     ]
     where = f"{Path(ours[-1].filename).relative_to(project)}:{ours[-1].lineno}" if ours else ""
     first_line = str(error).strip().split("\n")[0]
-    return Failure("crash", f"{type(error).__name__}: {first_line}"[:400], where=where)
+    kind: Literal["memory", "crash"] = "memory" if _is_out_of_memory(error) else "crash"
+    return Failure(kind, f"{type(error).__name__}: {first_line}"[:400], where=where)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is Python's MemoryError or torch's OutOfMemoryError, by type: torch is never imported here."""
+    kinds = type(error).__mro__
+    return isinstance(error, MemoryError) or any(
+        kind.__name__ == "OutOfMemoryError" and kind.__module__.partition(".")[0] == "torch" for kind in kinds
+    )
 
 
 def write_failure(path: Path, failure: Failure) -> None:
@@ -53,14 +66,27 @@ def write_failure(path: Path, failure: Failure) -> None:
     write_atomic(path, json.dumps(asdict(failure), indent=2) + "\n")
 
 
-def read_failure(path: Path, returncode: int) -> Failure:
-    """Return what the worker left, or what its exit status alone tells when it left nothing."""
+def read_failure(path: Path) -> Failure | None:
+    """Return what the worker left; None when it left nothing readable."""
     try:
         return Failure(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        pass
-    if returncode < 0:
-        name = signal.Signals(-returncode).name
-        hint = ": often the kernel, out of memory" if name == "SIGKILL" else ""
-        return Failure("killed", f"the worker was killed by {name}{hint}", "Free memory or lower model.batch_size.")
-    return Failure("crash", f"the worker ended with status {returncode} and left no word")
+        return None
+
+
+def unspoken_failure(ending: Ending) -> Failure:
+    """Return what the way a worker ended tells when it left no word."""
+    if ending.returncode >= 0:
+        return Failure("crash", f"the worker ended with status {ending.returncode} and left no word")
+    name = signal.Signals(-ending.returncode).name
+    memory = f"; it last used {ending.pulse.rss_mb / 1e3:.1f} GB" if ending.pulse is not None else ""
+    if name != "SIGKILL":
+        return Failure("killed", f"the worker was killed by {name}{memory}")
+    kills = ending.oom_kills
+    if kills.count:
+        return Failure("memory", f"the worker was killed by SIGKILL: out of memory, as the kernel counts{memory}")
+    if kills.count is None:
+        return Failure("killed", f"the worker was killed by SIGKILL: often the kernel, out of memory{memory}")
+    return Failure(
+        "killed", f"the worker was killed by SIGKILL from outside: the kernel killed nothing for memory{memory}"
+    )

@@ -33,11 +33,15 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Whether a gate's results are of the present inputs; ``reasons`` name each difference."""
+    """Whether a gate's results are of the present inputs; ``reasons`` name each difference.
+
+    ``damage``: a sentence for each file of the gate that is no longer what it wrote (runner/intactness.py looks).
+    """
 
     gate: str
     fresh: bool
     reasons: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
 
 
 def gate_inputs(run: Run, config: dict[str, Any], gate: str) -> Inputs:
@@ -88,8 +92,8 @@ def report_digest(report: GateReport) -> str:
     return digest({"inputs": report.inputs, "artifacts": {item.path: item.sha256 for item in report.artifacts}})
 
 
-def write_inputs(run: Run, gate: str, inputs: Inputs) -> None:
-    """Write inputs.json, the first file of a gate's folder: which attempt of what it is."""
+def write_inputs(run: Run, gate: str, inputs: Inputs, folder: Path | None = None) -> None:
+    """Write inputs.json, the first file of a gate's folder (or of the ``folder`` that becomes it): what it is."""
     record = {
         "schema_version": SCHEMA_VERSION,
         "gate": gate,
@@ -97,23 +101,27 @@ def write_inputs(run: Run, gate: str, inputs: Inputs) -> None:
         "digests": inputs.digests,
         "config": inputs.config,
     }
-    write_atomic(run.gate_folder(gate) / "inputs.json", json.dumps(record, indent=2) + "\n")
+    write_atomic((folder or run.gate_folder(gate)) / "inputs.json", json.dumps(record, indent=2) + "\n")
 
 
 def read_inputs(run: Run, gate: str) -> Inputs | None:
     """Return what the gate's stored work depends on; None where it has not begun. Raises Refusal on a foreign file."""
     path = run.gate_folder(gate) / "inputs.json"
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if raw["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema_version {raw['schema_version']!r}, expected {SCHEMA_VERSION}")
-        return Inputs(dict(raw["digests"]), dict(raw["config"]))
+        return parse_inputs(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise Refusal(f"{path} cannot be read: {error.strerror}.", "Restore it, or move it away.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(f"{path}: not a gate's inputs ({error}).", f"`python -m runner rewind {gate.upper()}`.") from None
+
+
+def parse_inputs(raw: Any) -> Inputs:
+    """Return the inputs in the plain data of an inputs.json. Raises ValueError, KeyError or TypeError when foreign."""
+    if raw["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version {raw['schema_version']!r}, expected {SCHEMA_VERSION}")
+    return Inputs(dict(raw["digests"]), dict(raw["config"]))
 
 
 def compare(gate: str, stored: Inputs, present: Inputs) -> Freshness:
@@ -126,10 +134,16 @@ def compare(gate: str, stored: Inputs, present: Inputs) -> Freshness:
         if name.startswith("config."):
             reasons.extend(_changed_keys(name.removeprefix("config."), stored.config, present.config))
         elif name.startswith("file."):
-            reasons.append(f"{name.removeprefix('file.')}: the file's content changed")
+            reasons.append(f"{name.removeprefix('file.')}: {_file_difference(before, after)}")
         else:
             reasons.append(f"{name}: gate {name[-1].upper()} has other results now")
     return Freshness(gate, not reasons, tuple(reasons))
+
+
+def _file_difference(before: str | None, after: str | None) -> str:
+    if before is None or after is None:
+        return "it is no longer there" if after is None else "it was not there before"
+    return f"its content changed (digest {before[:12]} became {after[:12]})"
 
 
 def _changed_keys(section: str, stored: dict[str, Any], present: dict[str, Any]) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
-from runner.config import compose_experiment, dump_config, flatten, key_hint, leaves, merge_overrides, read_config
+from runner.change import overridden
+from runner.config import compose_experiment, dump_config, flatten, key_hint, leaves, read_config, read_plain
 from runner.run import Run, find_run
 
 
@@ -17,7 +18,7 @@ def present_config(results: Path, name: str | None, overrides: list[str]) -> dic
         return compose_experiment(overrides)[1]
     run = Run.open(folder)
     if overrides:
-        return compose_experiment(merge_overrides(run.overrides(), overrides))[1]
+        return overridden(run, read_plain(run.file("config.yaml")), overrides)[1]
     return read_config(run.file("config.yaml"))[1]
 
 

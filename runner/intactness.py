@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 from env.files import sha256_file
 from env.refusal import Refusal
 from gates import gate_module
-from gates.evidence import changed_artifacts
+from gates.evidence import changed_artifacts, short
 from gates.report import GateReport, read_report
+from runner.freshness import Freshness, examine
 from runner.journal import Event, EventType
 from runner.run import Run, command
 
-CONCLUSIONS = {EventType.GATE_PASSED: "passed", EventType.GATE_FAILED: "failed"}
+CONCLUSIONS = {
+    EventType.GATE_PASSED: "passed",
+    EventType.GATE_TAKEN_OVER: "passed",
+    EventType.GATE_FAILED: "failed",
+}
 
 
 def require_intact(run: Run, gate: str) -> None:
@@ -28,6 +35,14 @@ def require_intact(run: Run, gate: str) -> None:
                 f"{change} Gate {gate.upper()} would build on it.",
                 f"Restore it, or `{command(run.folder, f'rewind {earlier.upper()}')}` (it keeps what is there).",
             )
+
+
+def explain(run: Run, config: dict[str, Any]) -> list[Freshness]:
+    """Return every begun gate's freshness, and for concluded ones what was changed or lost of what they left."""
+    return [
+        replace(item, damage=tuple(changes(run, item.gate))) if run.has_concluded(item.gate) else item
+        for item in examine(run, config)
+    ]
 
 
 def changes(run: Run, gate: str) -> Iterator[str]:
@@ -50,8 +65,13 @@ def report_changes(run: Run, report: GateReport) -> Iterator[str]:
         return
     if CONCLUSIONS[event.type] != report.status:
         yield f"{name} says {report.status}, the journal says {CONCLUSIONS[event.type]}."
-    elif event.data.get("report_sha256") != sha256_file(run.gate_folder(report.gate) / "report.json"):
-        yield f"{name} was changed after gate {report.gate.upper()} wrote it: its SHA-256 is not the journal's."
+        return
+    expected, found = str(event.data.get("report_sha256")), sha256_file(run.gate_folder(report.gate) / "report.json")
+    if found != expected:
+        yield (
+            f"{name} was changed after gate {report.gate.upper()} wrote it: "
+            f"its SHA-256 is not the journal's (expected {short(expected)}, found {short(found)})."
+        )
 
 
 def conclusion(run: Run, gate: str) -> Event | None:

@@ -1,8 +1,14 @@
-"""The journal of a run: events.jsonl, append-only and fsynced, the only truth about what happened."""
+"""The journal of a run: events.jsonl, append-only and fsynced, the only truth about what happened.
+
+Each line ends in the start of the SHA-256 of what stands before it, so that a flipped bit is a refusal, never another
+history. Lines of older runs have none and are read without it. Not covered: somebody who writes a line of his own.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -12,11 +18,15 @@ from typing import Any
 
 from env.files import append_lines, read_lines
 from env.refusal import Refusal
+from env.reserve import spend_reserve
+from env.space import DiskFull
 
 SCHEMA_VERSION = 1
 # What is computed with, where an event has it.
 _TEXTS = ("first_started_at", "report_sha256")
 _NUMBERS = ("attempt", "elapsed_before_s", "seconds")
+_KEYS = frozenset({"seq", "at", "type", "gate", "data"})
+_SUM = re.compile(r', "sum": "([0-9a-f]{16})"\}$')
 
 
 class EventType(StrEnum):
@@ -31,6 +41,10 @@ class EventType(StrEnum):
     GATE_STOPPED = "gate_stopped"
     GATE_RETRIED = "gate_retried"
     GATE_REWOUND = "gate_rewound"
+    GATE_TAKEN_OVER = "gate_taken_over"
+
+
+_LAST_WORDS = frozenset({EventType.GATE_PASSED, EventType.GATE_FAILED, EventType.GATE_CRASHED, EventType.GATE_STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +87,70 @@ class Journal:
         return cls(path, [parse_event(path, number, line) for number, line in enumerate(read_lines(path), start=1)])
 
     def append(self, kind: EventType, gate: str = "", /, **data: Any) -> Event:
-        """Append one event durably: when this returns, it survives a power cut."""
-        event = Event(len(self.events) + 1, now(), kind, gate, data)
-        append_lines(self.path, [json.dumps(asdict(event), ensure_ascii=False, allow_nan=False)])
+        """Append one event durably: when this returns, it survives a power cut.
+
+        How a gate ended is written on a full disk too, in the room of the run's reserve.
+        """
+        at = now()
+        if self.events and (back_s := _seconds_back(self.events[-1].at, at)) > 0:
+            # nothing is decided by times; a reader must know that they are not in order here
+            data = {**data, "clock_back_s": back_s}
+        event = Event(len(self.events) + 1, at, kind, gate, data)
+        self._append(event_line(event), kind in _LAST_WORDS)
         self.events.append(event)
         return event
+
+    def _append(self, line: str, is_last_word: bool) -> None:
+        try:
+            append_lines(self.path, [line])
+        except DiskFull:
+            # the reserve is for how a gate ended; nothing begins on a full disk
+            if not (is_last_word and spend_reserve(self.path.parent)):
+                raise
+            append_lines(self.path, [line])
+
+
+def event_line(event: Event) -> str:
+    """Return the event as its line in the journal, without the newline."""
+    body = json.dumps(asdict(event), ensure_ascii=False, allow_nan=False)
+    return f'{body[:-1]}, "sum": "{_sum(body)}"}}'
+
+
+def _seconds_back(before: str, after: str) -> float:
+    """Return by how many seconds ``after`` lies before ``before``; not above 0 when the clock went on."""
+    moments = [datetime.fromisoformat(text) for text in (before, after)]
+    first, second = (moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in moments)
+    return (first - second).total_seconds()
 
 
 def parse_event(path: Path, number: int, line: str) -> Event:
     """Return the event on line ``number`` (1-based). Raises Refusal naming the line when it is not one."""
     where = f"{path}, line {number}"
     fix = "The journal was edited or damaged; restore that line, or start again with `python -m runner new`."
+    found = _SUM.search(line)
+    body = f"{line[: found.start()]}}}" if found else line
     try:
-        raw = json.loads(line)
+        raw = json.loads(body)
         event = Event(int(raw["seq"]), str(raw["at"]), EventType(raw["type"]), str(raw["gate"]), dict(raw["data"]))
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(f"{where}: not an event ({error}).", fix) from None
     if event.seq != number:
         raise Refusal(f"{where}: event number {event.seq} stands where {number} belongs.", fix)
-    if wrong := _wrong_value(event):
+    if wrong := _wrong_value(event) or _damage(body, raw, found):
         raise Refusal(f"{where}: not an event ({wrong}).", fix)
     return event
+
+
+def _sum(body: str) -> str:
+    return hashlib.sha256(body.encode("utf-8")).hexdigest()[:16]
+
+
+def _damage(body: str, raw: dict[str, Any], found: re.Match[str] | None) -> str:
+    """Return what shows that the line is not the one that was written; "" when nothing does."""
+    if found is not None and found[1] != _sum(body):
+        return f"its checksum is {found[1]}, that of its content {_sum(body)}"
+    unknown = sorted(raw.keys() - _KEYS)
+    return f"unknown: {', '.join(unknown)}" if unknown else ""
 
 
 def _wrong_value(event: Event) -> str:

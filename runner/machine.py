@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import cache, cached_property
 from typing import Any
 
 from transitions import Machine, MachineError
@@ -13,6 +14,9 @@ from env.refusal import Refusal
 from runner.journal import Event, EventType
 
 GATES: tuple[str, ...] = tuple(gates.GATES)
+# Only what was measured or trained can serve another run. A tells how the machine is now, and E opens the test tasks,
+# which every run has to do, and to count, itself.
+TAKEN_OVER_GATES: tuple[str, ...] = ("b", "c", "d")
 NEW = "new"
 FINISHED = "finished"
 PHASES: tuple[str, ...] = ("ready", "started", "stopped", "crashed", "failed")
@@ -50,7 +54,9 @@ def _gate_moves(gate: str) -> list[dict[str, Any]]:
     started = f"{gate}_started"
     startable = [f"{gate}_{phase}" for phase in ("ready", "started", "stopped", "crashed")]
     at_or_after = [f"{g}_{p}" for g in GATES[GATES.index(gate) :] for p in PHASES] + [FINISHED]
+    taken_over = [move(EventType.GATE_TAKEN_OVER, [f"{gate}_ready"], state_after_passing(gate))]
     return [
+        *(taken_over if gate in TAKEN_OVER_GATES else []),
         move(EventType.GATE_STARTED, startable, started),
         move(EventType.GATE_PASSED, [started], state_after_passing(gate)),
         move(EventType.GATE_FAILED, [started], f"{gate}_failed"),
@@ -79,18 +85,22 @@ class RunMachine:
     """A run's state, moved only by events that the table allows."""
 
     state: str
-    trigger: Any
 
-    def __init__(self) -> None:
+    def __init__(self, state: str = NEW) -> None:
+        self.state = state
+
+    @cached_property
+    def machine(self) -> Machine:
+        """The transitions machine: built for the first live move, since most runs are only looked at."""
         # auto_transitions would add to_X() methods that bypass every gate.
-        self.machine = Machine(
-            model=self, states=list(STATES), transitions=transition_table(), initial=NEW, auto_transitions=False
+        return Machine(
+            model=self, states=list(STATES), transitions=transition_table(), initial=self.state, auto_transitions=False
         )
 
     def apply(self, event: Event) -> str:
         """Move by ``event`` and return the new state. Raises ImpossibleMove, leaving the state as it was."""
         try:
-            self.trigger(trigger_name(event.type, event.gate))
+            self.machine.dispatch(trigger_name(event.type, event.gate))
         except (MachineError, AttributeError):
             raise ImpossibleMove(self.state, event) from None
         return self.state
@@ -116,16 +126,27 @@ def replay(events: Iterable[Event], where: str = "events.jsonl") -> RunMachine:
     Raises:
         Refusal: the history is impossible; names the line.
     """
-    machine = RunMachine()
+    state = NEW
     for event in events:
-        try:
-            machine.apply(event)
-        except ImpossibleMove as error:
+        after = _moves().get((state, trigger_name(event.type, event.gate)))
+        if after is None:
             raise Refusal(
-                f"{where}, line {event.seq}: {error}.",
+                f"{where}, line {event.seq}: {ImpossibleMove(state, event)}.",
                 "The journal was edited; restore it, or start again with `python -m runner new`.",
-            ) from None
-    return machine
+            )
+        state = after
+    return RunMachine(state)
+
+
+@cache
+def _moves() -> dict[tuple[str, str], str]:
+    """Return the table as (state, trigger) -> next state: a transitions machine for every run listed would be slow."""
+    moves = {}
+    for move in transition_table():
+        sources = [move["source"]] if isinstance(move["source"], str) else move["source"]
+        for source in sources:
+            moves[source, move["trigger"]] = source if move["dest"] == "=" else move["dest"]
+    return moves
 
 
 def attempts(events: Iterable[Event]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from env.files import make_folder, sync_folder, write_atomic
+from env.files import make_folder, move, remove_leftovers, write_atomic
 from env.locking import RunLock
 from env.refusal import Refusal, choices_hint
+from env.reserve import keep_reserve
 from runner.journal import EventType, Journal
 from runner.machine import FINISHED, GATES, RunMachine, attempts, replay
 from runner.places import usual_results
@@ -133,6 +135,12 @@ def read_info(folder: Path) -> RunInfo:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if _looks_like_run(folder):
+            raise Refusal(
+                f"{path} is missing: what run this is cannot be told.",
+                "Restore it (its id, profile and git are for people: another run's serves as a pattern), "
+                "or start anew with `python -m runner new`.",
+            ) from None
         raise Refusal(f"{folder} is not a run: it holds no {RUN_FILE}.", "See `python -m runner runs`.") from None
     except (ValueError, OSError) as error:
         raise Refusal(f"{path} cannot be read ({error}).", "Restore it or start a new run.") from None
@@ -148,8 +156,10 @@ def read_info(folder: Path) -> RunInfo:
         raise Refusal(f"{path}: not a run description ({error}).", "Restore it or start a new run.") from None
 
 
-def create_run(results: Path, profile: str, config_text: str, overrides: list[str], git: str) -> Run:
-    """Make a run folder and its first event.
+def create_run(
+    results: Path, profile: str, config_text: str, overrides: list[str], git: str, fresh: bool = False
+) -> Run:
+    """Make a run folder and its first event; a ``fresh`` run takes no gate over from another.
 
     The folder is filled under a hidden name and renamed into place, so a half-made run never shows.
     """
@@ -157,13 +167,19 @@ def create_run(results: Path, profile: str, config_text: str, overrides: list[st
     name = f"{moment:%Y-%m-%d}_{profile}_{secrets.token_hex(2)}"
     info = RunInfo(SCHEMA_VERSION, name, moment.isoformat(timespec="seconds"), profile, git, tuple(overrides))
     hidden = results / f".{name}.new"
-    make_folder(hidden)
-    write_atomic(hidden / "config.yaml", config_text)
-    write_atomic(hidden / "overrides.txt", "".join(f"{line}\n" for line in overrides))
-    write_atomic(hidden / RUN_FILE, json.dumps(asdict(info), indent=2) + "\n")
-    Journal(hidden / "events.jsonl", []).append(EventType.RUN_CREATED, profile=profile)
-    os.rename(hidden, results / name)
-    sync_folder(results)
+    try:
+        make_folder(hidden)
+        write_atomic(hidden / "config.yaml", config_text)
+        write_atomic(hidden / "config.1.yaml", config_text)
+        write_atomic(hidden / "overrides.txt", "".join(f"{line}\n" for line in overrides))
+        write_atomic(hidden / RUN_FILE, json.dumps(asdict(info), indent=2) + "\n")
+        wish = {"fresh": True} if fresh else {}
+        Journal(hidden / "events.jsonl", []).append(EventType.RUN_CREATED, profile=profile, **wish)
+        keep_reserve(hidden)
+        move(hidden, results / name)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
     remember_current(results, name)
     return Run.open(results / name)
 
@@ -177,7 +193,7 @@ def run_folders(results: Path) -> list[Path]:
     """Return the run folders under ``results``, oldest first."""
     if not results.is_dir():
         return []
-    folders = [p for p in results.iterdir() if not p.name.startswith(".") and (p / RUN_FILE).is_file()]
+    folders = [p for p in results.iterdir() if not p.name.startswith(".") and _looks_like_run(p)]
     return sorted(folders, key=lambda folder: (_created_at(folder), folder.name))
 
 
@@ -197,13 +213,14 @@ def find_run(results: Path, name: str | None) -> Path | None:
     Raises:
         Refusal: no run is called so, or several are; the current run was deleted or moved away.
     """
-    folders = run_folders(results)
     if name is None:
-        return _current(results, folders)
-    if (Path(name) / RUN_FILE).is_file():
+        return _current(results)
+    if _looks_like_run(Path(name)):
         return Path(name).resolve()
-    exact = [p for p in folders if p.name == name]
-    hits = exact or [p for p in folders if name in p.name]
+    if _is_run_of(results, name):
+        return results / name
+    folders = run_folders(results)
+    hits = [p for p in folders if name in p.name]
     if len(hits) == 1:
         return hits[0]
     if hits:
@@ -213,20 +230,33 @@ def find_run(results: Path, name: str | None) -> Path | None:
     raise Refusal(f'No run is called "{name}" in {results}.', choices_hint(name, [p.name for p in folders]))
 
 
-def _current(results: Path, folders: list[Path]) -> Path | None:
+def _is_run_of(results: Path, name: str) -> bool:
+    """Whether a run of exactly this name lies in ``results``: asked of it alone, however many others there are."""
+    is_plain = bool(name) and Path(name).name == name and not name.startswith(".")
+    return is_plain and _looks_like_run(results / name)
+
+
+def _looks_like_run(folder: Path) -> bool:
+    """Whether a folder is a run, or was one before its run.json or its journal was lost."""
+    # unlike Path.is_file, this calls a name too long for the file system no file
+    return os.path.isfile(folder / RUN_FILE) or os.path.isfile(folder / "events.jsonl")
+
+
+def _current(results: Path) -> Path | None:
     try:
         name = (results / ".current").read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         name = ""
+    if _is_run_of(results, name):
+        return results / name
+    folders = run_folders(results)
     if not folders or not name:
         return folders[-1] if folders else None
-    if results / name not in folders:
-        raise Refusal(
-            f"The current run, {name}, is no longer in {results}.",
-            "`python -m runner advance --run NAME` goes on with another (see `python -m runner runs`), "
-            "`python -m runner new` begins one.",
-        )
-    return results / name
+    raise Refusal(
+        f"The current run, {name}, is no longer in {results}.",
+        "`python -m runner advance --run NAME` goes on with another (see `python -m runner runs`), "
+        "`python -m runner new` begins one.",
+    )
 
 
 def command(folder: Path, verb: str) -> str:
@@ -239,6 +269,12 @@ def command(folder: Path, verb: str) -> str:
     except Refusal:
         is_current = False
     return f"python -m runner {verb}" + ("" if is_current else f" --run {shlex.quote(folder.name)}")
+
+
+def remove_temporary_files(run: Run) -> None:
+    """Delete what killed processes left of files that they were about to replace. The caller holds the run's lock."""
+    for folder in (run.folder, *(run.gate_folder(gate) for gate in GATES)):
+        remove_leftovers(folder)
 
 
 def archive_old_attempts(run: Run) -> list[Path]:
@@ -263,9 +299,7 @@ def archive_old_attempts(run: Run) -> list[Path]:
                 f"Restore it, or `{command(run.folder, f'rewind {gate.upper()}')}`.",
             )
         target = _free_place(run.folder / "attempts" / f"gate_{gate}.{found or 'unknown'}", folder, found)
-        make_folder(target.parent)
-        os.rename(folder, target)
-        sync_folder(run.folder)
+        move(folder, target)
         moved.append(target)
     return moved
 
@@ -289,15 +323,24 @@ def _folder_attempt(folder: Path) -> int | None:
         return None
 
 
-def replace_config(run: Run, config_text: str, overrides: list[str], changed: list[str]) -> None:
+def stored_config(run: Run) -> Path:
+    """Return the copy of the configuration that the journal stands at: config.1.yaml, then one more a change."""
+    number = 1 + sum(1 for event in run.journal.events if event.type == EventType.CONFIG_CHANGED)
+    return run.file(f"config.{number}.yaml")
+
+
+def replace_config(
+    run: Run, config_text: str, overrides: list[str], changed: list[str], by_hand: bool = False
+) -> None:
     """Store a changed configuration; the former one stays beside it as config.N.yaml.
 
-    The event comes last: a crash before it leaves a config without its event, which freshness still judges by content.
+    The event comes last: a crash before it leaves a config without its event, which is then taken for an edit by hand.
     """
-    number = 1 + sum(1 for event in run.journal.events if event.type == EventType.CONFIG_CHANGED)
-    former = run.file(f"config.{number}.yaml")
+    former = stored_config(run)
     if not former.exists():
         write_atomic(former, run.file("config.yaml").read_bytes())
+    number = int(former.name.split(".")[1])
+    write_atomic(run.file(f"config.{number + 1}.yaml"), config_text)
     write_atomic(run.file("config.yaml"), config_text)
     write_atomic(run.file("overrides.txt"), "".join(f"{line}\n" for line in overrides))
-    run.record(EventType.CONFIG_CHANGED, changed=changed, former=former.name)
+    run.record(EventType.CONFIG_CHANGED, changed=changed, former=former.name, **({"by_hand": True} if by_hand else {}))

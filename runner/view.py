@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from env.heartbeat import Pulse, age_s, read_heartbeat
+from env.heartbeat import Pulse, age_s, clock_gap_s, clock_name, idle_for_s, read_heartbeat
 from env.locking import Holder, holder
 from gates import gate_title
 from runner.journal import Event, EventType
 from runner.machine import FINISHED, GATES
 from runner.run import Run, command
+from runner.tmux import attach_command
 
 GateState = Literal["passed", "failed", "crashed", "stopped", "running", "interrupted", "ready", "waiting"]
-# A worker writes its heartbeat at most once a second and at least once a chunk; beyond this a screen says "silent".
+# A worker's own thread breaks silences after 5 s: one of a minute is a frozen process, or a machine that swaps.
 SILENT_AFTER_S = 60.0
+# A screen then says that nothing was counted; only the supervisor decides when that is a stall (conf: watch).
+IDLE_AFTER_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class RunView:
     """A run as a screen shows it.
 
     Attributes:
+        pulse: the last one of the session that runs now; None where none runs, or none has come yet.
+        pulse_age_s, idle_s: seconds since that pulse, and since phase or count last changed.
+        clock_gap_s: how far the clock was set since, or another machine's is ahead (env.heartbeat.clock_gap_s).
+        last_pulse: the last one of whatever session there was.
+        restarted: this machine was started anew since that pulse.
+        attach: the command that shows the tmux session it runs in; "" where it runs in none that can be reached.
         next_command: what the user types to go on; "" while it runs.
         failure: the crashed event's data (sentence, fix, where), {} otherwise.
     """
@@ -58,6 +68,11 @@ class RunView:
     holder: Holder | None
     pulse: Pulse | None
     pulse_age_s: float | None
+    idle_s: float | None
+    clock_gap_s: float
+    last_pulse: Pulse | None
+    restarted: bool
+    attach: str
     failure: dict[str, Any]
     next_command: str
     decision: str
@@ -66,9 +81,12 @@ class RunView:
 def view_run(run: Run) -> RunView:
     """Return the view of an opened run. Whether it runs is: its lock is held; nothing else."""
     held_by = holder(run.folder / "run.lock")
-    pulse = read_heartbeat(run.folder / "heartbeat.json")
-    plans = _plans(run.folder)
-    gates = tuple(_gate_view(run, gate, held_by is not None, pulse, plans) for gate in GATES)
+    last_pulse = read_heartbeat(run.folder / "heartbeat.json") if held_by or run.machine.state != FINISHED else None
+    pulse = last_pulse if held_by is not None and _is_of(last_pulse, held_by, run.machine.gate) else None
+    age = age_s(pulse) if pulse is not None else None
+    plans = _plans(run.folder) if run.machine.state != FINISHED else {}
+    shown = pulse if held_by is not None else last_pulse
+    gates = tuple(_gate_view(run, gate, held_by is not None, shown, age or 0.0, plans) for gate in GATES)
     last = {(e.type, e.gate): e for e in run.journal.events}
     crash = last.get((EventType.GATE_CRASHED, run.machine.gate)) if run.machine.phase == "crashed" else None
     return RunView(
@@ -81,12 +99,34 @@ def view_run(run: Run) -> RunView:
         gates=gates,
         running=held_by is not None,
         holder=held_by,
-        pulse=pulse if held_by is not None else None,
-        pulse_age_s=age_s(pulse) if pulse is not None and held_by is not None else None,
+        pulse=pulse,
+        pulse_age_s=age,
+        idle_s=idle_for_s(pulse, age) if pulse is not None and age is not None else None,
+        clock_gap_s=clock_gap_s(pulse) if pulse is not None else 0.0,
+        last_pulse=last_pulse,
+        restarted=last_pulse is not None and _restarted_since(last_pulse),
+        attach=attach_command(pulse) if pulse is not None and pulse.tmux else "",
         failure=dict(crash.data) if crash is not None else {},
         next_command=next_command(run, running=held_by is not None),
         decision=gates[-1].text if gates[-1].state in ("passed", "failed") else "",
     )
+
+
+def _is_of(pulse: Pulse | None, held_by: Holder, gate: str) -> bool:
+    """Whether a pulse is of this gate's worker in the session that holds the lock.
+
+    Where the lock or the pulse does not tell its session, it is taken to be.
+    """
+    if pulse is None or pulse.gate != gate:
+        return False
+    if not pulse.supervisor_pid or not held_by.pid:
+        return True
+    return (pulse.supervisor_pid, pulse.host) == (held_by.pid, held_by.host)
+
+
+def _restarted_since(pulse: Pulse) -> bool:
+    here = clock_name()
+    return bool(here and pulse.clock) and pulse.host == socket.gethostname() and pulse.clock != here
 
 
 def next_command(run: Run, running: bool) -> str:
@@ -109,7 +149,7 @@ def _plans(folder: Path) -> dict[str, str]:
     return {gate: text for gate, text in plans.items() if isinstance(text, str)} if isinstance(plans, dict) else {}
 
 
-def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, plans: dict[str, str]) -> GateView:
+def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, age: float, plans: dict[str, str]) -> GateView:
     attempt = run.attempts[gate]
     event = _last_event(run, gate)
     if gate != run.machine.gate and run.has_concluded(gate) and event is not None:
@@ -118,7 +158,7 @@ def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, plans: dict
         return GateView(gate, gate_title(gate), "waiting", "", None, plans.get(gate, ""), attempt)
     if run.machine.phase == "started" and event is not None:
         mine = pulse if pulse is not None and pulse.gate == gate else None
-        seconds = float(event.data.get("elapsed_before_s", 0.0)) + (mine.elapsed_s if mine else 0.0)
+        seconds = float(event.data.get("elapsed_before_s", 0.0)) + (mine.elapsed_s + age if mine else 0.0)
         state: GateState = "running" if held else "interrupted"
         return GateView(gate, gate_title(gate), state, event.at, seconds, progress_text(mine), attempt)
     if run.machine.phase == "ready" or event is None:
@@ -129,6 +169,9 @@ def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, plans: dict
 
 def _ended(gate: str, state: GateState, event: Event, attempt: int) -> GateView:
     text = str(event.data.get("headline") or event.data.get("sentence") or "")
+    source = event.data.get("source")
+    if event.type == EventType.GATE_TAKEN_OVER and isinstance(source, dict):
+        text = f"{text} · taken over from {source.get('run')}"
     seconds = event.data.get("seconds")
     return GateView(gate, gate_title(gate), state, event.at, seconds, text, attempt)
 

@@ -1,21 +1,26 @@
 """The worker: one process that runs one gate of one run and leaves a report or the reason why there is none.
 
-``python -m runner.worker RUN_FOLDER GATE LOCK_DESCRIPTOR``; started by runner/advance.py, which passes its lock on.
+``python -m runner.worker RUN_FOLDER GATE LOCK_DESCRIPTORS``; started by runner/advance.py, which passes its lock on.
 Its standard input is a pipe that nobody writes to: when it ends, the supervisor is dead and the worker dies too.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from env.heartbeat import Heartbeat
 from env.logs import file_log, log_path
+from env.refusal import Refusal
+from env.reserve import spend_reserve
+from env.space import DiskFull
 from gates import gate_module
 from gates.context import GateContext, Progress, StopRequested
 from gates.report import write_report
@@ -53,17 +58,18 @@ class StopFlag:
         self.is_set = True
 
 
-def gate_context(run: Run, gate: str, stop: StopFlag) -> GateContext:
+def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat) -> GateContext:
     """Return what the gate is handed. Its started event and inputs.json were written by the supervisor."""
     experiment, _ = read_config(run.file("config.yaml"))
     started = [e for e in run.journal.events if e.type == EventType.GATE_STARTED and e.gate == gate][-1]
     inputs = read_inputs(run, gate)
     if inputs is None:
         raise RuntimeError(f"gate {gate} has no inputs.json")
-    heartbeat = Heartbeat(run.file("heartbeat.json"), gate)
 
     def on_progress(progress: Progress) -> None:
-        heartbeat.beat(progress.phase, progress.done, progress.total, progress.unit, progress.message)
+        # a pulse is worth no gate: on a full disk the next result that cannot be stored ends it
+        with suppress(Refusal):
+            heartbeat.beat(progress.phase, progress.done, progress.total, progress.unit, progress.message)
 
     return GateContext(
         run_dir=run.folder,
@@ -83,11 +89,13 @@ def run_gate(folder: Path, gate: str) -> Exit:
     """Run ``gate`` and write its report, last; return ADVANCED when there is a report, STOPPED when asked to stop."""
     stop = StopFlag()
     run = Run.open(folder)
-    context = gate_context(run, gate, stop)
+    heartbeat = Heartbeat(run.file("heartbeat.json"), gate)
+    context = gate_context(run, gate, stop, heartbeat)
     log.info("gate %s, attempt %d begins", gate.upper(), context.attempt)
     context.on_progress(Progress("starting", 0, 0, ""))
     try:
-        report = gate_module(gate).run(context)
+        with heartbeat.kept_alive():
+            report = gate_module(gate).run(context)
     except StopRequested:
         log.info("stopped; everything done so far is stored")
         return Exit.STOPPED
@@ -98,16 +106,23 @@ def run_gate(folder: Path, gate: str) -> Exit:
 
 def main(argv: list[str]) -> int:
     """Run the worker. Whatever goes wrong is left in failure.json and in the gate's log, never on a screen."""
-    folder, gate, lock = Path(argv[0]), argv[1], int(argv[2])
+    folder, gate = Path(argv[0]), argv[1]
     # Shared with the supervisor alone: a process that outlives this one must not keep the run locked.
-    os.set_inheritable(lock, False)
+    for lock in argv[2].split(","):
+        os.set_inheritable(int(lock), False)
     die_with_the_supervisor()
+    # A supervisor that ends a stall asks first where every thread stands: into the log.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     try:
         with file_log(log_path(folder, gate)):
             return run_gate(folder, gate)
     except BaseException as error:
         failure = failure_of(error, PROJECT)
-        write_failure(folder / f"gate_{gate}" / "failure.json", failure)
+        if isinstance(error, DiskFull):
+            spend_reserve(folder)
+        # where no word can be left, the supervisor meets the same disk and says what it is
+        with suppress(Refusal):
+            write_failure(folder / f"gate_{gate}" / "failure.json", failure)
         return failure.exit
 
 

@@ -22,6 +22,7 @@ from eval.result import evaluate
 from eval.rule import DecisionRule, write_rule
 from gates import gate_title
 from gates.report import ArtifactRecord, GateReport, artifact, write_report
+from gates.task_tables import gains_by_group, regression_tables, task_rows
 from runner.advance import record_report
 from runner.journal import Event, EventType, now
 from runner.run import Run, create_run
@@ -339,6 +340,7 @@ class _Writer:
             "openings": [{"at": self.clock.after(1), "cell": name} for _ in range(self.story.openings)],
             "results": {"base": asdict(base), "cell": asdict(result)},
             "tasks": self.task_rows(base, result),
+            **self.regressions(base, result),
             "recommendations": [] if decision.verdict == "PROCEED" else RECOMMENDATIONS,
         }
         if self.contaminated:
@@ -352,17 +354,17 @@ class _Writer:
         )  # fmt: skip
 
     def task_rows(self, base: EvalResult, result: EvalResult) -> list[dict[str, Any]]:
-        """Return Gate E's table of tasks."""
-        arms = {"base": {s.task_id: s for s in base.scores}, "cell": {s.task_id: s for s in result.scores}}
-        return [
-            {
-                "task_id": task.id, "family": task.family, "kind": task.kind, "cluster": task.cluster,
-                "instruction": f"{task.instruction} {self.story.markup}",
-                **{f"{arm}_{key}": getattr(scores[task.id], key) for arm, scores in arms.items() for key in ("c", "n")},
-            }
-            for task in self.tasks
-            if task.split == "test"
-        ]  # fmt: skip
+        """Return Gate E's table of tasks, hostile text in each instruction."""
+        tested = [task for task in self.tasks if task.split == "test"]
+        seen = {"tasks": {task_id: {"status": "CONTAMINATED", "tier": "T1"} for task_id in self.contaminated}}
+        rows = task_rows(tested, {"base": base, "cell": result}, seen)
+        return [{**row, "instruction": f"{row['instruction']} {self.story.markup}"} for row in rows]
+
+    def regressions(self, base: EvalResult, result: EvalResult) -> dict[str, Any]:
+        """Return Gate E's tables of what got better and worse."""
+        arms = {"base": base, "cell": result}
+        groups = gains_by_group([task for task in self.tasks if task.split == "test"], arms, self.rule)
+        return regression_tables(groups, arms, self.rule)
 
 
 def metric_text(metric: Metric) -> str:

@@ -142,8 +142,16 @@ def test_the_public_luanti_pair_stops_at_gate_a_naming_its_40_leaked_items_and_g
     waived = runner("advance", 'gate.a.waivers.exact_leaks="measured for comparison only"', results=tmp_path)
     assert waived.returncode in (0, 3), waived.stdout + waived.stderr
     assert events(folder)[-1]["gate"] == "e"
-    decision = json.loads((folder / "gate_e" / "report.json").read_text(encoding="utf-8"))
-    assert "decision" in decision["tables"]
+    decided = json.loads((folder / "gate_e" / "report.json").read_text(encoding="utf-8"))["tables"]
+    leaked = {row["task_id"] for row in decided["tasks"] if row["contamination"] == "CONTAMINATED T1"}
+    clean = decided["decision_without_contaminated"]
+    assert set(clean["excluded"]) == leaked
+    assert clean["gain"]["n"] == decided["decision"]["gain"]["n"] - len(leaked)
     html = runner("report", results=tmp_path)
     assert html.returncode == 0
-    assert "measured for comparison only" in (folder / "report.md").read_text(encoding="utf-8")
+    for name in ("report.md", "report.html"):
+        # the first page: what stands above the basis of the decision
+        first = (folder / name).read_text(encoding="utf-8").partition("decided on")[0]
+        assert "measured for comparison only" in first, name
+        assert "40 of 60 eval items stand word for word in the training rows" in first, name
+        assert f"Without the {len(leaked)} contaminated tasks: {clean['verdict']}, gain " in first, name

@@ -36,6 +36,8 @@ HOMES = {
     "transformers": ["training/backends", "training/tiny"],
     "peft": ["training/backends"],
     "bitsandbytes": ["training/backends"],
+    "mlx": ["training/backends/mlx"],
+    "mlx_lm": ["training/backends/mlx"],
     "luaparser": ["eval/structure.py"],
 }
 STDLIB = set(sys.stdlib_module_names)

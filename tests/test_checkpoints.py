@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_random import make_model
 
 from env.refusal import Refusal
+from env.space import DiskFull
 from training.backends import load_model
 from training.checkpoints import (
     ADAPTER_WEIGHTS,
@@ -147,10 +152,28 @@ def train(model: Path, folder: Path, hooks: TrainHooks) -> TrainResult:
         return loaded.train(examples, lora, settings, folder, hooks)
 
 
+def train_elsewhere(model: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, str(model), str(folder), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PROJECT})
+
+
+def die_in_backward(number: int) -> None:
+    """Have this process killed in its ``number``-th backward pass, gradients of the step half accumulated."""
+    import torch
+
+    real, passes = torch.Tensor.backward, itertools.count(1)
+
+    def backward(tensor: torch.Tensor, *arguments: Any, **keywords: Any) -> None:
+        real(tensor, *arguments, **keywords)
+        if next(passes) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    torch.Tensor.backward = backward  # type: ignore[method-assign]
+
+
 def train_and_die_after(step: int, model: Path, folder: Path) -> None:
     """Train in another process and kill it as soon as it has told ``step``."""
-    command = [sys.executable, __file__, str(model), str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PROJECT})
+    process = train_elsewhere(model, folder)
     assert process.stdout is not None
     for line in process.stdout:
         if line == f"step {step}\n":
@@ -161,6 +184,11 @@ def train_and_die_after(step: int, model: Path, folder: Path) -> None:
 
 def adapters(folder: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in folder.glob(f"step-*/{ADAPTER_WEIGHTS}")}
+
+
+def tensors(folder: Path) -> dict[str, bytes]:
+    """Return everything a step leaves: weights and the optimizer's moments."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("step-*/*.safetensors")}
 
 
 def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
@@ -178,5 +206,65 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> No
     assert len(resumed.checkpoints) == 4
 
 
+# Two batches a step, a checkpoint every three steps: in the first batch of step 8, in the last of step 9.
+@pytest.mark.parametrize("backward_pass", [15, 18])
+def test_killed_while_gradients_accumulate_it_ends_with_the_same_weights_and_moments(
+    tmp_path: Path, trained: dict[str, bytes], backward_pass: int
+) -> None:
+    model = make_model(tmp_path / "model")
+    process = train_elsewhere(model, tmp_path / "killed", str(backward_pass))
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    resumed = train(model, tmp_path / "killed", NoHooks())
+    assert resumed.resumed_from == (backward_pass - 1) // 2 // 3 * 3
+    assert tensors(tmp_path / "killed") == trained
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What undisturbed training leaves."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    train(make_model(folder / "model"), folder / "trained", NoHooks())
+    return tensors(folder / "trained")
+
+
+def test_a_full_disk_names_the_checkpoint_and_what_it_takes_and_leaves_no_half_one(tmp_path: Path) -> None:
+    last = save(tmp_path, 100, b"w" * 500_000)
+
+    def fail(target: Path) -> None:
+        (target / ADAPTER_WEIGHTS).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(DiskFull, match=r"step-000200: no space left .* free, 0\.5 MB needed for this checkpoint"):
+        save_checkpoint(tmp_path, 200, fail, FACTS, scheduled=True)
+    assert list_checkpoints(tmp_path).verified == (last,)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["step-000100"]
+
+
+def test_nothing_counts_as_a_checkpoint_before_all_of_it_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def recorded_fsync(descriptor: int) -> None:
+        order.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    def recorded_rename(source: Path, target: Path) -> None:
+        order.append(f"rename {Path(target).name}")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "rename", recorded_rename)
+    save(tmp_path / "checkpoints", 100)
+    renamed = order.index("rename step-000100")
+    flushed = {re.sub(r"\.\d+(-\d+)?\.(tmp|partial)$", "", name).lstrip(".") for name in order[:renamed]}
+    assert {"adapter_config.json", ADAPTER_WEIGHTS, MANIFEST, "step-000100"} <= flushed
+    assert order[renamed + 1] == "checkpoints"
+
+
 if __name__ == "__main__":
+    if sys.argv[3:]:
+        die_in_backward(int(sys.argv[3]))
     train(Path(sys.argv[1]), Path(sys.argv[2]), Told())

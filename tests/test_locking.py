@@ -27,7 +27,7 @@ SUPERVISOR = textwrap.dedent(
     from pathlib import Path
     from env.locking import RunLock
     with RunLock(Path(sys.argv[1])) as lock:
-        worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[lock.descriptor])
+        worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=lock.descriptors)
         print(worker.pid, flush=True)
         time.sleep(60)
     """
@@ -98,7 +98,7 @@ def test_a_released_lock_can_be_taken_again_by_the_same_object(path: Path) -> No
         lock.release()
         lock.release()
     with pytest.raises(RuntimeError, match="not held"):
-        _ = lock.descriptor
+        _ = lock.descriptors
 
 
 def test_killing_only_the_supervisor_keeps_the_lock_with_the_worker(path: Path, pair: Pair) -> None:
@@ -120,7 +120,7 @@ def test_killing_only_the_worker_keeps_the_lock_with_the_supervisor(path: Path, 
 
 def test_a_supervisor_that_ends_orderly_does_not_take_the_lock_from_its_worker(path: Path) -> None:
     with RunLock(path) as lock:
-        worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[lock.descriptor])
+        worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=lock.descriptors)
     try:
         assert holder(path) is not None
     finally:

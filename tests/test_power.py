@@ -16,9 +16,12 @@ from eval.power import (
     planned_se,
     rate_variances,
 )
-from eval.simulate import World, draw_passes, parser, run_trial, scores_of, simulated_rule
+from eval.simulate.command import bench_parser, schedule_of, simulated_rule
+from eval.simulate.trials import Protocol, run_trial
+from eval.simulate.worlds import World, draw_passes, scores_of
 
-RULE = simulated_rule(parser().parse_args([]))
+SIZES = bench_parser().parse_args(["--test-tasks=120", "--test-clusters=60", "--test-samples=10"])
+RULE = simulated_rule(SIZES)
 
 
 def measured(value: float, se: float, clusters: int) -> Estimate:
@@ -116,7 +119,14 @@ def test_eighty_percent_of_experiments_find_the_gain_that_planning_calls_detecta
     world_of = VarianceModel(cluster_correlation=0.0)
     planned = detectable_gain(RULE, 120, 60, 10, 0.28, world_of)
     world = World(0.28, planned.gain, cluster_correlation=0.0)
-    runs = [run_trial(world, RULE, np.random.default_rng([3, i])) for i in range(150)]
-    found = sum(run.decision.gain.lower > 0 for run in runs) / len(runs)
+    protocol = Protocol(RULE, schedule_of(SIZES))
+    runs = [run_trial(world, protocol, np.random.default_rng([3, i])) for i in range(150)]
+    found = sum(run.ours["grid"].decision.gain.lower > 0 for run in runs) / len(runs)
     # 3 standard errors of 150 trials at .8 are .098.
     assert abs(found - 0.8) < 0.098
+
+
+def test_choosing_and_judging_on_the_same_tasks_detects_less_the_more_cells_there_are():
+    alone, nine = (detectable_gain(RULE, 60, 30, 5, 0.28, cells=cells).gain for cells in (1, 9))
+    # t(1 - .05/9, 29) + t(.8, 29) over t(.95, 29) + t(.8, 29) is 3.57 / 2.55 (scipy)
+    assert nine / alone == pytest.approx(3.57 / 2.55, rel=0.04)

@@ -1,16 +1,27 @@
-"""Killed at any gate and advanced again, a run ends with the numbers of an undisturbed one."""
+"""Stopped or killed and advanced again, a run ends with the numbers of an undisturbed one (see also tests/faults)."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from runner.supervising import Stop
 from tests.runs import (
+    PROJECT,
     SMOKE,
+    environment,
     events,
-    is_alive,
     kill_group,
     only_run,
     pulse,
@@ -39,27 +50,71 @@ def in_gate(folder: Path, gate: str, phase: str, done: int = 0) -> Callable[[], 
     return reached
 
 
-# Where each gate is hit: in the middle of its own work.
-MOMENTS = [("a", "data", 0), ("b", "sampling", 30), ("c", "training", 4), ("d", "sampling", 60), ("e", "sampling", 30)]
+# Each signal in the middle of a gate's own work; an impatient user presses Ctrl-C twice.
+STOPS = [
+    ("b", "sampling", 30, [signal.SIGINT], 130),
+    ("c", "training", 4, [signal.SIGTERM], 143),
+    ("d", "sampling", 60, [signal.SIGHUP], 129),
+    ("e", "sampling", 30, [signal.SIGINT, signal.SIGINT], 130),
+]
 
 
-def test_kill_9_in_the_middle_of_every_gate_changes_no_number(undisturbed: Path, tmp_path: Path) -> None:
+def test_every_signal_stops_every_gate_with_its_code_and_changes_no_number(undisturbed: Path, tmp_path: Path) -> None:
     runner("new", *SMOKE, results=tmp_path, check=True)
     folder = only_run(tmp_path)
-    for gate, phase, done in MOMENTS:
+    for gate, phase, done, signals, code in STOPS:
         process = start("advance", results=tmp_path)
         wait_until(in_gate(folder, gate, phase, done), f"gate {gate}: {phase} {done}", process)
-        worker = pulse(folder)["pid"]
-        kill_group(process)
-        wait_until(lambda pid=worker: not is_alive(pid), "the orphaned worker dies")
-        assert [e["type"] for e in events(folder) if e["gate"] == gate][-1] == "gate_started"
-        status = runner("status", results=tmp_path)
-        assert "interrupted" in status.stdout
-    last = runner("advance", results=tmp_path)
-    assert last.returncode in (0, 3), last.stdout + last.stderr
+        for number in signals:
+            os.kill(process.pid, number)
+            time.sleep(0.1)
+        output = process.communicate(timeout=120)[0]
+        last = events(folder)[-1]
+        if (last["type"], last["gate"]) in (("gate_passed", gate), ("gate_failed", gate)):
+            continue  # it was through before the signal reached it
+        assert process.returncode == code, output
+        assert (last["type"], last["gate"], last["data"]["signal"]) == ("gate_stopped", gate, code - 128)
+        assert "python -m runner advance" in output
+        assert "Traceback" not in output
+    last_one = runner("advance", results=tmp_path)
+    assert last_one.returncode in (0, 3), last_one.stdout + last_one.stderr
     assert results_of(folder) == results_of(undisturbed)
-    starts = [e["gate"] for e in events(folder) if e["type"] == "gate_started"]
-    assert {gate: starts.count(gate) for gate in "abcde"} == dict.fromkeys("abcde", 2)
+    stopped = [e["gate"] for e in events(folder) if e["type"] == "gate_stopped"]
+    assert len(stopped) >= 2, "most signals came in time"
+
+
+def test_a_lost_connection_stops_at_a_safe_point(tmp_path: Path) -> None:
+    """The terminal hangs up in the middle of a gate: nothing can be printed any more, and the journal says stopped."""
+    runner("new", *SMOKE, results=tmp_path, check=True)
+    folder = only_run(tmp_path)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runner", "advance", "--to", "B"],
+        cwd=PROJECT, env=environment(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(theirs)
+    threading.Thread(target=drain, args=(ours, folder), daemon=True).start()
+    assert process.wait(timeout=240) == 129
+    last = events(folder)[-1]
+    assert (last["type"], last["gate"], last["data"]["signal"]) == ("gate_stopped", "b", signal.SIGHUP)
+
+
+def drain(terminal: int, folder: Path) -> None:
+    """Read a terminal until gate B has stored samples, then hang up."""
+    while not in_gate(folder, "b", "sampling", 1)():
+        os.read(terminal, 65536)
+    os.close(terminal)
+
+
+def test_under_nohup_a_hang_up_is_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop().installed():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert isinstance(signal.getsignal(signal.SIGTERM), Stop)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_resumed_gate_keeps_the_samples_it_had(tmp_path: Path) -> None:

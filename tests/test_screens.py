@@ -24,7 +24,7 @@ from runner.failure import Failure
 from runner.freshness import Freshness
 from runner.journal import EventType
 from runner.run import Run
-from runner.screens import checks, ink, live, notices, outcome, status
+from runner.screens import checks, ink, live, notices, outcome, status, watching
 from runner.screens.glance import safe_work
 from runner.screens.wording import clock_text, countdown_text, duration_text, rate_text
 from runner.view import GateState, RunView, view_run
@@ -69,7 +69,9 @@ def in_training(results: Path) -> Run:
 
 
 def pulse(**changes: object) -> Pulse:
-    base = Pulse(17146, "h", "b", "base on dev", 100, 300, "samples", 24.2, 8.3, 1203.4, "", 0.0, 1.0, "", 5.0)
+    base = Pulse(
+        17146, "h", "b", "base on dev", 100, 300, "samples", 24.2, 8.3, 1203.4, "", 0.0, 1.0, "", 5.0, rate_over_s=60.0
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -355,7 +357,7 @@ def test_a_pipe_gets_a_progress_line_each_ten_seconds_and_at_each_phase() -> Non
         screen.pulse("b", pulse(done=second))
     screen.pulse("b", pulse(phase="base on test", done=0, rate=None, eta_s=None))
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "2026-11-20 09:02:11  B baseline  base on dev 0/300 samples  24/s  eta 0:08"
+    assert lines[0] == "2026-11-20 09:02:11  B baseline  base on dev  0/300 samples  24/s over 60 s  eta 0:08"
     assert [line.split()[7] for line in lines] == ["0/300", "10/300", "20/300", "0/300"]
 
 
@@ -386,7 +388,7 @@ def test_watching_in_a_pipe_writes_once_per_change_and_ends_with_the_run(finishe
     training = in_training(tmp_path)
     views = [running_view(training, pulse(gate="c"), 1.0)] * 3 + [view_run(finished)]
     stream = io.StringIO()
-    live.watch_status(lambda: views.pop(0), stream, interval_s=0.0)
+    watching.watch_status(lambda: views.pop(0), stream, interval_s=0.0)
     assert stream.getvalue().count("A environment") == 2
     assert views == []
 
@@ -395,7 +397,7 @@ def test_watching_leaves_quietly_on_ctrl_c() -> None:
     def interrupted() -> RunView:
         raise KeyboardInterrupt
 
-    live.watch_status(interrupted, io.StringIO())
+    watching.watch_status(interrupted, io.StringIO())
 
 
 MOVING = """
@@ -424,7 +426,7 @@ def test_a_terminal_gets_one_moving_line_that_is_gone_at_the_end(finished: Run) 
             written += chunk
         assert process.wait(60) == 0
     text = written.decode()
-    assert "100/300 samples  24/s last min  eta 0:08" in text or "0/300 samples  24/s last min" in text
+    assert "0/300 samples  24/s over 60 s" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor must come back"
     assert "stopped" in text[text.rindex("\x1b[?25h") :]
 

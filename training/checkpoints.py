@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from env.files import digest, make_folder, sha256_file, sync_folder, write_atomic, write_refusal
+from env.files import digest, make_folder, move, refusing, sha256_file, sync_folder, write_atomic, write_refusal
 from env.refusal import Refusal
+from env.space import DiskFull
 from training.records import AdapterCheckpoint
 
 SCHEMA_VERSION = 1
@@ -125,10 +126,12 @@ def save_checkpoint(
         os.rename(partial, final)
         sync_folder(folder)
     except BaseException as error:
+        written_bytes = _folder_bytes(partial)
         shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise write_refusal(error, final, 0) from error
-        raise
+        told = write_refusal(error, final, 0) if isinstance(error, OSError) else error
+        if isinstance(told, DiskFull):
+            told = told.needing(_expected_bytes(folder, written_bytes), "this checkpoint")
+        raise told from None if told is error else error
     return AdapterCheckpoint(step, final, manifest["digest"], facts["loss"], scheduled)
 
 
@@ -139,8 +142,19 @@ def quarantine(folder: Path) -> tuple[str, ...]:
 
 def remove_checkpoint(checkpoint: AdapterCheckpoint) -> None:
     """Remove a checkpoint; killed midway it is left without its manifest, which a scan rejects."""
-    (checkpoint.folder / MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(checkpoint.folder)
+    with refusing(checkpoint.folder):
+        (checkpoint.folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(checkpoint.folder)
+
+
+def _expected_bytes(folder: Path, written_bytes: int) -> int:
+    """Return how many bytes a checkpoint takes: as many as the last one, and what this one had already."""
+    steps = sorted(entry for entry in folder.iterdir() if _STEP_NAME.match(entry.name))
+    return max(written_bytes, _folder_bytes(steps[-1]) if steps else 0)
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0
 
 
 def _write_manifest(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,8 +178,7 @@ def _move_away(folder: Path, found: RejectedCheckpoint) -> str:
         number += 1
         target = prison / f"{name}.{number}"
     write_atomic(prison / f"{target.name}.reason.txt", found.reason + "\n")
-    os.rename(found.folder, target)
-    sync_folder(folder)
+    move(found.folder, target)
     return f"{found.folder.name}: {found.reason}"
 
 

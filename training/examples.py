@@ -41,8 +41,11 @@ class EncodedExamples:
     digest: str
 
 
-def encode_examples(examples: Sequence[Example], tokenizers: Tokenizers, settings: TrainSettings) -> EncodedExamples:
-    """Return ``examples`` as token rows in order; rows longer than ``max_length`` follow ``on_too_long``.
+def encode_examples(
+    examples: Sequence[Example], tokenizers: Tokenizers, settings: TrainSettings, context: int | None = None
+) -> EncodedExamples:
+    """Return ``examples`` as token rows in order; rows longer than ``max_length`` or the model's ``context`` (tokens)
+    follow ``on_too_long``.
 
     Prompt and answer are tokenised apart, as they are when the model is asked: no token spans the border.
 
@@ -51,19 +54,20 @@ def encode_examples(examples: Sequence[Example], tokenizers: Tokenizers, setting
     """
     if not examples:
         raise Refusal("There is no training example.", "Check the dataset's training file and its filters.")
+    limit = settings.max_length if context is None else min(settings.max_length, context)
     rows, dropped = [], []
     for number, example in enumerate(examples):
         name = example.id or f"example {number}"
         row = _encode(example, name, tokenizers)
-        if len(row.ids) <= settings.max_length:
+        if len(row.ids) <= limit:
             rows.append(row)
         else:
             dropped.append(name)
-            _refuse_too_long(row, name, settings)
+            _refuse_too_long(row, name, settings, limit)
     if not rows:
         raise Refusal(
-            f"All {len(examples)} training examples are longer than train.max_length = {settings.max_length} tokens.",
-            "Raise train.max_length.",
+            f"All {len(examples)} training examples are longer than {_spell_limit(settings, limit)}.",
+            "Raise train.max_length, or take a model with a longer context.",
         )
     content = [[example.prompt, example.answer] for example in examples]
     return EncodedExamples(tuple(rows), tuple(dropped), digest(content))
@@ -120,9 +124,15 @@ def _encode(example: Example, name: str, tokenizers: Tokenizers) -> TokenRow:
     return TokenRow((*prompt, *answer, tokenizers.end_token), len(prompt))
 
 
-def _refuse_too_long(row: TokenRow, name: str, settings: TrainSettings) -> None:
+def _refuse_too_long(row: TokenRow, name: str, settings: TrainSettings, limit: int) -> None:
     if settings.on_too_long == "error":
         raise Refusal(
-            f"Training row {name} has {len(row.ids)} tokens, train.max_length is {settings.max_length}.",
+            f"Training row {name} has {len(row.ids)} tokens, more than {_spell_limit(settings, limit)}.",
             'Raise train.max_length, shorten the row, or set train.on_too_long to "drop".',
         )
+
+
+def _spell_limit(settings: TrainSettings, limit: int) -> str:
+    if limit < settings.max_length:
+        return f"the model's context of {limit} tokens"
+    return f"train.max_length = {limit} tokens"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 from env.refusal import Refusal, choices_hint
 
-Quantization = Literal["nf4", "none"]
+Quantization = Literal["nf4", "q4", "q8", "none"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Evaluation = Literal["auto", "dequantized", "quantized"]
@@ -23,7 +23,9 @@ class ModelSettings:
 
     Attributes:
         path: a local folder, or a hub id such as "org/name".
-        quantization: "nf4" holds the linear layers in 4 bits (Dettmers et al. 2023, arXiv:2305.14314).
+        quantization: "nf4" holds the linear layers in 4 bits (Dettmers et al. 2023, arXiv:2305.14314); "q4" and "q8"
+            are mlx's own 4 and 8 bits, affine in groups of 64.
+        double_quantization: hold NF4's own scales in 8 bits too: 0.4 bits a parameter less.
         threads: CPU threads of one process; 0 chooses, with a reason.
         batch_size: rows that generate together; halved for good when memory runs out.
         processes: processes that generate together; each loads the model once.
@@ -38,6 +40,7 @@ class ModelSettings:
     batch_size: int = 64
     processes: int = 1
     evaluation: Evaluation = "auto"
+    double_quantization: bool = False
 
     def __post_init__(self) -> None:
         _require(bool(self.path.strip()), "model.path", self.path, "a folder or a hub id")
@@ -89,6 +92,8 @@ class TrainSettings:
     """How long and how fast is trained. Raises Refusal on a bad value, naming the key.
 
     Attributes:
+        max_steps: optimizer steps; 0 where ``epochs`` says how long.
+        epochs: passes over the rows given; 0 where ``max_steps`` says how long.
         batch_size: rows of one forward and backward; ``grad_accum`` of them make one optimizer step.
         scheduler: how the learning rate goes from its peak after ``warmup_steps`` to ``max_steps``.
         max_grad_norm: gradients are scaled down to this L2 norm; 0 is off.
@@ -101,6 +106,7 @@ class TrainSettings:
     batch_size: int
     learning_rate: float
     checkpoint_every: int
+    epochs: float = 0.0
     grad_accum: int = 1
     scheduler: Scheduler = "cosine"
     warmup_steps: int = 0
@@ -114,14 +120,20 @@ class TrainSettings:
     group_by_length: bool = True
 
     def __post_init__(self) -> None:
-        for key in ("max_steps", "batch_size", "checkpoint_every", "grad_accum"):
+        for key in ("batch_size", "checkpoint_every", "grad_accum"):
             _require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
-        for key in ("learning_rate", "weight_decay", "max_grad_norm", "max_adapter_mb"):
+        for key in ("epochs", "learning_rate", "weight_decay", "max_grad_norm", "max_adapter_mb"):
             value = getattr(self, key)
             _require(math.isfinite(value) and value >= 0, f"train.{key}", value, "a finite number, not negative")
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         _require(
-            0 <= self.warmup_steps <= self.max_steps,
+            self.max_steps >= 0 and (self.max_steps > 0) != (self.epochs > 0),
+            "train.max_steps",
+            self.max_steps,
+            f"above 0 where train.epochs is 0, and 0 where it is not (it is {self.epochs:g})",
+        )
+        _require(
+            0 <= self.warmup_steps <= (self.max_steps or math.inf),
             "train.warmup_steps",
             self.warmup_steps,
             f"between 0 and train.max_steps ({self.max_steps})",
@@ -187,8 +199,9 @@ class TrainResult:
 
     Attributes:
         checkpoints: every verified checkpoint by step; after a stop, the last is the extra one it left.
-        examples: rows trained on; ``dropped`` were longer than ``max_length``.
+        examples: rows trained on; ``dropped`` were longer than ``max_length``, and ``dropped_rows`` names them.
         trainable: parameters that trained; ``targets`` modules carry them.
+        patterns: the same parameters by name pattern, layers folded.
         resumed_from: the step this call went on from; 0 for a fresh start.
     """
 
@@ -201,14 +214,16 @@ class TrainResult:
     targets: int = 0
     resumed_from: int = 0
     quarantined: tuple[str, ...] = ()
+    dropped_rows: tuple[str, ...] = ()
+    patterns: dict[str, int] = field(default_factory=dict)
 
 
 class TrainingDiverged(Exception):
-    """The raw loss or gradient of a step was NaN or infinite; the last checkpoint before it stays good."""
+    """A raw loss or gradient was NaN or infinite, or the loss exploded (``why``); the last good checkpoint stays."""
 
-    def __init__(self, step: int, loss: float, last_good: AdapterCheckpoint | None) -> None:
+    def __init__(self, step: int, loss: float, last_good: AdapterCheckpoint | None, why: str = "") -> None:
         safe = f"checkpoint step-{last_good.step:06d} is good" if last_good else "no checkpoint was written before"
-        super().__init__(f"training diverged at step {step}: loss {loss}; {safe}.")
+        super().__init__(f"training diverged at step {step}: {why or f'loss {loss}'}; {safe}.")
         self.step = step
         self.loss = loss
         self.last_good = last_good

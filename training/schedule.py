@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
-from training.records import TrainSettings
+from training.records import LoraSettings, TrainSettings
 
-# these do not change what is learnt
-_FREE_TO_CHANGE = frozenset({"checkpoint_every", "max_adapter_mb"})
+# these do not change what is learnt, or have become max_steps
+_FREE_TO_CHANGE = frozenset({"checkpoint_every", "max_adapter_mb", "epochs"})
+
+
+def with_steps(settings: TrainSettings, rows: int) -> TrainSettings:
+    """Return ``settings`` with the steps that its epochs take on ``rows`` rows; unchanged where it counts steps.
+
+    Raises:
+        Refusal: that is fewer steps than the warm-up takes, or than a checkpoint needs.
+    """
+    if settings.max_steps:
+        return settings
+    batches = -(-rows // settings.batch_size)
+    steps = max(1, math.ceil(round(batches * settings.epochs / settings.grad_accum, 6)))
+    if settings.checkpoint_every > steps:
+        raise Refusal(
+            f"train.checkpoint_every = {settings.checkpoint_every} is beyond the {steps} steps that train.epochs = "
+            f"{settings.epochs:g} takes on {rows} rows: no checkpoint.",
+            "Lower it, or train more epochs.",
+        )
+    return replace(settings, max_steps=steps, epochs=0.0)
+
+
+def checkpoint_count(settings: TrainSettings) -> int:
+    """Return how many scheduled checkpoints ``max_steps`` leave: every so many steps, and after the last."""
+    return -(-settings.max_steps // settings.checkpoint_every)
 
 
 def learning_rate(step: int, settings: TrainSettings) -> float:
@@ -35,6 +59,11 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
 def settings_facts(settings: TrainSettings) -> dict[str, Any]:
     """Return the settings that decide what is learnt, as plain JSON data."""
     return {key: value for key, value in asdict(settings).items() if key not in _FREE_TO_CHANGE}
+
+
+def lora_facts(lora: LoraSettings) -> dict[str, Any]:
+    """Return the adapter's settings as plain JSON data."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(lora).items()}
 
 
 def require_same_run(saved: Mapping[str, Any], facts: Mapping[str, Any], folder: Path) -> None:

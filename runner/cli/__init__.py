@@ -8,14 +8,14 @@ import typer
 
 from env.locking import LockHeld
 from env.refusal import Refusal
-from runner.cli import advancing, changing, judging, machine, reading
+from runner.cli import adapters, advancing, changing, evidence, judging, machine, reading, replaying
 from runner.cli.app import app
 from runner.exits import Exit
 
 __all__ = ["COMMANDS", "app", "main"]
 
 # Importing a module registers its commands.
-COMMANDS = (advancing, reading, changing, judging, machine)
+COMMANDS = (advancing, reading, evidence, changing, judging, replaying, machine, adapters)
 
 
 def main() -> int:
@@ -43,8 +43,9 @@ def main() -> int:
 
 def _say_refusal(refusal: Refusal) -> None:
     from runner import screens
+    from runner.addressing import as_typed
 
-    screens.print_refusal(refusal)
+    screens.print_refusal(as_typed(refusal, sys.argv[1:]))
 
 
 def _usage_error(error: Exception) -> int:

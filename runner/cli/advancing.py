@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,34 +12,33 @@ from runner.cli.app import Overrides, Results, RunName, app, gate_letter
 from runner.exits import Exit
 from runner.places import PROJECT, RESULTS
 
+LastGate = Annotated[str, typer.Option("--to", metavar="GATE", help="Stop after this gate.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute every gate: take none over from where it was finished.")]
 
-def _create(results: Path, overrides: list[str]) -> Path:
+
+def _create(results: Path, overrides: list[str], fresh: bool = False) -> Path:
     from env.source import source
     from runner.config import compose_experiment, dump_config, require_data_files
     from runner.run import create_run
 
     experiment, config = compose_experiment(overrides)
     require_data_files(config)
-    return create_run(results, experiment.profile, dump_config(config), overrides, str(source(PROJECT))).folder
+    return create_run(results, experiment.profile, dump_config(config), overrides, str(source(PROJECT)), fresh).folder
 
 
-@app.command()
-def advance(
-    overrides: Overrides = None,
-    to: Annotated[str, typer.Option("--to", metavar="GATE", help="Stop after this gate.")] = "E",
-    run: RunName = None,
-    results: Results = RESULTS,
-) -> None:
-    """Go on with the current run from where it is; begin one where there is none."""
+def _prepared(overrides: list[str], run: str | None, results: Path, fresh: bool = False) -> Path:
+    """Return the folder of the run that is meant, made where there is none, with the overrides accepted.
+
+    Raises:
+        typer.Exit: they would make stored results describe another experiment; what it would change has been said.
+    """
     from runner import screens
-    from runner.advance import advance as advance_run
     from runner.change import change_config
     from runner.run import find_run, remember_current
 
-    last_gate = gate_letter(to)
     folder = find_run(results, run)
     if folder is None:
-        folder = _create(results, overrides or [])
+        folder = _create(results, overrides, fresh)
     elif overrides:
         forbidding = change_config(folder, overrides)
         if forbidding:
@@ -46,13 +46,67 @@ def advance(
             raise typer.Exit(Exit.STALE)
     if run is not None and folder.resolve().parent == results:
         remember_current(results, folder.name)
-    raise typer.Exit(advance_run(folder, screens.make_screen(), last_gate))
+    return folder
 
 
 @app.command()
-def new(overrides: Overrides = None, results: Results = RESULTS) -> None:
+def advance(
+    overrides: Overrides = None,
+    to: LastGate = "E",
+    fresh: Fresh = False,
+    run: RunName = None,
+    results: Results = RESULTS,
+) -> None:
+    """Go on with the current run from where it is; begin one where there is none."""
+    from runner import screens
+    from runner.advance import advance as advance_run
+    from runner.connection import should_tell
+
+    last_gate = gate_letter(to)
+    folder = _prepared(overrides or [], run, results, fresh)
+    if should_tell(folder, sys.stdout):
+        screens.print_connection_hint(folder)
+    raise typer.Exit(advance_run(folder, screens.make_screen(), last_gate, fresh))
+
+
+@app.command()
+def tmux(
+    overrides: Overrides = None,
+    to: LastGate = "E",
+    fresh: Fresh = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Only start it; show nothing.")] = False,
+    run: RunName = None,
+    results: Results = RESULTS,
+) -> None:
+    """Advance in a tmux session that outlives the connection, its status below; come back to the one there is."""
+    from env.locking import LockHeld, holder
+    from runner import screens
+    from runner.tmux import attach, find_session, is_advancing, open_session, require_tmux
+
+    require_tmux()
+    last_gate = gate_letter(to)
+    folder = _prepared(overrides or [], run, results, fresh).resolve()
+    session = find_session(folder)
+    held_by = holder(folder / "run.lock")
+    if held_by is not None and not (session and is_advancing(session)):
+        raise LockHeld(folder / "run.lock", held_by)
+    runner = [sys.executable, "-m", "runner"]
+    how = ["--to", last_gate.upper(), *(["--fresh"] if fresh else [])]
+    opened = open_session(
+        folder,
+        [*runner, "advance", *how, "--run", str(folder)],
+        [*runner, "status", "--watch", "--run", str(folder)],
+    )
+    if detach or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        screens.print_session(folder, opened)
+    else:
+        attach(opened.name)
+
+
+@app.command()
+def new(overrides: Overrides = None, fresh: Fresh = False, results: Results = RESULTS) -> None:
     """Begin another run and make it the current one; `advance` then works on it."""
     from runner.run import command
 
-    folder = _create(results, overrides or [])
+    folder = _create(results, overrides or [], fresh)
     typer.echo(f"created {folder}\nnext: {command(folder, 'advance')}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +13,7 @@ import typer
 
 from env.refusal import Refusal
 from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json
+from runner.exits import Exit
 from runner.places import RESULTS
 
 
@@ -46,6 +50,7 @@ def status(
 def runs(results: Results = RESULTS, as_json: AsJson = False) -> None:
     """List the runs."""
     from runner import screens
+    from runner.addressing import as_typed, typed_flag
     from runner.run import Run, run_folders
     from runner.view import view_run
 
@@ -58,27 +63,57 @@ def runs(results: Results = RESULTS, as_json: AsJson = False) -> None:
     if as_json:
         print_json([dataclasses.asdict(view) for view in views])
     elif views or not broken:
-        screens.print_runs(views)
+        screens.print_runs(views, typed_flag(sys.argv[1:], "--results"))
     for unreadable in broken:
-        screens.print_refusal(unreadable)
+        screens.print_refusal(as_typed(unreadable, sys.argv[1:]))
+
+
+class ReportFormat(StrEnum):
+    """What `report` writes."""
+
+    HTML = "html"
+    MD = "md"
+    JSON = "json"
 
 
 @app.command()
 def report(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run, as --run names it.", show_default=False)
+    ] = None,
+    form: Annotated[
+        ReportFormat | None,
+        typer.Option("--format", help="Only this: a page, Markdown, or JSON on standard output.", show_default=False),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     run: RunName = None,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Write report.html and report.md of a run, finished or not, and say where they are."""
+    """Write report.html and report.md of a run, finished or not, and say where they are.
+
+    Ends with 5 where the artifacts are damaged; the report names what is.
+    """
+    from runner import screens
+    from runner.opening_page import open_page
     from runner.report import build, to_json, write_html, write_markdown
     from runner.run import Run
 
-    opened = Run.open(existing_run(results, run))
+    if name is not None and run is not None and name != run:
+        raise Refusal(f'Two runs are named: "{name}" and "{run}".', "Name one: `report RUN`, or `report --run RUN`.")
+    opened = Run.open(existing_run(results, name or run))
     data = build(opened)
-    if as_json:
+    if as_json or form is ReportFormat.JSON:
         print_json(to_json(data))
-        return
-    typer.echo(f"{write_markdown(data, opened.folder)}\n{write_html(data, opened.folder)}")
+        screens.print_report([], data.problems, stream=sys.stderr)
+    else:
+        writers = {ReportFormat.MD: write_markdown, ReportFormat.HTML: write_html}
+        pages = {kind: write(data, opened.folder) for kind, write in writers.items() if form in (None, kind)}
+        page = pages.get(ReportFormat.HTML) or (write_html(data, opened.folder) if show else None)
+        remark = open_page(page, os.environ) if show and page is not None else ""
+        screens.print_report(list(pages.values()), data.problems, remark)
+    if data.problems:
+        raise typer.Exit(Exit.STALE)
 
 
 @app.command()
@@ -104,11 +139,11 @@ def config(
 def _why(folder: Path, as_json: bool) -> None:
     from runner import screens
     from runner.config import read_config
-    from runner.freshness import examine
+    from runner.intactness import explain
     from runner.run import Run
 
     opened = Run.open(folder)
-    found = examine(opened, read_config(opened.file("config.yaml"))[1])
+    found = explain(opened, read_config(opened.file("config.yaml"))[1])
     if as_json:
         print_json([dataclasses.asdict(item) for item in found])
     else:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from runner.report.data import CheckRow, Fact, GateSection, ReportData, Verdict
-from runner.report.measures import read_outcomes, read_passes, read_sweep, read_training
-from runner.report.provenance import read_gates, read_provenance, read_reproduction
+from typing import Any
+
+from runner.report.data import CheckRow, Fact, GateSection, ReportData, SampleSource, Verdict
+from runner.report.exposure import contamination_sentence
+from runner.report.limits import read_limits
+from runner.report.measures import read_curves, read_outcomes, read_passes
+from runner.report.provenance import read_config, read_gates, read_provenance, read_reproduction
 from runner.report.reading import NOTHING, Artifacts, read_artifacts
-from runner.report.tasks import read_tasks, sample_files
-from runner.report.verdict import read_basis, read_recommendations, read_verdict
+from runner.report.sweeping import read_sweep
+from runner.report.tasks import read_source, read_tasks
+from runner.report.training import read_training
+from runner.report.trust import read_trust
+from runner.report.verdict import read_basis, read_groups, read_recommendations, read_verdict
 from runner.run import Run
 from runner.screens.glance import subject
 from runner.view import RunView, view_run
@@ -26,32 +33,64 @@ def build(run: Run) -> ReportData:
     """Return what the report of ``run`` says, finished or not; damage is listed in ``problems``."""
     found, view = read_artifacts(run), view_run(run)
     gates = found.section("Gates", lambda artifacts: read_gates(artifacts, view), NOTHING)
-    verdict = found.section("Decision", read_verdict, None)
-    data = {
-        "basis": found.section("What it was decided on", read_basis, NOTHING),
-        "sweep": found.section("Sweep", read_sweep, None),
-        "outcomes": found.section("Outcomes", read_outcomes, NOTHING),
-        "passes": found.section("pass@k", read_passes, NOTHING),
-        "training": found.section("Training", read_training, None),
-        "tasks": found.section("Tasks", read_tasks, NOTHING),
-        "next_steps": found.section("Recommendations", lambda artifacts: _next_steps(artifacts, view), NOTHING),
-    }
+    decided = _decided(found)
+    measured = _measured(found)
+    config: dict[str, Any] = found.section("config.yaml", read_config, {})
+    limits = found.section(
+        "Limits",
+        lambda _: read_limits(
+            decided["verdict"],
+            decided["groups"],
+            decided["sweep"],
+            measured["outcomes"],
+            measured["tasks"],
+            config,
+        ),
+        NOTHING,
+    )
+    provenance = read_provenance(found)
+    trust = found.section(
+        "Trust", lambda artifacts: read_trust(artifacts, measured["tasks"], config.get("verifier") or {}), NOTHING
+    )
     return ReportData(
         run_id=run.id,
         created_at=run.info.created_at,
         profile=run.info.profile,
         subject=subject(run.folder),
         state=run.machine.state,
-        missing=tuple(_missing(gates, verdict)),
+        missing=tuple(_missing(gates, decided["verdict"])),
         waived=tuple(_waived(gates)),
-        verdict=verdict,
+        contamination=found.section("Contamination", contamination_sentence, ""),
+        limits=limits,
+        trust=trust,
         gates=gates,
-        sample_files=sample_files(found),
-        provenance=read_provenance(found),
+        provenance=provenance,
         reproduce=read_reproduction(found),
+        next_steps=found.section("Recommendations", lambda artifacts: _next_steps(artifacts, view), NOTHING),
         problems=tuple(dict.fromkeys(found.problems)),
-        **data,  # type: ignore[arg-type]
+        **decided,
+        **measured,
     )
+
+
+def _decided(found: Artifacts) -> dict[str, Any]:
+    return {
+        "verdict": found.section("Decision", read_verdict, None),
+        "basis": found.section("What it was decided on", read_basis, NOTHING),
+        "groups": found.section("Gain by group", read_groups, NOTHING),
+        "sweep": found.section("Sweep", read_sweep, None),
+    }
+
+
+def _measured(found: Artifacts) -> dict[str, Any]:
+    return {
+        "outcomes": found.section("Outcomes", read_outcomes, NOTHING),
+        "passes": found.section("pass@k", read_passes, NOTHING),
+        "curves": found.section("pass@k by k", read_curves, NOTHING),
+        "training": found.section("Training", read_training, None),
+        "tasks": found.section("Tasks", read_tasks, NOTHING),
+        "source": found.section("Samples", read_source, SampleSource()),
+    }
 
 
 def _missing(gates: tuple[GateSection, ...], verdict: Verdict | None) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from eval.records import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Interval:
     unit: str
     n: int | None = None
     mark: str = ""
+    clusters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,12 @@ class GuardRow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision, in percentage points.
+    """The decision, in percentage points and percent.
 
     Attributes:
         word: PROCEED, ADJUST or INCONCLUSIVE; ``strong`` when the lower bound reaches the margin.
         lower, upper: one-sided 95% bounds, which the rule reads.
+        base, adapter: pass@k of both arms, in %.
         without_contaminated: the decision without the contaminated tasks, "" where there are none.
     """
 
@@ -55,39 +59,65 @@ class Verdict:
     strong: bool
     sentence: str
     gain: Interval
+    base: Interval
+    adapter: Interval
     lower: float | None
     upper: float | None
     margin: float
+    detectable: float | None
     k: int
     cell: str
+    method: str
     reasons: tuple[str, ...]
     guards: tuple[GuardRow, ...]
-    families: tuple[Interval, ...]
     without_contaminated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
+class GainGroup:
+    """The gain over one group of tasks; ``by`` is "family", "kind" or "difficulty"; rates in %, None where not told."""
+
+    by: str
+    gain: Interval
+    base: float | None = None
+    adapter: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SweepCell:
-    """One measured cell on dev: pass@k in %, gain and one-sided lower bound in pp."""
+    """One measured cell on dev: pass@k in %, gain and one-sided lower bound in pp.
+
+    ``tasks`` it was measured on (None where not told); ``dropped_after`` is the round of the race that ended it.
+    """
 
     name: str
     step: int
     scale: float
     rate: float | None
-    gain: float | None
+    gain: Interval
     lower: float | None
     chosen: bool
+    tasks: int | None = None
+    dropped_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every cell that was tried, and why one of them went on."""
+    """Every cell that was tried, how the race went, and why one of them went on; ``test`` is that one's gain there."""
 
     k: int
     steps: tuple[int, ...]
     scales: tuple[float, ...]
     cells: tuple[SweepCell, ...]
     why: str
+    rounds: tuple[Fact, ...] = ()
+    cost: str = ""
+    test: Interval | None = None
+
+    @property
+    def chosen(self) -> SweepCell | None:
+        """The cell that went on."""
+        return next((cell for cell in self.cells if cell.chosen), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +142,39 @@ class PassRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """The loss curve as (step, loss) points, where it was resumed, and what was trained."""
+class PassCurve:
+    """pass@k of one arm for k = 1 to n, in %; the i-th interval is that of k = i + 1."""
 
+    label: str
+    points: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One recorded quantity of training as (step, value) points."""
+
+    name: str
     points: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The curves of training, where it was resumed, which steps were kept, which one was chosen (None: not yet)."""
+
+    series: tuple[Series, ...]
     restarts: tuple[int, ...]
     checkpoints: tuple[int, ...]
+    chosen: int | None
     facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRow:
+    """One question about the instrument; ``state`` is "held", "warns", "fails" or "unknown"."""
+
+    question: str
+    state: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,38 +209,24 @@ class GateSection:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleView:
-    """One sample as a reader sees it: the program (or what was written instead of one) and what became of it.
-
-    ``cut`` counts the characters of ``text`` that were left out.
-    """
-
-    arm: str
-    index: int
-    seed: int
-    outcome: str
-    detail: str
-    text: str
-    is_program: bool
-    cut: int
-    checks: tuple[tuple[str, str, str], ...]
-    verifier: str
-    isolation: str
-    remark: str
-
-
-@dataclass(frozen=True, slots=True)
 class TaskView:
-    """One task under both arms; ``c`` of ``n`` valid samples passed. ``left_out`` samples are only in the files.
+    """One task under both arms; ``c`` of ``n`` valid samples passed.
 
     ``base_rate``, ``cell_rate`` are pass@k in %, ``gain`` their difference in pp, None where undefined or not measured.
+    ``status`` is what training has seen of it: CLEAN, PARTIAL or CONTAMINATED; ``seen`` says where.
     """
 
     task_id: str
     family: str
     kind: str
     cluster: str
+    difficulty: int | None
+    answer: str
     instruction: str
+    input: str
+    reference: str
+    status: str
+    seen: tuple[str, ...]
     base_c: int
     base_n: int
     cell_c: int | None
@@ -192,19 +234,28 @@ class TaskView:
     base_rate: float | None
     cell_rate: float | None
     gain: float | None
-    contaminated: bool
-    base_samples: tuple[SampleView, ...]
-    cell_samples: tuple[SampleView, ...]
-    left_out: int
+    base_samples: tuple[Sample, ...] = ()
+    cell_samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSource:
+    """Where the samples lie and how one is judged again: ``replay`` + " GATE TASK INDEX" and the arm's options."""
+
+    files: tuple[str, ...] = ()
+    cell: str = ""
+    cell_gate: str = "E"
+    replay_flags: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigRow:
-    """One configuration value; ``changed`` when an override set it."""
+    """One configuration value; ``changed`` when an override set it, ``default`` what conf/ says where it differs."""
 
     key: str
     value: str
     changed: bool
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +275,7 @@ class Provenance:
     facts: tuple[Fact, ...]
     config: tuple[ConfigRow, ...]
     versions: tuple[Fact, ...]
+    hardware: tuple[Fact, ...]
     digests: tuple[Fact, ...]
     artifacts: tuple[Fact, ...]
     timeline: tuple[TimelineRow, ...]
@@ -238,7 +290,8 @@ class ReportData:
         problems: what is damaged or contradicts itself in the run folder; stands at the top of every report.
         missing: what an unfinished run does not tell yet.
         waived: the waived checks, which stand on the first screen.
-        sample_files: where all samples of the tasks are.
+        contamination: what training has seen of the tasks, in one sentence, which stands there too.
+        limits: what the numbers do not say, each sentence with the number behind it.
     """
 
     run_id: str
@@ -249,20 +302,29 @@ class ReportData:
     problems: tuple[str, ...]
     missing: tuple[str, ...]
     waived: tuple[CheckRow, ...]
+    contamination: str
     verdict: Verdict | None
     basis: tuple[Fact, ...]
+    groups: tuple[GainGroup, ...]
     sweep: Sweep | None
     outcomes: tuple[ArmOutcomes, ...]
     passes: tuple[PassRow, ...]
+    curves: tuple[PassCurve, ...]
     training: Training | None
+    trust: tuple[TrustRow, ...]
+    limits: tuple[str, ...]
     gates: tuple[GateSection, ...]
     tasks: tuple[TaskView, ...]
-    sample_files: tuple[str, ...]
+    source: SampleSource
     provenance: Provenance
     reproduce: tuple[str, ...]
     next_steps: tuple[Fact, ...] = field(default_factory=tuple)
 
 
 def to_json(data: ReportData) -> dict[str, Any]:
-    """Return the report as plain data, for ``--json``."""
-    return asdict(data)
+    """Return the report as plain data, for ``--format json``; samples stay in the files that ``source`` names."""
+    bare = tuple(replace(task, base_samples=(), cell_samples=()) for task in data.tasks)
+    plain = asdict(replace(data, tasks=bare))
+    for task in plain["tasks"]:
+        del task["base_samples"], task["cell_samples"]
+    return plain

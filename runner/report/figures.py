@@ -1,76 +1,55 @@
-"""The figures of a report: ruler, forest plot, outcome bars, loss curve; data in, SVG out."""
+"""The figures of a decision: the ruler, the forest plot, outcome bars; data in, SVG out."""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from runner.report import svg
-from runner.report.data import ArmOutcomes, Interval, Sweep, Training, Verdict
+from runner.report.axes import Axis, axis_over
+from runner.report.data import ArmOutcomes, GainGroup, Interval, Sweep, Verdict
 
 # Outcomes in the order of how far a program came, each with a colour class of its own.
 OUTCOME_ORDER = (
     "PASSED", "WRONG", "RUNTIME_ERROR", "TIMEOUT", "MEMORY", "CRASHED",
     "SYNTAX_ERROR", "PATCH_REJECTED", "NO_CODE", "HARNESS_ERROR",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A linear axis from ``first`` to ``last``, drawn over 0–100 percent with round ``ticks``."""
-
-    first: float
-    last: float
-    ticks: tuple[float, ...]
-
-    def at(self, value: float) -> float:
-        """Return where ``value`` stands, in percent of the width."""
-        share = (value - self.first) / ((self.last - self.first) or 1.0)
-        return 100 * min(1.0, max(0.0, share))
-
-
-def axis_over(values: Sequence[float], pad: float = 0.06, about: int = 6) -> Axis:
-    """Return an axis that holds all ``values`` with some room, and about so many round ticks."""
-    low, high = min(values), max(values)
-    room = (high - low or 1.0) * pad
-    first, last = low - room, high + room
-    step = _round_step((last - first) / about)
-    start = math.ceil(first / step)
-    ticks = tuple(number * step for number in range(start, math.floor(last / step) + 1))
-    return Axis(first, last, ticks)
-
-
-def _round_step(rough: float) -> float:
-    power = 10.0 ** math.floor(math.log10(rough))
-    # 1.4 is about the square root of 2: the nearest round step, rather than the next larger one.
-    return next((factor * power for factor in (1, 2, 5) if rough <= 1.4 * factor * power), 10 * power)
+_ROW = 26.0
 
 
 def ruler(verdict: Verdict) -> Markup:
-    """Return the gain's interval on a ruler with zero and the margin."""
+    """Return the gain's interval on a ruler with zero and the margin; the ground says where which verdict lies."""
     gain = verdict.gain
     if gain.value is None or gain.low is None or gain.high is None:
         return Markup("")
-    axis = axis_over([0.0, verdict.margin, gain.low, gain.high], pad=0.12)
+    axis = axis_over([0.0, verdict.margin, gain.low, gain.high], pad=0.1)
     tone = tone_of(verdict)
-    y, zero, margin = 44.0, axis.at(0.0), axis.at(verdict.margin)
+    y, bottom, zero, margin = 50.0, 84.0, axis.at(0.0), axis.at(verdict.margin)
     parts = [
-        svg.line(0, y, 100, y, "axis"),
-        svg.line(zero, 20, zero, y + 30, "zero"),
-        svg.line(margin, 20, margin, y + 30, "margin"),
+        svg.bar(0, 24, zero, bottom - 24, "ground below"),
+        svg.bar(margin, 24, 100 - margin, bottom - 24, "ground above"),
+        *(svg.line(axis.at(tick), bottom, axis.at(tick), bottom + 5, "tick") for tick in axis.ticks),
+        svg.line(0, bottom, 100, bottom, "axis"),
+        svg.line(zero, 24, zero, bottom, "zero"),
+        svg.line(margin, 24, margin, bottom, "margin"),
         svg.line(axis.at(gain.low), y, axis.at(gain.high), y, f"range {tone}"),
-        svg.dot(axis.at(gain.value), y, 7, f"point {tone}"),
-        svg.text(axis.at(gain.value), 14, f"{gain.value:+.1f} pp", "strong"),
-        svg.text(zero, y + 44, "0", "muted"),
-        svg.text(margin, y + 44, f"margin {verdict.margin:g} pp", "muted"),
-        svg.text(axis.at(gain.low), y + 26, f"{gain.low:+.1f}", "muted", "end"),
-        svg.text(axis.at(gain.high), y + 26, f"{gain.high:+.1f}", "muted", "start"),
+        *_bound(verdict.lower, axis, y, tone),
+        svg.dot(axis.at(gain.value), y, 8, f"point {tone}"),
+        svg.text(axis.at(gain.value), 16, f"{gain.value:+.1f} pp", "strong"),
+        *(svg.text(axis.at(tick), bottom + 21, f"{tick:+g}" if tick else "0", "muted") for tick in axis.ticks),
+        svg.text(axis.at(gain.low), y + 26, f"{gain.low:+.1f}", "muted", "middle"),
+        svg.text(axis.at(gain.high), y + 26, f"{gain.high:+.1f}", "muted", "middle"),
+        svg.text(margin, bottom + 40, f"margin {verdict.margin:g} pp", "muted"),
     ]
     label = f"Gain {gain.value:+.1f} pp, 95% interval {gain.low:+.1f} to {gain.high:+.1f}, margin {verdict.margin:g} pp"
-    return svg.picture(label, y + 52, *parts)
+    return svg.picture(label, bottom + 46, *parts, class_="picture ruler")
+
+
+def _bound(lower: float | None, axis: Axis, y: float, tone: str) -> list[Markup]:
+    """The one-sided lower bound, which the rule reads, as a tick on the interval."""
+    return [] if lower is None else [svg.line(axis.at(lower), y - 9, axis.at(lower), y + 9, f"bound {tone}")]
 
 
 def tone_of(verdict: Verdict) -> str:
@@ -78,31 +57,67 @@ def tone_of(verdict: Verdict) -> str:
     return "good" if verdict.word == "PROCEED" else "no"
 
 
-def forest(rows: Sequence[Interval], margin: float) -> list[tuple[Interval, Markup]]:
+def gain_tone(row: Interval) -> str:
+    """Return "gain", "loss" or "even": whether an interval excludes zero, and on which side."""
+    if row.high is not None and (row.high < 0 or row.mark in ("harmed", "worse")):
+        return "loss"
+    return "gain" if row.low is not None and row.low > 0 else "even"
+
+
+def gain_axis(groups: Sequence[Interval], margin: float) -> Axis:
+    """Return the axis that several forest plots share."""
+    numbers = [x for row in groups for x in (row.low, row.high, row.value) if x is not None]
+    return axis_over([0.0, margin, *numbers])
+
+
+def forest(rows: Sequence[Interval], axis: Axis, margin: float) -> list[tuple[Interval, Markup]]:
     """Return each interval with its plot; all share one axis, with zero and the margin in each."""
-    numbers = [x for row in rows for x in (row.low, row.high, row.value) if x is not None]
-    axis = axis_over([0.0, margin, *numbers])
     return [(row, _forest_row(row, axis, margin)) for row in rows]
 
 
+def forest_axis(axis: Axis) -> Markup:
+    """Return the axis below a forest plot."""
+    parts = [svg.line(0, 0.5, 100, 0.5, "axis")]
+    parts += [svg.line(axis.at(tick), 0, axis.at(tick), 5, "tick") for tick in axis.ticks]
+    parts += [svg.text(axis.at(tick), 19, f"{tick:+g}" if tick else "0", "muted") for tick in axis.ticks]
+    return svg.element("svg", *parts, width="100%", height=22, class_="picture", aria_hidden="true")
+
+
 def _forest_row(row: Interval, axis: Axis, margin: float) -> Markup:
-    y = 13.0
+    y = _ROW / 2
     parts = [
-        svg.line(0, y, 100, y, "axis"),
-        svg.line(axis.at(0.0), 0, axis.at(0.0), 26, "zero"),
-        svg.line(axis.at(margin), 0, axis.at(margin), 26, "margin"),
+        svg.line(axis.at(0.0), 0, axis.at(0.0), _ROW, "zero"),
+        svg.line(axis.at(margin), 0, axis.at(margin), _ROW, "margin"),
     ]
     if row.value is not None and row.low is not None and row.high is not None:
-        tone = "no" if row.high < 0 or row.mark == "harmed" else "good" if row.low > 0 else "even"
+        tone = gain_tone(row)
         parts.append(svg.line(axis.at(row.low), y, axis.at(row.high), y, f"range {tone}"))
         parts.append(svg.dot(axis.at(row.value), y, 5, f"point {tone}"))
-    return svg.picture(f"{row.label}: {_words(row)}", 26, *parts)
+    return svg.picture(f"{row.label}: {_words(row)}", _ROW, *parts)
 
 
 def _words(row: Interval) -> str:
     if row.value is None or row.low is None or row.high is None:
         return "undefined"
     return f"{row.value:+.1f}, {row.low:+.1f} to {row.high:+.1f} {row.unit}"
+
+
+def groups_by(groups: Sequence[GainGroup]) -> list[tuple[str, list[GainGroup]]]:
+    """Return the groups under "family", "kind" and "difficulty", as far as they are there, losses first."""
+    divisions = dict.fromkeys(group.by for group in groups)
+    return [(by, _losses_first([group for group in groups if group.by == by], by)) for by in divisions]
+
+
+def _losses_first(groups: list[GainGroup], by: str) -> list[GainGroup]:
+    """Difficulties have an order of their own; anything else is read for what got worse."""
+    if by == "difficulty":
+        return groups
+    return sorted(groups, key=lambda group: group.gain.value if group.gain.value is not None else 0.0)
+
+
+def marks(rows: Sequence[Interval]) -> list[tuple[str, int]]:
+    """Return how many groups carry each mark."""
+    return list(Counter(row.mark for row in rows if row.mark).items())
 
 
 def outcome_bar(arm: ArmOutcomes) -> Markup:
@@ -113,9 +128,11 @@ def outcome_bar(arm: ArmOutcomes) -> Markup:
     parts, x = [], 0.0
     for name in outcome_names([arm]):
         share = 100 * arm.counts[name] / total
-        parts.append(svg.bar(x, 0, share, 26, f"outcome {name}", f"{name}: {arm.counts[name]} of {total}"))
+        parts.append(svg.bar(x, 0, share, _ROW, f"outcome {name}", f"{name}: {arm.counts[name]} of {total}"))
+        if share > 9:
+            parts.append(svg.text(x + share / 2, 18, f"{share:.0f}%", f"on {name}"))
         x += share
-    return svg.picture(f"{arm.label}: outcomes of {total} samples", 26, *parts)
+    return svg.picture(f"{arm.label}: outcomes of {total} samples", _ROW, *parts)
 
 
 def outcome_names(arms: Sequence[ArmOutcomes]) -> list[str]:
@@ -124,40 +141,7 @@ def outcome_names(arms: Sequence[ArmOutcomes]) -> list[str]:
     return [*(name for name in OUTCOME_ORDER if name in present), *sorted(present - set(OUTCOME_ORDER))]
 
 
-def largest_gain(sweep: Sweep) -> float:
-    """Return the largest gain of a sweep either way, in pp: what the strongest colour stands for."""
-    return max((abs(cell.gain) for cell in sweep.cells if cell.gain is not None), default=0.0)
-
-
-def loss_curve(training: Training) -> Markup:
-    """Return the loss over steps; restarts are marked by vertical lines, checkpoints by ticks on the axis."""
-    points = [(step, loss) for step, loss in training.points if math.isfinite(loss)]
-    if len(points) < 2:
-        return Markup("")
-    height, left = 190.0, 0.0
-    steps = axis_over([points[0][0], points[-1][0]], pad=0.0)
-    losses = axis_over([loss for _, loss in points], about=4)
-
-    def y_of(loss: float) -> float:
-        return 10 + (height - 10) * (1 - losses.at(loss) / 100)
-
-    parts = [svg.line(left, y_of(tick), 100, y_of(tick), "grid") for tick in losses.ticks]
-    parts += [svg.line(steps.at(s), 8, steps.at(s), height, "restart") for s in training.restarts]
-    parts.append(_curve([(10 * steps.at(step), y_of(loss)) for step, loss in points], height))
-    parts += [svg.line(steps.at(s), height, steps.at(s), height + 7, "checkpoint") for s in training.checkpoints]
-    parts += [svg.text(0.5, y_of(tick) - 4, f"{tick:g}", "muted", "start") for tick in losses.ticks]
-    parts.append(svg.line(0, height, 100, height, "axis"))
-    parts += [svg.text(steps.at(tick), height + 22, f"{tick:g}", "muted") for tick in steps.ticks]
-    first, last = points[0], points[-1]
-    label = f"Loss from {first[1]:.3f} at step {first[0]} to {last[1]:.3f} at step {last[0]}"
-    return svg.picture(label, height + 28, *parts)
-
-
-def _curve(points: Sequence[tuple[float, float]], height: float) -> Markup:
-    """Return a polyline in a box of 1000 units that stretches with the page; the stroke does not."""
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    stroke = svg.element("polyline", points=path, class_="curve", vector_effect="non-scaling-stroke")
-    # The viewBox is as high as the curve's place: only x is stretched.
-    return svg.element(
-        "svg", stroke, x=0, y=0, width="100%", height=height, viewBox=f"0 0 1000 {height:g}", preserveAspectRatio="none"
-    )
+def heat(gain: float | None, sweep: Sweep) -> int:
+    """Return how strongly a cell of the sweep is coloured, 0 to 10 of the largest gain either way."""
+    largest = max((abs(cell.gain.value) for cell in sweep.cells if cell.gain.value is not None), default=0.0)
+    return round(10 * abs(gain) / largest) if gain is not None and largest else 0

@@ -1,16 +1,18 @@
-"""The measured part of a report: pass@k, outcomes, the sweep, the loss curve."""
+"""The measured part of a report: pass@k and its curve over k, and how samples ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
-from runner.report.data import ArmOutcomes, Fact, Interval, PassRow, Sweep, SweepCell, Training
-from runner.report.reading import Artifacts, read_json_lines, real
+from eval.records import TaskScore
+from eval.result import pass_metrics
+from runner.report.data import ArmOutcomes, Interval, PassCurve, PassRow
+from runner.report.reading import Artifacts, real
+from runner.report.verdict import metric_interval
 
-# A curve of more points than a screen has columns shows the same; means of neighbours keep the page small.
-_MAX_POINTS = 600
+# Beyond this many samples a task the curve has a point for every so many k alone.
+_MAX_CURVE_POINTS = 20
 
 Result = Mapping[str, Any]
 
@@ -60,78 +62,22 @@ def _pass_rows(group: str, base: Sequence[Result], cell: Sequence[Result] | None
 
 
 def _interval(metric: Result | None) -> Interval | None:
-    if metric is None:
-        return None
-    value, low, high = (real(metric[key]) for key in ("value", "low", "high"))
-    return Interval(str(metric["name"]), value, low, high, str(metric["unit"]), int(metric["n"]))
+    return None if metric is None else metric_interval(metric)
 
 
-def read_sweep(found: Artifacts) -> Sweep | None:
-    """Return every cell of Gate D; None before it has concluded."""
-    rows, chosen = found.table("d", "cells"), found.table("d", "chosen")
-    if rows is None or chosen is None:
-        return None
-    k = int(found.table("d", "k"))
-    cells = tuple(
-        SweepCell(
-            name=str(row["cell"]),
-            step=int(row["step"]),
-            scale=float(row["scale"]),
-            rate=next((real(metric["value"]) for metric in row["result"]["metrics"] if metric["k"] == k), None),
-            gain=real(row["gain"]["value"]),
-            lower=real(row["lower"]),
-            chosen=row["cell"] == chosen["cell"],
-        )
+def read_curves(found: Artifacts) -> tuple[PassCurve, ...]:
+    """Return pass@k for k = 1 to n of each arm, from its stored counts by the estimator that the gates use."""
+    return tuple(PassCurve(label, _curve(result["scores"])) for label, result in arm_results(found))
+
+
+def _curve(rows: Sequence[Result]) -> tuple[Interval, ...]:
+    scores = [
+        TaskScore(str(row["task_id"]), str(row["family"]), str(row["cluster"]), int(row["n"]), int(row["c"]))
         for row in rows
-    )
-    steps, scales = sorted({cell.step for cell in cells}), sorted({cell.scale for cell in cells})
-    return Sweep(k, tuple(steps), tuple(scales), cells, str(chosen["why"]))
-
-
-def read_training(found: Artifacts) -> Training | None:
-    """Return the loss curve from metrics.jsonl (a repeated step counts as last trained); None before the first step."""
-    rows = read_json_lines(found, found.run.gate_folder("c") / "metrics.jsonl")
-    by_step = {int(row["step"]): row for row in rows}
-    if not by_step:
-        return None
-    steps = sorted(by_step)
-    restarts = [b for a, b in pairwise(steps) if by_step[a]["session"] != by_step[b]["session"]]
-    points = [(step, float(by_step[step]["loss"])) for step in steps]
-    checkpoints = tuple(int(row["step"]) for row in found.table("c", "checkpoints") or ())
-    return Training(
-        thinned(points, _MAX_POINTS), tuple(restarts), checkpoints, _training_facts(found, by_step[steps[-1]])
-    )
-
-
-def thinned(points: Sequence[tuple[int, float]], at_most: int) -> tuple[tuple[int, float], ...]:
-    """Return the points, or means of equally many neighbours when there are more than ``at_most``."""
-    size = -(-len(points) // at_most)
-    if size <= 1:
-        return tuple(points)
-    groups = [points[at : at + size] for at in range(0, len(points), size)]
-    return tuple((group[-1][0], sum(loss for _, loss in group) / len(group)) for group in groups)
-
-
-def _training_facts(found: Artifacts, last: Mapping[str, Any]) -> tuple[Fact, ...]:
-    facts = [Fact("Last step", f"{last['step']}", f"loss {last['loss']:.3f}")]
-    table = found.table("c", "training")
-    if table is None:
-        return tuple(facts)
-    dropped = f"{table['dropped']} dropped as too long" if table["dropped"] else "none dropped"
-    facts += [
-        Fact(
-            "Loss",
-            f"{table['loss_at_start']:.3f} → {table['loss_at_end']:.3f}",
-            "means of the first and last ten steps",
-        ),
-        Fact("Rows", f"{table['examples']:,}", dropped),
-        Fact("Trained parameters", f"{table['trainable_parameters']:,}", f"in {table['targets']} modules"),
-        Fact(
-            "Sessions",
-            f"{len(table['sessions'])}",
-            "resumed after an interruption" if len(table["sessions"]) > 1 else "without interruption",
-        ),
     ]
-    if table["quarantined"]:
-        facts.append(Fact("Quarantined", ", ".join(map(str, table["quarantined"])), "checkpoints that were not whole"))
-    return tuple(facts)
+    most = max((score.n for score in scores), default=0)
+    ks = sorted({*range(1, most + 1, -(-most // _MAX_CURVE_POINTS)), most}) if most else []
+    return tuple(
+        Interval(f"{metric.k}", real(metric.value), metric.low, metric.high, metric.unit, metric.n)
+        for metric in pass_metrics(scores, ks)
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
 from env.checks import Check
+from env.refusal import Refusal
 from runner.journal import Event
 from runner.report.data import CheckRow, ConfigRow, Fact, GateSection, Provenance, TimelineRow
 from runner.report.reading import NOTHING, Artifacts
@@ -16,6 +18,8 @@ from runner.screens.wording import duration_text
 from runner.view import RunView
 
 _EVIDENCE_SHOWN = 20
+# Gate A's facts that describe the machine.
+_HARDWARE = ("system", "cores", "memory", "gpu", "disk", "verifier", "isolation", "model device", "model dtype")
 
 
 def read_gates(found: Artifacts, view: RunView) -> tuple[GateSection, ...]:
@@ -79,6 +83,7 @@ def read_provenance(found: Artifacts) -> Provenance:
         facts=(*facts, *found.section("Base model", _base_model, NOTHING)),
         config=found.section("config.yaml", read_config_rows, NOTHING),
         versions=_versions(found),
+        hardware=_hardware(found),
         digests=found.section("Digests", _digests, NOTHING),
         artifacts=tuple(
             Fact(item.path, item.sha256, f"{item.bytes:,} bytes")
@@ -95,8 +100,8 @@ def read_overrides(found: Artifacts) -> list[str]:
     return found.section("overrides.txt", lambda artifacts: artifacts.run.overrides(), [])
 
 
-def read_config_rows(found: Artifacts) -> tuple[ConfigRow, ...]:
-    """Return the resolved configuration, values that an override set marked.
+def read_config(found: Artifacts) -> dict[str, Any]:
+    """Return the resolved configuration as plain data.
 
     Raises:
         ValueError: config.yaml is missing or not a mapping.
@@ -107,8 +112,34 @@ def read_config_rows(found: Artifacts) -> tuple[ConfigRow, ...]:
         raise ValueError(str(error)) from None
     if not isinstance(config, dict):
         raise ValueError("not a mapping")
+    return config
+
+
+def read_config_rows(found: Artifacts) -> tuple[ConfigRow, ...]:
+    """Return the resolved configuration: what an override set is marked, and what conf/ would have given instead."""
+    defaults = _defaults()
     set_keys = [text.partition("=")[0].replace("/", ".") for text in read_overrides(found)]
-    return tuple(ConfigRow(key, _shown(value), _is_set(key, set_keys)) for key, value in _leaves(config, ""))
+    return tuple(
+        ConfigRow(key, _shown(value), _is_set(key, set_keys), _other_default(key, value, defaults))
+        for key, value in _leaves(read_config(found), "")
+    )
+
+
+@lru_cache
+def _defaults() -> dict[str, Any]:
+    """Return what conf/ gives today without any override; {} where it cannot be composed."""
+    from runner.config import compose_experiment
+
+    try:
+        return dict(_leaves(compose_experiment([])[1], ""))
+    except Refusal:
+        return {}
+
+
+def _other_default(key: str, value: Any, defaults: Mapping[str, Any]) -> str | None:
+    if key not in defaults or _shown(defaults[key]) == _shown(value):
+        return None
+    return _shown(defaults[key])
 
 
 def _leaves(config: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
@@ -138,6 +169,12 @@ def _versions(found: Artifacts) -> tuple[Fact, ...]:
         for name, versions in sorted(seen.items())
         for version, gates in versions.items()
     )
+
+
+def _hardware(found: Artifacts) -> tuple[Fact, ...]:
+    report = found.reports.get("a")
+    checks = {check.name: check for check in report.checks} if report is not None else {}
+    return tuple(Fact(name, checks[name].value, checks[name].reason) for name in _HARDWARE if name in checks)
 
 
 def _base_model(found: Artifacts) -> tuple[Fact, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,17 +14,46 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from env.files import write_atomic
-from runner.report import figures
-from runner.report.data import Interval, ReportData
+from runner.report import charts, figures
+from runner.report.data import ArmOutcomes, Interval, ReportData
+from runner.report.packing import pack
 from runner.screens.wording import parse_time
 
 _MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 _MAX_MARKDOWN_TASKS = 30
+# In the order in which they build on each other.
+_SCRIPTS = ("lua.js", "diff.js", "samples.js", "pane.js", "browser.js")
 
 
 def write_html(data: ReportData, folder: Path) -> Path:
-    """Write report.html, readable without network or scripts; return its path."""
-    return _write(folder / "report.html", _html().get_template("report.html.j2").render(data=data, figures=figures))
+    """Write report.html: no network, readable without scripts but for the sample browser; return its path."""
+    style, script = _part("style.css"), "\n".join(_part(name) for name in _SCRIPTS)
+    page = (
+        _html()
+        .get_template("report.html.j2")
+        .render(
+            data=data,
+            packed=pack(data),
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(style, script),
+        )
+    )
+    return _write(folder / "report.html", page)
+
+
+def _part(name: str) -> str:
+    """Return a style or script of ours as it is: no template runs over it, and nothing foreign comes into it."""
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the page's content security policy: nothing is fetched, and only these bytes of ours style it or run."""
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def write_markdown(data: ReportData, folder: Path) -> Path:
@@ -60,9 +92,16 @@ def _environment(**settings: Any) -> Environment:
         spread=spread,
         moment=moment,
         printable=printable,
-        heat=heat,
         plural=plural,
         verbatim=verbatim,
+        share=share,
+        named=named,
+        anchor=charts.task_anchor,
+    )
+    environment.globals.update(figures=figures, charts=charts)
+    environment.tests.update(
+        above=lambda value, bar: value is not None and value > bar,
+        below=lambda value, bar: value is not None and value < bar,
     )
     return environment
 
@@ -86,7 +125,10 @@ def verbatim(text: str) -> Markup:
 
 def signed(value: float | None, unit: str = "") -> str:
     """Return '+12.3 pp', '0.0 pp' or 'undefined'."""
-    return "undefined" if value is None else f"{value:+.1f}{f' {unit}' if unit else ''}"
+    if value is None:
+        return "undefined"
+    number = f"{value:+.1f}" if round(value, 1) else "0.0"
+    return f"{number} {unit}".rstrip()
 
 
 def number(value: float | None) -> str:
@@ -109,9 +151,14 @@ def moment(at: str) -> str:
     return at if parsed is None else f"{parsed:%Y-%m-%d %H:%M:%S}"
 
 
-def heat(gain: float | None, largest: float) -> str:
-    """Return how strongly a cell of the sweep is coloured, 0 to 1."""
-    return f"{min(1.0, abs(gain or 0.0) / (largest or 1.0)):.2f}"
+def share(arm: ArmOutcomes, name: str) -> float:
+    """Return how much of an arm's samples ended so, in percent."""
+    return 100 * arm.counts.get(name, 0) / (sum(arm.counts.values()) or 1)
+
+
+def named(interval: Interval, label: str) -> Interval:
+    """Return the interval under another name."""
+    return replace(interval, label=label)
 
 
 def plural(count: int, noun: str) -> str:

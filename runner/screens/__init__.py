@@ -1,18 +1,35 @@
-"""Everything a person sees of luagate in a terminal; rich is imported here alone, and only by what moves."""
+"""Everything a person sees of luagate in a terminal; rich is imported here alone, by what moves or shows a program."""
 
 from runner.screens.checks import print_checks
-from runner.screens.live import make_screen, watch_status
-from runner.screens.notices import print_freshness, print_refusal, print_staleness
+from runner.screens.comparison import print_comparison
+from runner.screens.live import make_screen
+from runner.screens.notices import (
+    print_connection_hint,
+    print_freshness,
+    print_refusal,
+    print_session,
+    print_staleness,
+)
 from runner.screens.rejudging import print_rejudgement
+from runner.screens.replaying import print_replay
+from runner.screens.reporting import print_report
+from runner.screens.samples import print_samples
 from runner.screens.status import print_runs, print_status, status_text
+from runner.screens.watching import watch_status
 
 __all__ = [
     "make_screen",
     "print_checks",
+    "print_comparison",
+    "print_connection_hint",
     "print_freshness",
     "print_refusal",
     "print_rejudgement",
+    "print_replay",
+    "print_report",
     "print_runs",
+    "print_samples",
+    "print_session",
     "print_staleness",
     "print_status",
     "status_text",

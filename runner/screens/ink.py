@@ -20,6 +20,7 @@ ASCII_SIGNS = {
     "✓": "+", "▶": ">", "·": "-", "✗": "x", "‖": "=", "◆": "#", "×": "x", "→": "->", "±": "+/-", "≥": ">=", "≤": "<=",
     "–": "-", "—": "-", "−": "-", "…": "...", "“": '"', "”": '"', "Δ": "d", "█": "#", "░": ".",
     "●": "o", "━": "=", "─": "-", "│": "|",
+    "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+", "▇": "*",
 }  # fmt: skip
 _PROBE = "".join(ASCII_SIGNS)
 _ASCII = str.maketrans(ASCII_SIGNS | {"\u00a0": " "})
@@ -96,11 +97,14 @@ def write_lines(stream: TextIO | None, lines: Iterable[Line], paper: Paper | Non
     A reader that went away (a closed pipe, a lost terminal, a full disk) must not end an experiment: what follows is
     dropped. ``stream`` is None where the process was started without one.
     """
-    if stream is None:
-        return
-    paper = paper or paper_of(stream)
+    if stream is not None:
+        write_text(stream, "".join(f"{text}\n" for text in rendered(lines, paper or paper_of(stream))))
+
+
+def write_text(stream: TextIO, text: str) -> None:
+    """Write what is rendered already and flush; a reader that went away is no error (see ``write_lines``)."""
     try:
-        stream.write("".join(f"{text}\n" for text in rendered(lines, paper)))
+        stream.write(text)
         stream.flush()
     except OSError as error:
         if error.errno not in _READER_GONE:
@@ -138,6 +142,19 @@ def pad(text: str, width: int) -> str:
 def printable(text: str) -> str:
     """Return one line of a foreign text that cannot steer a terminal: white space as spaces, other controls as '?'."""
     return "".join(sign if sign.isprintable() or sign == NO_BREAK else " " if sign.isspace() else "?" for sign in text)
+
+
+def foreign_lines(text: str, paper: Paper) -> list[str]:
+    """Return a foreign text's lines, tabs as four spaces, with every sign that could steer a terminal made visible.
+
+    An escape becomes "\\x1b", a sign that reorders text "\\u202e"; what the encoding lacks becomes "?".
+    """
+    shown = "".join(sign if sign.isprintable() or sign == "\n" else _named(sign) for sign in text.expandtabs(4))
+    return [_fitting(row, paper) for row in shown.split("\n")]
+
+
+def _named(sign: str) -> str:
+    return "" if sign == "\r" else f"\\x{ord(sign):02x}" if ord(sign) < 256 else f"\\u{ord(sign):04x}"
 
 
 def wrap(item: Line, width: int | None) -> list[Line]:

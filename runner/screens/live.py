@@ -1,4 +1,4 @@
-"""The screens that move: an advance on a terminal or in a pipe, and the watched status."""
+"""The screen of an advance: what happened stays, and below it one line moves; timestamped plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from env.heartbeat import Pulse
+from env.heartbeat import ALIVE_INTERVAL_S, Pulse
 from gates import gate_title
 from runner.machine import FINISHED
 from runner.run import Run, command
 from runner.screens.glance import resumes
-from runner.screens.ink import Line, Paper, is_terminal, line, paper_of, rendered, write_lines
+from runner.screens.ink import Line, Paper, columns, is_terminal, line, paper_of, rendered, write_lines
 from runner.screens.notices import staleness_lines
 from runner.screens.outcome import outcome_lines
-from runner.screens.status import crash_lines, next_line, safe_line, status_lines
-from runner.screens.wording import countdown_text, gate_name, rate_text
+from runner.screens.running import basis_text
+from runner.screens.status import crash_lines, next_line, safe_line
+from runner.screens.wording import countdown_text, duration_text, gate_name
+from runner.view import IDLE_AFTER_S
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     from runner.advance import Screen
     from runner.failure import Failure
     from runner.freshness import Freshness
-    from runner.view import RunView
 
 PIPE_INTERVAL_S = 10.0
-WATCH_INTERVAL_S = 1.0
+BAR_COLUMNS = 12
+# On a narrower terminal words are worth more than a bar.
+BAR_FROM_COLUMNS = 100
 
 
 def make_screen(stream: TextIO | None = None) -> Screen:
@@ -60,6 +63,18 @@ class _Teller:
     def opened(self, run: Run) -> None:
         """The run was found and locked."""
         self.say([line("run ", (run.id, "bold"), (f"   {run.folder}", "dim"), hang=4)])
+
+    def noticed(self, run: Run, sentences: list[str]) -> None:
+        """Something was found that changes what follows, and how."""
+        self.say([line(("! ", "odd"), sentence, hang=2) for sentence in sentences])
+
+    def gate_taken_over(self, run: Run, report: GateReport) -> None:
+        """A gate was finished before with the same inputs; its verified results stand here now."""
+        name, source = gate_name(report.gate, report.title), report.taken_over
+        first = line(("✓", "good"), f" {name:<14} ", ("passed", "good"), f"  {report.headline}", hang=4)
+        where = f"{source.run}, attempt {source.attempt}" if source is not None else "?"
+        told = f"taken over from {where}: same inputs, every byte verified"
+        self.say([first, line("    ", told, ("   --fresh computes it again", "dim"), hang=6)])
 
     def gate_started(self, run: Run, gate: str, resumed: bool) -> None:
         """A worker starts, or goes on with what an earlier one left."""
@@ -128,27 +143,17 @@ class PipeScreen(_Teller):
         if phase == self._phase and at_s - self._said_s < PIPE_INTERVAL_S:
             return
         self._phase, self._said_s = phase, at_s
-        self.say([line(f"{gate_name(gate, gate_title(gate))}  {progress_text(pulse)}")])
-
-
-def progress_text(pulse: Pulse) -> str:
-    """Return 'base on dev 300/300 samples  24/s  eta 0:32' of a pulse; only what is known."""
-    count = f" {pulse.done:,}/{pulse.total:,} {pulse.unit}" if pulse.total else ""
-    parts = [f"{pulse.phase}{count}", pulse.message]
-    if pulse.rate:
-        parts.append(rate_text(pulse.rate))
-    if pulse.eta_s is not None and pulse.done < pulse.total:
-        parts.append(f"eta {countdown_text(pulse.eta_s)}")
-    return "  ".join(part for part in parts if part)
+        self.say([line(f"{gate_name(gate, gate_title(gate))}  {f'{_phase_text(pulse)}  {tail_text(pulse)}'.rstrip()}")])
 
 
 class TerminalScreen(_Teller):
-    """Lines that stay, and below them one that moves: phase, bar, count, rate of the last minute, time left."""
+    """Lines that stay, and below them one that moves: phase, bar, count, rate and over how long, time left."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        self._taken_columns = 0
 
     def say(self, lines: Sequence[Line]) -> None:
         """Take the moving line away, then write."""
@@ -159,24 +164,20 @@ class TerminalScreen(_Teller):
     def pulse(self, gate: str, pulse: Pulse) -> None:
         """Move the progress line."""
         if self._progress is None:
-            self._progress = _progress(_console(self.stream, self.paper), self.paper)
+            with_bar = (self.paper.width or 80) >= BAR_FROM_COLUMNS
+            self._taken_columns = 3 + (1 + BAR_COLUMNS if with_bar else 0)
+            self._progress = _progress(rich_console(self.stream, self.paper), self.paper, with_bar)
             self._task = self._progress.add_task("", total=None, tail="")
             self._progress.start()
             # An advance may end by an exception that no screen hears of; the cursor must come back.
             atexit.register(self.close)
         assert self._task is not None
-        shown = next(
-            iter(
-                rendered([line(_phase_text(gate, pulse))], Paper(None, False, self.paper.unicode, self.paper.encoding))
-            )
-        )
-        self._progress.update(
-            self._task,
-            description=shown,
-            total=pulse.total or None,
-            completed=pulse.done,
-            tail=_tail_text(pulse),
-        )
+        tail = tail_text(pulse)
+        # What is counted stays whole; what it is called gives way.
+        room = max(12, (paper_of(self.stream).width or 80) - columns(tail) - self._taken_columns)
+        named = line(f"{gate_name(gate, gate_title(gate))}  {_phase_text(pulse)}", cut=True)
+        [shown] = rendered([named], Paper(room, False, self.paper.unicode, self.paper.encoding))
+        self._progress.update(self._task, description=shown, total=pulse.total or None, completed=pulse.done, tail=tail)
 
     def close(self) -> None:
         """Take the moving line away and give the cursor back."""
@@ -187,96 +188,41 @@ class TerminalScreen(_Teller):
             atexit.unregister(self.close)
 
 
-def _phase_text(gate: str, pulse: Pulse) -> str:
-    message = f"  {pulse.message}" if pulse.message else ""
-    return f"{gate_name(gate, gate_title(gate))}  {pulse.phase}{message}"
+def _phase_text(pulse: Pulse) -> str:
+    return f"{pulse.phase}  {pulse.message}".rstrip()
 
 
-def _tail_text(pulse: Pulse) -> str:
-    """Return '300/600 samples  24/s last min  eta 0:32': the estimate with its basis."""
-    parts = [f"{pulse.done:,}/{pulse.total:,} {pulse.unit}" if pulse.total else ""]
-    if pulse.rate:
-        parts.append(f"{rate_text(pulse.rate)} last min")
+def tail_text(pulse: Pulse) -> str:
+    """Return '300/600 samples  24/s over 60 s  eta 0:32' or, where nothing is counted, 'for 45 s'."""
+    if not pulse.total:
+        return f"for {duration_text(pulse.phase_s)}" if pulse.phase_s > ALIVE_INTERVAL_S / 2 else ""
+    parts = [f"{pulse.done:,}/{pulse.total:,} {pulse.unit}"]
+    if pulse.idle_s > IDLE_AFTER_S:
+        return f"{parts[0]}  nothing counted for {duration_text(pulse.idle_s)}"
+    if basis := basis_text(pulse):
+        parts.append(basis)
     if pulse.eta_s is not None and pulse.done < pulse.total:
         parts.append(f"eta {countdown_text(pulse.eta_s)}")
-    return "  ".join(part for part in parts if part)
+    return "  ".join(parts)
 
 
-def _console(stream: TextIO, paper: Paper) -> Console:
+def rich_console(stream: TextIO, paper: Paper) -> Console:
+    """Return rich's console on a stream, as coloured as our own lines are."""
     from rich.console import Console
 
     return Console(file=stream, no_color=not paper.colour, highlight=False, markup=False, emoji=False)
 
 
-def _progress(console: Console, paper: Paper) -> Progress:
+def _progress(console: Console, paper: Paper, with_bar: bool) -> Progress:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
     from rich.table import Column
 
-    spinner = "dots" if paper.unicode else "line"
+    bar = BarColumn(bar_width=BAR_COLUMNS, complete_style="cyan", finished_style="green", pulse_style="cyan")
     return Progress(
-        SpinnerColumn(spinner, style="cyan"),
-        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-        BarColumn(bar_width=12, complete_style="cyan", finished_style="green", pulse_style="cyan"),
-        TextColumn("{task.fields[tail]}", markup=False, table_column=Column(no_wrap=True, min_width=38)),
+        SpinnerColumn("dots" if paper.unicode else "line", style="cyan"),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        *([bar] if with_bar else []),
+        TextColumn("{task.fields[tail]}", markup=False, table_column=Column(no_wrap=True)),
         console=console,
         transient=True,
     )
-
-
-def watch_status(
-    load: Callable[[], RunView], stream: TextIO | None = None, interval_s: float = WATCH_INTERVAL_S
-) -> None:
-    """Show a run's status until it is finished, stops running, or the user presses Ctrl-C.
-
-    ``load`` reads the run anew. A run that does not run yet is waited for. In a pipe a status is written whenever a
-    gate changes its state.
-    """
-    stream = stream or sys.stdout
-    try:
-        if is_terminal(stream):
-            _watch_terminal(load, stream, interval_s)
-        else:
-            _watch_pipe(load, stream, interval_s)
-    except KeyboardInterrupt:
-        return
-
-
-def _watch_terminal(load: Callable[[], RunView], stream: TextIO, interval_s: float) -> None:
-    from rich.live import Live
-
-    paper = paper_of(stream)
-    was_running = False
-    with Live(console=_console(stream, paper), auto_refresh=False, vertical_overflow="visible") as live:
-        while True:
-            view = load()
-            live.update(_rich_text(view, paper_of(stream)), refresh=True)
-            if _is_over(view, was_running):
-                return
-            was_running = view.running
-            time.sleep(interval_s)
-
-
-def _watch_pipe(load: Callable[[], RunView], stream: TextIO, interval_s: float) -> None:
-    shown: tuple[Any, ...] = ()
-    was_running = False
-    while True:
-        view = load()
-        states = tuple(gate.state for gate in view.gates)
-        if states != shown:
-            write_lines(stream, status_lines(view))
-            shown = states
-        if _is_over(view, was_running):
-            return
-        was_running = view.running
-        time.sleep(interval_s)
-
-
-def _is_over(view: RunView, was_running: bool) -> bool:
-    return view.state == FINISHED or (was_running and not view.running)
-
-
-def _rich_text(view: RunView, paper: Paper) -> Any:
-    from rich.text import Text
-
-    # Our own lines carry their ANSI codes; rich only keeps them in place.
-    return Text.from_ansi("\n".join(rendered(status_lines(view), paper)))

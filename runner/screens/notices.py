@@ -5,15 +5,18 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from env.refusal import Refusal
+from runner.addressing import results_flag
 from runner.run import command
 from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:
     from runner.freshness import Freshness
+    from runner.tmux import Session
 
 # Differences named on a screen for one gate; `status --why --json` has all of them.
 _SHOWN = 10
@@ -28,6 +31,26 @@ def refusal_lines(refusal: Refusal) -> list[Line]:
     """Return a refusal's sentence and its fix."""
     lines = [line(("✗ ", "no"), refusal.sentence, hang=2)]
     return [*lines, line(("  fix: ", "dim"), refusal.fix, hang=7)] if refusal.fix else lines
+
+
+def print_connection_hint(folder: Path, stream: TextIO | None = None) -> None:
+    """Write that a lost connection would stop this advance, and what would not be stopped."""
+    keeps = command(folder, "tmux")
+    said = "over SSH, outside tmux: a lost connection stops this run; nothing is lost.  "
+    write_lines(
+        stream or sys.stdout, [line(("! ", "odd"), said, "Ctrl-C, then ", (keeps, "bold"), " outlives it", hang=2)]
+    )
+
+
+def print_session(folder: Path, session: Session, stream: TextIO | None = None) -> None:
+    """Write that a run advances in a tmux session that nobody was shown, and how to see it."""
+    did = {"new": "begun", "ended": "goes on", "running": "runs already"}[session.found]
+    lines = [
+        line("session ", (session.name, "bold"), f": {did}"),
+        line(("attach: ", "dim"), (f"tmux attach -t {session.name}", "bold")),
+        line(("status: ", "dim"), (command(folder, "status"), "bold")),
+    ]
+    write_lines(stream or sys.stdout, lines)
 
 
 def print_freshness(folder: Path, found: Sequence[Freshness], stream: TextIO | None = None) -> None:
@@ -50,11 +73,17 @@ def staleness_lines(folder: Path, found: Sequence[Freshness], overrides: Sequenc
 
 
 def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]) -> list[Line]:
-    stale = [item.gate.upper() for item in found if not item.fresh]
+    stale = [item.gate.upper() for item in found if item.damage or not item.fresh]
     if not stale:
         return []
+    damaged = [item.gate.upper() for item in found if item.damage]
+    if damaged == stale:
+        again = command(folder, f"rewind {damaged[0]}")
+        what = (f"   or restore the files; a rewind does {damaged[0]} again and keeps what is there", "dim")
+        return [line(("next:  ", "dim"), (again, "bold"), what, hang=7)]
     with_them = "".join(f" {shlex.quote(override)}" for override in overrides)
-    new, rewind = f"python -m runner new{with_them}", command(folder, f"rewind {stale[0]}{with_them}")
+    elsewhere = f" {flag}" if (flag := results_flag(folder)) else ""
+    new, rewind = f"python -m runner new{with_them}{elsewhere}", command(folder, f"rewind {stale[0]}{with_them}")
     again = stale[0] if stale[0] == "E" else f"{stale[0]} and what follows it"
     return [
         line(("next:  ", "dim"), (new, "bold"), ("   another run; this one stays as it is", "dim"), hang=7),
@@ -63,6 +92,12 @@ def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]
 
 
 def _gate_lines(item: Freshness) -> list[Line]:
+    if item.damage:
+        damaged = [line("    ", sentence, hang=6) for sentence in item.damage[:_SHOWN]]
+        more = len(item.damage) - len(damaged)
+        tail = [line(f"    and {more} more")] if more > 0 else []
+        changed = line(("✗ ", "no"), f"{item.gate.upper()}  ", ("changed", "no"), ": not the files it left")
+        return [changed, *damaged, *tail, *([] if item.fresh else _gate_lines(replace(item, damage=())))]
     if item.fresh:
         return [line(("✓ ", "good"), f"{item.gate.upper()}  of the present inputs")]
     shown = [line("    ", reason, hang=6) for reason in item.reasons[:_SHOWN]]

@@ -96,8 +96,9 @@ def heat_lines(report: GateReport) -> list[Line]:
     wide = len(scales) <= _WIDE_SCALES
     columns = _CELL_COLUMNS if wide else 8
     what = f"pass@{k} and gain on dev" if wide else f"gain of pass@{k} on dev"
+    raced = "~ left the race · " if any(cell.get("dropped_after") for cell in cells) else ""
     lines = [
-        line((f"    {what}, pp · * lower bound above 0 · ", "dim"), ("◆ chosen", "bold"), hang=4),
+        line((f"    {what}, pp · * lower bound above 0 · {raced}", "dim"), ("◆ chosen", "bold"), hang=4),
         line((f"    {'step':>6}" + "".join(f"{f'x{scale:.2f}':>{columns}}" for scale in scales), "dim")),
     ]
     for step in sorted({cell["step"] for cell in cells}):
@@ -112,13 +113,16 @@ def _heat_span(cell: Mapping[str, Any] | None, k: int, chosen: str, wide: bool) 
         return ("-".rjust(columns), "dim")
     gain = cell["gain"]["value"]
     rate = next((m["value"] for m in cell["result"]["metrics"] if m["k"] == k), None)
-    above_zero = cell["lower"] is not None and cell["lower"] > 0
+    # on the few tasks of a cell that left the race a bound says little
+    left = bool(cell.get("dropped_after"))
+    above_zero = not left and cell["lower"] is not None and cell["lower"] > 0
     if gain is None or rate is None:
         return ("undefined".rjust(columns), "dim")
     is_chosen = cell["cell"] == chosen
     numbers = f"{rate:.1f} {gain:+6.1f}" if wide else f"{gain:+.1f}"
-    text = f"{'◆' if is_chosen else ''}{numbers}{'*' if above_zero else ' '}"
-    return (text.rjust(columns), "bold" if is_chosen else "good" if above_zero else "dim" if gain <= 0 else "")
+    text = f"{'◆' if is_chosen else ''}{numbers}{'~' if left else '*' if above_zero else ' '}"
+    style = "bold" if is_chosen else "good" if above_zero else "dim" if left or gain <= 0 else ""
+    return (text.rjust(columns), style)
 
 
 def decision_lines(report: GateReport) -> list[Line]:
@@ -134,6 +138,8 @@ def decision_lines(report: GateReport) -> list[Line]:
         left_out, gain = len(without["excluded"]), _points(without["gain"]["value"])
         text = f"without the {left_out} contaminated tasks: {without['verdict']}, gain {gain}"
         lines.append(line("    ", text, hang=6))
+    if undecided := report.tables.get("no_decision_without_contaminated"):
+        lines.append(line("    ", str(undecided), hang=6))
     for number, item in enumerate(report.tables.get("recommendations", ()), start=1):
         lines.append(line(f"    {number}. ", recommendation_text(item), hang=7))
     return lines

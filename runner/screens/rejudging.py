@@ -24,7 +24,7 @@ def print_rejudgement(found: Rejudgement, path: Path, stream: TextIO | None = No
 def rejudgement_lines(found: Rejudgement, path: Path) -> list[Line]:
     """Return the agreement, the kinds of disagreement, the first of them, and where they all are."""
     agree = found.samples - len(found.disagreements)
-    mark = ("✓ ", "yes") if not found.disagreements else ("✗ ", "no")
+    mark = ("✓ ", "good") if not found.disagreements else ("✗ ", "no")
     before = ", ".join(f"{name} ({count:,})" for name, count in found.judged_by.items())
     lines = [
         line(

@@ -8,10 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from runner.screens.glance import newest_checkpoint, reasons, resumes, safe_work, subject
+from env.heartbeat import timestamp
+from env.refusal import Refusal
+from runner.addressing import for_run
+from runner.screens.glance import reasons, resumes, safe_work, subject
 from runner.screens.ink import NO_BREAK, Line, Paper, columns, line, pad, rendered, write_lines
-from runner.screens.wording import clock_text, count_text, countdown_text, duration_text, gate_name
-from runner.view import SILENT_AFTER_S, GateView, RunView
+from runner.screens.running import left_text, worker_lines
+from runner.screens.wording import clock_text, count_text, duration_text, gate_name
+from runner.view import GateView, RunView
 
 # Each state's mark, word and style. "crashed" (could not look) and "said no" (looked) share nothing.
 STATES: dict[str, tuple[str, str, str]] = {
@@ -41,13 +45,18 @@ def print_status(view: RunView, stream: TextIO | None = None) -> None:
 def status_lines(view: RunView, now: datetime | None = None) -> list[Line]:
     """Return the status screen's lines."""
     now = now or datetime.now().astimezone()
+    return [*gate_lines(view, now), *_footer(view, now)]
+
+
+def gate_lines(view: RunView, now: datetime) -> list[Line]:
+    """Return the run's header and its gates, each with why it does not go on where it does not."""
     lines = [_header(view)]
     word_columns = max(7, *(len(STATES[gate.state][1]) for gate in view.gates))
     clock_columns = max((len(clock_text(gate.at, now)) for gate in view.gates), default=0)
     for gate in view.gates:
         lines.append(_gate_line(view, gate, word_columns, clock_columns, now))
-        lines.extend(_details(view, gate))
-    return [*lines, *_footer(view)]
+        lines.extend(_details(view, gate, now))
+    return lines
 
 
 def _header(view: RunView) -> Line:
@@ -69,27 +78,20 @@ def _gate_line(view: RunView, gate: GateView, word_columns: int, clock_columns: 
 
 
 def _text(view: RunView, gate: GateView) -> str:
-    pulse = view.pulse
-    if gate.state == "running" and pulse is not None and pulse.gate == gate.gate and pulse.eta_s is not None:
-        return f"{gate.text}  {_left(pulse.eta_s)}"
-    return gate.text
+    left = left_text(view) if gate.state == "running" else ""
+    return f"{gate.text}  {f'{left} left'.replace(' ', NO_BREAK)}" if left else gate.text
 
 
-def _left(seconds: float) -> str:
-    left = duration_text(seconds) if seconds >= 60 else countdown_text(seconds)
-    return f"{left} left".replace(" ", NO_BREAK)
-
-
-def _details(view: RunView, gate: GateView) -> list[Line]:
+def _details(view: RunView, gate: GateView, now: datetime) -> list[Line]:
     """Return what stands under a gate's line: why it does not go on, what is safe, what to type."""
-    makers: dict[str, Callable[[RunView, GateView], list[Line]]] = {
+    makers: dict[str, Callable[[RunView, GateView, datetime], list[Line]]] = {
         "crashed": _crash_details,
         "interrupted": _interrupted_details,
         "stopped": _stopped_details,
         "failed": _no_details,
     }
     maker = makers.get(gate.state)
-    return maker(view, gate) if maker is not None else []
+    return maker(view, gate, now) if maker is not None else []
 
 
 def detail(label: str, text: str, style: str = "") -> Line:
@@ -114,39 +116,43 @@ def crash_lines(folder: Path, gate: str, failure: dict[str, str], command: str) 
         where = failure.get("where") or "outside our own code"
         lines += [detail("where", where), detail("trace", f"logs/gate_{gate}.log")]
     if failure.get("fix"):
-        lines.append(detail("fix", failure["fix"]))
+        lines.append(detail("fix", for_run(Refusal("", failure["fix"]), folder).fix))
     if failure.get("kind") == "killed":
         lines.append(detail("log", f"logs/gate_{gate}.log"))
     lines.append(safe_line(folder, gate))
     return [*lines, next_line(command, resumes(folder, gate))]
 
 
-def _crash_details(view: RunView, gate: GateView) -> list[Line]:
+def _crash_details(view: RunView, gate: GateView, _now: datetime) -> list[Line]:
     return crash_lines(Path(view.folder), gate.gate, view.failure, view.next_command)
 
 
-def _interrupted_details(view: RunView, gate: GateView) -> list[Line]:
-    folder = Path(view.folder)
+def _interrupted_details(view: RunView, gate: GateView, now: datetime) -> list[Line]:
+    folder, last = Path(view.folder), view.last_pulse
+    seen = clock_text(timestamp(last.at), now) if last is not None and last.gate == gate.gate else ""
+    what = "its process ended without a word: killed, a power cut, or out of memory"
+    if view.restarted:
+        what = "the machine was restarted while it ran"
     return [
-        detail("what", "its process ended without a word: killed, a power cut, or out of memory"),
+        detail("what", f"{what}{f'; last seen {seen}' if seen else ''}"),
         safe_line(folder, gate.gate),
         next_line(view.next_command, resumes(folder, gate.gate)),
     ]
 
 
-def _stopped_details(view: RunView, gate: GateView) -> list[Line]:
+def _stopped_details(view: RunView, gate: GateView, _now: datetime) -> list[Line]:
     folder = Path(view.folder)
     return [safe_line(folder, gate.gate), next_line(view.next_command, resumes(folder, gate.gate))]
 
 
-def _no_details(view: RunView, gate: GateView) -> list[Line]:
+def _no_details(view: RunView, gate: GateView, _now: datetime) -> list[Line]:
     why = [detail("why", text) for text in reasons(Path(view.folder), gate.gate)[:3]]
     return [*why, detail("all", f"gate_{gate.gate}/report.json"), next_line(view.next_command)]
 
 
-def _footer(view: RunView) -> list[Line]:
+def _footer(view: RunView, now: datetime) -> list[Line]:
     if view.running:
-        return [_pulse_line(view), line(("watch: ", "dim"), (view.next_command, "bold"))]
+        return [*worker_lines(view, now), line(("watch: ", "dim"), (view.next_command, "bold"))]
     if view.state == "finished":
         return [line(("next:  ", "dim"), (view.next_command, "bold"), ("   writes report.html and report.md", "dim"))]
     if any(gate.state == "ready" for gate in view.gates):
@@ -154,38 +160,26 @@ def _footer(view: RunView) -> list[Line]:
     return []
 
 
-def _pulse_line(view: RunView) -> Line:
-    pid = view.pulse.pid if view.pulse is not None else view.holder.pid if view.holder is not None else 0
-    parts: list[tuple[str, str]] = [(f"worker pid {pid}" if pid else "running", "dim")]
-    if view.pulse_age_s is None:
-        parts.append((", no pulse yet", "dim"))
-    elif view.pulse_age_s > SILENT_AFTER_S:
-        parts.append((f", silent for {duration_text(view.pulse_age_s)}: see logs/", "odd"))
-    else:
-        parts.append((f", pulse {view.pulse_age_s:.0f} s ago", "dim"))
-    if view.pulse is not None:
-        step = newest_checkpoint(Path(view.folder) / "gate_c") if view.pulse.gate == "c" else 0
-        parts.append((f" · checkpoint {step} is safe" if step else "", "dim"))
-        parts.append((f" · {view.pulse.rss_mb:,.0f} MB", "dim"))
-    return line(*parts)
-
-
-def print_runs(views: list[RunView], stream: TextIO | None = None) -> None:
+def print_runs(views: list[RunView], where: str = "", stream: TextIO | None = None) -> None:
     """Write one line per run to ``stream`` (standard output)."""
-    write_lines(stream or sys.stdout, runs_lines(views))
+    write_lines(stream or sys.stdout, runs_lines(views, where))
 
 
-def runs_lines(views: list[RunView], now: datetime | None = None) -> list[Line]:
-    """Return one line per run, newest last: name, its five marks, where it stands."""
+def runs_lines(views: list[RunView], where: str = "", now: datetime | None = None) -> list[Line]:
+    """Return one line per run, newest last: name, its five marks, where it stands.
+
+    ``where`` is the --results that the commands named below need.
+    """
     now = now or datetime.now().astimezone()
     if not views:
         return [
             line("no runs yet"),
-            line(("next:  ", "dim"), ("python -m runner advance", "bold"), ("   starts one", "dim")),
+            line(("next:  ", "dim"), (f"python -m runner advance {where}".rstrip(), "bold"), ("   starts one", "dim")),
         ]
     name_columns = max(len(view.id) for view in views)
     lines = [_run_line(view, name_columns, now) for view in views]
-    return [*lines, line((f"{count_text(len(views), 'run')} · python -m runner status --run NAME", "dim"))]
+    named = f"python -m runner status --run NAME {where}".rstrip()
+    return [*lines, line((f"{count_text(len(views), 'run')} · {named}", "dim"))]
 
 
 def _run_line(view: RunView, name_columns: int, now: datetime) -> Line:

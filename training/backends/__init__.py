@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from env.refusal import Refusal, choices_hint
+from training.tiny_random.cache import is_recipe, made_folder
 
 if TYPE_CHECKING:
     from training.backends.base import LoadedModel
-    from training.records import ModelSettings
+    from training.exports import ExportRequest, RoundTrip
+    from training.records import LoraSettings, ModelSettings
 
-# each module offers load(settings) -> LoadedModel; nothing heavy is imported before it is asked for
+# each module offers load(settings) -> LoadedModel, and may offer check(settings, lora);
+# nothing heavy is imported before it is asked for
 BACKENDS: dict[str, str] = {
     "transformers_peft": "training.backends.transformers_peft",
     "unsloth": "training.backends.unsloth",
@@ -20,12 +24,47 @@ BACKENDS: dict[str, str] = {
 
 
 def load_model(backend: str, settings: ModelSettings) -> LoadedModel:
-    """Return the model loaded by ``backend``.
+    """Return the model loaded by ``backend``; a path such as "tiny_random:mistral" is a model made on demand.
 
     Raises:
         Refusal: the backend is unknown or not installed, or the model's files are missing or unfit.
     """
+    model: LoadedModel = _module(backend).load(_with_folder(settings))
+    return model
+
+
+def check_settings(backend: str, settings: ModelSettings, lora: LoraSettings) -> None:
+    """Look at everything that can be refused before a weight is read, as far as ``backend`` knows how.
+
+    Raises:
+        Refusal: the backend is unknown or not installed, files are missing, or the adapter does not fit the model.
+    """
+    check = getattr(_module(backend), "check", None)
+    if check is not None:
+        check(_with_folder(settings), lora)
+
+
+def export_adapter(backend: str, settings: ModelSettings, request: ExportRequest) -> RoundTrip:
+    """Write an adapter or a merged model into ``request.to`` and compare it, read back, with what was measured.
+
+    Raises:
+        Refusal: the backend cannot export, the adapter is damaged or of another base, or the comparison failed.
+    """
+    export = getattr(_module(backend), "export", None)
+    if export is None:
+        raise Refusal(
+            f"backend = {backend!r} cannot export.",
+            "Its checkpoints in gate_c are PEFT adapters as they are.",
+        )
+    found: RoundTrip = export(_with_folder(settings), request, settings.path)
+    return found
+
+
+def _module(backend: str) -> Any:
     if backend not in BACKENDS:
         raise Refusal(f"backend = {backend!r} is unknown.", choices_hint(backend, BACKENDS))
-    model: LoadedModel = import_module(BACKENDS[backend]).load(settings)
-    return model
+    return import_module(BACKENDS[backend])
+
+
+def _with_folder(settings: ModelSettings) -> ModelSettings:
+    return replace(settings, path=str(made_folder(settings.path))) if is_recipe(settings.path) else settings

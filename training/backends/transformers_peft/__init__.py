@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from training.backends.base import LoadedModel
-    from training.records import ModelSettings
+    from training.exports import ExportRequest, RoundTrip
+    from training.records import LoraSettings, ModelSettings
 
 
 def load(settings: ModelSettings) -> LoadedModel:
@@ -24,3 +25,17 @@ def load(settings: ModelSettings) -> LoadedModel:
             shard.close()
         raise
     return ShardedModel(model, shards) if shards else model
+
+
+def check(settings: ModelSettings, lora: LoraSettings) -> None:
+    """Raise Refusal for what the model's configuration already shows to be unfit; no weight is read."""
+    from training.backends.transformers_peft.preview import check as check_configuration
+
+    check_configuration(settings, lora)
+
+
+def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> RoundTrip:
+    """Write an adapter at its baked scale, or a merged model; see ``exporting.export``."""
+    from training.backends.transformers_peft.exporting import export as write_export
+
+    return write_export(settings, request, base_name)

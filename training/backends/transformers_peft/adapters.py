@@ -6,9 +6,6 @@ seconds in every process that only measures, and its unmerge leaves rounding noi
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,11 +17,8 @@ from torch import Tensor, nn
 
 from env.files import sha256_file
 from env.refusal import Refusal
-from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MANIFEST, read_checkpoint, read_manifest
-
-_TENSOR_NAME = re.compile(
-    r"base_model\.model\.(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_magnitude_vector)(?:\.weight)?$"
-)
+from training.backends.adapter_folder import read_terms, require_adapter_of, tensor_place
+from training.checkpoints import ADAPTER_WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +44,14 @@ def read_adapter(folder: Path, base_digest: str) -> dict[str, LowRank]:
     Raises:
         Refusal: a file is missing or damaged, it was trained on another base, or it changes more than linear modules.
     """
-    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
-        if not (folder / name).is_file():
-            raise Refusal(f"{folder}: {name} is missing: this is no adapter folder.")
-    if (folder / MANIFEST).is_file():
-        read_checkpoint(folder)
-        if read_manifest(folder)["base"] != base_digest:
-            raise Refusal(
-                f"{folder}: this adapter was trained on another base model, tokenizer or quantisation.",
-                "Load the base it was trained on, or train again.",
-            )
-    config = _read_config(folder)
+    require_adapter_of(folder, base_digest)
+    terms = read_terms(folder)
     tensors = _read_tensors(folder / ADAPTER_WEIGHTS)
-    rank, alpha = config["r"], config["lora_alpha"]
-    scaling = alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
     adapter: dict[str, LowRank] = {}
     for module, parts in tensors.items():
-        if not {"lora_A", "lora_B"} <= parts.keys() or parts["lora_A"].shape[0] != rank:
-            raise Refusal(f"{folder}: module {module} lacks matrices of rank {rank}.")
-        adapter[module] = LowRank(parts["lora_A"], parts["lora_B"], scaling, parts.get("lora_magnitude_vector"))
+        if not {"lora_A", "lora_B"} <= parts.keys() or parts["lora_A"].shape[0] != terms.rank:
+            raise Refusal(f"{folder}: module {module} lacks matrices of rank {terms.rank}.")
+        adapter[module] = LowRank(parts["lora_A"], parts["lora_B"], terms.scaling, parts.get("lora_magnitude_vector"))
     return adapter
 
 
@@ -147,21 +130,6 @@ def _correction(change: LowRank, scale: float, module: nn.Linear) -> Callable[[A
     return correct
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / ADAPTER_CONFIG
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        kind, rank, alpha = config["peft_type"], config["r"], config["lora_alpha"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refusal(f"{path}: not an adapter configuration ({error}).") from None
-    if kind != "LORA" or rank < 1 or not math.isfinite(alpha):
-        raise Refusal(f"{path}: only LoRA adapters can be applied, this is {kind} of rank {rank}.")
-    for key in ("rank_pattern", "alpha_pattern", "fan_in_fan_out", "target_parameters", "modules_to_save"):
-        if config.get(key):
-            raise Refusal(f"{path}: {key} is set, which this backend cannot apply.")
-    return config
-
-
 def _read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
     """Return float32 tensors by module name and part."""
     from safetensors import SafetensorError
@@ -173,10 +141,8 @@ def _read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
         raise Refusal(f"{path}: damaged ({error}).") from None
     grouped: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        match = _TENSOR_NAME.match(name)
-        if match is None:
-            raise Refusal(f"{path}: {name} is no LoRA matrix, and this backend would leave it out.")
-        grouped.setdefault(match["module"], {})[match["part"]] = tensor.float()
+        module, part = tensor_place(name, path)
+        grouped.setdefault(module, {})[part] = tensor.float()
     if not grouped:
         raise Refusal(f"{path}: holds no tensor.")
     return grouped

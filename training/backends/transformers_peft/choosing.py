@@ -15,6 +15,11 @@ _ONE_THREAD_BELOW = 100_000_000
 
 def choose_device(settings: ModelSettings) -> tuple[str, str]:
     """Return (device, reason). Raises Refusal when the asked device is not there or cannot hold the quantisation."""
+    if settings.quantization not in ("nf4", "none"):
+        raise Refusal(
+            f"model.quantization = {settings.quantization!r} is mlx's: transformers_peft cannot hold it.",
+            "Set model.quantization=nf4 or none, or backend=mlx.",
+        )
     if settings.device == "auto":
         device, reason = _best_device(settings)
     else:
@@ -37,7 +42,8 @@ def choose_dtype(settings: ModelSettings, device: str) -> tuple[torch.dtype, str
     """Return (number format of weights that are not quantised and of all computing, reason)."""
     if settings.dtype != "auto":
         return getattr(torch, settings.dtype), "asked for"
-    if device == "cuda" and torch.cuda.is_bf16_supported():
+    # without its emulation, which torch counts as support and which is slower than float32
+    if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16, "the GPU computes in it, and its range needs no loss scaling"
     if device == "cuda":
         return torch.float32, "the GPU lacks bfloat16, and float16 would need loss scaling"

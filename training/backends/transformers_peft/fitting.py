@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,12 +21,14 @@ from torch.nn.functional import cross_entropy
 
 from env.files import make_folder
 from env.refusal import Refusal
-from training.backends.transformers_peft.lora import load_adapter, lora_facts, save_adapter
+from training.backends.adapter_folder import require_exact_adapter
+from training.backends.transformers_peft.lora import load_adapter, save_adapter
 from training.checkpoints import ADAPTER_WEIGHTS, remove_checkpoint, save_checkpoint
 from training.examples import EncodedExamples, TokenRow, step_batches
 from training.hooks import TrainHooks
 from training.records import AdapterCheckpoint, LoraSettings, StepRecord, TrainingDiverged, TrainSettings
-from training.schedule import learning_rate, settings_facts
+from training.room import checkpoint_bytes, checkpoints_left, require_room
+from training.schedule import learning_rate, lora_facts, settings_facts
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "trainer_state.json"
@@ -45,6 +47,8 @@ class Fit:
     base_digest: str
     folder: Path
     hooks: TrainHooks
+    targets: tuple[str, ...]
+    loss: Callable[[Any, Sequence[TokenRow]], tuple[Tensor, int]]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -65,14 +69,17 @@ def fit(run: Fit, known: Sequence[AdapterCheckpoint]) -> tuple[Status, int, list
 
     Raises:
         TrainingDiverged: a loss or gradient was not finite.
-        Refusal: an adapter file exceeds ``max_adapter_mb``, or the disk is full.
+        Refusal: an adapter file exceeds ``max_adapter_mb`` or holds more than was asked, or the disk is full.
     """
     make_folder(run.folder)
     parameters = [parameter for parameter in run.model.parameters() if parameter.requires_grad]
-    _require_small(sum(parameter.numel() * parameter.element_size() for parameter in parameters), run.settings)
+    adapter_bytes = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
+    _require_small(adapter_bytes, run.settings)
     optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=run.settings.weight_decay, fused=_can_fuse(run))
     checkpoints = list(known)
     start = checkpoints[-1].step if checkpoints else 0
+    left = checkpoints_left(start, run.settings.max_steps, run.settings.checkpoint_every)
+    require_room(run.folder, checkpoint_bytes(adapter_bytes), left)
     if checkpoints:
         _resume(run, optimizer, checkpoints[-1].folder)
     lengths = [len(row.ids) for row in run.data.rows]
@@ -87,6 +94,7 @@ def fit(run: Fit, known: Sequence[AdapterCheckpoint]) -> tuple[Status, int, list
             stop = run.hooks.should_stop()
             scheduled = step % run.settings.checkpoint_every == 0 or step == run.settings.max_steps
             if scheduled or stop:
+                require_room(run.folder, checkpoint_bytes(adapter_bytes), 1)
                 checkpoints = _save(run, optimizer, record, scheduled, checkpoints)
             if stop and step < run.settings.max_steps:
                 return "stopped", step, checkpoints
@@ -138,7 +146,7 @@ def _step(
     total = sum(answer_tokens(part) for part in rows)
     loss = 0.0
     for part in rows:
-        summed, _ = batch_loss(run.model, part)
+        summed, _ = run.loss(run.model, part)
         # the raw value, before any averaging could hide it
         loss += float(summed.detach()) / total
         if not math.isfinite(loss):
@@ -171,6 +179,7 @@ def _save(
             "random_numbers": "seeded at each step by the seed and the step",
         }
         (folder / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        require_exact_adapter(folder, run.targets)
         _require_small((folder / ADAPTER_WEIGHTS).stat().st_size, run.settings)
 
     saved = save_checkpoint(run.folder, record.step, write_files, {"loss": record.loss, **run.facts}, scheduled)

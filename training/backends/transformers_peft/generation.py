@@ -61,7 +61,7 @@ def generate_batch(
     logits, rows = _prefill(model, cache, prompts, settings, capacity)
     drawn = torch.zeros(len(rows.origin), settings.max_new_tokens, dtype=torch.long)
     lengths = _decode(model, texts, cache, logits, rows, drawn, settings)
-    ended = [_complete(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True)]
+    ended = [completed(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True)]
     bounds = [0]
     for prompt in prompts:
         bounds.append(bounds[-1] + len(prompt.seeds))
@@ -114,7 +114,7 @@ def _decode(
         ids = draw(logits.to(numbers.device), numbers, settings.temperature, settings.top_k, settings.top_p)
         drawn[rows.origin, step] = ids.cpu()
         so_far = drawn[rows.origin, : step + 1]
-        ended = torch.isin(so_far[:, -1], ends) | _stopped(texts, so_far, settings)
+        ended = torch.isin(so_far[:, -1], ends) | stopped_rows(texts, so_far, settings)
         if bool(ended.any()):
             for sample in rows.origin[ended].tolist():
                 lengths[sample] = step + 1
@@ -139,7 +139,7 @@ def _next_logits(model: Any, cache: Any, ids: Tensor, rows: _Rows, padded: bool)
     return logits
 
 
-def _stopped(texts: Texts, drawn: Tensor, settings: Sampling) -> Tensor:
+def stopped_rows(texts: Texts, drawn: Tensor, settings: Sampling) -> Tensor:
     """Return per row whether its latest token completed a stop string."""
     found = torch.zeros(len(drawn), dtype=torch.bool)
     if settings.stop:
@@ -151,7 +151,8 @@ def _stopped(texts: Texts, drawn: Tensor, settings: Sampling) -> Tensor:
     return found
 
 
-def _complete(texts: Texts, ids: list[int], settings: Sampling) -> Completion:
+def completed(texts: Texts, ids: list[int], settings: Sampling) -> Completion:
+    """Return the completion that ``ids`` (its end token included) spell, cut at the first stop string."""
     text = texts.text(ids[:-1] if ids[-1] in texts.end_tokens else ids)
     cuts = [text.find(stop) for stop in settings.stop if stop in text]
     stopped = ids[-1] in texts.end_tokens or bool(cuts)

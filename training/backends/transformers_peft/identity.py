@@ -21,12 +21,15 @@ _TOKENIZER_FILES = (
 )
 
 
-def model_identity(folder: Path, quantization: str, chat_template: str | None) -> ModelIdentity:
+def model_identity(
+    folder: Path, quantization: str, chat_template: str | None, end_tokens: tuple[int, ...] = ()
+) -> ModelIdentity:
     """Return the identity of the model in ``folder``.
 
     Args:
         quantization: how weights are held and computed with, such as "nf4 in float32".
         chat_template: the template's text; None when there is none.
+        end_tokens: the tokens that end an answer.
     """
     parts = {
         "weights": digest([[path.name, _file_digest(path)] for path in weight_files(folder)]),
@@ -36,6 +39,7 @@ def model_identity(folder: Path, quantization: str, chat_template: str | None) -
             [[name, _file_digest(folder / name)] for name in _TOKENIZER_FILES if (folder / name).is_file()]
         ),
         "chat_template": digest(chat_template) if chat_template else "",
+        "end_tokens": " ".join(map(str, end_tokens)),
     }
     return ModelIdentity(digest(parts), parts)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +14,15 @@ from torch import nn
 
 from env.refusal import Refusal
 from training.backends.base import ModelIdentity
+from training.backends.folders import model_folder, require_files
 from training.backends.transformers_peft.choosing import (
     choose_device,
     choose_dtype,
     choose_evaluation,
     choose_threads,
 )
-from training.backends.transformers_peft.identity import model_identity, weight_files
+from training.backends.transformers_peft.identity import model_identity
+from training.backends.transformers_peft.stored import require_same_quantization, stored_quantization
 from training.backends.transformers_peft.texts import Texts
 from training.records import ModelSettings
 
@@ -29,7 +30,6 @@ from training.records import ModelSettings
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 _ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention"})
-_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +50,27 @@ def load_base(settings: ModelSettings) -> Loaded:
     Raises:
         Refusal: a file is missing or unfit, or the device or architecture cannot be used.
     """
-    from transformers import AutoConfig
-    from transformers.utils import logging as library_logging
-
-    library_logging.set_verbosity_error()
-    library_logging.disable_progress_bar()
+    quiet_library()
     device, device_reason = choose_device(settings)
     dtype, dtype_reason = choose_dtype(settings, device)
     dequantized, evaluation_reason = choose_evaluation(settings, device)
-    folder = _model_folder(settings.path)
-    _require_files(folder)
-    config = _read(folder, "config.json", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
-    _require_usable(config, folder, settings)
-    texts = _load_texts(folder, config)
-    model = _load_model(folder, settings, device, dtype)
-    parameters = _count_parameters(model)
+    folder = model_folder(settings.path)
+    require_files(folder)
+    config = read_config(folder, settings)
+    texts = load_texts(folder, config)
+    model = _load_model(folder, config, settings, device, dtype)
+    parameters = count_parameters(model)
     threads, threads_reason = choose_threads(settings, parameters)
     torch.set_num_threads(threads)
-    held = f"{settings.quantization} in {str(dtype).removeprefix('torch.')}"
+    held = _held(model, settings, dtype)
     choices = {
         "device": f"{device}: {device_reason}",
         "dtype": f"{str(dtype).removeprefix('torch.')}: {dtype_reason}",
         "threads": f"{threads}: {threads_reason}",
         "evaluation": f"{'dequantized' if dequantized else 'as loaded'}: {evaluation_reason}",
-        "quantization": _quantization_note(model, settings),
+        "quantization": quantization_note(model, settings),
     }
-    identity = model_identity(folder, held, texts.tokenizer.chat_template)
+    identity = model_identity(folder, held, texts.tokenizer.chat_template, texts.end_tokens)
     return Loaded(model, texts, identity, choices, parameters, dequantized)
 
 
@@ -107,50 +102,33 @@ def dequantized_copy(model: Any) -> Any:
     return twin.eval()
 
 
-def _model_folder(path: str) -> Path:
-    """Return the local folder of ``path``; a hub id is downloaded, or found in the hub's cache when offline."""
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        return folder
-    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
-    if looks_local:
-        raise Refusal(f"model.path = {path!r}: no such folder.", "Give a model's folder, or a hub id like org/name.")
-    from huggingface_hub import snapshot_download
+def read_config(folder: Path, settings: ModelSettings) -> Any:
+    """Return the model's configuration. Raises Refusal when it is damaged, or describes a model we cannot use."""
+    from transformers import AutoConfig
 
-    try:
-        return Path(snapshot_download(path, allow_patterns=_HUB_FILES))
-    except Exception as error:
-        raise Refusal(
-            f"model.path = {path!r}: no such folder here, and the hub did not give it ({type(error).__name__}).",
-            "Check the name and the connection, or download the model and give its folder.",
-        ) from error
+    config = read_or_refuse(folder, "config.json", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
+    require_usable(config, folder, settings)
+    return config
 
 
-def _require_files(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise Refusal(f"{folder}: config.json is missing.", "Give the folder that holds config.json and the weights.")
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        _read(folder, index.name, lambda: json.loads(index.read_text(encoding="utf-8"))["weight_map"])
-    files = weight_files(folder)
-    if not files:
-        raise Refusal(
-            f"{folder}: model.safetensors is missing.",
-            "Give a folder with safetensors weights; pickled ones (.bin) can run code and are not read.",
-        )
-    for path in files:
-        if not path.is_file():
-            raise Refusal(f"{folder}: {path.name} is missing, and the weight index lists it.", "Download it again.")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise Refusal(f"{folder}: tokenizer.json is missing.", "Put the model's tokenizer beside its weights.")
+def context_tokens(config: Any) -> int | None:
+    """Return how many tokens the model can read and write together; None where its configuration does not say."""
+    room: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return room
 
 
-def _require_usable(config: Any, folder: Path, settings: ModelSettings) -> None:
+def quiet_library() -> None:
+    """Keep transformers' progress bars and warnings off the screen; errors still come through."""
+    from transformers.utils import logging as library_logging
+
+    library_logging.set_verbosity_error()
+    library_logging.disable_progress_bar()
+
+
+def require_usable(config: Any, folder: Path, settings: ModelSettings) -> None:
+    """Raise Refusal when the model is quantised otherwise already, or has layers that cannot be batched."""
     text = config.get_text_config()
-    already = getattr(config, "quantization_config", None)
-    if already is not None and settings.quantization == "nf4":
-        method = already.get("quant_method") if isinstance(already, dict) else already
-        raise Refusal(f"{folder}: its weights are already quantised ({method}).", "Set model.quantization=none.")
+    require_same_quantization(config, folder, settings)
     odd = set(getattr(text, "layer_types", None) or ()) - _ATTENTION_KINDS
     if odd or not getattr(text, "num_attention_heads", 0):
         raise Refusal(
@@ -159,10 +137,13 @@ def _require_usable(config: Any, folder: Path, settings: ModelSettings) -> None:
         )
 
 
-def _load_texts(folder: Path, config: Any) -> Texts:
+def load_texts(folder: Path, config: Any) -> Texts:
+    """Return the tokenizer in ``folder`` with its end tokens. Raises Refusal when it names none."""
     from transformers import AutoTokenizer, GenerationConfig
 
-    tokenizer = _read(folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    tokenizer = read_or_refuse(
+        folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    )
     ends: list[int] = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     sources = [config.get_text_config().eos_token_id]
     if (folder / "generation_config.json").is_file():
@@ -174,15 +155,18 @@ def _load_texts(folder: Path, config: Any) -> Texts:
     return Texts(tokenizer, tuple(dict.fromkeys(ends)))
 
 
-def _load_model(folder: Path, settings: ModelSettings, device: str, dtype: torch.dtype) -> Any:
+def _load_model(folder: Path, config: Any, settings: ModelSettings, device: str, dtype: torch.dtype) -> Any:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     options: dict[str, Any] = {}
-    if settings.quantization == "nf4":
+    if settings.quantization == "nf4" and not stored_quantization(config):
         options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_use_double_quant=settings.double_quantization,
         )
-    model, report = _read(
+    model, report = read_or_refuse(
         folder,
         "model.safetensors",
         lambda: AutoModelForCausalLM.from_pretrained(
@@ -195,12 +179,12 @@ def _load_model(folder: Path, settings: ModelSettings, device: str, dtype: torch
             f"{folder}: the weights lack {len(report['missing_keys'])} tensors ({some}), which would stay random.",
             "Download the weights again, or give the folder they belong to.",
         )
-    _keep_weights_in_place(model)
+    keep_weights_in_place(model)
     model.requires_grad_(False)
     return model.eval()
 
 
-def _keep_weights_in_place(model: nn.Module) -> None:
+def keep_weights_in_place(model: nn.Module) -> None:
     """Stop bitsandbytes from repacking weights on CPUs with AVX512_BF16.
 
     Its first eval forward would, and from then on training gets no gradient and logits depend on the processor.
@@ -210,7 +194,8 @@ def _keep_weights_in_place(model: nn.Module) -> None:
             vars(module)["support_avx512bf16_for_cpu"] = False
 
 
-def _quantization_note(model: Any, settings: ModelSettings) -> str:
+def quantization_note(model: Any, settings: ModelSettings) -> str:
+    """Return "value: reason" of how the weights are held. Raises Refusal when nothing could be quantised."""
     if settings.quantization == "none":
         return "none: asked for"
     import bitsandbytes as bnb
@@ -220,14 +205,21 @@ def _quantization_note(model: Any, settings: ModelSettings) -> str:
     if not packed:
         raise Refusal("model.quantization = 'nf4' found no linear module to quantise.", "Set it to none.")
     held = sum(module.in_features * module.out_features for module in packed)
-    rest = _count_parameters(model) - held
+    rest = count_parameters(model) - held
     return (
         f"nf4: {len(packed)} of {len(linear)} linear modules, {held / 1e6:.1f} M parameters; "
         f"{rest / 1e6:.1f} M (embeddings, norms, fused experts) are not quantised"
     )
 
 
-def _count_parameters(model: nn.Module) -> int:
+def _held(model: Any, settings: ModelSettings, dtype: torch.dtype) -> str:
+    """Return how weights are held and computed with, as "nf4 double in float32": read from the model, not asked."""
+    states = [getattr(parameter, "quant_state", None) for parameter in model.parameters()]
+    double = any(state.nested for state in states if state is not None)
+    return f"{settings.quantization}{' double' if double else ''} in {str(dtype).removeprefix('torch.')}"
+
+
+def count_parameters(model: nn.Module) -> int:
     """Return the parameters of the unquantised model: a 4-bit tensor counts what it stands for."""
     total = 0
     for parameter in model.parameters():
@@ -236,7 +228,7 @@ def _count_parameters(model: nn.Module) -> int:
     return total
 
 
-def _read(folder: Path, name: str, reading: Any) -> Any:
+def read_or_refuse(folder: Path, name: str, reading: Any) -> Any:
     """Return ``reading()``; what it raises becomes a refusal that names the file."""
     try:
         return reading()

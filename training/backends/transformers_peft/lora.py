@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from env.refusal import Refusal, choices_hint
+from env.refusal import Refusal
+from training.backends.targets import is_forbidden, select_targets
 from training.backends.transformers_peft.loading import linear_modules
 from training.checkpoints import ADAPTER_WEIGHTS
 from training.records import LoraSettings
-
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
-# expert routing must not move: trained router weights change which parameters answer
-_FORBIDDEN = re.compile(r"\.(router|gate|experts|shared_experts?|shared_expert_gate|sinks)(\.|$)")
 
 
 def target_modules(model: nn.Module, lora: LoraSettings) -> tuple[str, ...]:
@@ -30,25 +25,7 @@ def target_modules(model: nn.Module, lora: LoraSettings) -> tuple[str, ...]:
         Refusal: a layer is out of range, a name matches no linear module in the asked layers, or a match is a router
             or an expert.
     """
-    by_layer = [(name, int(found[1])) for name, _ in linear_modules(model) if (found := _LAYER.search(name))]
-    count = max((layer for _, layer in by_layer), default=-1) + 1
-    layers = _layer_numbers(lora, count)
-    inside = [name for name, layer in by_layer if layer in layers]
-    choices = {_last(name) for name in inside if not _FORBIDDEN.search(name)}
-    for asked in lora.target_modules:
-        if asked not in {_last(name) for name in inside}:
-            raise Refusal(
-                f"lora.target_modules: {asked!r} is no linear module in layers {_spell(layers)} of this model.",
-                choices_hint(asked, choices),
-            )
-    targets = tuple(name for name in inside if _last(name) in lora.target_modules)
-    for name in targets:
-        if _FORBIDDEN.search(name):
-            raise Refusal(
-                f"lora.target_modules: {name} is a router or expert module, which must not train.",
-                f"Leave {_last(name)!r} out. " + choices_hint("", choices),
-            )
-    return targets
+    return select_targets([name for name, _ in linear_modules(model)], lora)
 
 
 @contextmanager
@@ -77,7 +54,7 @@ def trainable(model: Any, lora: LoraSettings, seed: int) -> Iterator[Any]:
         torch.manual_seed(seed)
         wrapped = get_peft_model(model, config)
     try:
-        _require_only(wrapped, targets)
+        require_only(wrapped, adapter_sizes(model, targets, lora))
         yield wrapped
     finally:
         wrapped.unload()
@@ -115,42 +92,34 @@ def load_adapter(wrapped: Any, folder: Path) -> None:
         raise Refusal(f"{folder}: its adapter does not fit: {', '.join([*left, *missing.unexpected_keys][:3])}.")
 
 
-def lora_facts(lora: LoraSettings) -> dict[str, Any]:
-    """Return the settings as plain JSON data."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(lora).items()}
+def adapter_sizes(model: nn.Module, targets: tuple[str, ...], lora: LoraSettings) -> dict[str, int]:
+    """Return the elements of every parameter that ``lora`` trains on the modules ``targets``, by its name on disk."""
+    sizes: dict[str, int] = {}
+    for name in targets:
+        module: Any = model.get_submodule(name)
+        sizes[f"{name}.lora_A.weight"] = lora.r * module.in_features
+        sizes[f"{name}.lora_B.weight"] = lora.r * module.out_features
+        if lora.dora:
+            sizes[f"{name}.lora_magnitude_vector"] = int(module.out_features)
+    return sizes
 
 
-def _require_only(wrapped: Any, targets: tuple[str, ...]) -> None:
-    """Check the library's work: the adapted modules are the asked ones, and only their adapters train."""
-    adapted = {
-        name.removeprefix("base_model.model.") for name, module in wrapped.named_modules() if hasattr(module, "lora_A")
+def require_only(wrapped: Any, sizes: dict[str, int]) -> None:
+    """Check the library's work: what would train is the asked adapter, parameter by parameter."""
+    training = {
+        _name_on_disk(name): parameter.numel()
+        for name, parameter in wrapped.named_parameters()
+        if parameter.requires_grad
     }
-    if adapted != set(targets):
-        odd = ", ".join(sorted(adapted ^ set(targets))[:3])
-        raise Refusal(f"The adapter did not land on the asked modules: {odd}.")
-    for name, parameter in wrapped.named_parameters():
-        if parameter.requires_grad and ("lora_" not in name or _FORBIDDEN.search(name)):
-            raise Refusal(f"{name} would train, and is not part of the asked adapter.")
+    for name in training:
+        if is_forbidden(name):
+            raise Refusal(f"{name} would train, and belongs to a router or an expert.")
+    odd = sorted(name for name in {*training, *sizes} if training.get(name) != sizes.get(name))
+    if odd:
+        raise Refusal(f"The adapter is not the one asked for: {', '.join(odd[:3])}.")
 
 
-def _layer_numbers(lora: LoraSettings, count: int) -> set[int]:
-    for layer in lora.layers:
-        if not -count <= layer < count:
-            raise Refusal(
-                f"lora.layers: {layer} is out of range, the model has {count} layers.",
-                f"Use 0 to {count - 1}, or -{count} to -1 counted from the last.",
-            )
-    numbers = {layer % count for layer in lora.layers}
-    if len(numbers) < len(lora.layers):
-        raise Refusal(f"lora.layers: {list(lora.layers)} names a layer twice, the model has {count}.")
-    return numbers or set(range(count))
-
-
-def _last(name: str) -> str:
-    return name.rsplit(".", 1)[-1]
-
-
-def _spell(layers: set[int]) -> str:
-    numbers = sorted(layers)
-    contiguous = numbers == list(range(numbers[0], numbers[-1] + 1)) if numbers else False
-    return f"{numbers[0]}-{numbers[-1]}" if contiguous and len(numbers) > 1 else ", ".join(map(str, numbers))
+def _name_on_disk(name: str) -> str:
+    """Return the name under which PEFT saves a parameter, without its prefix."""
+    plain = name.removeprefix("base_model.model.").replace(".default", "")
+    return plain.removesuffix(".weight") if plain.endswith("lora_magnitude_vector.weight") else plain

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,10 +16,13 @@ from training.backends.base import Completion, ModelIdentity, Request, Sampling
 from training.backends.batching import Batch, assembled, balanced_rows, halves, plan_batches
 from training.backends.transformers_peft.adapters import AdapterShelf, worn
 from training.backends.transformers_peft.generation import PromptSamples, generate_batch
-from training.backends.transformers_peft.loading import Loaded, dequantized_copy
-from training.examples import encode_examples
+from training.backends.transformers_peft.loading import Loaded, context_tokens, dequantized_copy
+from training.examples import EncodedExamples, encode_examples
 from training.hooks import TrainHooks
 from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
+
+if TYPE_CHECKING:
+    from training.backends.transformers_peft.tuning import Method
 
 
 class TransformersModel:
@@ -68,7 +71,7 @@ class TransformersModel:
     def plan(self, requests: Sequence[Request], settings: Sampling) -> list[Batch]:
         """Return which samples generate together. Raises Refusal when a prompt is too long for the context."""
         lengths = [len(self._texts.prompt(request.prompt)) for request in requests]
-        room = getattr(self._loaded.model.config.get_text_config(), "max_position_embeddings", None)
+        room = context_tokens(self._loaded.model.config)
         for length in lengths:
             if room is not None and length + settings.max_new_tokens > room:
                 raise Refusal(
@@ -89,7 +92,7 @@ class TransformersModel:
             for share in batch.shares
         ]
         try:
-            return generate_batch(self._evaluated, self._texts, prompts, settings)
+            return self._generate_together(prompts, settings)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -144,8 +147,8 @@ class TransformersModel:
         from training.backends.transformers_peft.tuning import train_adapter
 
         self._require_bare("train")
-        data = encode_examples(examples, self._texts, train)
-        return train_adapter(self._loaded, data, lora, train, folder, hooks)
+        data = self._encode(examples, train)
+        return train_adapter(self._loaded, data, lora, train, folder, hooks, self._method())
 
     def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
         """Return the loss of one real forward and backward on the longest rows; nothing is kept.
@@ -156,7 +159,7 @@ class TransformersModel:
         from training.backends.transformers_peft.tuning import probe
 
         self._require_bare("probe_step")
-        return probe(self._loaded, encode_examples(examples, self._texts, train), lora, train)
+        return probe(self._loaded, self._encode(examples, train), lora, train, self._method())
 
     def close(self) -> None:
         """Release the model's memory."""
@@ -171,6 +174,13 @@ class TransformersModel:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
+        return generate_batch(self._evaluated, self._texts, prompts, settings)
+
+    def _method(self) -> Method | None:
+        """How an adapter is put on and its loss computed; None is this library's plain way."""
+        return None
+
     def _run_halved(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -183,6 +193,9 @@ class TransformersModel:
             for share, completions in zip(half.shares, self.run_batch(requests, half, settings), strict=True):
                 done[share.request] += completions
         return [done[share.request] for share in batch.shares]
+
+    def _encode(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
+        return encode_examples(examples, self._texts, train, context_tokens(self._loaded.model.config))
 
     def _require_bare(self, action: str) -> None:
         if self._is_wearing:

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from env.refusal import Refusal
+from training.backends.targets import parameter_patterns
 from training.backends.transformers_peft.fitting import Fit, batch_loss, fit
 from training.backends.transformers_peft.loading import Loaded
-from training.backends.transformers_peft.lora import target_modules, trainable
+from training.backends.transformers_peft.lora import adapter_sizes, target_modules, trainable
 from training.checkpoints import list_checkpoints, quarantine, read_manifest
-from training.examples import EncodedExamples
+from training.examples import EncodedExamples, TokenRow
 from training.hooks import TrainHooks
 from training.records import LoraSettings, TrainResult, TrainSettings
 from training.schedule import require_same_run
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How a library puts a fresh adapter on a model, and how it computes ``fitting.batch_loss``."""
+
+    wear: Callable[[Any, LoraSettings, TrainSettings], AbstractContextManager[Any]]
+    loss: Callable[[Any, Sequence[TokenRow]], tuple[Tensor, int]]
 
 
 def train_adapter(
@@ -29,6 +42,7 @@ def train_adapter(
     settings: TrainSettings,
     folder: Path,
     hooks: TrainHooks,
+    method: Method | None = None,
 ) -> TrainResult:
     """Train to ``max_steps`` from the newest verified checkpoint; with none left to do, return at once.
 
@@ -40,30 +54,37 @@ def train_adapter(
     targets = target_modules(loaded.model, lora)
     moved = quarantine(folder)
     known = list_checkpoints(folder).verified
-    run = Fit(loaded.model, data, lora, settings, loaded.identity.digest, folder, hooks)
+    method = method or Method(_worn_for_training, batch_loss)
+    run = Fit(loaded.model, data, lora, settings, loaded.identity.digest, folder, hooks, targets, method.loss)
     if known:
         require_same_run(read_manifest(known[-1].folder), run.facts, known[-1].folder)
     start = known[-1].step if known else 0
+    sizes = adapter_sizes(loaded.model, targets, lora)
     result = TrainResult(
-        "finished",
-        start,
-        known,
-        len(data.rows),
-        len(data.dropped),
-        _trainable_count(loaded.model, targets, lora),
-        len(targets),
-        start,
-        moved,
+        status="finished",
+        step=start,
+        checkpoints=known,
+        examples=len(data.rows),
+        dropped=len(data.dropped),
+        trainable=sum(sizes.values()),
+        targets=len(targets),
+        resumed_from=start,
+        quarantined=moved,
+        dropped_rows=data.dropped,
+        patterns=parameter_patterns(sizes),
     )
     if start >= settings.max_steps:
         return result
-    with _worn_for_training(loaded.model, lora, settings) as wrapped:
+    with method.wear(loaded.model, lora, settings) as wrapped:
+        _list_trainable(result)
         status, step, checkpoints = fit(replace(run, model=wrapped), known)
     kept = tuple(found for found in checkpoints if found.scheduled or status == "stopped")
     return replace(result, status=status, step=step, checkpoints=kept)
 
 
-def probe(loaded: Loaded, data: EncodedExamples, lora: LoraSettings, settings: TrainSettings) -> float:
+def probe(
+    loaded: Loaded, data: EncodedExamples, lora: LoraSettings, settings: TrainSettings, method: Method | None = None
+) -> float:
     """Return the loss (nats per answer token) of one forward and backward on the longest rows; nothing is kept.
 
     Raises:
@@ -71,9 +92,10 @@ def probe(loaded: Loaded, data: EncodedExamples, lora: LoraSettings, settings: T
     """
     _require_trainable_format(loaded)
     longest = sorted(data.rows, key=lambda row: -len(row.ids))[: settings.batch_size]
-    with _worn_for_training(loaded.model, lora, settings) as wrapped, torch.random.fork_rng(devices=[]):
+    method = method or Method(_worn_for_training, batch_loss)
+    with method.wear(loaded.model, lora, settings) as wrapped, torch.random.fork_rng(devices=[]):
         wrapped.train()
-        summed, tokens = batch_loss(wrapped, longest)
+        summed, tokens = method.loss(wrapped, longest)
         summed.backward()  # type: ignore[no-untyped-call]
         for name, parameter in wrapped.named_parameters():
             if parameter.requires_grad and parameter.grad is None:
@@ -97,13 +119,11 @@ def _worn_for_training(model: Any, lora: LoraSettings, settings: TrainSettings) 
                 model.gradient_checkpointing_disable()
 
 
-def _trainable_count(model: Any, targets: tuple[str, ...], lora: LoraSettings) -> int:
-    """Return the adapter's parameters: r times inputs plus outputs, and DoRA's one an output."""
-    modules = [model.get_submodule(name) for name in targets]
-    return sum(
-        lora.r * (module.in_features + module.out_features) + (module.out_features if lora.dora else 0)
-        for module in modules
-    )
+def _list_trainable(result: TrainResult) -> None:
+    """Log what is about to train, before the first step."""
+    _LOG.info("%d parameters in %d modules train, and nothing else:", result.trainable, result.targets)
+    for pattern, count in result.patterns.items():
+        _LOG.info("  %s: %d", pattern, count)
 
 
 def _require_trainable_format(loaded: Loaded) -> None:

@@ -1,0 +1,10 @@
+"""`python -m eval.simulate`."""
+
+from __future__ import annotations
+
+import sys
+
+from eval.simulate.command import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""The command that judges one stored sample again, as a report's page offers it for copying."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runner.cli.app import AsJson, GateName, Results, RunName, app, existing_run, gate_letter, print_json
+from runner.exits import Exit
+from runner.places import RESULTS
+
+
+@app.command()
+def replay(
+    gate: GateName,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's id.")],
+    index: Annotated[int, typer.Argument(metavar="INDEX", help="Which of its samples, from 0.")],
+    cell: Annotated[str, typer.Option("--cell", help="Which cell's sample, for gate D.")] = "",
+    verifier: Annotated[str, typer.Option("--verifier", help="Judge with another verifier than the run's.")] = "",
+    run: RunName = None,
+    results: Results = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one stored completion again, without any model, and show it with both verdicts; change nothing."""
+    from gates.replaying import replay as judge_again
+    from runner import screens
+    from runner.config import read_config
+
+    folder = existing_run(results, run)
+    experiment, _ = read_config(folder / "config.yaml")
+    found = judge_again(folder, experiment, gate_letter(gate), task, index, cell, verifier)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        screens.print_replay(found)
+    if not found.stands:
+        raise typer.Exit(Exit.GATE_SAID_NO)

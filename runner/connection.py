@@ -1,0 +1,31 @@
+"""Whether a lost connection would stop what is started in this shell, and the one time that a run's user is told so."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from env.files import write_atomic
+
+# What runs inside one of these outlives the connection.
+_KEEPERS = ("TMUX", "STY", "ZELLIJ")
+_TOLD = ".told-of-tmux"
+
+
+def dies_with_connection(environment: Mapping[str, str], stream: TextIO) -> bool:
+    """Whether this is a terminal over SSH, outside tmux, screen and zellij, whose hang-up nohup does not keep away."""
+    over_ssh = any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_TTY"))
+    kept = any(environment.get(name) for name in _KEEPERS) or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return over_ssh and not kept and stream.isatty()
+
+
+def should_tell(folder: Path, stream: TextIO) -> bool:
+    """Whether this advance of a run should name tmux: the first that a lost connection would stop, no later one."""
+    mark = folder / _TOLD
+    if mark.exists() or not dies_with_connection(os.environ, stream):
+        return False
+    write_atomic(mark, "")
+    return True

@@ -1,0 +1,32 @@
+"""When the terminal or pipe an advance writes to goes away, what it prints goes nowhere and the work goes on."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+_LOST = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+def let_go_of_lost_streams() -> list[int]:
+    """Let standard output and error lead nowhere where nobody can read them any more; return which ones.
+
+    A closed SSH connection hangs the terminal up: the next print would fail, and end an advance between two gates.
+    """
+    lost = [descriptor for descriptor in (1, 2) if _is_lost(descriptor)]
+    for descriptor in lost:
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nowhere, descriptor)
+        if nowhere != descriptor:
+            os.close(nowhere)
+    return lost
+
+
+def _is_lost(descriptor: int) -> bool:
+    if sys.platform == "darwin":
+        # poll does not know terminals there
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return any(found & _LOST for _, found in poll.poll(0))

@@ -1,0 +1,62 @@
+"""One sample judged again, in lines: what was asked, what was written, and the verdicts of then and now."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from runner.screens.ink import Line, line, write_lines
+
+if TYPE_CHECKING:
+    from eval.records import CheckResult, Verdict
+    from gates.replaying import Replay
+
+_CHECK_MARKS = {True: ("✓", "good"), False: ("✗", "no"), None: ("·", "dim")}
+
+
+def print_replay(found: Replay, stream: TextIO | None = None) -> None:
+    """Write the task, the program and both verdicts."""
+    write_lines(stream or sys.stdout, replay_lines(found))
+
+
+def replay_lines(found: Replay) -> list[Line]:
+    """Return the whole story of one sample, ending with whether its verdict stands."""
+    sample, code = found.sample, found.candidate.code
+    lines = [line((f"{sample.task_id} · {sample.arm} · sample {sample.index}", "bold"), (f"  {found.file}", "dim"))]
+    lines += _indented(found.task.instruction)
+    if found.task.input:
+        lines += [line(("input:", "dim")), *_indented(found.task.input)]
+    lines += [line(("program:" if code is not None else "no program; this was written:", "dim"))]
+    lines += _indented(sample.completion.text if code is None else code)
+    lines += [_check_line(check) for check in found.verdict.checks]
+    lines += [line((f"  {name}: ", "dim"), ", ".join(told), hang=4) for name, told in _told(found.verdict) if told]
+    lines.append(_verdict_line("stored", sample.verdict))
+    lines.append(_verdict_line("now", found.verdict))
+    mark = ("✓ ", "good") if found.stands else ("✗ ", "no")
+    return [*lines, line(mark, "the verdict stands" if found.stands else "the verdict is another one now")]
+
+
+def _indented(text: str) -> list[Line]:
+    return [line(f"    {row}".replace("\t", "    "), hang=4) for row in text.rstrip("\n").split("\n")]
+
+
+def _check_line(check: CheckResult) -> Line:
+    mark, style = _CHECK_MARKS[check.passed]
+    detail = check.detail if check.passed is False else "not reached" if check.passed is None else ""
+    return line("  ", (mark, style), f" {check.name}", (f"  {detail}" if detail else "", "dim"), hang=4)
+
+
+def _told(verdict: Verdict) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (("registered", verdict.registered), ("calls", verdict.api_calls), ("findings", verdict.findings))
+
+
+def _verdict_line(when: str, verdict: Verdict) -> Line:
+    style = "good" if verdict.outcome == "PASSED" else "no"
+    said = f"  {verdict.detail}" if verdict.detail else ""
+    return line(
+        (f"  {when}: ".ljust(11), "dim"),
+        (verdict.outcome.value, style),
+        said,
+        (f"  ({verdict.verifier})", "dim"),
+        hang=11,
+    )

@@ -1,0 +1,128 @@
+"""A full disk ends in a sentence with place and need, and never keeps a run from saying how its gate ended."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from env.files import move, refusing, remove_leftovers
+from env.refusal import Refusal
+from env.reserve import NAME, RESERVE_BYTES, keep_reserve, spend_reserve
+from env.space import BLOCK_BYTES, DiskFull, size_text
+from tests.runs import PROJECT, SMOKE, environment, events, only_run, results_of, runner
+
+
+def test_the_refusal_names_free_space_need_and_folder(tmp_path: Path) -> None:
+    full = DiskFull(tmp_path / "samples.jsonl", 2_600_000, "the 40 samples still to be stored")
+    assert str(full.path) in full.sentence
+    assert " free, 2.6 MB needed for the 40 samples still to be stored." in full.sentence
+    assert full.fix.startswith(f"Free at least 2.6 MB under {tmp_path} ")
+
+
+def test_the_need_is_at_least_a_block_and_an_estimate_only_raises_it(tmp_path: Path) -> None:
+    full = DiskFull(tmp_path / "x", 10)
+    assert full.needed_bytes == BLOCK_BYTES
+    assert full.needing(5_000_000, "more").needed_bytes == 5_000_000
+    assert full.needing(0, "nothing known").needed_bytes == BLOCK_BYTES
+
+
+def test_a_folder_that_is_not_there_yet_is_measured_where_it_would_be(tmp_path: Path) -> None:
+    assert "unknown" not in DiskFull(tmp_path / "a" / "b" / "c", 1).sentence
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(5, "5 bytes"), (99_999, "99,999 bytes"), (100_000, "0.1 MB"), (12_500_000_000, "12.5 GB")]
+)
+def test_sizes_are_told_in_the_unit_that_fits(count: int, text: str) -> None:
+    assert size_text(count) == text
+
+
+def test_the_reserve_takes_real_blocks_and_is_kept_once(tmp_path: Path) -> None:
+    keep_reserve(tmp_path)
+    path = tmp_path / NAME
+    first = path.read_bytes()
+    assert len(first) == RESERVE_BYTES
+    assert path.stat().st_blocks * 512 >= RESERVE_BYTES
+    keep_reserve(tmp_path)
+    assert path.read_bytes() == first
+    assert spend_reserve(tmp_path)
+    assert not spend_reserve(tmp_path)
+    assert not path.exists()
+
+
+def test_an_unexplained_error_passes_through_and_an_explained_one_names_the_path(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="broken"), refusing(tmp_path):
+        raise OSError(errno.EIO, "broken")
+    with pytest.raises(Refusal, match="read-only"), refusing(tmp_path / "x"):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_a_moved_folder_is_whole_at_its_new_place(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "file").write_text("x")
+    move(tmp_path / "old", tmp_path / "far" / "away" / "new")
+    assert (tmp_path / "far" / "away" / "new" / "file").read_text() == "x"
+    assert not (tmp_path / "old").exists()
+
+
+def test_a_leftover_that_cannot_be_deleted_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".x.1-0.tmp").write_text("")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert remove_leftovers(tmp_path) == []
+
+
+# --- a real small disk, grown until the run fits
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """Where a tmpfs of a few hundred kilobytes can be mounted; skips where this user may not."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a tmpfs is not allowed here")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.xdist_group("runs")
+def test_a_run_on_a_disk_that_fills_again_and_again_ends_with_the_numbers_of_one_with_room(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    try:
+        roomy = tmp_path / "roomy"
+        assert runner("advance", *SMOKE, results=roomy).returncode in (0, 3)
+        assert runner("new", *SMOKE, results=small_disk).returncode == 0
+        folder = only_run(small_disk)
+        refusals = []
+        for size_kb in range(160, 8192, 96):
+            subprocess.run(["mount", "-o", f"remount,size={size_kb}k", str(small_disk)], check=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "runner", "advance"],
+                cwd=PROJECT, env=environment(small_disk), capture_output=True, text=True, timeout=240, check=False,
+            )  # fmt: skip
+            text = " ".join((done.stdout + done.stderr).split())
+            assert "Traceback" not in text
+            if done.returncode != 2:
+                break
+            assert "no space left" in text
+            assert "needed" in text
+            refusals.append(events(folder)[-1]["type"])
+        assert done.returncode in (0, 3), text
+        assert refusals.count("gate_crashed") >= 3, "the journal said so in spite of the full disk"
+        assert results_of(folder) == results_of(only_run(roomy))
+    finally:
+        subprocess.run(["umount", str(small_disk)], check=False)

@@ -1,0 +1,38 @@
+"""The mlx backend: mlx-lm on Apple silicon, and on Linux CPUs for tests; adapters that mlx-lm and PEFT both read."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from env.refusal import Refusal
+
+if TYPE_CHECKING:
+    from training.backends.base import LoadedModel
+    from training.records import ModelSettings
+
+
+def load(settings: ModelSettings) -> LoadedModel:
+    """Load the model of ``settings``, on a CPU in as many processes.
+
+    Raises:
+        Refusal: the library is missing, a setting is another backend's, or the model's files are missing or unfit.
+    """
+    if find_spec("mlx_lm") is None:
+        raise Refusal("backend = 'mlx' needs a library that is not installed.", "pip install 'luagate[mlx]'")
+    from training.backends.mlx.choosing import choose_device, require_own_settings
+    from training.backends.mlx.loading import load_base
+    from training.backends.mlx.model import MlxModel
+    from training.backends.sharding import Shard, ShardedModel
+
+    require_own_settings(settings)
+    choose_device(settings)
+    # started first: they load while this process does
+    shards = [Shard(__name__, settings) for _ in range(settings.processes - 1)]
+    try:
+        model = MlxModel(load_base(settings), settings)
+    except BaseException:
+        for shard in shards:
+            shard.close()
+        raise
+    return ShardedModel(model, shards) if shards else model

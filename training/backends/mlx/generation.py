@@ -1,0 +1,121 @@
+"""Generating samples: one prefill a prompt, shared by its samples, then one token a row until each has ended.
+
+mlx-lm's batch generator knows no random stream per row and reads a prompt once a sample: this loop draws each sample
+from its own seed and reads each prompt once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from training.backends.base import Completion, Sampling
+from training.backends.mlx.drawing import Ids, draw, uniform_numbers
+from training.backends.mlx.kv_cache import RowCache, new_caches
+from training.backends.transformers_peft.texts import Texts
+
+# positions read at once: bounds the memory of attention scores over long prompts
+_PREFILL = 512
+# finished rows leave once they are this share of those held: leaving copies the cache
+_ENDED_SHARE = 0.125
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSamples:
+    """One prompt in tokens and the seeds of the samples wanted of it."""
+
+    ids: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+def generate_batch(
+    model: Any, windows: Sequence[int | None], texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling
+) -> list[list[Completion]]:
+    """Return, per prompt and in order, one completion per seed; all of them generate together.
+
+    Args:
+        windows: per layer the positions that it sees; None sees all.
+    """
+    caches, logits = _prefill(model, windows, prompts)
+    repeat = mx.array([number for number, prompt in enumerate(prompts) for _ in prompt.seeds])
+    for cache in caches:
+        cache.take(repeat)
+    seeds = [seed for prompt in prompts for seed in prompt.seeds]
+    drawn = np.zeros((len(seeds), settings.max_new_tokens), dtype=np.int64)
+    lengths = _decode(model, texts, caches, logits[repeat], seeds, drawn, settings)
+    ended = [_complete(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True)]
+    bounds = [0]
+    for prompt in prompts:
+        bounds.append(bounds[-1] + len(prompt.seeds))
+    return [ended[start:end] for start, end in pairwise(bounds)]
+
+
+def _prefill(
+    model: Any, windows: Sequence[int | None], prompts: Sequence[PromptSamples]
+) -> tuple[list[RowCache], mx.array]:
+    """Read every prompt once; return the caches and the next token's logits (prompts, vocabulary)."""
+    longest = max(len(prompt.ids) for prompt in prompts)
+    padding = [longest - len(prompt.ids) for prompt in prompts]
+    ids = mx.array([[0] * before + list(prompt.ids) for before, prompt in zip(padding, prompts, strict=True)])
+    caches = new_caches(windows, padding)
+    for start in range(0, longest - 1, _PREFILL):
+        # mlx computes what is asked for: without the logits the output layer never runs here
+        model(ids[:, start : min(start + _PREFILL, longest - 1)], cache=caches)
+        mx.eval([(cache.keys, cache.values) for cache in caches])
+    return caches, model(ids[:, -1:], cache=caches)[:, -1]
+
+
+def _decode(
+    model: Any,
+    texts: Texts,
+    caches: list[RowCache],
+    logits: mx.array,
+    seeds: Sequence[int],
+    drawn: Ids,
+    settings: Sampling,
+) -> list[int]:
+    """Fill ``drawn`` (samples, max_new_tokens) and return how many tokens each sample took."""
+    uniforms = uniform_numbers(seeds, settings.max_new_tokens)
+    lengths = [settings.max_new_tokens] * len(drawn)
+    # sample number of each held row; finished ones stay until enough have ended
+    held, live = np.arange(len(drawn)), np.ones(len(drawn), dtype=bool)
+    for step in range(settings.max_new_tokens):
+        ids = draw(logits, uniforms[held, step], settings.temperature, settings.top_k, settings.top_p)
+        drawn[held[live], step] = ids[live]
+        for row in np.flatnonzero(live):
+            if _has_ended(texts, drawn[held[row], : step + 1], settings):
+                live[row] = False
+                lengths[held[row]] = step + 1
+        if not live.any() or step + 1 == settings.max_new_tokens:
+            break
+        if (~live).sum() >= _ENDED_SHARE * len(live):
+            kept = np.flatnonzero(live)
+            for cache in caches:
+                cache.take(mx.array(kept))
+            held, ids, live = held[kept], ids[kept], live[kept]
+        logits = model(mx.array(ids)[:, None], cache=caches)[:, -1]
+    return lengths
+
+
+def _has_ended(texts: Texts, drawn: Ids, settings: Sampling) -> bool:
+    """Return whether the latest token of a sample is an end token or completed a stop string."""
+    if drawn[-1] in texts.end_tokens:
+        return True
+    if not settings.stop:
+        return False
+    # a token holds at least one byte, so a stop string begins within this many tokens
+    window = max(len(stop.encode()) for stop in settings.stop) + 4
+    tail = texts.text(drawn[-window:].tolist())
+    return any(stop in tail for stop in settings.stop)
+
+
+def _complete(texts: Texts, ids: list[int], settings: Sampling) -> Completion:
+    text = texts.text(ids[:-1] if ids[-1] in texts.end_tokens else ids)
+    cuts = [text.find(stop) for stop in settings.stop if stop in text]
+    stopped = ids[-1] in texts.end_tokens or bool(cuts)
+    return Completion(text[: min(cuts)] if cuts else text, "stop" if stopped else "length", len(ids))

@@ -1,0 +1,200 @@
+"""Loading a base model with mlx-lm from a folder or the hub, quantised or not, with every misfit refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_map_with_path
+from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
+from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
+from mlx_lm.utils import get_total_parameters, load_model
+
+from env.refusal import Refusal
+from training.backends.base import ModelIdentity
+from training.backends.folders import model_folder, require_files
+from training.backends.mlx.choosing import QUANTIZATIONS, choose_compilation, choose_device, choose_dtype
+from training.backends.mlx.layouts import config_changes, model_classes
+from training.backends.transformers_peft.identity import model_identity, weight_files
+from training.backends.transformers_peft.texts import Texts
+from training.records import ModelSettings
+
+LINEAR = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading gives.
+
+    Attributes:
+        config: config.json as mlx-lm completed it.
+        windows: per layer the positions that it sees; None sees all.
+        context: positions that prompt and answer may take together; None is unknown.
+        compiled: whether training steps are compiled.
+    """
+
+    model: Any
+    texts: Texts
+    identity: ModelIdentity
+    choices: dict[str, str]
+    parameters: int
+    folder: Path
+    config: dict[str, Any]
+    windows: tuple[int | None, ...]
+    context: int | None
+    compiled: bool
+
+
+def load_base(settings: ModelSettings) -> Loaded:
+    """Load the base model of ``settings``; sets mlx's default device.
+
+    Raises:
+        Refusal: a file is missing or unfit, or the device or architecture cannot be used.
+    """
+    device, device_reason = choose_device(settings)
+    dtype, dtype_reason = choose_dtype(settings, device)
+    compiled, compiled_reason = choose_compilation(device)
+    mx.set_default_device(mx.gpu if device == "gpu" else mx.cpu)
+    folder = model_folder(settings.path)
+    require_files(folder)
+    _require_known_weights(folder)
+    written = _read(folder, "config.json", lambda: json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    changes = config_changes(written)
+    model, config = _read(folder, "the model", lambda: load_model(folder, True, True, changes, model_classes))
+    texts = _load_texts(folder, written)
+    windows = _windows(model, folder)
+    _set_format(model, getattr(mx, dtype))
+    held, note = _quantize(model, config, settings, folder)
+    mx.eval(model.parameters())
+    model.freeze()
+    model.eval()
+    text_config = config.get("text_config") or config
+    choices = {
+        "device": f"{device}: {device_reason}",
+        "dtype": f"{dtype}: {dtype_reason}",
+        "threads": "mlx's own: it has no setting",
+        "evaluation": "as loaded: mlx multiplies by quantised weights without unpacking them",
+        "compilation": f"{'compiled' if compiled else 'plain'}: {compiled_reason}",
+        "quantization": note,
+        "attention": _attention_note(text_config, windows),
+    }
+    identity = model_identity(folder, f"{held} in {dtype}", texts.tokenizer.chat_template, texts.end_tokens)
+    context = text_config.get("max_position_embeddings")
+    parameters = get_total_parameters(model)
+    return Loaded(model, texts, identity, choices, parameters, folder, config, windows, context, compiled)
+
+
+def linear_modules(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (name, module) of every linear module in layer order, quantised ones and fused experts included."""
+    for name, module in sorted(model.named_modules(), key=lambda pair: _natural(pair[0])):
+        if isinstance(module, LINEAR):
+            yield name, module
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
+
+
+def _require_known_weights(folder: Path) -> None:
+    """Refuse weight files that mlx-lm would read besides those that the index lists, and the identity covers."""
+    known = {path.name for path in weight_files(folder)}
+    stray = sorted(path.name for path in folder.glob("model*.safetensors") if path.name not in known)
+    if stray:
+        raise Refusal(f"{folder}: {', '.join(stray)} is not in the weight index, and mlx-lm would load it.", "Move it.")
+
+
+def _windows(model: Any, folder: Path) -> tuple[int | None, ...]:
+    """Return each layer's attention window. Raises Refusal when a layer keeps another state than keys and values."""
+    caches = make_prompt_cache(model)
+    for cache in caches:
+        if type(cache) not in (KVCache, RotatingKVCache):
+            raise Refusal(
+                f"{folder}: layers with a {type(cache).__name__} keep a state that this backend cannot batch.",
+                "Use a model whose layers are full or sliding attention.",
+            )
+    return tuple(getattr(cache, "max_size", None) for cache in caches)
+
+
+def _attention_note(config: dict[str, Any], windows: tuple[int | None, ...]) -> str:
+    """Return how attention is computed, and where mlx-lm leaves out what the configuration asks for."""
+    sliding = sum(window is not None for window in windows)
+    note = f"{len(windows) - sliding} full and {sliding} sliding layers: as configured"
+    window = config.get("sliding_window")
+    if window and config.get("use_sliding_window", True) and not sliding:
+        note = f"full: mlx-lm has no sliding window for {config['model_type']}, whose configuration asks for {window}"
+    rotary = config.get("rope_scaling") or {}
+    if rotary.get("truncate") is False:
+        note += "; YaRN's borders are rounded, since mlx-lm does not read truncate = false"
+    return note
+
+
+def _set_format(model: Any, dtype: mx.Dtype) -> None:
+    """Cast floating weights, except those that the model's own rule keeps."""
+    may_cast = getattr(model, "cast_predicate", lambda _name: True)
+
+    def cast(name: str, value: mx.array) -> mx.array:
+        return value.astype(dtype) if mx.issubdtype(value.dtype, mx.floating) and may_cast(name) else value
+
+    model.update(tree_map_with_path(cast, model.parameters()))
+
+
+def _quantize(model: Any, config: dict[str, Any], settings: ModelSettings, folder: Path) -> tuple[str, str]:
+    """Quantise ``model`` as asked; return (how it is held, the same with counts and reason)."""
+    asked, already = settings.quantization, config.get("quantization")
+    if already is not None:
+        bits = already["bits"]
+        if asked != "none" and QUANTIZATIONS[asked][0] != bits:
+            raise Refusal(
+                f"{folder}: its weights are already quantised to {bits} bits.", "Set model.quantization=none."
+            )
+        held = f"{bits} bits {already.get('mode', 'affine')}, groups of {already['group_size']}"
+        return held, f"{held}: as the folder holds it"
+    if asked == "none":
+        return "none", "none: asked for"
+    bits, group_size = QUANTIZATIONS[asked]
+    chosen = getattr(model, "quant_predicate", None) or (lambda _name, _module: True)
+
+    def may_quantize(name: str, module: Any) -> Any:
+        fits = hasattr(module, "to_quantized") and module.weight.shape[-1] % group_size == 0
+        return chosen(name, module) if fits else False
+
+    nn.quantize(model, group_size, bits, class_predicate=may_quantize)
+    linear = [module for _, module in linear_modules(model)]
+    packed = sum(isinstance(module, (nn.QuantizedLinear, QuantizedSwitchLinear)) for module in linear)
+    if not packed:
+        raise Refusal(
+            f"model.quantization = {asked!r} found no linear module whose inputs are a multiple of {group_size}.",
+            "Set model.quantization=none.",
+        )
+    return f"{asked} affine, groups of {group_size}", f"{asked}: {packed} of {len(linear)} linear modules, asked for"
+
+
+def _load_texts(folder: Path, config: dict[str, Any]) -> Texts:
+    from transformers import AutoTokenizer
+
+    tokenizer = _read(folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    ends: list[int] = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    sources = [config, config.get("text_config") or {}]
+    generation = folder / "generation_config.json"
+    if generation.is_file():
+        sources.append(_read(folder, generation.name, lambda: json.loads(generation.read_text(encoding="utf-8"))))
+    for source in sources:
+        found = source.get("eos_token_id")
+        ends += found if isinstance(found, list) else [] if found is None else [found]
+    if not ends:
+        raise Refusal(f"{folder}: neither tokenizer nor configuration names an end token.", "Set eos_token.")
+    return Texts(tokenizer, tuple(dict.fromkeys(ends)))
+
+
+def _read(folder: Path, name: str, reading: Callable[[], Any]) -> Any:
+    """Return ``reading()``; what it raises becomes a refusal that names the folder."""
+    try:
+        return reading()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+        raise Refusal(f"{folder}: {name} cannot be loaded: {type(error).__name__}: {first}") from error

@@ -1,0 +1,23 @@
+"""The unsloth backend: unsloth's patched models and kernels, one process, adapters by PEFT.
+
+unsloth rewrites transformers when it is imported: it comes first, and only here, in a process of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.backends.base import LoadedModel
+    from training.records import ModelSettings
+
+
+def load(settings: ModelSettings) -> LoadedModel:
+    """Load the model of ``settings``. Raises Refusal when the library or the model's files are missing or unfit."""
+    from training.backends.unsloth.starting import start
+
+    started = start(settings)
+    from training.backends.unsloth.loading import load_base
+    from training.backends.unsloth.model import UnslothModel
+
+    return UnslothModel(load_base(settings, started), settings)

@@ -1,0 +1,114 @@
+"""Putting adapters on an unsloth model: a fresh one to train, or a trained one to measure, always through PEFT.
+
+unsloth's fast kernels read an adapter's matrices and scale off PEFT's modules and pass hooks by, so a correction added
+by a hook would be lost without a word.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from env.refusal import Refusal
+from training.backends.targets import layer_of
+from training.backends.transformers_peft.fitting import answer_tokens
+from training.backends.transformers_peft.lora import adapter_sizes, require_only, target_modules
+from training.examples import TokenRow
+from training.records import LoraSettings, TrainSettings
+
+_LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def trainable(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterator[Any]:
+    """Yield the PEFT model with a fresh adapter made by unsloth; on exit the base is as before, adapter gone.
+
+    Raises:
+        Refusal: DoRA is asked for, a module or layer is not there, or another parameter than the asked would train.
+    """
+    if lora.dora:
+        raise Refusal(
+            "lora.dora = true: unsloth's kernels compute no DoRA.", "Set it to false, or backend=transformers_peft."
+        )
+    targets = target_modules(model, lora)
+    layers = sorted({layer for name in targets if (layer := layer_of(name)) is not None})
+    checkpointing: Any = "unsloth" if settings.gradient_checkpointing else False
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        wrapped = _loader(model).get_peft_model(
+            model,
+            r=lora.r,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=list(lora.target_modules),
+            layers_to_transform=layers,
+            use_rslora=lora.rslora,
+            bias="none",
+            use_gradient_checkpointing=checkpointing,
+            # numpy, which unsloth seeds too, takes 32 bits
+            random_state=settings.seed % 2**32,
+        )
+    try:
+        require_only(wrapped, adapter_sizes(model, targets, lora))
+        yield wrapped
+    finally:
+        _unload(wrapped, model)
+
+
+def loss_of_batch(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, int]:
+    """Return the summed negative log-likelihood (nats) of the rows' answers, and how many tokens these are.
+
+    Computed by unsloth's own loss, which never holds the logits of a whole batch; rows are padded on the right.
+    """
+    width = max(len(row.ids) for row in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    labels = torch.full((len(rows), width), -100)
+    for number, row in enumerate(rows):
+        ids[number, : len(row.ids)] = torch.tensor(row.ids)
+        labels[number, row.prompt_length : len(row.ids)] = ids[number, row.prompt_length : len(row.ids)]
+    tokens = answer_tokens(rows)
+    device = model.device
+    # the adapter trains in float32 while the base computes in 16 bits
+    cast = torch.autocast(device.type, dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
+    with cast:
+        mean = model(input_ids=ids.to(device), labels=labels.to(device), use_cache=False).loss
+    return mean * tokens, tokens
+
+
+@contextmanager
+def worn(model: Any, folder: Path, scale: float) -> Iterator[Any]:
+    """Yield ``model`` computing with the adapter in ``folder`` at ``scale``; on exit it is exactly itself again."""
+    from peft import PeftModel
+    from peft.helpers import rescale_adapter_scale
+
+    if scale == 0:
+        yield model
+        return
+    with ExitStack() as undo:
+        wrapped = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+        undo.callback(_unload, wrapped, model)
+        undo.enter_context(rescale_adapter_scale(wrapped, scale))
+        yield wrapped.eval()
+
+
+def _loader(model: Any) -> Any:
+    """Return the class of unsloth that loaded ``model``."""
+    from unsloth import FastLanguageModel, FastModel
+
+    return FastModel if model.device.type == "cpu" else FastLanguageModel
+
+
+def _unload(wrapped: Any, model: Any) -> None:
+    """Take PEFT's modules out of ``model`` and leave the base frozen, as it was loaded."""
+    wrapped.base_model.unload()
+    if hasattr(model, "peft_config"):
+        del model.peft_config
+    model.requires_grad_(False)
+    model.eval()

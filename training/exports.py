@@ -1,0 +1,66 @@
+"""What leaves a run: an adapter with its scale baked in, or a merged model, compared with what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from env.refusal import Refusal
+
+Form = Literal["adapter", "merged"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What is to be written.
+
+    Attributes:
+        adapter: a verified checkpoint's folder.
+        scale: multiple of the trained LoRA scale that the export shall have for good.
+        to: an empty folder that exists.
+        texts: what both are asked to compare their logits.
+    """
+
+    adapter: Path
+    scale: float
+    form: Form
+    to: Path
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """How far the export, loaded again from its files, is from the adapter as it was measured.
+
+    Attributes:
+        loaded_by: which library read the export back.
+        max_difference: largest absolute difference of a logit.
+        spread: standard deviation of the logits, to hold it against.
+        positions: token positions compared, each over the whole vocabulary.
+        same_choice: share of the positions, in [0, 1], at which both find the same token most probable.
+    """
+
+    loaded_by: str
+    max_difference: float
+    spread: float
+    positions: int
+    same_choice: float
+
+    @property
+    def sentence(self) -> str:
+        """Return the comparison in one line."""
+        return (
+            f"logits differ by at most {self.max_difference:.2g} at a spread of {self.spread:.2g}, "
+            f"the same first choice at {100 * self.same_choice:.1f}% of {self.positions} positions "
+            f"(read back by {self.loaded_by})"
+        )
+
+
+def require_close(found: RoundTrip, tolerance: float, folder: Path) -> None:
+    """Raise Refusal when a logit differs by more than ``tolerance`` spreads: the export is not what was measured."""
+    if not found.max_difference <= tolerance * found.spread:
+        raise Refusal(
+            f"{folder}: the export does not compute what was measured: {found.sentence}.",
+            "Nothing was kept. Check that the libraries are those of the run's report.",
+        )

@@ -1,0 +1,88 @@
+"""Where the random models lie: a folder a recipe, made when first asked for, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from env.cache import cache_folder
+from env.files import digest, make_folder, sha256_file
+from env.refusal import Refusal
+from training.tiny_random.architectures import SMALL, architecture
+
+SCHEME = "tiny_random:"
+# raised when making.py writes other bytes for the same recipe
+_FORMAT = 2
+_SEED = 0
+_TOKENIZER = Path(__file__).resolve().parent.parent / "tiny" / "model" / "tokenizer.json"
+
+
+def is_recipe(path: str) -> bool:
+    """Return whether ``path`` names a random model ("tiny_random:mistral") and no folder."""
+    return path.startswith(SCHEME)
+
+
+def cached_folder(path: str) -> Path:
+    """Return the folder of the random model that ``path`` names, made or not; reads nothing heavy.
+
+    It lies in $XDG_CACHE_HOME/luagate (else ~/.cache/luagate) and its name holds a digest of the whole recipe.
+
+    Raises:
+        Refusal: there is no such architecture.
+    """
+    name = path.removeprefix(SCHEME)
+    kind = architecture(name)
+    recipe = [_FORMAT, _SEED, asdict(kind), SMALL, sha256_file(_TOKENIZER)]
+    return cache_folder() / f"tiny_random_{name}-{digest(recipe)[:12]}"
+
+
+def made_folder(path: str) -> Path:
+    """Return the folder of the random model that ``path`` names, made when it is not there yet.
+
+    Raises:
+        Refusal: there is no such architecture, or the cache cannot be written.
+    """
+    folder = cached_folder(path)
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        partial = folder.with_name(f".{folder.name}.{os.getpid()}")
+        _write_elsewhere(partial, path.removeprefix(SCHEME))
+        try:
+            partial.rename(folder)
+        except OSError:
+            # another process made the same bytes first
+            shutil.rmtree(partial)
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def _write_elsewhere(folder: Path, name: str) -> None:
+    """Write the model in a process of its own: making it imports transformers, which unsloth must come before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    project = str(Path(__file__).resolve().parent.parent.parent)
+    made = subprocess.run(
+        [sys.executable, "-m", "training.tiny_random", name, str(folder), "--seed", str(_SEED)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH", "")]))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        shutil.rmtree(folder, ignore_errors=True)
+        last = made.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise Refusal(f"The random model {name} could not be made in {folder.parent}: {last[0][:300]}")
+
+
+def write_model(folder: Path, name: str, seed: int) -> None:
+    """Write the random model ``name`` into ``folder``, replacing what a killed attempt left there."""
+    from training.tiny_random.making import make_model
+
+    kind = architecture(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
+    make_model(folder, kind, seed)

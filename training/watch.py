@@ -1,0 +1,89 @@
+"""Whether training still makes sense, judged step by step from the loss and the gradient alone."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from env.refusal import Refusal
+
+# Steps behind the running median, and fewest that tell anything.
+_WINDOW, _ENOUGH = 50, 10
+# A loss that changes by less than this from the first steps to the next has not moved (as a fraction).
+_FLAT = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class LossWatchSettings:
+    """When training is called off or warned about. Raises Refusal on a bad value, naming the key.
+
+    Attributes:
+        explosion_factor: a loss above this multiple of the median of the last 50 steps, and above where training
+            began, counts as exploding; 0 is off.
+        explosion_patience_steps: so many such steps in a row end training.
+        idle_gradient_steps: so many steps in a row whose gradient is exactly 0 draw a warning.
+    """
+
+    explosion_factor: float
+    explosion_patience_steps: int
+    idle_gradient_steps: int
+
+    def __post_init__(self) -> None:
+        factor = self.explosion_factor
+        if not math.isfinite(factor) or (factor != 0 and factor <= 1):
+            raise Refusal(f"watch.explosion_factor = {factor!r}: must be above 1, or 0 for off.")
+        for key in ("explosion_patience_steps", "idle_gradient_steps"):
+            if getattr(self, key) < 1:
+                raise Refusal(f"watch.{key} = {getattr(self, key)!r}: must be at least 1.")
+
+
+class LossWatch:
+    """Follows the losses of a training; what it says depends on them alone, so a resumed training hears the same."""
+
+    def __init__(self, settings: LossWatchSettings, earlier: Sequence[float] = ()) -> None:
+        self._settings = settings
+        self._start: list[float] = []
+        self._calm: deque[float] = deque(maxlen=_WINDOW)
+        self.exploding_steps = 0
+        for loss in earlier:
+            self.explosion(loss)
+
+    def explosion(self, loss: float) -> str:
+        """Take the next step's ``loss`` (nats); return why training should end, "" while it should go on."""
+        if len(self._start) < _ENOUGH:
+            self._start.append(loss)
+        median, factor = statistics.median(self._calm) if self._calm else math.nan, self._settings.explosion_factor
+        enough = bool(factor) and len(self._calm) >= _ENOUGH
+        if not enough or loss <= max(factor * median, *self._start):
+            self._calm.append(loss)
+            self.exploding_steps = 0
+            return ""
+        self.exploding_steps += 1
+        if self.exploding_steps < self._settings.explosion_patience_steps:
+            return ""
+        return (
+            f"loss {loss:.3f} is {loss / median:.1f} x the median of the steps before ({median:.3f}), "
+            f"{self.exploding_steps} steps in a row above {factor:g} x and above every loss at the start"
+        )
+
+
+def idle_gradient(steps: Sequence[Mapping[str, Any]]) -> int:
+    """Return the longest row of steps whose gradient norm is exactly 0: nothing was learnt there."""
+    longest = present = 0
+    for step in steps:
+        present = present + 1 if step.get("grad_norm") == 0 else 0
+        longest = max(longest, present)
+    return longest
+
+
+def flat_start(losses: Sequence[float]) -> tuple[float, float] | None:
+    """Return the medians of the first and the next quarter (at most 20 steps each) where the loss did not move."""
+    count = min(20, len(losses) // 4)
+    if count < 2:
+        return None
+    first, then = statistics.median(losses[:count]), statistics.median(losses[count : 2 * count])
+    return (first, then) if abs(then - first) <= _FLAT * abs(first) else None
