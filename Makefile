@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TO
 # Two tests at a time with one torch thread each: two busy cores and two threads each collapse.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-full lint setup debian clean
+.PHONY: demo test test-full lint setup setup-mlx debian clean
 
 demo: setup
 	$(BIN)/python -m runner new
@@ -17,7 +17,7 @@ demo: setup
 test: setup lint
 	$(PYTEST) -m "not slow"
 
-test-full: setup debian lint
+test-full: setup setup-mlx debian lint
 	$(PYTEST)
 
 lint: setup
@@ -31,6 +31,14 @@ $(VENV)/.ready: pyproject.toml env/locks/core.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "luagate needs Python 3.11 or newer, this is %s: run make PYTHON=python3.11" % sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -c env/locks/core.txt -e '.[dev]'
+	$(BIN)/python -m pip check
+	@touch $@
+
+# mlx-lm lives with the core's versions, so it joins the same environment; without it its tests skip.
+setup-mlx: $(VENV)/.mlx
+
+$(VENV)/.mlx: $(VENV)/.ready env/locks/mlx.txt
+	$(PIP) -c env/locks/core.txt -c env/locks/mlx.txt -e '.[dev,mlx]'
 	$(BIN)/python -m pip check
 	@touch $@
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Level = Literal["block", "warn", "info"]
 MAX_EVIDENCE = 200
@@ -18,7 +18,7 @@ class Check:
         level: what a miss means: "block" stops the gate, "warn" is printed, "info" is a fact.
         ok: whether the expectation held; facts without an expectation are ok.
         waived: the reason the user gave for going on in spite of a miss.
-        evidence: the items found, at most 200.
+        evidence: the items found, at most 200; ``data`` the same for programs, where a sentence is not enough.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Check:
     fix: str = ""
     waived: str = ""
     evidence: tuple[str, ...] = ()
+    data: tuple[dict[str, Any], ...] = ()
 
     @property
     def blocks(self) -> bool:
@@ -52,10 +53,12 @@ def judged(
     reason: str = "",
     fix: str = "",
     evidence: Sequence[str] = (),
+    data: Sequence[dict[str, Any]] = (),
 ) -> Check:
     """Return a judged check; ``reason`` and ``fix`` are kept only for a miss, evidence is cut at 200 items."""
-    kept = tuple(evidence[:MAX_EVIDENCE])
-    return Check(name, level, ok, str(value), expected, "" if ok else reason, "" if ok else fix, evidence=kept)
+    kept, rows = tuple(evidence[:MAX_EVIDENCE]), tuple(data[:MAX_EVIDENCE])
+    missed = ("", "") if ok else (reason, fix)
+    return Check(name, level, ok, str(value), expected, *missed, evidence=kept, data=rows)
 
 
 def ok(name: str, value: object, expected: str = "", level: Level = "block") -> Check:

@@ -10,8 +10,9 @@ from pathlib import Path
 # flock and rename are weaker guarantees there, and a write costs a round trip
 NETWORK_FILE_SYSTEMS = frozenset(
     {
-        "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs",
-        "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs",
+        "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.davfs", "fuse.gcsfuse", "fuse.glusterfs",
+        "fuse.juicefs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs",
+        "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "vboxsf", "wekafs",
     }
 )  # fmt: skip
 IN_MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})

@@ -155,7 +155,7 @@ def holder(path: Path) -> Holder | None:
     for place in (path.parent, path):
         try:
             descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             continue
         try:
             if not _try_flock(descriptor, fcntl.LOCK_SH, place):
@@ -279,21 +279,15 @@ def _read_holder(descriptor: int) -> Holder:
 
 def _holder_by_kernel(descriptor: int) -> Holder:
     """Return the process that /proc/locks lists with this lock (Linux); an empty Holder where that does not tell."""
-    wanted = os.fstat(descriptor)
+    place = os.fstat(descriptor)
+    wanted = f"{os.major(place.st_dev):02x}:{os.minor(place.st_dev):02x}:{place.st_ino}"
     try:
         lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return Holder()
     for words in (line.split() for line in lines):
         # "12: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF"; one that only waits has "->" as second word
-        if len(words) < 6 or words[1] != "FLOCK" or not words[4].isdigit():
-            continue
-        major, minor, inode = words[5].split(":")
-        if (int(major, 16), int(minor, 16), int(inode)) == (
-            os.major(wanted.st_dev),
-            os.minor(wanted.st_dev),
-            wanted.st_ino,
-        ):
+        if len(words) > 5 and words[1] == "FLOCK" and words[5] == wanted and words[4].isdigit():
             return _process_holder(int(words[4]))
     return Holder()
 

@@ -1,16 +1,20 @@
-"""The lock file: which package versions the project was measured with, and which installed ones differ."""
+"""Lock files: which package versions a machine was measured with, and how the installed ones differ."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from env.refusal import Refusal
+from env.files import write_atomic
+from env.refusal import Refusal, choices_hint
 
-CORE_LOCK = Path(__file__).parent / "locks" / "core.txt"
+LOCKS = Path(__file__).parent / "locks"
+CORE_LOCK = LOCKS / "core.txt"
+# The project itself, and what every environment brings along.
+_NOT_LOCKED = frozenset({"luagate", "pip", "setuptools", "wheel"})
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)")
 
 
@@ -33,6 +37,55 @@ class PinDifference:
 
     def __str__(self) -> str:
         return f"{self.name} {self.installed}, pinned {self.pinned}"
+
+
+@dataclass(frozen=True, slots=True)
+class LockComparison:
+    """How this environment differs from a lock.
+
+    Attributes:
+        changed: installed in another version than the pinned one.
+        missing: pinned and not installed, as "name==version".
+        unpinned: installed and not in the lock, as "name==version".
+    """
+
+    changed: tuple[PinDifference, ...]
+    missing: tuple[str, ...]
+    unpinned: tuple[str, ...]
+
+
+def find_lock(name: str) -> Path:
+    """Return the lock of the project called ``name`` ("core"), or the file of that path. Raises Refusal without one."""
+    named = LOCKS / f"{name}.txt"
+    path = named if named.is_file() else Path(name).expanduser()
+    if not path.is_file():
+        known = sorted(lock.stem for lock in LOCKS.glob("*.txt"))
+        raise Refusal(f"There is no lock {name!r}.", choices_hint(name, known) + " Or give a file.")
+    return path
+
+
+def compare(pins: tuple[Pin, ...], installed: Mapping[str, str]) -> LockComparison:
+    """Return how ``installed`` (name -> version) differs from ``pins``; pure."""
+    pinned = {pin.name for pin in pins}
+    return LockComparison(
+        differences(pins, installed),
+        tuple(f"{pin.name}=={pin.version}" for pin in pins if pin.name not in installed),
+        tuple(f"{name}=={version}" for name, version in sorted(installed.items()) if name not in pinned),
+    )
+
+
+def write_lock(path: Path, installed: Mapping[str, str], header: Sequence[str]) -> int:
+    """Write ``installed`` as a lock under comment lines; local versions ("+cpu") are cut. Return how many pins.
+
+    Raises:
+        Refusal: the file exists already, or cannot be written.
+    """
+    if path.exists():
+        raise Refusal(f"{path} exists already.", "Give a file that does not exist yet.")
+    kept = {name: version.partition("+")[0] for name, version in installed.items() if name not in _NOT_LOCKED}
+    lines = [*(f"# {line}".rstrip() for line in header), *(f"{name}=={kept[name]}" for name in sorted(kept))]
+    write_atomic(path, "\n".join(lines) + "\n")
+    return len(kept)
 
 
 def read_pins(path: Path) -> tuple[Pin, ...]:

@@ -28,10 +28,12 @@ NEAR_JACCARD = 0.7
 MAX_LINES = 20
 # Of fewer words, equal words in another punctuation are the same question, but may be another program.
 _NEAR_WORDS = {"prompt": NEAR_GRAM, "answer": ANSWER_GRAM}
-_SHOWN_LINES, _SHOWN_SIGNS = 5, 100
+_SHOWN_LINES, _SHOWN_SIGNS, _KEPT_SIGNS = 5, 100, 400
 
 Tier = Literal["T1", "T2", "T3"]
 Part = Literal["prompt", "answer", "both"]
+# A leaked task is counted once, in the first of these tiers that finds it.
+_STRENGTH: tuple[Tier, ...] = ("T1", "T3", "T2")
 
 
 class Status(StrEnum):
@@ -50,7 +52,7 @@ class Overlap:
         lines: lines of the rows it was met in (1-based positions of rows without lines), the most alike first, at most
             20; ``rows`` counts all.
         similarity: 0..1: 1 for T1, the covered share of the task's words for T2, the best Jaccard index for T3.
-        shared: the longest run of words it shares with the first of these rows, normalised.
+        shared: the longest run of words it shares with the first of these rows, normalised; its first 400 signs.
     """
 
     task_id: str
@@ -70,7 +72,7 @@ class Overlap:
         }
         lines = ", ".join(map(str, self.lines[:_SHOWN_LINES]))
         more = f" and {self.rows - _SHOWN_LINES} more" if self.rows > _SHOWN_LINES else ""
-        text = self.shared if len(self.shared) <= _SHOWN_SIGNS else f"{self.shared[:_SHOWN_SIGNS]} …"
+        text = _clipped(self.shared, _SHOWN_SIGNS)
         return f"{self.task_id}: {what} {how[self.tier]} in training line {lines}{more} ({self.tier}): “{text}”"
 
 
@@ -118,9 +120,6 @@ class Contamination:
         }
 
 
-_STRENGTH: tuple[Tier, ...] = ("T1", "T3", "T2")
-
-
 @dataclass(frozen=True, slots=True)
 class _Texts:
     """One part of every task and of every row, normalised; rows of one text are one entry, empty texts are none.
@@ -136,6 +135,19 @@ class _Texts:
     task_words: list[Hashes]
     row_words: list[Hashes]
     places: list[list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """An overlap before it is worded: ``text`` of the task is met in the rows at ``places``, best first."""
+
+    task: int
+    tier: Tier
+    part: Part
+    places: list[int]
+    similarity: float
+    text: str
+    met: str
 
 
 def survey(tasks: Sequence[Task], rows: Sequence[Row]) -> Contamination:
@@ -174,19 +186,6 @@ def duplicate_rows(rows: Sequence[Row]) -> tuple[tuple[int, ...], ...]:
     for position, row in enumerate(rows):
         groups[normalise(_row_prompt(row)), normalise(row.output)].append(_line(row, position))
     return tuple(tuple(lines) for lines in groups.values() if len(lines) > 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """An overlap before it is worded: ``text`` of the task is met in the rows at ``places``, best first."""
-
-    task: int
-    tier: Tier
-    part: Part
-    places: list[int]
-    similarity: float
-    text: str
-    met: str
 
 
 def _texts(part: Literal["prompt", "answer"], tasks: Sequence[str], rows: Sequence[str]) -> _Texts:
@@ -244,8 +243,18 @@ def _overlap(tasks: Sequence[Task], rows: Sequence[Row], found: _Finding) -> Ove
     lines = tuple(_line(rows[place], place) for place in found.places[:MAX_LINES])
     shared = found.text if found.text == found.met else longest_shared_run(found.text, found.met)
     return Overlap(
-        tasks[found.task].id, found.tier, found.part, lines, len(found.places), round(found.similarity, 4), shared
+        task_id=tasks[found.task].id,
+        tier=found.tier,
+        part=found.part,
+        lines=lines,
+        rows=len(found.places),
+        similarity=round(found.similarity, 4),
+        shared=_clipped(shared, _KEPT_SIGNS),
     )
+
+
+def _clipped(text: str, signs: int) -> str:
+    return text if len(text) <= signs else f"{text[:signs]} …"
 
 
 def _statuses(tasks: Sequence[Task], overlaps: Iterable[Overlap]) -> dict[str, Status]:

@@ -74,6 +74,11 @@ class Course:
         """Return the number of tasks in all."""
         return sum(len(block) for block in self.blocks)
 
+    @property
+    def search(self) -> str:
+        """Return "race" where cells leave before the last task, "grid" where none does."""
+        return "race" if len(self.blocks) > 1 else "grid"
+
     def samples(self, per_task: int) -> int:
         """Return how many samples the course takes."""
         return per_task * sum(cells * len(block) for cells, block in zip(self.fields, self.blocks, strict=True))

@@ -16,7 +16,6 @@ from gates.document import Document
 from gates.report import GateReport
 
 if TYPE_CHECKING:
-    from eval.power import DetectableGain
     from gates.data_checks import DataFindings
     from gates.planning import PlannedDecision
     from gates.settings import Experiment
@@ -64,10 +63,11 @@ def run(context: GateContext) -> GateReport:
     from gates.data_checks import inspect_data
     from gates.measuring import dataset_of
     from gates.planning import plan_decision, planning_checks
+    from gates.preflight import model_checks
 
     experiment = context.experiment
     context.on_progress(Progress("machine", 0, 0, ""))
-    checks = machine_checks(experiment, context.run_dir)
+    checks = [*machine_checks(experiment, context.run_dir), *model_checks(experiment)]
     context.on_progress(Progress("data", 0, 0, ""))
     findings = inspect_data(experiment, dataset_of(experiment))
     context.on_progress(Progress("planning", 0, 0, "", "what these tasks can detect"))
@@ -82,7 +82,7 @@ def run(context: GateContext) -> GateReport:
     if not blocking(checks):
         files = [_freeze(context, planned, findings, tables)]
         checks += _model_checks(context, findings, tables)
-    return _report(context, checks, tables, files, planned.detectable)
+    return _report(context, checks, tables, files, planned)
 
 
 def _model_checks(context: GateContext, findings: DataFindings, tables: dict[str, Any]) -> list[Check]:
@@ -90,18 +90,21 @@ def _model_checks(context: GateContext, findings: DataFindings, tables: dict[str
 
     context.safe_point()
     context.on_progress(Progress("model", 0, 0, ""))
-    probed = probe_model(context, findings.usable)
+    probed = probe_model(context.experiment, findings.usable)
     tables["probe"], tables["base"] = probed.table, probed.base
     return waive(probed.checks, context.experiment.gate.a.waivers)
 
 
 def _report(
-    context: GateContext, checks: list[Check], tables: dict[str, Any], files: list[Path], detectable: DetectableGain
+    context: GateContext, checks: list[Check], tables: dict[str, Any], files: list[Path], planned: PlannedDecision
 ) -> GateReport:
     stopping = blocking(checks)
-    gain = "nothing" if detectable.gain is None else f"{100 * detectable.gain:.1f} pp"
+    gain = "nothing" if planned.detectable.gain is None else f"{100 * planned.detectable.gain:.1f} pp"
     waived = sum(bool(check.waived) for check in checks)
-    passed = f"{len(checks)} checks{f' ({waived} waived)' if waived else ''} · detectable gain {gain}"
+    passed = (
+        f"{len(checks)} checks{f' ({waived} waived)' if waived else ''} · detectable gain {gain} · "
+        f"{planned.generations.total:,} generations"
+    )
     return conclude(
         context,
         "failed" if stopping else "passed",
@@ -122,16 +125,21 @@ def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
     return list(judge(probe(results, PROJECT), rules))
 
 
-def inspect_machine_and_data(experiment: Experiment, results: Path) -> list[Check]:
-    """Return what Gate A would find without loading the model; for `doctor`."""
+def inspect(experiment: Experiment, results: Path, *, with_model: bool) -> list[Check]:
+    """Return what Gate A would find; the model is loaded only ``with_model`` and when nothing before it blocks."""
     from gates.data_checks import inspect_data
     from gates.measuring import dataset_of
+    from gates.model_probe import probe_model
     from gates.planning import plan_decision, planning_checks
+    from gates.preflight import model_checks_or_miss
 
-    checks = machine_checks(experiment, results)
+    checks = [*machine_checks(experiment, results), *model_checks_or_miss(experiment)]
     findings = inspect_data(experiment, dataset_of(experiment))
     planned = planning_checks(plan_decision(experiment, findings), findings)
-    return waive([*checks, *findings.checks, *planned], experiment.gate.a.waivers)
+    checks = [*checks, *findings.checks, *planned]
+    if with_model and not blocking(waive(checks, experiment.gate.a.waivers)):
+        checks += probe_model(experiment, findings.usable).checks
+    return waive(checks, experiment.gate.a.waivers)
 
 
 def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]:

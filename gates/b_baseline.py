@@ -43,10 +43,11 @@ def plan(context: PlanContext) -> Plan:
 
 def run(context: GateContext) -> GateReport:
     """Measure the base on every split. Passes whenever it could measure: how good the base is decides nothing here."""
-    from gates.measuring import base_table, judge_table, metric_text, open_bench
+    from gates.measuring import base_table, judge_table, metric_text, open_bench, require_same_base
 
     path = context.folder / "samples.jsonl"
     with open_bench(context) as bench:
+        require_same_base(bench.model, context.earlier("a"))
         # under max-T every task is a dev task
         sizes = {split: bench.planned(split) for split in SPLITS if bench.planned(split)}
         drawn: dict[str, list[Sample]] = {}

@@ -85,6 +85,8 @@ class Hooks:
         append_lines(self.metrics, [json.dumps(line, allow_nan=False)])
         message = f"loss {record.loss:.3f}{self._idle(record)}"
         self.context.on_progress(Progress("training", record.step, self.max_steps, "steps", message))
+        values = {"loss": record.loss, "learning_rate": record.learning_rate, "grad_norm": record.grad_norm}
+        self.context.on_step(record.step, values)
         self._require_calm(record)
 
     def _idle(self, record: StepRecord) -> str:
@@ -136,7 +138,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def run(context: GateContext) -> GateReport:
     """Train, or go on training. Passes when every asked checkpoint is verified; says no when training diverged."""
-    from gates.measuring import approved_dataset, base_table, examples_of, one_process
+    from gates.measuring import approved_dataset, base_table, examples_of, one_process, require_same_base
     from training.backends import load_model
 
     experiment, config = context.experiment, context.experiment.gate.c
@@ -146,6 +148,7 @@ def run(context: GateContext) -> GateReport:
     train = with_steps(config.train, len(dataset.rows))
     hooks = Hooks(context, train.max_steps)
     try:
+        require_same_base(model, context.earlier("a"))
         examples = examples_of(dataset.rows, model)
         result = model.train(examples, config.lora, train, context.folder / "checkpoints", hooks)
         tables = {"base": base_table(model)}

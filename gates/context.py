@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,7 @@ class GateContext(PlanContext):
         on_progress: tells the supervisor where the gate is.
         should_stop: True once the user asked to stop.
         inputs: digests of everything this gate depends on, by name (see runner/freshness.py).
+        on_step: takes the numbers of one training step, for a tracker.
         versions: of the code this process runs: asked at its start, files may be others by its end.
     """
 
@@ -81,6 +82,7 @@ class GateContext(PlanContext):
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
     log: logging.Logger
+    on_step: Callable[[int, Mapping[str, float]], None] = lambda _step, _values: None
     began_s: float = field(default_factory=time.monotonic)
     versions: dict[str, str] = field(default_factory=installed_versions)
 

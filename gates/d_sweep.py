@@ -78,14 +78,13 @@ class SweptCell:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every measured cell, the course they ran and how it went, and why it was this course."""
+    """Every measured cell, the course they ran, why it was this one, and how it went."""
 
     cells: list[SweptCell]
     base: EvalResult
     course: Course
+    course_reason: str
     race: Race
-    search: str
-    search_reason: str
 
 
 def plan(context: PlanContext) -> Plan:
@@ -121,10 +120,12 @@ def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place
 
     why_grid = _why_grid(experiment, rule.selection, cells)
     if why_grid:
-        return grid_course(places, cells), f"grid: {why_grid}"
+        return grid_course(places, cells), why_grid
     course = race_course(places, cells, _schedule(experiment), experiment.seed)
+    if course.search == "grid":
+        return course, "the dev tasks are too few for a round before the last"
     rounds = zip(course.fields, course.blocks, strict=True)
-    return course, "race: " + ", ".join(f"{field} cells on {len(block)} tasks" for field, block in rounds)
+    return course, ", ".join(f"{field} cells on {len(block)} tasks" for field, block in rounds)
 
 
 def _why_grid(experiment: Experiment, selection: str, cells: int) -> str:
@@ -157,12 +158,12 @@ def run(context: GateContext) -> GateReport:
         require_same_base(bench.model, training)
         sweep = sweep_cells(context, bench, rule, verified_checkpoints(context, training))
         tables: dict[str, Any] = {"base": base_table(bench.model), "judge": judge_table(bench.verifier), "k": rule.k}
-        choices = {**bench.model.choices, "search": sweep.search_reason}
+        choices = {**bench.model.choices, "search": f"{sweep.course.search}: {sweep.course_reason}"}
     selection = select(sweep, rule)
     tables |= {"cells": cell_rows(sweep, selection), "search": search_table(sweep, rule)}
     tables["chosen"] = {**asdict(selection.chosen), "cell": selection.chosen.name, "why": selection.sentence}
     best = next(row for row in selection.table if row.cell == selection.chosen)
-    raced = " raced" if sweep.search == "race" else ""
+    raced = " raced" if sweep.course.search == "race" else ""
     return conclude(
         context,
         "passed",
@@ -231,7 +232,7 @@ def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders:
         )
         for cell in cells
     ]
-    return Sweep(swept, base, course, race, reason.partition(":")[0], reason)
+    return Sweep(swept, base, course, reason, race)
 
 
 def cell_file(context: PlanContext, cell: Cell) -> Path:
@@ -281,8 +282,8 @@ def cell_rows(sweep: Sweep, selection: Selection) -> list[dict[str, Any]]:
 def search_table(sweep: Sweep, rule: DecisionRule) -> dict[str, Any]:
     """Return how the cells were searched: every round with its standings (gains in points), and what it cost."""
     return {
-        "method": sweep.search,
-        "reason": sweep.search_reason,
+        "method": sweep.course.search,
+        "reason": sweep.course_reason,
         "rounds": [
             {
                 "round": number,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from env.checks import Check, fact, judged, ok
@@ -210,7 +210,10 @@ def _leak_checks(found: Contamination, total: int) -> list[Check]:
 
 def _leak_check(tier: Tier, found: Contamination, leaked: Sequence[str], total: int) -> Check:
     name, where, meaning = _TIERS[tier]
-    mine = [o for o in found.overlaps if o.tier == tier and o.task_id in set(leaked)]
+    counted = set(leaked)
+    mine = sorted(
+        (o for o in found.overlaps if o.tier == tier and o.task_id in counted), key=lambda o: o.part != "both"
+    )
     return judged(
         name,
         "block",
@@ -219,7 +222,8 @@ def _leak_check(tier: Tier, found: Contamination, leaked: Sequence[str], total: 
         f"no eval item {where}",
         reason=meaning,
         fix=f"Remove these rows from the training file, or waive: gate.a.waivers.{name.replace(' ', '_')}='<reason>'.",
-        evidence=[str(o) for o in sorted(mine, key=lambda o: o.part != "both")],
+        evidence=[str(o) for o in mine],
+        data=[asdict(o) for o in mine],
     )
 
 

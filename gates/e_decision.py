@@ -62,6 +62,7 @@ def run(context: GateContext) -> GateReport:
     rule = read_rule(context.gate_folder("a") / "rule.json")
     with open_bench(context) as bench:
         require_same_base(bench.model, context.earlier("b"))
+        require_same_base(bench.model, context.earlier("c"))
         trial = hold_trial(context, bench, rule)
         tasks, results = bench.tasks(trial.split), trial.results
         groups = gains_by_group(tasks, results, rule)

@@ -189,12 +189,12 @@ def instrument_faults(tasks: Sequence[Task], verifier: Any) -> list[str]:
 
 
 def require_same_base(model: Any, report: GateReport) -> None:
-    """Require that ``model`` is the base that an earlier gate measured. Raises Refusal naming the part that differs."""
+    """Require that ``model`` is the base that an earlier gate loaded. Raises Refusal naming the part that differs."""
     before, now = report.tables["base"]["parts"], dict(model.identity.parts)
     differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     if differing:
         raise Refusal(
-            f"The base model differs from the one Gate {report.gate.upper()} measured: {', '.join(differing)}.",
+            f"The base model differs from the one Gate {report.gate.upper()} loaded: {', '.join(differing)}.",
             f"Restore it, or `python -m runner rewind {report.gate.upper()}`.",
         )
 

@@ -1,9 +1,11 @@
-"""A look at the model before the long gates: one real training step, one generated and executed sample."""
+"""A look at the model before the long gates: a real step, an adapter saved and read back, one executed sample."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from env.checks import Check, fact, judged
@@ -12,9 +14,11 @@ from eval.prompts import render
 from eval.records import Dataset
 from eval.sampling import GenerationRequest, sample_seed
 from eval.verify import open_verifier
-from gates.context import GateContext
 from gates.measuring import base_table, examples_of, one_process
-from training.backends import check_settings, load_model
+from gates.settings import Experiment
+from training.backends import load_model
+from training.hooks import NoHooks
+from training.records import Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +30,58 @@ class Probed:
     base: dict[str, Any]
 
 
-def probe_model(context: GateContext, dataset: Dataset) -> Probed:
-    """Load the model, take one training step that is thrown away, draw one sample and execute it."""
-    experiment = context.experiment
-    check_settings(experiment.backend.name, experiment.model, experiment.gate.c.lora)
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """One step's adapter, saved and read back: how far it moves a log-probability (nats), as trained and at scale 0."""
+
+    moved_nats: float
+    zero_moved_nats: float
+    adapter_mb: float
+
+
+def probe_model(experiment: Experiment, dataset: Dataset) -> Probed:
+    """Load the model, train one step that is thrown away, draw one sample and execute it."""
     model = load_model(experiment.backend.name, one_process(experiment.model))
     try:
         config = experiment.gate.c
-        rows = dataset.rows[: config.train.batch_size]
-        loss = model.probe_step(examples_of(rows, model), config.lora, config.train)
-        sample = _one_sample(context, dataset, model)
+        rows = dataset.rows[: config.train.batch_size * config.train.grad_accum]
+        examples = examples_of(rows, model)
+        loss = model.probe_step(examples[: config.train.batch_size], config.lora, config.train)
+        trip = _round_trip(model, examples, experiment) if math.isfinite(loss) else None
+        sample = _one_sample(experiment, dataset, model)
         base = base_table(model)
         choices = [fact(f"model {name}", chosen) for name, chosen in model.choices.items()]
     finally:
         model.close()
-    checks = [_loss_check(loss), _sample_check(sample), *choices]
-    return Probed(checks, {"loss": loss if math.isfinite(loss) else None, "sample": sample}, base)
+    checks = [_loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
+    table = {
+        "loss": loss if math.isfinite(loss) else None,
+        "adapter": asdict(trip) if trip else None,
+        "sample": sample,
+    }
+    return Probed(checks, table, base)
 
 
-def _one_sample(context: GateContext, dataset: Dataset, model: Any) -> dict[str, Any]:
+def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> RoundTrip:
+    """Train one step into a temporary folder, and score an answer without and with what was saved there."""
+    config = experiment.gate.c
+    # the full rate at the only step, so that the adapter is more than its start
+    once = replace(config.train, max_steps=1, epochs=0.0, checkpoint_every=1, warmup_steps=0, scheduler="constant")
+    scored = examples[0]
+    with tempfile.TemporaryDirectory(prefix="luagate-probe-") as folder:
+        result = model.train(examples, config.lora, once, Path(folder), NoHooks())
+        adapter = result.checkpoints[-1].folder
+        base = model.log_prob(scored.prompt, scored.answer)
+        with model.adapter(adapter, 1.0):
+            moved = model.log_prob(scored.prompt, scored.answer)
+        with model.adapter(adapter, 0.0):
+            zero = model.log_prob(scored.prompt, scored.answer)
+        size_mb = sum(file.stat().st_size for file in adapter.glob("*adapter*.safetensors")) / 1e6
+    return RoundTrip(abs(moved - base), abs(zero - base), size_mb)
+
+
+def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> dict[str, Any]:
     """Return one dev task's completion and what executing it gave. Test tasks stay closed."""
-    experiment = context.experiment
     task = next(task for task in dataset.tasks if task.split == "dev")
     prompt = render(task.instruction, task.input, model.apply_chat_template)
     request = GenerationRequest(prompt, (sample_seed(experiment.seed, task.id, 0),))
@@ -76,6 +111,24 @@ def _loss_check(loss: float) -> Check:
         reason="Training would produce nothing but NaN.",
         fix="Try model.dtype=float32, or another base model.",
     )
+
+
+def _trip_checks(trip: RoundTrip | None, experiment: Experiment) -> list[Check]:
+    if trip is None:
+        return []
+    limit = experiment.rule.canary_max_zero_nats
+    return [
+        judged(
+            "adapter round trip",
+            "block",
+            0 < trip.moved_nats < math.inf and trip.zero_moved_nats <= limit,
+            f"{trip.adapter_mb:.2f} MB saved and read back: moves {trip.moved_nats:.2g} nats, "
+            f"{trip.zero_moved_nats:.2g} at scale 0",
+            f"moves the model, and at scale 0 by no more than {limit:g} nats",
+            reason="An adapter that is not applied, or not taken off, would be measured as if it were.",
+            fix="Try another backend or model.quantization=none, and report the model's architecture.",
+        )
+    ]
 
 
 def _sample_check(sample: dict[str, Any]) -> Check:

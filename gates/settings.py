@@ -117,6 +117,7 @@ class Experiment(Document):
     """Everything that defines an experiment."""
 
     profile: str
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"]
     seed: int
     model: ModelSettings
     backend: BackendSection

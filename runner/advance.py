@@ -78,6 +78,8 @@ def advance(folder: Path, screen: Screen, to: str = "e", fresh: bool = False) ->
         archive_old_attempts(run)
         remove_stages(run)
         heal(run)
+        if reopened := reopen_without_report(run):
+            screen.noticed(run, reopened)
         if edits := accept_hand_edits(run):
             screen.noticed(run, [f"config.yaml was changed by hand, now recorded: {edit}" for edit in edits])
         here = Advance(run, lock, stop, screen, to, fresh)
@@ -90,8 +92,10 @@ def advance(folder: Path, screen: Screen, to: str = "e", fresh: bool = False) ->
 def heal(run: Run) -> None:
     """Record the end of a gate whose report was written but whose event was not (killed in between)."""
     gate = run.machine.gate
-    report = read_report(run.gate_folder(gate) / "report.json") if gate else None
-    if report is None or report.attempt != run.attempts[gate] or run.machine.phase == "failed":
+    if not gate or run.machine.phase == "failed":
+        return
+    report = read_report(run.gate_folder(gate) / "report.json")
+    if report is None or report.attempt != run.attempts[gate]:
         return
     if run.machine.phase != "ready":
         if run.machine.phase != "started":
@@ -99,6 +103,21 @@ def heal(run: Run) -> None:
         record_report(run, report)
     elif report.taken_over is not None:
         record_taken_over(run, report, 0.0)
+
+
+def reopen_without_report(run: Run) -> list[str]:
+    """Go back to the gate that concluded last if its report is gone; return what was done, in sentences.
+
+    No event is written before its report is flushed: only a disk that lied about that, or a hand, takes it away. Where
+    a later gate has begun to build on it, or test tasks would be opened again, nothing is touched: advancing refuses.
+    """
+    here = run.machine.gate
+    gate = GATES[GATES.index(here) - 1] if here else ""
+    if here in ("", GATES[0]) or run.machine.phase != "ready" or (run.gate_folder(gate) / "report.json").exists():
+        return []
+    run.record(EventType.GATE_REWOUND, gate, why=["its report was lost"])
+    archive_old_attempts(run)
+    return [f"gate_{gate}/report.json was lost: gate {gate.upper()} begins a new attempt, what is left of it is kept."]
 
 
 def record_report(run: Run, report: GateReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ def overridden(run: Run, present: dict[str, Any], overrides: Sequence[str]) -> t
     merged = merge_overrides(former, overrides)
     _, before = compose_experiment(former)
     _, after = compose_experiment(merged)
-    config = _changed_as(present, before, after)
+    named = {text.partition("=")[0] for text in overrides}
+    config = _changed_as(present, before, after, named)
     validate(config)
     return merged, config
 
@@ -102,21 +104,25 @@ def override_text(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(override_text(item) for item in value) + "]"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        # hydra reads a backslash as itself, except before a quote
+        escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
         return f'"{escaped}"'
     return str(value)
 
 
-def _changed_as(present: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Return ``after`` with the values of ``present`` wherever ``after`` is as ``before``."""
+def _changed_as(
+    present: dict[str, Any], before: dict[str, Any], after: dict[str, Any], named: set[str], prefix: str = ""
+) -> dict[str, Any]:
+    """Return ``after`` with the values of ``present`` where ``after`` is as ``before`` and no ``named`` key says so."""
     result: dict[str, Any] = {}
     for key, value in after.items():
-        mine, former = present.get(key), before.get(key)
+        mine, former, dotted = present.get(key), before.get(key), f"{prefix}{key}"
         if isinstance(value, dict):
             inner = former if isinstance(former, dict) else {}
-            result[key] = _changed_as(mine if isinstance(mine, dict) else {}, inner, value)
+            result[key] = _changed_as(mine if isinstance(mine, dict) else {}, inner, value, named, f"{dotted}.")
         else:
-            result[key] = mine if key in present and former == value else value
+            is_kept = key in present and former == value and dotted not in named
+            result[key] = mine if is_kept else value
     return result
 
 

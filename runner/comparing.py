@@ -90,7 +90,7 @@ class Comparison:
 
 def compare_runs(runs: Sequence[Run]) -> Comparison:
     """Return the comparison of two and more opened runs; damage is named in each side's ``problems``."""
-    found = [read_artifacts(run) for run in runs]
+    found = [_concluded(read_artifacts(run)) for run in runs]
     pairings = [pair(found[0], found[place], place + 1) for place in range(1, len(found))]
     differences = _differences(found)
     sides = [
@@ -100,12 +100,16 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     return Comparison(tuple(sides), tuple(pairings), differences)
 
 
+def _concluded(found: Artifacts) -> Artifacts:
+    """Return the artifacts without reports of gates that are to be run again: they speak of an earlier attempt."""
+    reports = {gate: report for gate, report in found.reports.items() if found.run.has_concluded(gate)}
+    return Artifacts(found.run, reports, found.problems)
+
+
 def _side(found: Artifacts, view: RunView, number: int) -> Side:
-    decision = found.table("e", "decision") or {}
     unmeasured: Measured = (None, None, None)
     base, adapter, gain = found.section("Metrics", _metrics, unmeasured)
     concluded = [gate for gate in view.gates if gate.state in ("passed", "failed")]
-    strong = " (strong)" if decision.get("strong") else ""
     return Side(
         number=number,
         id=found.run.id,
@@ -113,8 +117,8 @@ def _side(found: Artifacts, view: RunView, number: int) -> Side:
         profile=found.run.info.profile,
         stands=_stands(view),
         headline=concluded[-1].text if concluded else "",
-        verdict=f"{decision['verdict']}{strong}" if decision.get("verdict") else "",
-        cell=str((found.table("e", "chosen") or found.table("d", "chosen") or {}).get("cell", "")),
+        verdict=found.section("Verdict", _verdict, ""),
+        cell=found.section("Cell", _cell, ""),
         size=found.section("Size", _size, ""),
         base=base,
         adapter=adapter,
@@ -141,21 +145,30 @@ def _stands(view: RunView) -> str:
     return f"{stands.gate.upper()} {stands.title} {word}"
 
 
+def _verdict(found: Artifacts) -> str:
+    decision = found.table("e", "decision")
+    if decision is None:
+        return ""
+    return f"{decision['verdict']}{' (strong)' if decision['strong'] else ''}"
+
+
+def _cell(found: Artifacts) -> str:
+    chosen = found.table("e", "chosen") or found.table("d", "chosen")
+    return str(chosen["cell"]) if chosen is not None else ""
+
+
 def _metrics(found: Artifacts) -> Measured:
     """Return pass@k of base and adapter and the gain, on test; the base alone before Gate E."""
-    if "e" in found.reports and found.table("e", "decision") is not None:
-        base, adapter, gain = (_metric_of(found, place) for place in range(3))
+    decision = found.table("e", "decision")
+    if decision is not None:
+        by_name = {metric.name: metric for metric in found.reports["e"].metrics}
+        base, adapter, gain = (by_name[f"pass@{decision['k']} {what}"] for what in ("base", "adapter", "gain"))
         return base, adapter, gain
     rule, results = found.table("a", "rule"), found.table("b", "results")
     if rule is None or results is None or "test" not in results:
         return None, None, None
     measured = (Metric(**metric) for metric in results["test"]["metrics"])
     return next((metric for metric in measured if metric.k == rule["k"]), None), None, None
-
-
-def _metric_of(found: Artifacts, place: int) -> Metric:
-    """Return one of the first three metrics of Gate E's report: base, adapter, gain."""
-    return found.reports["e"].metrics[place]
 
 
 def _size(found: Artifacts) -> str:

@@ -131,6 +131,7 @@ def parse_event(path: Path, number: int, line: str) -> Event:
     body = f"{line[: found.start()]}}}" if found else line
     try:
         raw = json.loads(body)
+        _require_known(raw, where, found is not None and found[1] == _sum(body))
         event = Event(int(raw["seq"]), str(raw["at"]), EventType(raw["type"]), str(raw["gate"]), dict(raw["data"]))
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(f"{where}: not an event ({error}).", fix) from None
@@ -139,6 +140,15 @@ def parse_event(path: Path, number: int, line: str) -> Event:
     if wrong := _wrong_value(event) or _damage(body, raw, found):
         raise Refusal(f"{where}: not an event ({wrong}).", fix)
     return event
+
+
+def _require_known(raw: dict[str, Any], where: str, is_whole: bool) -> None:
+    """Raise Refusal for a line that is whole, by its checksum, and of a kind this version does not know."""
+    if is_whole and raw["type"] not in set(EventType):
+        raise Refusal(
+            f"{where}: {raw['type']!r} is no event that this version of luagate knows.",
+            "A newer version wrote it: go on with that one (see `git` in run.json), or start a new run.",
+        )
 
 
 def _sum(body: str) -> str:

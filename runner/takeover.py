@@ -27,6 +27,8 @@ from runner.run import Run, run_folders
 PASSED = (EventType.GATE_PASSED, EventType.GATE_TAKEN_OVER)
 # What is appended to line by line: a link would let one run write into another.
 _APPENDED = ".jsonl"
+# Candidates that were passed over are named up to so many.
+_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ def take_over(run: Run, gate: str, present: Inputs) -> tuple[GateReport | None, 
         except Unfit as unfit:
             if unfit.finished:
                 passed_over.append(f"{found.folder.relative_to(run.folder.parent).as_posix()}: {unfit}")
-    return None, passed_over
+    more = len(passed_over) - _TOLD
+    return None, passed_over[:_TOLD] + ([f"{more} more finished gates of the same inputs"] if more > 0 else [])
 
 
 def asked_anew(run: Run, gate: str) -> bool:
@@ -97,12 +100,13 @@ def verified_source(run: Run, gate: str, present: Inputs, found: Found) -> GateR
     try:
         source = Run.open(found.run_folder)
         report = read_report(found.folder / "report.json")
+        sha256 = "" if report is None else sha256_file(found.folder / "report.json")
     except Refusal as refusal:
         raise Unfit(refusal.sentence) from None
     event = _conclusion(source, gate, found.attempt)
     if event is None or event.type not in PASSED:
         raise Unfit("it has not passed", finished=False)
-    if report is None or event.data.get("report_sha256") != sha256_file(found.folder / "report.json"):
+    if report is None or event.data.get("report_sha256") != sha256:
         raise Unfit("its report.json is not the one that its journal knows")
     if report.inputs != present.digests:
         raise Unfit("its report is of other inputs than its inputs.json")
@@ -184,6 +188,8 @@ def _bring_artifacts(source: GateReport, folder: Path, stage: Path) -> None:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise write_refusal(error, stage / inside, record.bytes) from error
             raise Unfit(f"{record.path} could not be copied: {error.strerror}") from None
+        except Refusal as refusal:
+            raise Unfit(refusal.sentence) from None
         if not same:
             raise Unfit(f"{record.path} is not the file that its report tells of")
 

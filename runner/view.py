@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -158,13 +158,21 @@ def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, age: float,
         return GateView(gate, gate_title(gate), "waiting", "", None, plans.get(gate, ""), attempt)
     if run.machine.phase == "started" and event is not None:
         mine = pulse if pulse is not None and pulse.gate == gate else None
-        seconds = float(event.data.get("elapsed_before_s", 0.0)) + (mine.elapsed_s + age if mine else 0.0)
         state: GateState = "running" if held else "interrupted"
-        return GateView(gate, gate_title(gate), state, event.at, seconds, progress_text(mine), attempt)
+        spent_s = _spent_s(run, gate, pulse) + (age if mine else 0.0)
+        return GateView(gate, gate_title(gate), state, event.at, spent_s, progress_text(mine), attempt)
     if run.machine.phase == "ready" or event is None:
         return GateView(gate, gate_title(gate), "ready", "", None, plans.get(gate, ""), attempt)
     states: dict[str, GateState] = {"failed": "failed", "crashed": "crashed", "stopped": "stopped"}
-    return _ended(gate, states[run.machine.phase], event, attempt)
+    ended = _ended(gate, states[run.machine.phase], event, attempt)
+    return ended if ended.seconds is not None else replace(ended, seconds=_spent_s(run, gate, pulse))
+
+
+def _spent_s(run: Run, gate: str, pulse: Pulse | None) -> float:
+    """Return the seconds spent on a gate that has not concluded, as of its last pulse."""
+    started = (e for e in reversed(run.journal.events) if e.type == EventType.GATE_STARTED and e.gate == gate)
+    before_s = next((float(event.data.get("elapsed_before_s", 0.0)) for event in started), 0.0)
+    return before_s + (pulse.elapsed_s if pulse is not None and pulse.gate == gate else 0.0)
 
 
 def _ended(gate: str, state: GateState, event: Event, attempt: int) -> GateView:

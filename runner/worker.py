@@ -31,6 +31,7 @@ from runner.freshness import read_inputs
 from runner.journal import EventType
 from runner.places import PROJECT
 from runner.run import Run
+from runner.tracking import Tracker, open_tracker
 
 log = logging.getLogger("luagate")
 
@@ -58,7 +59,7 @@ class StopFlag:
         self.is_set = True
 
 
-def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat) -> GateContext:
+def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, tracker: Tracker) -> GateContext:
     """Return what the gate is handed. Its started event and inputs.json were written by the supervisor."""
     experiment, _ = read_config(run.file("config.yaml"))
     started = [e for e in run.journal.events if e.type == EventType.GATE_STARTED and e.gate == gate][-1]
@@ -82,30 +83,42 @@ def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat) -> G
         on_progress=on_progress,
         should_stop=lambda: stop.is_set,
         log=log,
+        on_step=tracker.step,
     )
 
 
-def run_gate(folder: Path, gate: str) -> Exit:
+def tracker_of(run: Run, gate: str) -> Tracker:
+    """Return the tracker that the run's configuration asks for."""
+    experiment, config = read_config(run.file("config.yaml"))
+    return open_tracker(experiment.tracker, run.folder, gate, run.attempts[gate], config, log)
+
+
+def run_gate(folder: Path, gate: str, stop: StopFlag) -> Exit:
     """Run ``gate`` and write its report, last; return ADVANCED when there is a report, STOPPED when asked to stop."""
-    stop = StopFlag()
     run = Run.open(folder)
     heartbeat = Heartbeat(run.file("heartbeat.json"), gate)
-    context = gate_context(run, gate, stop, heartbeat)
+    tracker = tracker_of(run, gate)
+    context = gate_context(run, gate, stop, heartbeat, tracker)
     log.info("gate %s, attempt %d begins", gate.upper(), context.attempt)
     context.on_progress(Progress("starting", 0, 0, ""))
     try:
         with heartbeat.kept_alive():
             report = gate_module(gate).run(context)
     except StopRequested:
+        tracker.close()
         log.info("stopped; everything done so far is stored")
         return Exit.STOPPED
     write_report(context.folder / "report.json", report)
+    tracker.report(report)
+    tracker.close()
     log.info("gate %s: %s: %s", gate.upper(), report.status, report.headline)
     return Exit.ADVANCED
 
 
 def main(argv: list[str]) -> int:
     """Run the worker. Whatever goes wrong is left in failure.json and in the gate's log, never on a screen."""
+    # first: a wish to stop that comes before this line ends the process, which is a stop too
+    stop = StopFlag()
     folder, gate = Path(argv[0]), argv[1]
     # Shared with the supervisor alone: a process that outlives this one must not keep the run locked.
     for lock in argv[2].split(","):
@@ -115,7 +128,7 @@ def main(argv: list[str]) -> int:
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     try:
         with file_log(log_path(folder, gate)):
-            return run_gate(folder, gate)
+            return run_gate(folder, gate, stop)
     except BaseException as error:
         failure = failure_of(error, PROJECT)
         if isinstance(error, DiskFull):

@@ -1,4 +1,7 @@
-"""A headless Chromium driven over its debugging pipe: enough of the protocol to look at a page, and nothing to install."""
+"""A headless Chromium driven over its debugging pipe: enough of the protocol to look at a page, and nothing to install.
+
+``python tests/chromium.py ADDRESS PICTURE [WIDTH HEIGHT [SELECTOR]]`` writes what a reader sees there, as PNG.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -165,3 +170,18 @@ def chromium(folder: Path) -> Iterator[Callable[[], Tab]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def main(address: str, picture: str, width: str = "1200", height: str = "1000", selector: str = "") -> None:
+    """Write a page as PNG, scrolled to the element that ``selector`` names."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder, chromium(Path(folder)) as opener:
+        tab = opener()
+        tab.look(int(width), int(height))
+        tab.open(address)
+        if selector:
+            tab.value(f"document.querySelector({json.dumps(selector)}).scrollIntoView()")
+        tab.picture(Path(picture))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ SMOKE = ("profile=smoke", "model.processes=1")
 DEADLINE_S = 240.0
 
 
-def runner(*arguments: str, results: Path, check: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m runner`` to its end."""
+def runner(
+    *arguments: str, results: Path, check: bool = False, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m runner`` to its end, with ``more`` variables in its environment."""
     return subprocess.run(
         [sys.executable, "-m", "runner", *arguments],
         cwd=PROJECT,
-        env=environment(results),
+        env={**environment(results), **(more or {})},
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

@@ -118,6 +118,18 @@ def test_a_report_whose_event_was_lost_is_recorded_and_not_computed_again(tmp_pa
     assert (folder / "gate_a" / "report.json").read_bytes() == report
 
 
+def test_an_event_whose_report_was_lost_begins_the_gate_anew_and_keeps_what_is_left(tmp_path: Path) -> None:
+    runner("advance", "--to", "A", *SMOKE, results=tmp_path, check=True)
+    folder = only_run(tmp_path)
+    (folder / "gate_a" / "report.json").unlink()
+    done = runner("advance", "--to", "A", results=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gate_a/report.json was lost: gate A begins a new attempt" in done.stdout
+    assert (folder / "attempts" / "gate_a.1" / "rule.json").is_file()
+    assert json.loads((folder / "gate_a" / "report.json").read_text(encoding="utf-8"))["attempt"] == 2
+    assert [e["type"] for e in events(folder)][-3:] == ["gate_rewound", "gate_started", "gate_passed"]
+
+
 def public(*more: str) -> list[str]:
     """Overrides for the public Luanti pair. Its tasks share 9 templates: with 5 samples little can be seen of them."""
     files = [

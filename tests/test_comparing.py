@@ -15,6 +15,7 @@ from eval.intervals import estimate_gain
 from eval.records import TaskScore
 from gates.report import read_report
 from runner.comparing import Comparison, compare_runs
+from runner.journal import EventType
 from runner.report.comparison import comparison_page, write_comparison
 from runner.run import Run
 from runner.screens.comparison import comparison_lines
@@ -115,6 +116,23 @@ def test_an_unfinished_run_shows_what_it_has(
     assert (side.stands, side.verdict) == (stands, "")
     assert (side.base is not None, side.gain is not None) == has
     assert side.problems == ()
+
+
+@pytest.mark.parametrize("table", ["decision", "results", "tasks", "groups", "chosen"])
+def test_a_table_of_another_shape_costs_its_own_part_and_is_named(good: Run, tmp_path: Path, table: str) -> None:
+    other = make_run(tmp_path, STORY)
+    edit_json(other.gate_folder("e") / "report.json", lambda data: data["tables"].update({table: [1]}))
+    comparison = compare_runs([good, other])
+    assert comparison.sides[1].problems
+    assert other.id in text_of(comparison)
+
+
+def test_a_rewound_gates_old_report_is_not_shown_as_this_runs_result(good: Run, tmp_path: Path) -> None:
+    other = make_run(tmp_path, STORY)
+    other.record(EventType.GATE_REWOUND, "c", anew=True)
+    side = compare_runs([good, Run.open(other.folder)]).sides[1]
+    assert (side.stands, side.verdict, side.gain) == ("C training is next", "", None)
+    assert side.base is not None
 
 
 def test_waived_leaks_and_the_decision_without_them_stand_beside_the_verdict(good: Run, weak: Run) -> None:

@@ -200,6 +200,19 @@ def test_prompts_of_best_of_n_training_are_surveyed_as_rows_are() -> None:
     assert [(o.tier, o.lines) for o in found.overlaps if o.tier == "T1"] == [("T1", (2,))]
 
 
+def test_the_order_of_tasks_and_rows_changes_no_status() -> None:
+    chooser = random.Random(4)
+    tasks = [task(words(30, i), words(40, 100 + i), task_id=f"t{i}") for i in range(12)]
+    rows = [*noise(60), row(tasks[2].instruction, "x"), row("y", tasks[5].reference)]
+    expected = survey(tasks, rows)
+    assert len(expected.leaked) == 2
+    for _ in range(5):
+        chooser.shuffle(tasks)
+        chooser.shuffle(rows)
+        found = survey(tasks, rows)
+        assert (found.status, found.tier_of()) == (expected.status, expected.tier_of())
+
+
 def test_the_shared_text_is_the_longest_run_of_words_in_the_first_row() -> None:
     assert longest_shared_run("a b, c d. e", "x b c d y a") == "b, c d"
     assert longest_shared_run("a b", "c") == ""
@@ -207,6 +220,13 @@ def test_the_shared_text_is_the_longest_run_of_words_in_the_first_row() -> None:
     part = " ".join(answer.split()[5:25])
     [found] = of_tier("T2", [task("y", answer)], [row("x", f"{words(20, 2)} {part} {words(20, 3)}", 4), *noise(50)])
     assert found.shared == part
+
+
+def test_a_long_shared_text_is_kept_by_its_beginning() -> None:
+    [found] = survey([task(words(400, 1), "y")], [row(words(400, 1), "x", 3)]).overlaps[:1]
+    assert len(found.shared) == 402
+    assert found.shared.startswith(words(400, 1)[:400])
+    assert len(str(found)) < 180
 
 
 def test_a_survey_as_data_counts_tasks_and_holds_every_overlap() -> None:

@@ -131,6 +131,10 @@ def test_doctor_says_the_same_on_the_screen_and_as_data(tmp_path: Path, cli: Cli
     [leak] = [check for check in json.loads(text) if check["name"] == "exact leaks"]
     assert leak["ok"] is False
     assert leak["evidence"][0].startswith("eval:4: prompt and answer word for word in training line 1 (T1)")
+    [found] = leak["data"]
+    shared = found.pop("shared")
+    assert found == {"task_id": "eval:4", "tier": "T1", "part": "both", "lines": [1], "rows": 1, "similarity": 1.0}
+    assert shared.startswith("register a node called")
 
 
 def test_items_that_ask_nearly_the_same_share_a_cluster_even_if_their_file_says_otherwise(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from scipy.stats import ttest_1samp
 
 from env.refusal import Refusal
 from eval.cells import Cell, cell_from_name
-from eval.decision import Ruling, decide, select_cell
+from eval.decision import Ruling, decide, decide_max_t, select_cell
 from eval.guards import Canary, Evidence
 from eval.records import FAMILIES, TaskScore
 from eval.rule import DecisionRule
@@ -308,6 +308,33 @@ def test_a_cell_with_missing_data_cannot_be_chosen_and_says_why():
     selection = select_cell(BASE, {Cell(40, 0.5): torn, Cell(80, 0.5): gained(2)}, RULE)
     assert selection.chosen == Cell(80, 0.5)
     assert selection.table[0].barred == "lacks 2.5% of its samples"
+
+
+def test_a_cell_that_left_the_race_stands_in_the_table_and_cannot_be_chosen():
+    cells = {Cell(40, 0.5): gained(40)[:10], Cell(80, 0.5): gained(2), Cell(120, 0.5): gained(9)}
+    left = {Cell(40, 0.5): "left the race after round 1 (10 tasks)"}
+    selection = select_cell(BASE, cells, RULE, left)
+    assert selection.chosen == Cell(120, 0.5)
+    assert [row.barred for row in selection.table] == ["left the race after round 1 (10 tasks)", "", ""]
+    assert selection.table[0].gain.n == 10
+    assert "the highest lower bound of 2 cells" in selection.sentence
+
+
+def test_the_choice_and_the_decision_are_blind_to_the_order_of_tasks_and_cells():
+    cells = {cell: gained(3 * number, lost=number) for number, cell in enumerate(CELLS)}
+    turned = {cell: list(reversed(cells[cell])) for cell in reversed(CELLS)}
+    assert select_cell(list(reversed(BASE)), turned, RULE) == select_cell(BASE, cells, RULE)
+    one, other = gained(30, lost=3), list(reversed(gained(30, lost=3)))
+    assert decide(list(reversed(BASE)), other, RULE, EVIDENCE) == decide(BASE, one, RULE, EVIDENCE)
+    merged = replace(RULE, selection="max-t", test_tasks=0, test_clusters=0)
+    assert decide_max_t(list(reversed(BASE)), turned, merged, EVIDENCE) == decide_max_t(BASE, cells, merged, EVIDENCE)
+
+
+def test_under_max_t_there_are_no_test_tasks_whose_opening_could_warn():
+    merged = replace(RULE, selection="max-t", test_tasks=0, test_clusters=0)
+    selection, decision = decide_max_t(BASE, {Cell(40, 0.5): gained(40)}, merged, replace(EVIDENCE, test_openings=0))
+    assert not any(guard.fired for guard in decision.guards if guard.name == "test openings")
+    assert selection == select_cell(BASE, {Cell(40, 0.5): gained(40)}, merged)
 
 
 def test_no_cell_or_no_eligible_cell_is_refused():

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +21,31 @@ from tempfile import gettempdir
 import pytest
 
 from eval.verify.engine.installation import find_installation
-from tests.runs import DEADLINE_S, PROJECT, environment, is_alive, pulse, runner, start, wait_until
+from runner.tmux import session_name
+from tests.runs import (
+    DEADLINE_S,
+    PROJECT,
+    environment,
+    events,
+    is_alive,
+    only_run,
+    pulse,
+    runner,
+    start,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
 
 DOCUMENTS = ("README.md", "RUNBOOK.md")
-COMMAND = re.compile(r"(python -m runner|python -m eval\.|python tests/bench/|make|tmux)\b")
+COMMAND = re.compile(r"(nohup |[A-Z_]+=\S+ )?(python -m runner|python -m eval\.|python tests/bench/|make|tmux)\b")
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TOO_MUCH_MEMORY, ENOUGH_MEMORY = "gate.a.machine.min_free_ram_gb=100000", "gate.a.machine.min_free_ram_gb=0.1"
 DECIDED = (0, 3)  # PROCEED or not: both are answers
+REHEARSE = (
+    "python -m runner new profile=rtx3090_gpt_oss_20b size=smoke model=tiny_random_gpt_oss backend=transformers_peft"
+)
 WAIVE = """python -m runner advance gate.a.waivers.exact_leaks='"measured for comparison only"'"""
 
 # What each runner command ends with where the story below types it: exit codes, and words it prints.
@@ -38,7 +53,6 @@ RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
     "python -m runner doctor": ((0, 3), "python"),
     "python -m runner config rule": ((0,), "margin_pp: 15.0"),
     "python -m runner new profile=smoke seed=3": ((0,), "next: python -m runner advance"),
-    "python -m runner new profile=smoke": ((0,), "next: python -m runner advance"),
     WAIVE: ((3,), "memory"),
     "python -m runner retry": ((0,), "gate A begins a new attempt"),
     "python -m runner advance --to B": ((0,), "B baseline"),
@@ -52,22 +66,34 @@ RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
     "python -m runner config --diff": ((0,), "model.batch_size: 256 -> 16"),
     "python -m runner config rule.margin_pp": ((0,), "15.0"),
     "python -m runner report": ((0,), "report.html"),
+    "python -m runner samples B --outcome WRONG": ((0,), "outcome WRONG"),
+    "python -m runner compare NAME OTHER": ((0,), "what differs"),
     "python -m runner rejudge B": ((0,), "verdicts stand"),
     "python -m runner rewind C gate.c.train.learning_rate=0.002": ((0,), "next: python -m runner advance"),
+    "python -m runner advance watch.stall_min_s=7200": (DECIDED, "E decision"),
+    "python -m runner advance --run NAME": (DECIDED, "E decision"),
+    "CUDA_VISIBLE_DEVICES=1 python -m runner advance": (DECIDED, "E decision"),
+    "python -m runner new": ((0,), "created"),
     "python -m runner new seed=1": ((0,), "created"),
+    "python -m runner new --fresh": ((0,), "created"),
+    "python -m runner export --to FOLDER --anyway": ((0,), "logits differ by at most"),
+    REHEARSE: ((0,), "next: python -m runner advance"),
 }
 # Commands that take minutes as they stand, with the sizes that make them quick.
 MADE_SMALL: dict[str, str] = {
     "python -m eval.luantibench validate": "--verifier recorder",
     "python -m eval.luanti_rows export --format chat --out rows.jsonl": f"--rows 8 --out {gettempdir()}/luagate-rows.jsonl",
-    "python -m eval.simulate": "--trials 2 --gains-pp 0 --resamples 1000",
+    "python -m eval.simulate": "--trials 2 --gains-pp 0 --resamples 1000 --processes 1",
+    "python -m eval.simulate plan --margin-pp 15 --base-pct 28 --budget 3000": "--check 2",
     "python tests/bench/bench_generate.py": "--prompts 2 --samples 2 --tokens 8 --single 1 --batch 4",
     "python tests/bench/bench_verify.py": "--programs 20 --workers 1",
     "python tests/bench/bench_engine.py": "--programs 4",
     "python tests/bench/bench_public_grader.py": "",
 }
 PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
-TMUX = ("tmux new -s luagate", "tmux attach -t luagate")
+# Executed in a test of their own, which needs tmux; gates-3f2a stands for the run's session.
+TMUX = ("python -m runner tmux", "tmux attach -t gates-3f2a", "tmux kill-session -t gates-3f2a")
+NOHUP = "nohup python -m runner advance"
 # What CI runs itself: here only that the Makefile has it.
 MAKE = ("make demo", "make test", "make test-full", "make demo TORCH_INDEX=<index with CPU wheels>")
 
@@ -95,7 +121,7 @@ def test_commands_are_found_in_blocks_and_spans_without_their_comments() -> None
 
 @pytest.mark.parametrize("command", DOCUMENTED)
 def test_a_documented_command_is_executed_by_a_test(command: str) -> None:
-    known = {*RUNNER, *MADE_SMALL, *TMUX, *MAKE}
+    known = {*RUNNER, *MADE_SMALL, *TMUX, NOHUP, *MAKE}
     assert command in known, (
         f"`{command}` stands in {' or '.join(DOCUMENTS)}, but no test executes it: "
         f"correct the document, or give the command its place in {Path(__file__).name}."
@@ -103,7 +129,7 @@ def test_a_documented_command_is_executed_by_a_test(command: str) -> None:
 
 
 def test_no_command_is_kept_here_that_the_documents_no_longer_show() -> None:
-    assert sorted({*RUNNER, *MADE_SMALL, *TMUX, *MAKE} - set(DOCUMENTED)) == []
+    assert sorted({*RUNNER, *MADE_SMALL, *TMUX, NOHUP, *MAKE} - set(DOCUMENTED)) == []
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +148,20 @@ class Story:
         self.told: dict[str, Told] = {}
 
     def type(self, command: str) -> None:
-        """Execute a documented command as it stands."""
-        done = runner(*shlex.split(command)[3:], results=self.results)
+        """Execute a documented command as it stands.
+
+        FOLDER is one beside the results that does not exist yet, NAME the current run's, OTHER that of another one.
+        """
+        stand_for = {"FOLDER": str(self.results.with_name(f"{self.results.name}-folder"))}
+        if "NAME" in command:
+            stand_for["NAME"] = self.current().name
+        if "OTHER" in command:
+            others = {path.parent.name for path in self.results.glob("*/run.json")} - {self.current().name}
+            stand_for["OTHER"] = min(others)
+        before, _, after = command.partition("python -m runner ")
+        words = [stand_for.get(word, word) for word in shlex.split(after)]
+        variables = dict(word.split("=", 1) for word in before.split())
+        done = runner(*words, results=self.results, more=variables)
         self.told[command] = Told(done.returncode, done.stdout + done.stderr)
 
     def prepare(self, code: int, *words: str) -> None:
@@ -158,8 +196,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
 
 def begin(story: Story) -> None:
     """From nothing to a measured base, with a Gate A that says no on the way."""
-    for command in ("doctor", "config rule", "new profile=smoke seed=3", "new profile=smoke"):
+    for command in ("doctor", "config rule", "new profile=smoke seed=3"):
         story.type(f"python -m runner {command}")
+    story.prepare(0, "new", "profile=smoke")
     story.prepare(3, "advance", TOO_MUCH_MEMORY)
     story.type(WAIVE)
     story.type("python -m runner retry")
@@ -187,10 +226,19 @@ def interrupt(story: Story) -> None:
 
 def look_back(story: Story) -> None:
     """What is typed at a run that has ended, and the changes of mind that follow."""
+    for command in ("advance watch.stall_min_s=7200", "advance --run NAME"):
+        story.type(f"python -m runner {command}")
+    story.type("CUDA_VISIBLE_DEVICES=1 python -m runner advance")
     for command in ("runs", "status --why", "config --diff", "config rule.margin_pp", "report", "rejudge B"):
         story.type(f"python -m runner {command}")
+    for command in ("samples B --outcome WRONG", "compare NAME OTHER"):
+        story.type(f"python -m runner {command}")
+    story.type("python -m runner export --to FOLDER --anyway")
     story.type("python -m runner rewind C gate.c.train.learning_rate=0.002")
+    story.type("python -m runner new")
     story.type("python -m runner new seed=1")
+    story.type("python -m runner new --fresh")
+    story.type(REHEARSE)
 
 
 @pytest.mark.parametrize("command", RUNNER)
@@ -234,10 +282,11 @@ def test_a_make_command_names_a_target_and_variables_of_the_makefile(command: st
 class Terminal:
     """A command on a terminal of its own, as a person has it."""
 
-    def __init__(self, command: str, environment: dict[str, str]) -> None:
+    def __init__(self, words: Sequence[str], environment: dict[str, str]) -> None:
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
-            os.execvpe("tmux", shlex.split(command), environment)
+            os.chdir(PROJECT)
+            os.execvpe(words[0], list(words), environment)
 
     def press(self, keys: bytes) -> None:
         """Type keys."""
@@ -267,24 +316,70 @@ def tmux_server(folder: Path) -> Iterator[dict[str, str]]:
 
 @pytest.mark.debian
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed (Debian package tmux)")
-def test_a_run_goes_on_in_tmux_while_nobody_is_attached(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_session_is_begun_left_come_back_to_and_ended_as_documented(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     # a socket's path has at most 107 bytes: pytest's own folders may be longer
     folder = Path(tmp_path_factory.mktemp("t"))
     with tmux_server(folder) as surroundings:
-        attached = ["tmux", "list-clients", "-t", "luagate"]
+        runner("new", "profile=smoke", results=folder / "results", check=True)
+        run = only_run(folder / "results")
+        begin, attach, end = (command.replace("gates-3f2a", session_name(run)) for command in TMUX)
 
         def clients() -> int:
-            return len(subprocess.run(attached, env=surroundings, capture_output=True, check=False).stdout.splitlines())
+            done = subprocess.run(["tmux", "list-clients"], env=surroundings, capture_output=True, check=False)
+            return len(done.stdout.splitlines())
 
-        new, attach = TMUX
-        first = Terminal(new, surroundings)
-        wait_until(lambda: not first.ended() and clients() == 1, f"`{new}` opens a session")
-        first.press(f"cd {PROJECT} && {sys.executable} -m runner new profile=smoke\n".encode())
-        wait_until(lambda: not first.ended() and (folder / "results" / ".current").exists(), "a run is made in it")
+        first = Terminal([sys.executable, *begin.split()[1:]], surroundings)
+        wait_until(lambda: not first.ended() and clients() == 1, f"`{begin}` shows the session")
+        wait_until(lambda: not first.ended() and bool(pulse(run)), "the run advances in it")
         first.press(b"\x02d")
         wait_until(first.ended, "Ctrl-b d detaches")
-        assert clients() == 0
-        second = Terminal(attach, surroundings)
+        second = Terminal(attach.split(), surroundings)
         wait_until(lambda: not second.ended() and clients() == 1, f"`{attach}` comes back to it")
-        second.press(b"\x02d")
-        wait_until(second.ended, "Ctrl-b d detaches again")
+        assert f"tmux attach -t {session_name(run)}" in runner("status", results=run.parent, more=surroundings).stdout
+        subprocess.run(end.split(), env=surroundings, check=True)
+        wait_until(second.ended, f"`{end}` ends it")
+        wait_until(lambda: not is_alive(pulse(run)["supervisor_pid"]), "the advance ends with its session")
+        assert events(run)[-1]["data"].get("signal") == signal.SIGHUP, "stopped as by a hang-up, at a safe point"
+
+
+def test_what_nohup_started_outlives_a_hang_up_and_still_stops_when_asked(tmp_path: Path) -> None:
+    before, python, *after = NOHUP.split()
+    assert python == "python"
+    process = subprocess.Popen(
+        [before, sys.executable, *after, "--to", "A", "profile=smoke"],
+        cwd=PROJECT,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_until(lambda: any(tmp_path.glob("*/heartbeat.json")), "its worker works", process)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.terminate()
+    assert "stopped" in process.communicate(timeout=DEADLINE_S)[0]
+    assert process.returncode == 143
+
+
+SOURCE_FOLDERS = ("env", "eval", "gates", "runner", "training")
+
+
+def quoted_symptoms() -> list[str]:
+    """Return what RUNBOOK.md says that a screen says, cut at each '…'."""
+    text = (PROJECT / "RUNBOOK.md").read_text(encoding="utf-8")
+    section = text[text.index("## Symptom") : text.index("## Change of mind")]
+    cells = [row.split("|")[1] for row in section.splitlines() if row.startswith("| ")]
+    spans = (part.strip() for cell in cells for span in SPAN.findall(cell) for part in span.split("…"))
+    return sorted({part for part in spans if part})
+
+
+def test_the_words_that_the_runbook_says_a_screen_says_stand_in_the_code() -> None:
+    files = (path for name in SOURCE_FOLDERS for path in (PROJECT / name).rglob("*.py"))
+    # a sentence that goes on in another literal on the next line is one sentence
+    code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text(encoding="utf-8") for path in files))
+    symptoms = quoted_symptoms()
+    assert len(symptoms) > 30
+    assert [words for words in symptoms if words not in code] == []

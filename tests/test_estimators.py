@@ -71,6 +71,14 @@ def test_one_more_pass_never_lowers_pass_at_k(n, data):
     assert pass_at_k(n, c + 1, k) >= pass_at_k(n, c, k)
 
 
+@given(st.integers(2, 60), st.data())
+def test_one_more_try_never_lowers_pass_at_k(n, data):
+    c = data.draw(st.integers(0, n))
+    k = data.draw(st.integers(1, n - 1))
+    assert pass_at_k(n, c, k + 1) >= pass_at_k(n, c, k)
+    assert pass_at_k(n, c, 1) == pytest.approx(c / n)
+
+
 def test_fewer_samples_than_k_is_undefined_even_when_all_pass_or_all_fail():
     assert pass_at_k(4, 4, 5) is None
     assert pass_at_k(4, 0, 5) is None

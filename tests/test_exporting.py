@@ -16,7 +16,8 @@ from env.refusal import Refusal
 from gates.exporting import CARD, PROVENANCE, export_cell
 from gates.report import GateReport, write_report
 from gates.settings import Experiment
-from runner.config import compose_experiment
+from runner.config import compose_experiment, dump_config
+from tests.runs import Cli
 from training.backends import export_adapter, load_model
 from training.backends.transformers_peft.exporting import compared
 from training.checkpoints import ADAPTER_WEIGHTS
@@ -111,7 +112,7 @@ def test_an_export_read_back_computes_what_was_measured(
     assert found.max_difference < (0.1 if form == "merged" else 1e-4) * found.spread
     assert found.loaded_by == ("transformers" if form == "merged" else "peft")
     assert found.same_choice == 1.0
-    assert found.positions > 10
+    assert found.positions >= 5
 
 
 def test_a_merged_model_is_loaded_measured_and_trained_like_any_other(run: Path, tmp_path: Path) -> None:
@@ -176,6 +177,19 @@ def test_an_export_leads_back_to_its_run(run: Path, tmp_path: Path) -> None:
     assert "anyway" not in card
     assert json.loads((to / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny_random:llama"
     assert sorted(path.name for path in to.parent.iterdir()) == ["adapter"]
+
+
+def test_the_command_writes_says_how_near_it_is_and_refuses_by_exit_code(run: Path, tmp_path: Path, cli: Cli) -> None:
+    overrides = ["model=tiny_random_llama", "profile=smoke", "model.device=cpu"]
+    (run / "run.json").write_text("{}")
+    (run / "config.yaml").write_text(dump_config(compose_experiment(overrides)[1]))
+    code, printed = cli("export", "--run", str(run), "--to", str(tmp_path / "out"))
+    assert code == 0
+    assert "verdict PROCEED" in printed
+    assert "logits differ by at most" in printed
+    assert (tmp_path / "out" / ADAPTER_WEIGHTS).is_file()
+    code, printed = cli("export", "--run", str(run), "--to", str(tmp_path / "out"))
+    assert (code, "exists already" in printed, "Traceback" in printed) == (2, True, False)
 
 
 @pytest.mark.parametrize("form", ["adapter", "merged"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,19 @@ def test_a_leftover_that_cannot_be_deleted_is_in_nobodys_way(tmp_path: Path, mon
     assert remove_leftovers(tmp_path) == []
 
 
+def test_a_run_that_cannot_be_created_leaves_nothing_behind(results: Path) -> None:
+    """RLIMIT_FSIZE: the run's files fit, its reserve does not."""
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "new", *SMOKE],
+        cwd=PROJECT, env=environment(results), capture_output=True, text=True, timeout=120, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (RESERVE_BYTES // 2, RESERVE_BYTES // 2)),
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "no space left" in done.stderr
+    assert f"{size_text(RESERVE_BYTES)} needed" in " ".join(done.stderr.split())
+    assert list(results.iterdir()) == []
+
+
 # --- a real small disk, grown until the run fits
 
 
@@ -108,7 +122,7 @@ def test_a_run_on_a_disk_that_fills_again_and_again_ends_with_the_numbers_of_one
         assert runner("new", *SMOKE, results=small_disk).returncode == 0
         folder = only_run(small_disk)
         refusals = []
-        for size_kb in range(160, 8192, 96):
+        for size_kb in range(160, 8192, 192):
             subprocess.run(["mount", "-o", f"remount,size={size_kb}k", str(small_disk)], check=True)
             done = subprocess.run(
                 [sys.executable, "-m", "runner", "advance"],

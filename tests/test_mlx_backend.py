@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from env.refusal import Refusal
-from training.backends import load_model
+from training.backends import check_settings, export_adapter, load_model
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from training.examples import TokenRow
+from training.exports import ExportRequest, RoundTrip
 from training.hooks import NoHooks
 from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainingDiverged, TrainSettings
 from training.tiny_random.architectures import architecture
@@ -493,6 +494,17 @@ def test_attention_of_a_mixture_of_experts_trains_and_its_experts_do_not(name: s
         mixture.probe_step(EXAMPLES, replace(LORA, target_modules=(asked,), layers=(-1,)), TRAIN)
 
 
+def test_what_the_configuration_shows_is_refused_before_a_weight_is_read(folder: Path, tmp_path: Path) -> None:
+    copy = copied(folder, tmp_path)
+    (copy / "model.safetensors").write_bytes(b"not tensors")
+    settings = ModelSettings(str(copy), quantization="q4", device="cpu")
+    check_settings("mlx", settings, LORA)
+    with pytest.raises(Refusal, match="'v_prj' is no linear module"):
+        check_settings("mlx", settings, replace(LORA, target_modules=("v_prj",)))
+    with pytest.raises(Refusal, match="format of bitsandbytes"):
+        check_settings("mlx", replace(settings, quantization="nf4"), LORA)
+
+
 def test_a_misspelt_module_and_a_layer_out_of_range_are_refused(model: Any) -> None:
     with pytest.raises(Refusal) as refused:
         model.probe_step(EXAMPLES, replace(LORA, target_modules=("q_proj", "v_prj")), TRAIN)
@@ -504,28 +516,60 @@ def test_a_misspelt_module_and_a_layer_out_of_range_are_refused(model: Any) -> N
 # --- export
 
 
+def exported(model: Any, folder: Path, adapter: Path, scale: float, form: Any, to: Path) -> RoundTrip:
+    quantization = "q4" if "q4" in model.identity.parts["quantization"] else "none"
+    settings = ModelSettings(str(folder), quantization=quantization, device="cpu", dtype="float32")
+    to.mkdir()
+    return export_adapter("mlx", settings, ExportRequest(adapter, scale, form, to, ("local x = 1", "return {")))
+
+
 @pytest.mark.parametrize("quantization", ["none", "q4"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fused_model_computes_what_the_worn_adapter_computed(
     folder: Path, quantization: str, kind: dict[str, bool], tmp_path: Path
 ) -> None:
     model = load(folder, quantization=quantization)
-    base, adapter = logits(model), trained(model, tmp_path / "adapter", **kind)
+    adapter = trained(model, tmp_path / "adapter", **kind)
     with model.adapter(adapter, 0.5):
         worn = logits(model)
-    model.fuse(adapter, 0.5, tmp_path / "fused")
-    assert np.array_equal(logits(model), base)
+    found = exported(model, folder, adapter, 0.5, "merged", tmp_path / "fused")
+    assert (found.loaded_by, found.same_choice) == ("mlx_lm.load_model", 1.0)
     assert np.allclose(logits(load(tmp_path / "fused")), worn, atol=2e-3)
     assert np.allclose(torch_logits(load(tmp_path / "fused", "transformers_peft")._evaluated), worn, atol=1e-2)
-    with pytest.raises(Refusal, match="nothing is overwritten"):
-        model.fuse(adapter, 0.5, tmp_path / "fused")
+
+
+@pytest.mark.parametrize("quantization", ["none", "q4"])
+def test_an_adapter_with_its_scale_baked_in_loads_in_plain_mlx_lm_and_peft(
+    folder: Path, quantization: str, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+
+    model = load(folder, quantization=quantization)
+    adapter = trained(model, tmp_path / "adapter")
+    with model.adapter(adapter, 0.25):
+        worn = logits(model)
+    found = exported(model, folder, adapter, 0.25, "adapter", tmp_path / "baked")
+    assert found.loaded_by == "mlx_lm.load_adapters"
+    with model.adapter(tmp_path / "baked", 1.0):
+        assert np.allclose(logits(model), worn, atol=1e-4)
+    if quantization == "none":
+        base = load(folder, "transformers_peft")._loaded.model
+        assert np.allclose(torch_logits(PeftModel.from_pretrained(base, tmp_path / "baked").eval()), worn, atol=1e-2)
+
+
+def test_a_dora_adapter_is_not_baked_at_another_scale(folder: Path, model: Any, tmp_path: Path) -> None:
+    adapter = trained(model, tmp_path / "adapter", dora=True)
+    assert exported(model, folder, adapter, 1.0, "adapter", tmp_path / "whole").same_choice == 1.0
+    with pytest.raises(Refusal, match="its magnitudes do not scale"):
+        exported(model, folder, adapter, 0.5, "adapter", tmp_path / "half")
 
 
 def test_a_fused_mixture_of_experts_loads_again(tmp_path: Path) -> None:
-    model = load(made(tmp_path / "model", "gpt_oss", num_hidden_layers=2), quantization="q4")
+    path = made(tmp_path / "model", "gpt_oss", num_hidden_layers=2)
+    model = load(path, quantization="q4")
     adapter = model.train(EXAMPLES, LORA, replace(TRAIN, max_steps=2), tmp_path / "out", NoHooks()).checkpoints[-1]
     with model.adapter(adapter.folder, 1.0):
         worn = logits(model)
-    model.fuse(adapter.folder, 1.0, tmp_path / "fused")
+    exported(model, path, adapter.folder, 1.0, "merged", tmp_path / "fused")
     assert "quantization" not in json.loads((tmp_path / "fused/config.json").read_text())
     assert np.allclose(logits(load(tmp_path / "fused")), worn, atol=1e-2)

@@ -115,11 +115,17 @@ def test_prompts_that_differ_in_quoted_words_and_numbers_share_a_cluster() -> No
             item(1, "Register a node 'lamp' with light level 3"),
             item(2, "Register a node 'torch' with light level 14"),
             item(3, "Register a tool 'lamp' that digs"),
-            item(4, "Register a node 'lamp' with light level 3", family="doc"),
+            item(4, "Register a node 'brick' with light level 4", family="doc"),
         ]
     )
     assert first == second
     assert len({first, third, fourth}) == 3
+
+
+def test_one_prompt_in_two_families_is_one_cluster() -> None:
+    asked = "Register a node 'lamp' with light level 3"
+    first, second = cluster_items([item(1, asked), item(2, asked, family="doc")])
+    assert first == second, "dev must not show what test asks"
 
 
 def test_nearly_equal_prompts_share_a_cluster() -> None:

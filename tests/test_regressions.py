@@ -92,6 +92,16 @@ def test_an_adapter_that_changes_nothing_is_rarely_flagged_anywhere() -> None:
     assert flagged <= 12
 
 
+def test_exchanging_the_arms_turns_every_gain_and_every_flag() -> None:
+    lost = {i: 5 for i in range(N) if KINDS[i // 4 % 4] == "node"}
+    forth, back = gains(lost, {0: 1}), gains({0: 1}, lost)
+    turned = {"worse": "better", "better": "worse", "": ""}
+    for key, group in forth.items():
+        assert back[key].gain.value == pytest.approx(-group.gain.value)
+        assert back[key].flag == turned[group.flag]
+    assert "worse" in {group.flag for group in forth.values()}
+
+
 def test_groups_whose_tasks_lack_samples_are_left_out_and_arms_of_other_data_refused() -> None:
     assert group_gains(arm({}, n=4), arm({}), LABELS, K, PRECISION) == ()
     other = [TaskScore("t00", "doc", "c0", 5, 0)]

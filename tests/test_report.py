@@ -19,6 +19,7 @@ from run_factory import Story, decision_of, edit_json, make_run, record_crash
 
 from eval.records import Candidate, Completion, Outcome, Sample, Verdict
 from runner.journal import EventType
+from runner.opening_page import open_page
 from runner.report import (
     ReportData,
     build,
@@ -33,7 +34,8 @@ from runner.report import (
 )
 from runner.report.axes import axis_over
 from runner.report.data import Interval
-from runner.run import Run
+from runner.run import Run, command
+from tests.runs import Cli
 
 SMALL = Story(dev_tasks=6, test_tasks=18)
 
@@ -278,6 +280,13 @@ def test_a_torn_samples_file_is_named(damaged: Run) -> None:
     assert_named_on_top(damaged, "gate_b/samples.jsonl", "torn")
 
 
+def test_a_line_that_a_running_gate_is_writing_is_no_damage(tmp_path: Path) -> None:
+    run = make_run(tmp_path, Story(dev_tasks=6, test_tasks=9, gates="ab"))
+    (run.gate_folder("c")).mkdir()
+    (run.gate_folder("c") / "metrics.jsonl").write_text('{"session": 1, "step": 1, "loss": 2.0}\n{"session": 1, "st')
+    assert build(run).problems == ()
+
+
 def test_a_line_that_is_no_sample_is_named_by_number(damaged: Run) -> None:
     path = damaged.gate_folder("e") / "samples.jsonl"
     lines = path.read_text().splitlines()
@@ -403,3 +412,264 @@ def test_a_report_is_the_same_when_it_is_written_again(finished: Run) -> None:
     first: ReportData = build(finished)
     assert html_of(finished) == html_of(finished)
     assert build(finished) == first
+
+
+def test_a_damaged_run_is_to_be_mended_before_anything_else(damaged: Run) -> None:
+    (damaged.gate_folder("d") / "report.json").unlink()
+    text = html_of(damaged)
+    assert build(damaged).next_steps[0].note.endswith(f"rewind D{run_flag(damaged)}")
+    assert "as stored, not to be relied on" in text
+    assert "Use the adapter" not in text
+
+
+def run_flag(run: Run) -> str:
+    return command(run.folder, "x").removeprefix("python -m runner x")
+
+
+def test_every_question_about_the_instrument_has_an_answer_with_its_number(finished: Run) -> None:
+    trust = {row.question: row for row in build(finished).trust}
+    assert trust["Has training seen the tasks?"].state == "fails"
+    assert trust["Could every sample be judged?"].answer.startswith("0 of 144 of the base and 0 of 144 of the adapter")
+    assert trust["How often were the test tasks opened?"].answer == "Once."
+    assert trust["Do the verdicts stand when they are judged again?"].state == "unknown"
+    assert trust["Are the artifacts those that the gates wrote?"].state == "held"
+
+
+def rejudged(run: Run, name: str, **changes: object) -> Run:
+    told = {"gate": "e", "samples": 144, "verifier": "engine", "disagreements": [], "flips": 0, **changes}
+    (run.folder / "rejudge").mkdir(exist_ok=True)
+    (run.folder / "rejudge" / name).write_text(json.dumps(told))
+    return run
+
+
+def test_the_latest_rejudgement_of_a_gate_is_what_counts(damaged: Run) -> None:
+    rejudged(damaged, "gate_e.2.json", disagreements=[{}, {}], flips=1)
+    rejudged(damaged, "gate_e.10.json", disagreements=[{}])
+    answers = [row for row in build(damaged).trust if "judged again" in row.question]
+    assert [(row.state, row.answer) for row in answers] == [
+        ("warns", "Gate E: 143 of 144 stand under engine; 0 change a pass.")
+    ]
+
+
+def test_a_rejudgement_that_cannot_be_read_is_named(damaged: Run) -> None:
+    (damaged.folder / "rejudge").mkdir()
+    (damaged.folder / "rejudge" / "gate_e.1.json").write_text("{")
+    assert_named_on_top(damaged, "rejudge/gate_e.1.json")
+
+
+def test_the_limits_are_written_from_the_numbers(finished: Run) -> None:
+    data = build(finished)
+    assert data.verdict is not None
+    assert data.verdict.detectable is not None
+    told = " ".join(data.limits)
+    assert f"A true gain below {data.verdict.detectable:.1f} pp" in told
+    assert "24 tasks come from 9 templates or sources; the largest holds 3" in told
+    assert "the best of 9 on dev" in told
+    assert "temperature 0.8, top-p 0.95" in told
+    assert "seed 20261120" in told
+    assert build(make_unfinished(finished)).limits == ()
+
+
+def make_unfinished(run: Run) -> Run:
+    return make_run(run.folder.parent, Story(dev_tasks=6, test_tasks=9, gates="ab"))
+
+
+def test_the_curve_of_pass_at_k_agrees_with_the_gates_own_metrics(finished: Run) -> None:
+    data = build(finished)
+    of_all = {row.metric: row for row in data.passes if row.group == "all"}
+    for curve, arm in zip(data.curves, ("base", "adapter"), strict=True):
+        values = [point.value or 0.0 for point in curve.points]
+        assert len(values) == 6
+        assert values == sorted(values)
+        for k in (1, 5, 6):
+            measured = getattr(of_all[f"pass@{k}"], arm)
+            point = curve.points[k - 1]
+            assert (point.value, point.low, point.high) == pytest.approx((measured.value, measured.low, measured.high))
+
+
+def test_gains_are_told_by_family_kind_and_difficulty_losses_first(finished: Run) -> None:
+    divisions = figures.groups_by(build(finished).groups)
+    assert [by for by, _ in divisions] == ["family", "kind", "difficulty"]
+    for by, groups in divisions[:2]:
+        values = [group.gain.value or 0.0 for group in groups]
+        assert values == sorted(values), by
+
+
+def raced(report: Any) -> None:
+    tables = report["tables"]
+    for row in tables["cells"][:5]:
+        row.update(tasks=3, dropped_after=1)
+    names = [row["cell"] for row in tables["cells"]]
+    rounds = [
+        {"round": 1, "tasks": 3, "cells": names, "kept": names[5:]},
+        {"round": 2, "tasks": 6, "cells": names[5:], "kept": names[5:]},
+    ]
+    tables["search"] = {"method": "race", "rounds": rounds, "samples": 150, "grid_samples": 270}
+
+
+def test_cells_that_left_the_race_are_shown_as_such_with_what_they_were_measured_on(damaged: Run) -> None:
+    edit_json(damaged.gate_folder("d") / "report.json", raced)
+    sweep = build(damaged).sweep
+    assert sweep is not None
+    assert [cell.dropped_after for cell in sweep.cells].count(1) == 5
+    text = html_of(damaged)
+    assert text.count("out after round 1 · 3 tasks") == 5
+    assert "150 samples drawn, 56% of the full grid&#39;s 270" in text
+    assert "out after round 1, 3 tasks" in markdown_of(damaged)
+
+
+def test_dev_stands_beside_test_for_the_chosen_cell(finished: Run) -> None:
+    sweep = build(finished).sweep
+    assert sweep is not None
+    assert sweep.chosen is not None
+    assert sweep.test is not None
+    assert sweep.test.value == pytest.approx(100 * decision_of(finished)["gain"]["value"])
+    page = Page(html_of(finished)).text
+    assert "dev, chosen on" in page
+    assert "test, decided on" in page
+
+
+def test_a_loss_that_is_not_finite_is_told_and_the_rest_is_drawn(damaged: Run) -> None:
+    path = damaged.gate_folder("c") / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[50]["loss"] = float("nan")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curves = build(damaged).training
+    assert curves is not None
+    assert len(curves.series[0].points) == len(rows) - 1
+    assert ("Loss not finite", "1 steps", "first at step 51") in [(f.label, f.value, f.note) for f in curves.facts]
+
+
+def contamination_of(task_id: str) -> dict[str, Any]:
+    overlap = {
+        "task_id": task_id,
+        "tier": "T3",
+        "part": "prompt",
+        "lines": [4, 9],
+        "rows": 7,
+        "similarity": 0.8,
+        "shared": "a lamp",
+    }
+    return {"counts": {}, "tasks": {task_id: {"status": "CONTAMINATED", "tier": "T3"}}, "overlaps": [overlap]}
+
+
+def test_a_leaked_task_says_where_training_met_it(damaged: Run) -> None:
+    leaked = build(damaged).tasks[0].task_id
+    edit_json(
+        damaged.gate_folder("a") / "report.json",
+        lambda report: report["tables"].update(contamination=contamination_of(leaked)),
+    )
+    task = next(task for task in build(damaged).tasks if task.task_id == leaked)
+    assert task.status == "CONTAMINATED"
+    assert task.seen == ("prompt nearly in training line 4, 9 and 5 more (T3): “a lamp”",)
+
+
+def test_values_that_differ_from_the_defaults_are_shown_beside_them(finished: Run) -> None:
+    rows = {row.key: row for row in build(finished).provenance.config}
+    assert rows["seed"].value == "20261120"
+    assert rows["seed"].default == "0"
+    assert rows["rule.k"].default is None
+
+
+def test_report_writes_the_format_that_is_asked_for(results: Path, cli: Cli) -> None:
+    run = make_run(results, SMALL)
+    for form, written in (("html", "report.html"), ("md", "report.md")):
+        code, told = cli("report", run.id, "--format", form)
+        assert (code, told.split()) == (0, [str(run.folder / written)])
+    code, told = cli("report", "--run", run.id)
+    assert (code, told.split()) == (0, [str(run.folder / "report.md"), str(run.folder / "report.html")])
+    for words in (("--format", "json"), ("--json",)):
+        code, told = cli("report", *words)
+        assert json.loads(told)["verdict"]["word"] == decision_of(run)["verdict"]
+        assert "base_samples" not in told
+
+
+def test_report_refuses_two_names_for_one_run(results: Path, cli: Cli) -> None:
+    run = make_run(results, SMALL)
+    code, told = cli("report", run.id, "--run", "other")
+    assert code == 2
+    assert "Two runs are named" in told
+
+
+def test_report_over_a_damaged_run_says_so_on_the_screen_and_in_its_exit_code(results: Path, cli: Cli) -> None:
+    run = make_run(results, SMALL)
+    (run.gate_folder("d") / "report.json").unlink()
+    code, told = cli("report")
+    assert code == 5
+    assert "do not rely on this report" in told
+    assert "gate_d/report.json is missing" in told
+    code, told = cli("report", "--format", "json")
+    assert code == 5
+    assert "gate_d/report.json is missing" in json.loads(told[: told.rindex("}") + 1])["problems"][0]
+
+
+def test_open_says_how_to_look_at_the_page_over_ssh(results: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(results, SMALL)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 22 10.0.0.2 22")
+    code, told = cli("report", "--open")
+    assert code == 0
+    assert f"Not opened: this shell is reached over SSH. Copy the page to your machine: scp HOST:{run.folder}" in told
+
+
+@pytest.mark.parametrize(("found", "words"), [(True, ""), (False, "no browser was found")])
+def test_open_asks_the_desktops_browser(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, found: bool, words: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or found)
+    remark = open_page(tmp_path / "report.html", {"DISPLAY": ":0"}, "linux")
+    assert asked == [(tmp_path / "report.html").as_uri()]
+    assert words in remark
+    assert bool(remark) is not found
+    assert "there is no display" in open_page(tmp_path / "report.html", {}, "linux")
+
+
+def decided_on_dev(run: Run) -> Run:
+    """Make a finished run one without a test split: Gate E drew nothing, the dev tasks decided."""
+    chosen = decision_of(run)["cell"]
+    drawn = (run.gate_folder("d") / "cells" / chosen / "samples.jsonl").read_text()
+    rows = json.loads((run.gate_folder("b") / "report.json").read_text())["tables"]["results"]["dev"]["scores"]
+    swept = json.loads((run.gate_folder("d") / "report.json").read_text())["tables"]["cells"]
+    result = next(row["result"] for row in swept if row["cell"] == chosen)
+
+    def edit(report: Any) -> None:
+        tables = report["tables"]
+        tables["decision"].update(method="max-t over 9 cells")
+        tables.update(split="dev", openings=[])
+        tables["results"]["cell"] = result
+        counts = {score["task_id"]: score for score in result["scores"]}
+        tables["tasks"] = [
+            {**tables["tasks"][0], "task_id": row["task_id"], "base_c": row["c"], "base_n": row["n"],
+             "cell_c": counts[row["task_id"]]["c"], "cell_n": counts[row["task_id"]]["n"]}
+            for row in rows
+        ]  # fmt: skip
+
+    edit_json(run.gate_folder("e") / "report.json", edit)
+    (run.gate_folder("e") / "samples.jsonl").unlink()
+    assert drawn
+    return run
+
+
+def test_without_a_test_split_the_samples_are_those_of_the_sweep(damaged: Run) -> None:
+    data = build(decided_on_dev(damaged))
+    chosen = decision_of(damaged)["cell"]
+    assert data.source.cell_gate == "D"
+    assert data.source.files == ("gate_b/samples.jsonl", f"gate_d/cells/{chosen}/samples.jsonl")
+    assert all(len(task.cell_samples) == 5 for task in data.tasks)
+    assert next(row for row in data.trust if "opened" in row.question).answer.startswith("Never")
+    assert data.sweep is not None
+    assert data.sweep.test is None
+    assert not any("does not give the counts" in problem for problem in data.problems)
+
+
+def test_every_command_that_a_report_names_exists(finished: Run) -> None:
+    from runner.cli import app
+
+    known = {str(command.name or getattr(command.callback, "__name__", "")) for command in app.registered_commands}
+    data = build(finished)
+    told = [*data.reproduce, *(step.value for step in data.next_steps), *(row.answer for row in data.trust)]
+    named = {word for text in told for word in re.findall(r"python -m runner (\w+)", text)}
+    assert {"new", "advance", "rejudge", "export"} <= named
+    assert named | {"replay"} <= known

@@ -83,7 +83,11 @@ def test_a_known_outcome_that_did_not_happen_is_no_error(finished: Run) -> None:
 
 def test_a_gate_without_samples_says_why_in_one_sentence(cli: Cli, results: Path) -> None:
     make_run(results, Story(gates="a", dev_tasks=6, test_tasks=6))
-    for gate, words in (("A", "stores no samples. fix: Gates that do: B, D, E."), ("B", "has not begun"), ("F", "A, B, C")):
+    for gate, words in (
+        ("A", "stores no samples. fix: Gates that do: B, D, E."),
+        ("B", "has not begun"),
+        ("F", "A, B, C"),
+    ):
         code, text = cli("samples", gate)
         assert code == 2
         assert words in " ".join(text.split())
@@ -144,6 +148,14 @@ def test_a_program_is_coloured_by_its_syntax_where_the_terminal_takes_colour(min
 def test_a_stream_without_our_signs_gets_ascii(mine: Run) -> None:
     text = samples_text(hostile(mine), "", Paper(None, unicode=False, encoding="ascii"))
     assert text.isascii()
+
+
+def test_failed_checks_stand_with_their_reason_the_others_by_name(mine: Run) -> None:
+    text = samples_text(find_samples(mine, "b", Wanted(outcome="WRONG", limit=1)), "", PLAIN)
+    assert "  failed:  light  check light: light_source: expected 7, got nil\n" in text
+    assert "  passed:  node is registered\n" in text
+    unreached = samples_text(find_samples(mine, "b", Wanted(outcome="SYNTAX_ERROR", limit=1)), "", PLAIN)
+    assert "  beyond:  not reached: node is registered\n" in unreached
 
 
 def test_a_completion_without_a_program_is_shown_as_it_was_written(finished: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from math import sqrt
 
 import numpy as np
@@ -21,6 +22,7 @@ SMALL = Protocol(simulated_rule(ASKED), schedule_of(ASKED))
 TRIALS = 150
 
 
+@cache
 def of_gain(gain: float, trials: int = TRIALS, shape: str = "equal") -> dict[str, Outcomes]:
     return {found.rule: found for found in simulate(World(0.28, gain, shape), SMALL, trials, seed=1)}
 

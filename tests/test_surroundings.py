@@ -14,7 +14,7 @@ import pytest
 
 from runner.run import command, find_run, remember_current, run_folders
 from tests.run_factory import edit_json
-from tests.runs import PROJECT, SMOKE, Cli, environment, events, only_run, runner
+from tests.runs import DEADLINE_S, PROJECT, SMOKE, Cli, environment, events, only_run, runner
 
 # --- overrides
 
@@ -139,7 +139,7 @@ def shell(line: str, results: Path, **extra: str) -> subprocess.CompletedProcess
         env={**environment(results), "PY": sys.executable, "PYTHONPATH": str(PROJECT), **extra},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
 

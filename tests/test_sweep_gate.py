@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,15 +15,17 @@ import pytest
 
 from env.refusal import Refusal
 from eval.cells import Cell
-from eval.pipeline import read_samples
-from eval.records import Completion
+from eval.pipeline import Verifier, read_samples
+from eval.racing import Place
+from eval.records import Completion, Outcome, Verdict
 from eval.rule import DecisionRule
 from eval.sampling import GenerationRequest, SamplingSettings
-from eval.verify import open_verifier
+from eval.verify import Job, open_verifier
 from gates import d_sweep
 from gates.context import GateContext, PlanContext
 from gates.d_sweep import course_of, planned_cells, select, sweep_cells
 from gates.measuring import Bench, dataset_of
+from gates.rejudging import rejudge
 from runner.config import compose_experiment
 
 SMALL = ["profile=smoke", "dataset.dev_tasks=14", "sampling.samples_per_call=10", "verifier.workers=1"]
@@ -188,6 +191,44 @@ def test_a_grid_goes_on_from_the_samples_of_a_race(raced, tmp_path):
     assert len(keys) == 420
 
 
+class Losing:
+    """A verifier that loses some of its answers."""
+
+    def __init__(self, verifier: Verifier, lost: range) -> None:
+        self.verifier, self.lost, self.asked = verifier, lost, 0
+        self.name, self.isolation = verifier.name, verifier.isolation
+
+    def submit(self, job: Job) -> Future[Verdict]:
+        self.asked += 1
+        if self.asked not in self.lost:
+            return self.verifier.submit(job)
+        done: Future[Verdict] = Future()
+        done.set_result(Verdict(Outcome.HARNESS_ERROR, "the pool lost it", 0.0, self.name, self.isolation))
+        return done
+
+
+def test_one_lost_verdict_in_a_short_round_is_missing_data_and_ends_nothing(raced, tmp_path):
+    with bench_in(tmp_path) as bench:
+        losing = replace(bench, verifier=Losing(bench.verifier, range(3, 4)))
+        sweep = sweep_cells(bench.context, losing, rule_of(bench.context), FOLDERS)
+    # 1 of the first cell's 30 samples is more than one percent of them, and a third of one percent of all
+    lost = [item for item in sweep.cells if item.result.harness_errors]
+    assert [item.result.harness_errors for item in lost] == [1]
+    assert sweep.race.rounds[-1].kept == raced[1].race.rounds[-1].kept
+
+
+def test_a_harness_that_loses_more_than_one_percent_of_the_sweep_is_a_refusal(tmp_path):
+    with bench_in(tmp_path) as bench, pytest.raises(Refusal, match="10 of .* samples of the sweep could not be judged"):
+        losing = replace(bench, verifier=Losing(bench.verifier, range(1, 11)))
+        sweep_cells(bench.context, losing, rule_of(bench.context), FOLDERS)
+
+
+def test_the_samples_of_partly_measured_cells_are_judged_again_like_all_others(raced):
+    folder, sweep = raced
+    found = rejudge(folder, context_in(folder).experiment, "d", "")
+    assert (found.samples, found.disagreements) == (sweep.course.samples(5), ())
+
+
 def test_the_race_is_told_as_one_count_of_samples_that_never_goes_back(tmp_path):
     told: list[tuple[int, int]] = []
     with bench_in(tmp_path) as bench:
@@ -204,10 +245,16 @@ def test_max_t_few_cells_and_the_wish_for_a_grid_each_say_why_there_is_no_race(t
     context = context_in(tmp_path)
     split = rule_of(context)
     merged = replace(split, selection="max-t", test_tasks=0, test_clusters=0)
-    assert course_of(context.experiment, merged, [], 6)[1].startswith("grid: without a test split")
-    assert course_of(context.experiment, split, [], 2)[1] == "grid: 2 cells are no more than the 2 finalists of a race"
     asked = context_in(tmp_path, "gate.d.search=grid")
-    assert course_of(asked.experiment, split, [], 6)[1] == "grid: gate.d.search=grid"
+    few = [Place(f"t{i}", "doc", f"c{i}") for i in range(5)]
+    for experiment, rule, cells, reason in (
+        (context.experiment, merged, 6, "without a test split the bounds are those of all cells on all tasks"),
+        (context.experiment, split, 2, "2 cells are no more than the 2 finalists of a race"),
+        (context.experiment, split, 6, "the dev tasks are too few for a round before the last"),
+        (asked.experiment, split, 6, "gate.d.search=grid"),
+    ):
+        course, why = course_of(experiment, rule, few, cells)
+        assert (course.search, course.samples(5), why) == ("grid", cells * 25, reason)
 
 
 def test_the_plan_names_the_race_and_the_grid_it_replaces(tmp_path):

@@ -34,8 +34,9 @@ def test_weights_follow_from_the_seed_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))
-def test_a_model_is_of_its_architecture_and_its_tokens_fit(name: str, home: Path) -> None:
-    folder = made_folder(f"tiny_random:{name}")
+def test_a_model_is_of_its_architecture_and_its_tokens_fit(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    write_model(folder, name, seed=0)
     config = json.loads((folder / "config.json").read_text())
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokens = {**tokenizer["model"]["vocab"], **{one["content"]: one["id"] for one in tokenizer["added_tokens"]}}
@@ -53,7 +54,7 @@ def test_a_model_is_made_once_and_leaves_nothing_half_made(home: Path, monkeypat
     assert not is_recipe("org/name")
     folder = made_folder(path)
     assert folder == cached_folder(path)
-    monkeypatch.setattr(cache, "write_model", None)
+    monkeypatch.setattr(cache, "_write_elsewhere", None)
     assert made_folder(path) == folder
     assert [entry.name for entry in (home / "luagate").iterdir()] == [folder.name]
 
@@ -61,15 +62,17 @@ def test_a_model_is_made_once_and_leaves_nothing_half_made(home: Path, monkeypat
 def test_a_killed_attempt_is_not_taken_for_a_model(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = "tiny_random:llama"
 
-    def killed(folder: Path, name: str, seed: int) -> None:
+    def killed(folder: Path, name: str) -> None:
         folder.mkdir()
         (folder / "config.json").write_text("{}")
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(cache, "write_model", killed)
+    real = cache._write_elsewhere
+    monkeypatch.setattr(cache, "_write_elsewhere", killed)
+    with pytest.raises(KeyboardInterrupt):
         made_folder(path)
     assert not cached_folder(path).exists()
+    monkeypatch.setattr(cache, "_write_elsewhere", real)
     assert (made_folder(path) / WEIGHTS).is_file()
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from runner import tmux
 from runner.connection import dies_with_connection, should_tell
+from runner.screens import print_connection_hint
 from tests.runs import PROJECT, SMOKE, environment, events, is_alive, only_run, pulse, results_of, runner, wait_until
 
 # --- what can be said without tmux
@@ -109,13 +110,20 @@ def test_a_run_is_told_of_tmux_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not should_tell(tmp_path, Terminal())
 
 
+def test_the_hint_names_what_would_outlive_the_connection(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    print_connection_hint(tmp_path / "2026-11-20_h200_3f2a", stream)
+    assert "over SSH, outside tmux: a lost connection stops this run; nothing is lost." in stream.getvalue()
+    assert f"python -m runner tmux --run {tmp_path}/2026-11-20_h200_3f2a" in stream.getvalue()
+
+
 # --- real sessions, on a server of their own
 
 real = [
     pytest.mark.debian,
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed (Debian package tmux)"),
     pytest.mark.xdist_group("runs"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
 ]
 
 
@@ -202,6 +210,11 @@ class Client:
         wait_until(lambda: os.waitpid(self.pid, os.WNOHANG)[0] != 0, "a client without a terminal ends")
 
 
+def ended(folder: Path, gate: str) -> bool:
+    """Whether a gate looked and concluded."""
+    return any(event["type"] in ("gate_passed", "gate_failed") and event["gate"] == gate for event in events(folder))
+
+
 def marked(function: Any) -> Any:
     """Mark a test as one that needs a real tmux."""
     for mark in real:
@@ -209,6 +222,7 @@ def marked(function: Any) -> Any:
     return function
 
 
+@pytest.mark.slow
 @marked
 def test_a_run_in_tmux_is_started_left_lost_found_again_and_finished(server: Server, tmp_path: Path) -> None:
     begun = server.runner("tmux", *SMOKE)
@@ -234,6 +248,8 @@ def test_a_run_in_tmux_is_started_left_lost_found_again_and_finished(server: Ser
     wait_until(second.ended, "Ctrl-b d detaches")
     assert second.status == 0
     # finished: both panes keep the end, and the results are those of a run that nobody touched
+    for gate in "abcde":
+        wait_until(lambda: ended(folder, gate), f"gate {gate} ends")  # noqa: B023
     wait_until(lambda: server.pane("advance")["dead"] == "1", "the advance ends")
     wait_until(lambda: server.pane("status")["dead"] == "1", "the watched status ends with it")
     assert "E decision" in server.pane("advance")["text"]
@@ -273,6 +289,27 @@ def test_a_session_on_an_old_server_has_this_shells_environment(server: Server) 
     name = tmux.session_name(folder)
     assert "-CUDA_VISIBLE_DEVICES" in server.tmux("show-environment", "-t", name).splitlines()
     assert "mine" in server.tmux("list-sessions"), "other sessions are left alone"
+
+
+@marked
+def test_inside_tmux_the_terminal_is_switched_and_nothing_is_nested(server: Server) -> None:
+    pid, descriptor = pty.fork()
+    if pid == 0:
+        os.execvpe("tmux", ["tmux", "new-session", "-s", "mine"], server.environment)
+    try:
+        wait_until(lambda: server.clients() == 1, "a person is in a session of their own")
+        typed = f"cd {PROJECT} && {sys.executable} -m runner tmux --to A {' '.join(SMOKE)}\n"
+        os.write(descriptor, typed.encode())
+        shown = "#{session_name} #{client_termname}"
+        wait_until(
+            lambda: server.tmux("list-clients", "-F", shown).startswith("gates-"), "the same terminal shows the session"
+        )
+        assert server.clients() == 1
+        assert sorted(server.tmux("list-sessions", "-F", "#{session_name}").split())[1:] == ["mine"]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(descriptor)
 
 
 @marked

@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from env.refusal import Refusal
 from training.backends import load_model
-from training.backends.transformers_peft import fitting
+from training.backends.transformers_peft import fitting, tuning
+from training.backends.transformers_peft.choosing import choose_dtype
 from training.backends.transformers_peft.fitting import batch_loss
 from training.backends.transformers_peft.lora import target_modules, trainable
 from training.checkpoints import ADAPTER_WEIGHTS
@@ -152,7 +153,8 @@ def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
 
 def test_every_automatic_choice_has_a_reason(folder: Path) -> None:
     choices = load(folder, device="auto", threads=0).choices
-    assert choices.keys() == {"device", "dtype", "threads", "evaluation", "quantization"}
+    told = {"device", "dtype", "threads", "evaluation", "quantization", "prompt", "start token", "end tokens"}
+    assert choices.keys() == told
     assert all(len(choice.split(": ", 1)[1]) > 10 for choice in choices.values())
     assert choices["quantization"].startswith("nf4: 21 of 22 linear modules")
 
@@ -362,7 +364,7 @@ def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_good_checkpoint(
         loss, count = batch_loss(wrapped, rows)
         return (loss * float("nan") if next(calls) == 4 else loss), count
 
-    monkeypatch.setattr(fitting, "batch_loss", poisoned)
+    monkeypatch.setattr(tuning, "batch_loss", poisoned)
     with pytest.raises(TrainingDiverged, match=r"at step 5: loss nan; checkpoint step-000004 is good") as diverged:
         model.train(EXAMPLES, LORA, TRAIN, tmp_path, NoHooks())
     assert (diverged.value.step, diverged.value.last_good.step) == (5, 4)
@@ -384,9 +386,36 @@ def test_gradient_checkpointing_learns_the_same(model: Any, tmp_path: Path) -> N
     assert not model._loaded.model.is_gradient_checkpointing
 
 
-def test_float16_is_measured_but_not_trained(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="vanish without loss scaling"):
-        load(folder, quantization="none", dtype="float16").probe_step(EXAMPLES, LORA, TRAIN)
+@pytest.mark.parametrize("first_scale", [2.0**12, 2.0**40])
+def test_float16_learns_what_float32_learns(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first_scale: float
+) -> None:
+    # the second scale overflows, and is halved until it does not
+    halved, whole = Watch(), Watch()
+    load(folder, quantization="none").train(EXAMPLES, LORA, TRAIN, tmp_path / "float32", whole)
+    monkeypatch.setattr(fitting, "first_loss_scale", lambda dtype: first_scale)
+    load(folder, quantization="none", dtype="float16").train(EXAMPLES, LORA, TRAIN, tmp_path / "float16", halved)
+    assert [one.loss for one in halved.steps] == pytest.approx([one.loss for one in whole.steps], rel=0.01)
+    assert [one.grad_norm for one in halved.steps] == pytest.approx([one.grad_norm for one in whole.steps], rel=0.05)
+
+
+def test_only_float16_needs_its_losses_scaled() -> None:
+    scales = {dtype: fitting.first_loss_scale(dtype) for dtype in (torch.float16, torch.bfloat16, torch.float32)}
+    assert scales == {torch.float16: 4096.0, torch.bfloat16: 1.0, torch.float32: 1.0}
+
+
+@pytest.mark.parametrize(
+    ("native", "dtype", "why"),
+    [(True, torch.bfloat16, "its range needs no loss scaling"), (False, torch.float16, "the GPU lacks bfloat16")],
+)
+def test_the_number_format_follows_the_gpu(
+    monkeypatch: pytest.MonkeyPatch, native: bool, dtype: torch.dtype, why: str
+) -> None:
+    # torch counts an emulation as support, unless it is asked not to
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    chosen, reason = choose_dtype(ModelSettings("m"), "cuda")
+    assert (chosen, why in reason) == (dtype, True)
+    assert choose_dtype(ModelSettings("m"), "cpu")[0] is torch.float32
 
 
 def test_training_while_an_adapter_is_worn_is_an_error(model: Any, tmp_path: Path) -> None:

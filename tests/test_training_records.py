@@ -14,7 +14,7 @@ from env.refusal import Refusal
 from training.backends import load_model
 from training.examples import encode_examples, epoch_batches, step_batches
 from training.records import Example, LoraSettings, ModelSettings, TrainSettings
-from training.schedule import learning_rate, require_same_run, settings_facts
+from training.schedule import checkpoint_count, learning_rate, require_same_run, settings_facts, with_steps
 
 MODEL = ModelSettings("somewhere")
 LORA = LoraSettings(r=4, alpha=8.0, target_modules=("q_proj",))
@@ -86,6 +86,39 @@ def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch: pyt
     with pytest.raises(Refusal, match="not installed") as refused:
         load_model("mlx", MODEL)
     assert refused.value.fix == "pip install 'luagate[mlx]'"
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_size", "grad_accum", "steps"),
+    [(800, 2, 1, 8, 200), (800, 3, 2, 8, 150), (801, 1, 4, 1, 201), (10, 0.5, 4, 1, 2), (7, 1, 4, 8, 1)],
+)
+def test_epochs_become_steps(rows: int, epochs: float, batch_size: int, grad_accum: int, steps: int) -> None:
+    asked = replace(TRAIN, max_steps=0, epochs=epochs, batch_size=batch_size, grad_accum=grad_accum, checkpoint_every=1)
+    counted = with_steps(asked, rows)
+    assert (counted.max_steps, counted.epochs) == (steps, 0)
+    assert with_steps(counted, 5) == counted
+    # the batches of that many steps are that many passes over the rows, up to the last step
+    lengths = [1] * rows
+    assert 0 <= list(islice(step_batches(lengths, counted, 1), steps))[-1][0] - epochs < grad_accum / 1
+
+
+def test_steps_and_epochs_are_not_given_together_or_left_out_together() -> None:
+    for change in ({"epochs": 1.0}, {"max_steps": 0}, {"max_steps": 0, "epochs": math.nan}):
+        with pytest.raises(Refusal, match=r"train\.(max_steps|epochs) = "):
+            replace(TRAIN, **change)
+
+
+def test_epochs_too_short_for_a_checkpoint_or_the_warm_up_are_refused() -> None:
+    short = replace(TRAIN, max_steps=0, epochs=1.0)
+    with pytest.raises(Refusal, match=r"checkpoint_every = 5 is beyond the 2 steps"):
+        with_steps(short, 8)
+    with pytest.raises(Refusal, match=r"train\.warmup_steps = 9"):
+        with_steps(replace(short, warmup_steps=9), 24)
+
+
+@pytest.mark.parametrize(("steps", "every", "count"), [(120, 40, 3), (100, 40, 3), (6, 3, 2), (5, 5, 1)])
+def test_the_last_step_is_a_checkpoint_too(steps: int, every: int, count: int) -> None:
+    assert checkpoint_count(replace(TRAIN, max_steps=steps, checkpoint_every=every)) == count
 
 
 def test_every_row_trains_once_an_epoch() -> None:

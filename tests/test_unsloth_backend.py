@@ -18,7 +18,7 @@ import pytest
 
 from env.refusal import Refusal
 from eval.sampling import SamplingSettings
-from training.backends import load_model
+from training.backends import check_settings, load_model
 from training.checkpoints import ADAPTER_WEIGHTS
 from training.records import AdapterCheckpoint, Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
 from training.tiny_random.cache import made_folder
@@ -113,7 +113,7 @@ def test_the_adapter_means_the_same_to_the_plain_backend(model: Any, checkpoint:
         here = model.log_prob(PROMPT, ANSWER)
     program = (
         "import json, sys; from pathlib import Path\n"
-        "from training.backends import load_model; from training.records import ModelSettings\n"
+        "from training.backends import check_settings, load_model; from training.records import ModelSettings\n"
         "path, adapter, prompt, answer = json.loads(sys.argv[1])\n"
         "model = load_model('transformers_peft', ModelSettings(path, quantization='nf4', device='cpu', threads=1))\n"
         "with model.adapter(Path(adapter), 1.0): print(model.log_prob(prompt, answer), model.identity.digest)\n"
@@ -136,13 +136,15 @@ def test_only_attention_in_the_asked_layers_of_a_mixture_of_experts_trains(tmp_p
             experts.probe_step(EXAMPLES, LoraSettings(r=2, alpha=4.0, target_modules=("router",)), TRAIN)
 
 
-def test_what_unsloth_cannot_do_is_refused(model: Any) -> None:
+def test_what_unsloth_cannot_do_is_refused() -> None:
     from dataclasses import replace
 
     from training.backends.unsloth.starting import KNOWN_GOOD, version_note
 
     with pytest.raises(Refusal, match="DoRA"):
-        model.probe_step(EXAMPLES, replace(LORA, dora=True), TRAIN)
+        check_settings("unsloth", settings("mistral"), replace(LORA, dora=True))
+    with pytest.raises(Refusal, match="processes"):
+        check_settings("unsloth", replace(settings("mistral"), processes=2), LORA)
     with pytest.raises(Refusal, match="older than"):
         version_note("2025.8.7")
     assert "WARNING" in version_note("2099.1.1")

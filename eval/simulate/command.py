@@ -19,7 +19,7 @@ from eval.simulate.worlds import CELLS, SHAPES, World
 K = 5
 _MOST_CELLS = 1000
 HEADER = (
-    "true gain  rule          PROCEED  ADJUST INCONCL.    bias      SE  spread   cover   lower  chosen's gain  samples"
+    "true gain  rule         PROCEED  ADJUST INCONCL.   bias      SE  spread   cover   lower  chosen's gain  samples"
 )
 
 
@@ -168,7 +168,9 @@ def _bench(asked: argparse.Namespace) -> None:
     }
     for shape in asked.cells:
         write(f"\n{told[shape]}\n{HEADER}")
-        for gain_pp in asked.gains_pp:
+        # without any gain all shapes are one world
+        told_already = shape != asked.cells[0]
+        for gain_pp in (gain for gain in asked.gains_pp if gain or not told_already):
             world = World(asked.base_pct / 100, gain_pp / 100, shape, cluster_correlation=asked.cluster_correlation)
             for outcome in simulate(world, protocol, asked.trials, asked.seed, asked.processes):
                 write(bench_line(outcome))
@@ -196,10 +198,11 @@ def bench_line(found: Outcomes) -> str:
     """Return one row of the printed table, in percent and points; "-" where a rule says nothing."""
     shares = (found.proceed, found.adjust, found.inconclusive)
     cells = [
-        f"{100 * found.gain:+9.1f}",
-        f" {found.rule:<12}",
-        *(_number(share, 7, 2) for share in shares),
-        _number(found.bias, 7, 2, "+"),
+        f"{100 * found.gain:+9.1f} ",
+        f"{found.rule:<12}",
+        *(_number(share, 7, 2) for share in shares[:2]),
+        _number(shares[2], 8, 2),
+        _number(found.bias, 6, 2, "+"),
         *(_number(value, 7, 2) for value in (found.se, found.spread)),
         *(_number(value, 7, 1) for value in (found.coverage, found.lower_coverage)),
         _number(found.quality, 14, 2, "+"),

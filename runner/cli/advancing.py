@@ -20,9 +20,11 @@ def _create(results: Path, overrides: list[str], fresh: bool = False) -> Path:
     from env.source import source
     from runner.config import compose_experiment, dump_config, require_data_files
     from runner.run import create_run
+    from runner.tracking import require_tracker
 
     experiment, config = compose_experiment(overrides)
     require_data_files(config)
+    require_tracker(experiment.tracker)
     return create_run(results, experiment.profile, dump_config(config), overrides, str(source(PROJECT)), fresh).folder
 
 

@@ -1,8 +1,10 @@
-"""The commands about this machine."""
+"""The commands about this machine: what Gate A would say of it, and the versions it runs."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,17 +14,53 @@ from runner.places import RESULTS
 
 
 @app.command()
-def doctor(overrides: Overrides = None, results: Results = RESULTS, as_json: AsJson = False) -> None:
-    """Look at this machine and the data as Gate A would, without a run and without loading the model."""
-    from gates.a_environment import inspect_machine_and_data
+def doctor(
+    overrides: Overrides = None,
+    results: Results = RESULTS,
+    model: Annotated[
+        bool, typer.Option("--model", help="Load the model too: one training step, one sample, one adapter read back.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at this machine, the data and the model as Gate A would, without a run."""
+    from gates.a_environment import inspect
     from runner import screens
     from runner.config import compose_experiment
 
     experiment, _ = compose_experiment(overrides or [])
-    checks = inspect_machine_and_data(experiment, results)
+    checks = inspect(experiment, results, with_model=model)
     if as_json:
         print_json([dataclasses.asdict(check) for check in checks])
     else:
         screens.print_checks(checks)
     if any(check.blocks for check in checks):
+        raise typer.Exit(Exit.GATE_SAID_NO)
+
+
+@app.command()
+def lock(
+    against: Annotated[
+        str, typer.Option("--against", help="A lock of the project (core, unsloth, mlx) or a file to compare with.")
+    ] = "core",
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Write this environment's versions into a new file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how the installed packages differ from a lock file, or write one from this environment."""
+    from env.pins import compare, find_lock, installed_versions, read_pins, write_lock
+    from runner.screens.locks import lock_header, print_lock_comparison
+
+    installed = installed_versions()
+    if write is not None:
+        count = write_lock(write, installed, lock_header(write))
+        typer.echo(f"{count} versions written to {write}\nnext: pip install -c {write} -e .[dev]")
+        return
+    path = find_lock(against)
+    found = compare(read_pins(path), installed)
+    if as_json:
+        print_json({"lock": str(path), **dataclasses.asdict(found)})
+    else:
+        print_lock_comparison(path, found)
+    if found.changed:
         raise typer.Exit(Exit.GATE_SAID_NO)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from eval.cells import cell_from_name
 from runner.report.data import CheckRow, Fact, GateSection, ReportData, SampleSource, Verdict
 from runner.report.exposure import contamination_sentence
 from runner.report.limits import read_limits
@@ -15,10 +17,11 @@ from runner.report.tasks import read_source, read_tasks
 from runner.report.training import read_training
 from runner.report.trust import read_trust
 from runner.report.verdict import read_basis, read_groups, read_recommendations, read_verdict
-from runner.run import Run
+from runner.run import Run, command
 from runner.screens.glance import subject
 from runner.view import RunView, view_run
 
+_GATE_FOLDER = re.compile(r"\bgate_([a-e])\b")
 # What each gate adds to a report, for runs that have not come so far.
 _ADDS = {
     "a": "the frozen rule and the checks of machine and data",
@@ -61,12 +64,13 @@ def build(run: Run) -> ReportData:
         missing=tuple(_missing(gates, decided["verdict"])),
         waived=tuple(_waived(gates)),
         contamination=found.section("Contamination", contamination_sentence, ""),
+        k=found.section("Rule", _k, None),
         limits=limits,
         trust=trust,
         gates=gates,
         provenance=provenance,
         reproduce=read_reproduction(found),
-        next_steps=found.section("Recommendations", lambda artifacts: _next_steps(artifacts, view), NOTHING),
+        next_steps=_mending(found) or found.section("Recommendations", lambda it: _next_steps(it, view), NOTHING),
         problems=tuple(dict.fromkeys(found.problems)),
         **decided,
         **measured,
@@ -108,17 +112,34 @@ def _waived(gates: tuple[GateSection, ...]) -> list[CheckRow]:
     return [check for gate in gates for check in gate.checks if check.state == "waived"]
 
 
+def _k(found: Artifacts) -> int | None:
+    rule = found.table("a", "rule")
+    return None if rule is None else int(rule["k"])
+
+
+def _mending(found: Artifacts) -> tuple[Fact, ...]:
+    """Return how a damaged run is mended, before anything is done by what it says; () of an intact one."""
+    gates = sorted({gate for problem in found.problems for gate in _GATE_FOLDER.findall(problem)})
+    if not found.problems:
+        return ()
+    rewind = command(found.run.folder, f"rewind {gates[0].upper()}") if gates else ""
+    again = f"or let the first of the damaged gates be done again: {rewind}" if rewind else ""
+    return (Fact("1", "Restore the files named above as the gates wrote them,", again),)
+
+
 def _next_steps(found: Artifacts, view: RunView) -> tuple[Fact, ...]:
     recommended = read_recommendations(found)
     if recommended or view.state == "finished" or "report" in view.next_command.split():
-        return recommended or (Fact("1", "Use the adapter at the chosen checkpoint and scale.", _chosen(found)),)
+        take = command(found.run.folder, "export --to FOLDER")
+        return recommended or (
+            Fact("1", f"Use the adapter at the chosen checkpoint and scale: {take}", _chosen(found)),
+        )
     return (Fact("1", view.next_command, "goes on from here"),)
 
 
 def _chosen(found: Artifacts) -> str:
-    chosen = found.table("e", "chosen")
-    return (
-        f"{chosen['cell']}: gate_c/checkpoints/step-{int(chosen['step']):06d} at scale {chosen['scale']}"
-        if chosen
-        else ""
-    )
+    decision = found.table("e", "decision")
+    if decision is None:
+        return ""
+    cell = cell_from_name(str(decision["cell"]))
+    return f"{cell.name}: gate_c/checkpoints/step-{cell.step:06d} at scale {cell.scale:g}"

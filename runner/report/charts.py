@@ -32,7 +32,7 @@ class _Frame:
         return _UNITS * self.x.at(x) / 100, self.y_of(y)
 
 
-def pass_curves(curves: Sequence[PassCurve], k: int) -> Markup:
+def pass_curves(curves: Sequence[PassCurve], k: int | None) -> Markup:
     """Return pass@k of base and adapter for every k, each with its 95% band; the rule's k is marked."""
     known = [point for curve in curves for point in curve.points if point.value is not None]
     ks = [int(point.label) for point in known]
@@ -40,7 +40,9 @@ def pass_curves(curves: Sequence[PassCurve], k: int) -> Markup:
         return Markup("")
     bounds = [x for point in known for x in (point.low, point.high, point.value) if x is not None]
     frame = _Frame(_whole_axis(min(ks), max(ks)), axis_over([0.0, *bounds], pad=0.02, about=5), 250.0)
-    parts = [*_grid(frame, "{:g}%"), svg.line(frame.x.at(k), _TOP, frame.x.at(k), frame.height, "margin")]
+    parts = _grid(frame, "{:g}%")
+    if k is not None:
+        parts.append(svg.line(frame.x.at(k), _TOP, frame.x.at(k), frame.height, "margin"))
     lines = [line for place, curve in enumerate(curves) for line in _pass_curve(curve, frame, _ARM_TONES[place > 0])]
     parts.append(svg.stretched(_UNITS, frame.height, *lines))
     for place, curve in enumerate(curves):

@@ -291,6 +291,7 @@ class ReportData:
         missing: what an unfinished run does not tell yet.
         waived: the waived checks, which stand on the first screen.
         contamination: what training has seen of the tasks, in one sentence, which stands there too.
+        k: the rule's, of pass@k; None before Gate A froze it.
         limits: what the numbers do not say, each sentence with the number behind it.
     """
 
@@ -303,6 +304,7 @@ class ReportData:
     missing: tuple[str, ...]
     waived: tuple[CheckRow, ...]
     contamination: str
+    k: int | None
     verdict: Verdict | None
     basis: tuple[Fact, ...]
     groups: tuple[GainGroup, ...]

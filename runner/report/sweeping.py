@@ -16,10 +16,16 @@ def read_sweep(found: Artifacts) -> Sweep | None:
     if rows is None or chosen is None:
         return None
     k = int(found.table("d", "k"))
-    cells = tuple(_cell(row, str(chosen["cell"]), k) for row in rows)
+    cells = tuple(_cell(row, _chosen_name(found, chosen), k) for row in rows)
     steps, scales = sorted({cell.step for cell in cells}), sorted({cell.scale for cell in cells})
     rounds, cost = _race(found.table("d", "search"))
     return Sweep(k, tuple(steps), tuple(scales), cells, str(chosen["why"]), rounds, cost, _test_gain(found))
+
+
+def _chosen_name(found: Artifacts, chosen: Mapping[str, Any]) -> str:
+    """Return the cell that was decided on; without a test split the decision chooses once more, paying for it."""
+    decision = found.table("e", "decision")
+    return str(chosen["cell"] if decision is None else decision["cell"])
 
 
 def _cell(row: Mapping[str, Any], chosen: str, k: int) -> SweepCell:
@@ -45,7 +51,7 @@ def _race(search: Mapping[str, Any] | None) -> tuple[tuple[Fact, ...], str]:
     """Return the rounds of a raced sweep and what it cost against the full grid; nothing of an older report."""
     if search is None:
         return (), ""
-    held = search.get("rounds") or ()
+    held: list[Mapping[str, Any]] = list(search.get("rounds") or ())
     rounds = tuple(_round(item, is_last=item is held[-1]) for item in held) if len(held) > 1 else ()
     samples, grid = search.get("samples"), search.get("grid_samples")
     if samples is None or grid is None:

@@ -13,6 +13,7 @@ from runner.report.exposure import Exposure, read_exposures
 from runner.report.measures import arm_results
 from runner.report.reading import Artifacts, read_sample_lines
 from runner.run import command
+from runner.screens.wording import count_text
 
 Samples = Mapping[str, Sequence[Sample]]
 
@@ -99,7 +100,7 @@ def _compare_counts(found: Artifacts, rows: Sequence[Mapping[str, Any]], base: S
         ]
         if wrong:
             found.problems.append(
-                f"{files[arm]} does not give the counts of {len(wrong)} tasks that the reports state: "
+                f"{files[arm]} does not give the counts of {count_text(len(wrong), 'task')} that the reports state: "
                 + ", ".join(map(str, wrong[:5]))
                 + (" and more." if len(wrong) > 5 else ".")
             )

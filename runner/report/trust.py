@@ -167,8 +167,10 @@ def _openings(found: Artifacts) -> Iterable[TrustRow]:
     openings = found.table("e", "openings")
     if openings is not None:
         times = len(openings)
-        answer = "Once." if times == 1 else f"{times} times: each look costs the answer some of its worth."
-        yield TrustRow("How often were the test tasks opened?", "held" if times == 1 else "warns", answer)
+        answer = f"{times} times: each look costs the answer some of its worth."
+        if times < 2:
+            answer = "Once." if times else "Never: without a test split the dev tasks decide."
+        yield TrustRow("How often were the test tasks opened?", "held" if times < 2 else "warns", answer)
 
 
 def _bytes(found: Artifacts) -> TrustRow:

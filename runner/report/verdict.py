@@ -135,7 +135,7 @@ def _tried(found: Artifacts) -> list[Fact]:
     facts = []
     if cells is not None:
         facts.append(Fact("Cells tried", f"{len(cells)}", "on dev; one of them went on"))
-    if openings is not None:
+    if openings:
         times = len(openings)
         note = "" if times == 1 else "the more often it is looked at, the less its answer is worth"
         facts.append(Fact("Test opened", "once" if times == 1 else f"{times} times", note))

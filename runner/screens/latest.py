@@ -7,6 +7,7 @@ anything: these are the numbers a person wants to see go by.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from env.heartbeat import Pulse
 from env.logs import log_path
 
 TAIL_BYTES = 262_144
-_LOSSES = 40
+_LOSSES = 24
 _VERDICTS = 200
 _NOTICES = 3
+# A line of env.logs that a person should see.
+_NOTICE = re.compile(r"^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)Z (?:WARNING|ERROR|CRITICAL) +(.+)$", re.MULTILINE)
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -68,13 +71,8 @@ def last_verdicts(folder: Path, pulse: Pulse) -> Verdicts | None:
 
 def last_notices(folder: Path, gate: str) -> list[str]:
     """Return the last warnings and errors of a gate's log, 'HH:MM:SS what' in UTC as the log has them."""
-    lines = _tail(log_path(folder, gate)).decode("utf-8", "replace").splitlines()
-    notices = []
-    for text in lines:
-        words = text.split(maxsplit=3)
-        if len(words) == 4 and words[1] in ("WARNING", "ERROR", "CRITICAL"):
-            notices.append(f"{words[0][11:19]} {words[3]}")
-    return notices[-_NOTICES:]
+    text = _tail(log_path(folder, gate)).decode("utf-8", "replace")
+    return [f"{found[1]} {found[2]}" for found in _NOTICE.finditer(text)][-_NOTICES:]
 
 
 def _samples_file(folder: Path, pulse: Pulse) -> Path | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from env.heartbeat import Pulse
 from runner.screens.glance import newest_checkpoint
-from runner.screens.ink import Line, Span, line
+from runner.screens.ink import NO_BREAK, Line, Span, line
 from runner.screens.latest import last_losses, last_notices, last_verdicts
 from runner.screens.wording import clock_text, count_text, countdown_text, duration_text, rate_text
 from runner.view import IDLE_AFTER_S, SILENT_AFTER_S, RunView
 
 # Below this a clock that was set is not worth a line.
 _CLOCK_GAP_S = 5.0
-_BAR_COLUMNS = 32
+_BAR_COLUMNS = 24
 _LABEL = 10
 
 
@@ -65,13 +66,16 @@ def progress_lines(view: RunView, now: datetime | None = None) -> list[Line]:
     if verdicts is not None:
         counts = "  ".join(f"{name} {number}" for name, number in verdicts.outcomes)
         lines.append(_labelled("verdicts", counts, (f"  last {count_text(verdicts.n, 'sample')}", "dim")))
-    return [*lines, *(_labelled("notice", (text, "no")) for text in last_notices(folder, pulse.gate))]
+    notices = (_labelled("notice", (text, "odd")) for text in last_notices(folder, pulse.gate))
+    return [*lines, *(replace(notice, cut=True) for notice in notices)]
 
 
 def _joined(parts: list[Span]) -> list[Span]:
-    spans = parts[:1]
-    for part in parts[1:]:
-        spans += [(" · ", "dim"), part]
+    """Return the parts with dots between them; a line is broken between parts, not within one."""
+    whole = [(text.replace(" ", NO_BREAK), style) for text, style in parts]
+    spans = whole[:1]
+    for part in whole[1:]:
+        spans += [(f" ·{NO_BREAK}", "dim"), part]
     return spans
 
 
@@ -80,7 +84,7 @@ def _labelled(label: str, *parts: str | Span) -> Line:
 
 
 def _bar_spans(pulse: Pulse, view: RunView) -> list[Span]:
-    since = f"for {duration_text(pulse.phase_s + (view.pulse_age_s or 0.0))}"
+    since = f"for {duration_text(pulse.phase_s + (view.pulse_age_s or 0.0))}".replace(" ", NO_BREAK)
     if not pulse.total:
         return [(f"{pulse.phase}{f'  {pulse.message}' if pulse.message else ''}", ""), (f"  {since}", "dim")]
     filled = min(_BAR_COLUMNS, _BAR_COLUMNS * pulse.done // pulse.total)

@@ -14,7 +14,7 @@ from runner.screens.ink import Line, Paper, foreign_lines, line, paper_of, rende
 from runner.screens.wording import count_text
 
 if TYPE_CHECKING:
-    from eval.records import Sample, Task
+    from eval.records import CheckResult, Sample, Task
     from runner.samples import FoundSamples, Labels
 
 _INDENT = "    "
@@ -56,7 +56,7 @@ def _sample_text(sample: Sample, labels: Labels | None, task: Task | None, paper
     if task is not None:
         parts.append(_foreign("asked", f"{task.instruction}\n{task.input}".strip(), paper))
     lines = [_detail("why", verdict.detail or candidate.detail)]
-    lines += [_detail("check", f"{_STATES[check.passed]}: {check.name}", check.detail) for check in verdict.checks]
+    lines += _check_lines(verdict.checks)
     lines += [_detail("finding", finding) for finding in verdict.findings]
     lines += [_detail("made", ", ".join(verdict.registered))]
     lines += [_detail("judge", f"{verdict.verifier} held by {verdict.isolation}, {1000 * verdict.seconds:.0f} ms")]
@@ -67,7 +67,12 @@ def _sample_text(sample: Sample, labels: Labels | None, task: Task | None, paper
     return "".join([*parts, _program(text, paper, in_lua=candidate.code is not None), "\n"])
 
 
-_STATES = {True: "passed", False: "failed", None: "not reached"}
+def _check_lines(checks: Sequence[CheckResult]) -> list[Line]:
+    """Return the failed checks, each with its reason, then the names of those that passed or were not reached."""
+    failed = [_detail("failed", check.name, check.detail) for check in checks if check.passed is False]
+    passed = ", ".join(check.name for check in checks if check.passed)
+    unreached = ", ".join(check.name for check in checks if check.passed is None)
+    return [*failed, _detail("passed", passed), _detail("beyond", f"not reached: {unreached}" if unreached else "")]
 
 
 def _head(sample: Sample, labels: Labels | None) -> list[Line]:

@@ -112,13 +112,14 @@ def next_line(command: str, remark: str = "") -> Line:
 def crash_lines(folder: Path, gate: str, failure: dict[str, str], command: str) -> list[Line]:
     """Return where a crash was, what is safe, and what to type; for a refusal the fix instead of the trace."""
     lines = []
-    if failure.get("kind") == "crash":
+    kind = failure.get("kind")
+    if kind == "crash" or (kind == "memory" and failure.get("where")):
         where = failure.get("where") or "outside our own code"
         lines += [detail("where", where), detail("trace", f"logs/gate_{gate}.log")]
+    elif kind != "refusal":
+        lines.append(detail("log", f"logs/gate_{gate}.log"))
     if failure.get("fix"):
         lines.append(detail("fix", for_run(Refusal("", failure["fix"]), folder).fix))
-    if failure.get("kind") == "killed":
-        lines.append(detail("log", f"logs/gate_{gate}.log"))
     lines.append(safe_line(folder, gate))
     return [*lines, next_line(command, resumes(folder, gate))]
 
@@ -129,12 +130,13 @@ def _crash_details(view: RunView, gate: GateView, _now: datetime) -> list[Line]:
 
 def _interrupted_details(view: RunView, gate: GateView, now: datetime) -> list[Line]:
     folder, last = Path(view.folder), view.last_pulse
-    seen = clock_text(timestamp(last.at), now) if last is not None and last.gate == gate.gate else ""
     what = "its process ended without a word: killed, a power cut, or out of memory"
     if view.restarted:
         what = "the machine was restarted while it ran"
+    if last is not None and last.gate == gate.gate:
+        what += "; " + f"last seen {clock_text(timestamp(last.at), now)}".replace(" ", NO_BREAK)
     return [
-        detail("what", f"{what}{f'; last seen {seen}' if seen else ''}"),
+        detail("what", what),
         safe_line(folder, gate.gate),
         next_line(view.next_command, resumes(folder, gate.gate)),
     ]

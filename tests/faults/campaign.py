@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.faults.comparison import (
     steps_again,
     stored_units,
 )
+from tests.faults.flushes import unflushed
 from tests.faults.order import ORDER_VARIABLE, TRACE_VARIABLE, Order
 from tests.faults.plan import Injection, Kind, Survey, draw, quotas
 from tests.faults.verdict import faults_of
@@ -51,9 +52,9 @@ OVERRIDES = (
     "gate.c.train.checkpoint_every=2",
     "gate.d.scales=[1.0]",
 )
-PATIENCE_S = 300.0
-# A fault that was drawn for a call that a resumed gate no longer makes is drawn again this often.
-TRIES = 40
+PATIENCE_S = 900.0
+# A fault whose call a resumed gate no longer makes is drawn again in the next run; a campaign ends after this many.
+MISSES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Campaign:
     folder: Path
     seed: int
     left: dict[str, list[Kind]]
+    tell: Callable[[Strike], None]
     surveys: dict[str, Survey] = field(default_factory=dict)
     misses: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -100,18 +102,28 @@ class Campaign:
 
 
 def carry_out(
-    folder: Path, count: int, gates: str, kinds: Sequence[Kind], seed: int, jobs: int
-) -> tuple[Campaign, list[RunResult]]:
-    """Strike ``count`` times, in ``jobs`` runs at a time; return the campaign and its runs."""
-    campaign = Campaign(folder.resolve(), seed, quotas(count, gates, kinds, random.Random(seed)))
-    survey_undisturbed(campaign)
+    folder: Path,
+    count: int,
+    gates: str,
+    kinds: Sequence[Kind],
+    seed: int,
+    jobs: int,
+    tell: Callable[[Strike], None] = lambda _: None,
+) -> list[RunResult]:
+    """Strike ``count`` times, in ``jobs`` runs at a time; return the runs, the undisturbed one first.
+
+    Each strike is told as soon as it was dealt.
+    """
+    campaign = Campaign(folder.resolve(), seed, quotas(count, gates, kinds, random.Random(seed)), tell)
+    undisturbed = survey_undisturbed(campaign)
     with ThreadPoolExecutor(jobs) as pool:
         batches = pool.map(lambda job: list(_runs(campaign, job)), range(jobs))
-        return campaign, [result for batch in batches for result in batch]
+        return [undisturbed, *(result for batch in batches for result in batch)]
 
 
-def survey_undisturbed(campaign: Campaign) -> None:
-    """Do the undisturbed run, and note the file calls and the time of each gate."""
+def survey_undisturbed(campaign: Campaign) -> RunResult:
+    """Do the undisturbed run, and note the file calls and the time of each gate; a missing flush is a problem."""
+    problems = []
     results = campaign.folder / "undisturbed"
     _runner(results, "new", *OVERRIDES)
     for gate in GATES:
@@ -122,20 +134,21 @@ def survey_undisturbed(campaign: Campaign) -> None:
         if process.returncode not in (0, 3):
             raise RuntimeError(f"the undisturbed run ended with {process.returncode} at gate {gate}:\n{output}")
         calls = [line.split("\t") for line in trace.read_text(encoding="utf-8").splitlines()]
-        known = tuple((process_, call, path) for process_, call, path in calls)
+        known = tuple((caller, call, path) for caller, call, path in calls)
         campaign.surveys[gate] = Survey(known, time.monotonic() - began_s)
+        problems += [f"gate {gate.upper()}: {path} was not flushed before its event" for path in unflushed(known)]
+    return RunResult((), dict.fromkeys(GATES, 0), 0, {}, tuple(problems))
 
 
 def _runs(campaign: Campaign, job: int) -> Iterator[RunResult]:
     number = 0
     while True:
         with campaign.lock:
-            if not any(campaign.left.values()) or campaign.misses > TRIES:
+            if not any(campaign.left.values()) or campaign.misses > MISSES:
                 return
         number += 1
-        yield _one_run(
-            campaign, campaign.folder / f"job{job}_run{number}", random.Random(f"{campaign.seed} {job} {number}")
-        )
+        chance = random.Random(f"{campaign.seed} {job} {number}")
+        yield _one_run(campaign, campaign.folder / f"job{job}_run{number}", chance)
 
 
 def _one_run(campaign: Campaign, results: Path, chance: random.Random) -> RunResult:
@@ -145,8 +158,11 @@ def _one_run(campaign: Campaign, results: Path, chance: random.Random) -> RunRes
     problems: list[str] = []
     for gate in GATES:
         strikes += _strike_gate(campaign, results, gate, chance)
+        before = stored_units(only_run(results))
         process = _start(results, gate, {})
         output = process.communicate(timeout=PATIENCE_S)[0]
+        after = stored_units(only_run(results))
+        problems += [f"{results.name}: {name} was lost on resuming" for name in lost_units(before, after)]
         if gate not in concluded_gates(only_run(results)):
             problems.append(
                 f"{results.name}: gate {gate.upper()} did not conclude ({process.returncode}): {output[-2000:]}"
@@ -175,8 +191,9 @@ def _strike_gate(campaign: Campaign, results: Path, gate: str, chance: random.Ra
             plan.append(injection)
             with campaign.lock:
                 campaign.misses += 1
-        else:
-            yield strike
+            break
+        campaign.tell(strike)
+        yield strike
     with campaign.lock:
         campaign.left.setdefault(gate, []).extend(injection.kind for injection in plan)
 

@@ -97,7 +97,9 @@ def draw(kind: Kind, gate: str, survey: Survey, chance: random.Random) -> Inject
         return Injection(kind, gate, chance.random(), signal=number)
     writes_only = kind in (Kind.TEAR, Kind.FILL_DISK)
     places = [n for n, call in enumerate(survey.calls) if _strikeable(call) and (call[1] == "write" or not writes_only)]
-    place = chance.choice(places)
+    # first the file, then the call: a file that is written a hundred times counts as much as the report
+    chosen = chance.choice(sorted({survey.calls[n][2] for n in places}))
+    place = chance.choice([n for n in places if survey.calls[n][2] == chosen])
     process, call, path = survey.calls[place]
     nth = 1 + survey.calls[:place].count(survey.calls[place])
     point = Point(process, call, path, min(nth, chance.randint(1, _FIRST_CALLS)))

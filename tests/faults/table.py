@@ -47,7 +47,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         ("differing bytes", found["differing_bytes"]),
     ):
         yield _line(name, list(values.values()), sum(values.values()))
-    yield f"{found['runs']} runs from A to E; {found['steps_again']} training steps were done again from a checkpoint"
+    yield f"{found['runs'] - 1} runs from A to E beside the undisturbed one; {found['steps_again']} training steps were done again from a checkpoint"
     for name in ("lost", "problems"):
         yield from (f"{name}: {sentence}" for sentence in found[name])
     yield from (f"differing: {name}: {count} bytes" for name, count in found["differing"].items())

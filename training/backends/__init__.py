@@ -10,6 +10,8 @@ from env.refusal import Refusal, choices_hint
 from training.tiny_random.cache import is_recipe, made_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from training.backends.base import LoadedModel
     from training.exports import ExportRequest, RoundTrip
     from training.records import LoraSettings, ModelSettings
@@ -58,6 +60,17 @@ def export_adapter(backend: str, settings: ModelSettings, request: ExportRequest
         )
     found: RoundTrip = export(_with_folder(settings), request, settings.path)
     return found
+
+
+def local_folder(settings: ModelSettings) -> Path | None:
+    """Return the folder that holds the model; None for a hub id that was not downloaded yet. Downloads nothing.
+
+    Raises:
+        Refusal: ``settings.path`` names a folder that is not there.
+    """
+    from training.backends.folders import find_folder
+
+    return find_folder(_with_folder(settings).path)
 
 
 def _module(backend: str) -> Any:

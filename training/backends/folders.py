@@ -11,18 +11,35 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model"]
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
+def find_folder(path: str) -> Path | None:
+    """Return the local folder of ``path``, or the hub's cached one; None for a hub id that is not in the cache.
+
+    Raises:
+        Refusal: ``path`` is a folder's, and there is none.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    if path.startswith((".", "/", "~")) or path.count("/") != 1:
+        raise Refusal(f"model.path = {path!r}: no such folder.", "Give a model's folder, or a hub id like org/name.")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(path, allow_patterns=_HUB_FILES, local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError, OSError):
+        return None
+
+
 def model_folder(path: str) -> Path:
     """Return the local folder of ``path``; a hub id is downloaded, or found in the hub's cache when offline.
 
     Raises:
         Refusal: there is no such folder, and the hub did not give it.
     """
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        return folder
-    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
-    if looks_local:
-        raise Refusal(f"model.path = {path!r}: no such folder.", "Give a model's folder, or a hub id like org/name.")
+    found = find_folder(path)
+    if found is not None:
+        return found
     from huggingface_hub import snapshot_download
 
     try:

@@ -99,7 +99,7 @@ class SampleBrowser {
     const said = this.book.cell ? `passed: base ${task.base.c} of ${task.base.n}, adapter ${task.cell.c} of ${task.cell.n}` : `passed: ${task.base.c} of ${task.base.n}`;
     return element("li", { role: "option", id: `task-${task.place}`, "data-place": task.place, title: said },
       element("span", { class: `gain ${toneOf(task.gain)}` }, signed(task.gain)),
-      element("span", { class: "id" }, task.id, task.status === "CLEAN" ? "" : element("span", { class: "no", title: task.status }, " ●")),
+      element("span", { class: "id" }, task.name, task.status === "CLEAN" ? "" : element("span", { class: "no", title: task.status }, " ●")),
       element("span", { class: "counts" }, counts));
   }
 
@@ -111,8 +111,8 @@ class SampleBrowser {
     if (!this.task) return this.list.removeAttribute("aria-activedescendant");
     this.list.setAttribute("aria-activedescendant", `task-${this.task.place}`);
     const option = document.getElementById(`task-${this.task.place}`), list = this.list;
-    if (option.offsetTop < list.scrollTop) list.scrollTop = option.offsetTop;
-    if (option.offsetTop + option.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = option.offsetTop + option.offsetHeight - list.clientHeight;
+    const above = option.offsetTop < list.scrollTop, below = option.offsetTop + option.offsetHeight > list.scrollTop + list.clientHeight;
+    if (above || below) list.scrollTop = option.offsetTop - list.clientHeight / 3;
   }
 
   pick(option) {

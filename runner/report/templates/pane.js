@@ -125,7 +125,7 @@ function armPane(book, task, state, arm, acts) {
     sampleStrip(arm, mine.samples, state.chosen[arm], acts.choose),
     element("p", { class: "end" }, element("strong", { class: `outcome-tag ${sample.outcome}` }, sample.outcome),
       element("span", { class: "why" }, ` ${sample.detail}`)),
-    element("div", { class: "views", role: "group", "aria-label": "What is shown" }, ...views.map((name) =>
+    views.length < 2 ? "" : element("div", { class: "views", role: "group", "aria-label": "What is shown" }, ...views.map((name) =>
       element("button", { type: "button", "aria-pressed": String(name === view), onclick: () => acts.show(arm, name) }, VIEWS[name]))),
     programView(task, arm, sample, other, view),
     checkList(sample),
@@ -143,8 +143,8 @@ function taskPane(book, task, state, acts) {
     ? element("details", { open }, element("summary", {}, title), codeBlock(lines(shown), shown.cut, title, lines === asPlain ? "prose" : null)) : "";
   // A documentation task's input is prose; every other one is a program.
   const input = task.family === "doc" ? asPlain : asLua;
-  return element("article", { class: "task-pane", "aria-label": `Task ${task.id}` },
-    element("h3", {}, task.id, task.gain === null ? "" : element("span", { class: `gain ${toneOf(task.gain)}` }, ` ${signed(task.gain)} pp`),
+  return element("article", { class: "task-pane", "aria-label": `Task ${task.name}` },
+    element("h3", {}, task.name, task.gain === null ? "" : element("span", { class: `gain ${toneOf(task.gain)}` }, ` ${signed(task.gain)} pp`),
       task.status === "CLEAN" ? "" : element("span", { class: "tag no" }, task.status.toLowerCase())),
     element("p", { class: "small muted" }, about.filter(Boolean).join(" · ")),
     task.seen.length ? element("ul", { class: "seen small" }, ...task.seen.map((line) => element("li", {}, visible(line)))) : "",

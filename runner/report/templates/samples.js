@@ -27,7 +27,7 @@ function readBook(raw) {
     tokens: line[10], milliseconds: line[11], seed: line[12],
   });
   book.tasks = raw.tasks.map((task, place) => ({
-    ...task, place, seen: raw.lists[task.seen], instruction: shown(task.instruction), input: shown(task.input),
+    ...task, place, name: visible(task.id), family: visible(task.family), kind: visible(task.kind), cluster: visible(task.cluster), seen: raw.lists[task.seen], instruction: shown(task.instruction), input: shown(task.input),
     reference: shown(task.reference),
     base: { ...task.base, samples: task.base.samples.map(readSample) },
     cell: { ...task.cell, samples: task.cell.samples.map(readSample) },

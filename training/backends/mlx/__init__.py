@@ -9,7 +9,8 @@ from env.refusal import Refusal
 
 if TYPE_CHECKING:
     from training.backends.base import LoadedModel
-    from training.records import ModelSettings
+    from training.exports import ExportRequest, RoundTrip
+    from training.records import LoraSettings, ModelSettings
 
 
 def load(settings: ModelSettings) -> LoadedModel:
@@ -18,8 +19,7 @@ def load(settings: ModelSettings) -> LoadedModel:
     Raises:
         Refusal: the library is missing, a setting is another backend's, or the model's files are missing or unfit.
     """
-    if find_spec("mlx_lm") is None:
-        raise Refusal("backend = 'mlx' needs a library that is not installed.", "pip install 'luagate[mlx]'")
+    _require_library()
     from training.backends.mlx.choosing import choose_device, require_own_settings
     from training.backends.mlx.loading import load_base
     from training.backends.mlx.model import MlxModel
@@ -36,3 +36,26 @@ def load(settings: ModelSettings) -> LoadedModel:
             shard.close()
         raise
     return ShardedModel(model, shards) if shards else model
+
+
+def check(settings: ModelSettings, lora: LoraSettings) -> None:
+    """Raise Refusal for what settings and the model's configuration already show to be unfit; no weight is read."""
+    _require_library()
+    from training.backends.mlx.choosing import require_own_settings
+    from training.backends.mlx.loading import preview_targets
+
+    require_own_settings(settings)
+    preview_targets(settings, lora)
+
+
+def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> RoundTrip:
+    """Write an adapter at its baked scale, or a fused model; see ``exporting.export``."""
+    _require_library()
+    from training.backends.mlx.exporting import export as write_export
+
+    return write_export(settings, request, base_name)
+
+
+def _require_library() -> None:
+    if find_spec("mlx_lm") is None:
+        raise Refusal("backend = 'mlx' needs a library that is not installed.", "pip install 'luagate[mlx]'")

@@ -140,6 +140,13 @@ def merged_weight(weight: mx.array, change: LowRank, scale: float) -> mx.array:
 
 def write_adapter(adapter: Mapping[str, LowRank], lora: LoraSettings, folder: Path) -> None:
     """Write ``adapter`` into ``folder`` as PEFT and as mlx-lm lay it out."""
+    write_matrices(adapter, folder)
+    config = {**_peft_config(lora, list(adapter)), **_mlx_config(lora, adapter)}
+    (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def write_matrices(adapter: Mapping[str, LowRank], folder: Path) -> None:
+    """Write the two weight files of ``adapter`` into ``folder``."""
     from safetensors.numpy import save
 
     peft: dict[str, Matrix] = {}
@@ -154,8 +161,6 @@ def write_adapter(adapter: Mapping[str, LowRank], lora: LoraSettings, folder: Pa
     # bytes first: a full disk is then an OSError, which is explained
     (folder / ADAPTER_WEIGHTS).write_bytes(save(peft, metadata={"format": "pt"}))
     (folder / MLX_WEIGHTS).write_bytes(save(own, metadata={"format": "mlx"}))
-    config = {**_peft_config(lora, list(adapter)), **_mlx_config(lora, adapter)}
-    (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 class _Interpolated(nn.Module):  # type: ignore[misc]

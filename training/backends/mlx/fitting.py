@@ -34,7 +34,7 @@ from training.schedule import learning_rate, lora_facts, settings_facts
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "trainer_state.json"
 # compiled steps are compiled again for each new width, so widths are few
-_COMPILED_WIDTH = 32
+COMPILED_WIDTH = 32
 
 Status = Literal["finished", "stopped"]
 Gradients = dict[str, Any]
@@ -180,7 +180,7 @@ def _step(
     total = mx.array(sum(answer_tokens(part) for part in rows), dtype=mx.float32)
     loss, accumulated = 0.0, None
     for part in rows:
-        value, gradient = learner.gradients(*batch_arrays(part, _COMPILED_WIDTH if run.compiled else 1), total)
+        value, gradient = learner.gradients(*batch_arrays(part, COMPILED_WIDTH if run.compiled else 1), total)
         accumulated = gradient if accumulated is None else tree_map(mx.add, accumulated, gradient)
         mx.eval(value, accumulated)
         # the raw value, before anything could hide it

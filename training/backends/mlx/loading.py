@@ -20,9 +20,10 @@ from training.backends.base import ModelIdentity
 from training.backends.folders import model_folder, require_files
 from training.backends.mlx.choosing import QUANTIZATIONS, choose_compilation, choose_device, choose_dtype
 from training.backends.mlx.layouts import config_changes, model_classes
+from training.backends.targets import select_targets
 from training.backends.transformers_peft.identity import model_identity, weight_files
 from training.backends.transformers_peft.texts import Texts
-from training.records import ModelSettings
+from training.records import LoraSettings, ModelSettings
 
 LINEAR = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
 
@@ -33,6 +34,7 @@ class Loaded:
 
     Attributes:
         config: config.json as mlx-lm completed it.
+        dtype: of weights that are not quantised, and of all computing.
         windows: per layer the positions that it sees; None sees all.
         context: positions that prompt and answer may take together; None is unknown.
         compiled: whether training steps are compiled.
@@ -45,6 +47,7 @@ class Loaded:
     parameters: int
     folder: Path
     config: dict[str, Any]
+    dtype: mx.Dtype
     windows: tuple[int | None, ...]
     context: int | None
     compiled: bool
@@ -68,7 +71,8 @@ def load_base(settings: ModelSettings) -> Loaded:
     model, config = _read(folder, "the model", lambda: load_model(folder, True, True, changes, model_classes))
     texts = _load_texts(folder, written)
     windows = _windows(model, folder)
-    _set_format(model, getattr(mx, dtype))
+    number_format = getattr(mx, dtype)
+    _set_format(model, number_format)
     held, note = _quantize(model, config, settings, folder)
     mx.eval(model.parameters())
     model.freeze()
@@ -82,11 +86,44 @@ def load_base(settings: ModelSettings) -> Loaded:
         "compilation": f"{'compiled' if compiled else 'plain'}: {compiled_reason}",
         "quantization": note,
         "attention": _attention_note(text_config, windows),
+        **texts.choices,
     }
-    identity = model_identity(folder, f"{held} in {dtype}", texts.tokenizer.chat_template, texts.end_tokens)
-    context = text_config.get("max_position_embeddings")
-    parameters = get_total_parameters(model)
-    return Loaded(model, texts, identity, choices, parameters, folder, config, windows, context, compiled)
+    return Loaded(
+        model=model,
+        texts=texts,
+        identity=model_identity(folder, f"{held} in {dtype}", texts.tokenizer.chat_template, texts.end_tokens),
+        choices=choices,
+        parameters=get_total_parameters(model),
+        folder=folder,
+        config=config,
+        dtype=number_format,
+        windows=windows,
+        context=text_config.get("max_position_embeddings"),
+        compiled=compiled,
+    )
+
+
+def preview_targets(settings: ModelSettings, lora: LoraSettings) -> tuple[str, ...]:
+    """Return the full names of the modules that an adapter would train, from the configuration alone.
+
+    mlx makes arrays when they are used: this model's never are.
+
+    Raises:
+        Refusal: files are missing, the device is not there, or a module or layer is not there or must not train.
+    """
+    choose_device(settings)
+    folder = model_folder(settings.path)
+    require_files(folder)
+
+    def skeleton() -> Any:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config |= config_changes(config)
+        kind, arguments = model_classes(config)
+        return kind(arguments.from_dict(config))
+
+    model = _read(folder, "config.json", skeleton)
+    _windows(model, folder)
+    return select_targets([name for name, _ in linear_modules(model)], lora)
 
 
 def linear_modules(model: Any) -> Iterator[tuple[str, Any]]:

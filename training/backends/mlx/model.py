@@ -1,4 +1,4 @@
-"""One loaded base model: it generates, wears an adapter, scores an answer, trains and exports, on the same weights."""
+"""One loaded base model: it generates, wears an adapter, scores an answer and trains, all on the same weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from env.refusal import Refusal
 from training.backends.base import Completion, ModelIdentity, Request, Sampling
 from training.backends.batching import Batch, assembled, balanced_rows, halves, plan_batches
 from training.backends.mlx.adapters import AdapterShelf, worn
-from training.backends.mlx.fusing import write_fused
 from training.backends.mlx.generation import PromptSamples, generate_batch
 from training.backends.mlx.loading import Loaded
 from training.backends.mlx.tuning import probe, train_adapter
@@ -148,15 +147,6 @@ class MlxModel:
         """
         self._require_bare("probe_step")
         return probe(self._loaded, self._encode(examples, train), lora, train)
-
-    def fuse(self, folder: Path, scale: float, to: Path) -> None:
-        """Write the base with the adapter in ``folder`` merged at ``scale`` as the unquantised model folder ``to``.
-
-        Raises:
-            Refusal: the folder holds no usable adapter, or ``to`` is there already.
-        """
-        self._require_bare("fuse")
-        write_fused(self._loaded, self._shelf.take(folder, self._loaded.model), scale, to)
 
     def close(self) -> None:
         """Release the model's memory."""

@@ -136,7 +136,7 @@ def _list_trainable(result: TrainResult) -> None:
 
 
 def _require_trainable_format(loaded: Loaded) -> None:
-    if loaded.choices["dtype"].startswith("float16"):
+    if loaded.dtype == mx.float16:
         raise Refusal(
             "model.dtype = 'float16': small gradients would vanish without loss scaling.",
             "Set model.dtype=auto, bfloat16 or float32.",

@@ -46,7 +46,7 @@ def choose_dtype(settings: ModelSettings, device: str) -> tuple[torch.dtype, str
     if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16, "the GPU computes in it, and its range needs no loss scaling"
     if device == "cuda":
-        return torch.float32, "the GPU lacks bfloat16, and float16 would need loss scaling"
+        return torch.float16, "the GPU lacks bfloat16; losses are scaled so that small gradients survive"
     return torch.float32, f"on {device} results then do not depend on the processor's bfloat16 instructions"
 
 

@@ -69,6 +69,7 @@ def load_base(settings: ModelSettings) -> Loaded:
         "threads": f"{threads}: {threads_reason}",
         "evaluation": f"{'dequantized' if dequantized else 'as loaded'}: {evaluation_reason}",
         "quantization": quantization_note(model, settings),
+        **texts.choices,
     }
     identity = model_identity(folder, held, texts.tokenizer.chat_template, texts.end_tokens)
     return Loaded(model, texts, identity, choices, parameters, dequantized)

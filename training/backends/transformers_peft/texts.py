@@ -18,6 +18,20 @@ class Texts:
         """The token an answer is trained to end with."""
         return self.end_tokens[0]
 
+    @property
+    def choices(self) -> dict[str, str]:
+        """What of the tokenizer decides the results: name -> "value: reason"."""
+        ends = ", ".join(f"{token} {self.tokenizer.decode([token])!r}" for token in self.end_tokens)
+        start = "none" if self._start is None else f"{self._start} {self.tokenizer.decode([self._start])!r}"
+        has_template = bool(self.tokenizer.chat_template)
+        template = "the tokenizer's chat template" if has_template else "instruction, input, response"
+        reason = "it has one" if has_template else "the tokenizer has no chat template"
+        return {
+            "end tokens": f"{ends}: tokenizer and model configuration name them",
+            "start token": f"{start}: what the tokenizer puts before a text",
+            "prompt": f"{template}: {reason}",
+        }
+
     def prompt(self, text: str) -> list[int]:
         """Return a prompt's tokens, with the start token where the tokenizer uses one and the text has none yet."""
         ids = self.answer(text)

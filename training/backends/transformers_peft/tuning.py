@@ -47,10 +47,9 @@ def train_adapter(
     """Train to ``max_steps`` from the newest verified checkpoint; with none left to do, return at once.
 
     Raises:
-        Refusal: the model's format cannot train, the checkpoints are of another run, or as ``target_modules``.
+        Refusal: the checkpoints are of another run, or as ``target_modules``.
         TrainingDiverged: a loss or gradient was not finite.
     """
-    _require_trainable_format(loaded)
     targets = target_modules(loaded.model, lora)
     moved = quarantine(folder)
     known = list_checkpoints(folder).verified
@@ -90,7 +89,6 @@ def probe(
     Raises:
         Refusal: as ``train_adapter``, or a parameter of the adapter got no gradient.
     """
-    _require_trainable_format(loaded)
     longest = sorted(data.rows, key=lambda row: -len(row.ids))[: settings.batch_size]
     method = method or Method(_worn_for_training, batch_loss)
     with method.wear(loaded.model, lora, settings) as wrapped, torch.random.fork_rng(devices=[]):
@@ -124,11 +122,3 @@ def _list_trainable(result: TrainResult) -> None:
     _LOG.info("%d parameters in %d modules train, and nothing else:", result.trainable, result.targets)
     for pattern, count in result.patterns.items():
         _LOG.info("  %s: %d", pattern, count)
-
-
-def _require_trainable_format(loaded: Loaded) -> None:
-    if loaded.model.dtype == torch.float16:
-        raise Refusal(
-            "model.dtype = 'float16': small gradients would vanish without loss scaling.",
-            "Set model.dtype=auto, bfloat16 or float32.",
-        )

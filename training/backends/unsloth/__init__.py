@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from training.backends.base import LoadedModel
-    from training.records import ModelSettings
+    from training.records import LoraSettings, ModelSettings
+
+
+def check(settings: ModelSettings, lora: LoraSettings) -> None:
+    """Refuse what is known before the library is imported. Raises Refusal: not installed, too old, or unable to."""
+    from training.backends.unsloth.starting import require_possible
+
+    require_possible(settings, lora.dora)
 
 
 def load(settings: ModelSettings) -> LoadedModel:

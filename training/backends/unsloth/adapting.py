@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from env.refusal import Refusal
 from training.backends.targets import layer_of
 from training.backends.transformers_peft.fitting import answer_tokens
 from training.backends.transformers_peft.lora import adapter_sizes, require_only, target_modules
@@ -31,12 +30,8 @@ def trainable(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterat
     """Yield the PEFT model with a fresh adapter made by unsloth; on exit the base is as before, adapter gone.
 
     Raises:
-        Refusal: DoRA is asked for, a module or layer is not there, or another parameter than the asked would train.
+        Refusal: a module or layer is not there, or another parameter than the asked would train.
     """
-    if lora.dora:
-        raise Refusal(
-            "lora.dora = true: unsloth's kernels compute no DoRA.", "Set it to false, or backend=transformers_peft."
-        )
     targets = target_modules(model, lora)
     layers = sorted({layer for name in targets if (layer := layer_of(name)) is not None})
     checkpointing: Any = "unsloth" if settings.gradient_checkpointing else False

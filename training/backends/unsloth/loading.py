@@ -58,6 +58,7 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
         "threads": f"{threads}: {threads_reason}",
         "evaluation": "as loaded: adapters are worn through PEFT, which unsloth's kernels know",
         "quantization": quantization_note(model, settings),
+        **texts.choices,
     }
     held = f"{settings.quantization} in {named}"
     identity = model_identity(folder, held, texts.tokenizer.chat_template, texts.end_tokens)

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,22 +39,32 @@ def start(settings: ModelSettings) -> Started:
         Refusal: it is not installed, older than the known good version, or cannot serve the asked device.
         RuntimeError: a library that it patches was imported before it.
     """
-    if find_spec("unsloth") is None:
-        raise Refusal("backend = 'unsloth' needs a library that is not installed.", _INSTALL)
+    require_possible(settings)
     early = [name for name in _PATCHED if name in sys.modules]
     if early and "unsloth" not in sys.modules:
         raise RuntimeError(f"unsloth must be imported before {' and '.join(early)}")
-    if settings.processes > 1:
-        raise Refusal(
-            f"model.processes = {settings.processes}: backend unsloth generates in one process.",
-            "Set model.processes=1.",
-        )
     _set_environment(settings)
     library = _imported()
     device, reason = _device(settings)
     return Started(
         library, device, {"unsloth": version_note(str(library.__version__)), "device": f"{device}: {reason}"}
     )
+
+
+def require_possible(settings: ModelSettings, dora: bool = False) -> None:
+    """Raise Refusal when unsloth is missing or too old, or cannot do what is asked; imports nothing of it."""
+    if find_spec("unsloth") is None:
+        raise Refusal("backend = 'unsloth' needs a library that is not installed.", _INSTALL)
+    version_note(version("unsloth"))
+    if settings.processes > 1:
+        raise Refusal(
+            f"model.processes = {settings.processes}: backend unsloth generates in one process.",
+            "Set model.processes=1.",
+        )
+    if dora:
+        raise Refusal(
+            "lora.dora = true: unsloth's kernels compute no DoRA.", "Set it to false, or backend=transformers_peft."
+        )
 
 
 def _set_environment(settings: ModelSettings) -> None:

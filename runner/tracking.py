@@ -1,0 +1,188 @@
+"""Metrics to a tracker of the user's choice, beside the artifacts: never needed, and never able to harm a run.
+
+One tracker run stands for one run folder; a resumed gate goes on in it, a new attempt writes under its own prefix.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from env.refusal import Refusal
+from gates.report import GateReport
+
+PROJECT_NAME = "luagate"
+# name in the configuration -> what must be importable, and what pip calls it
+_LIBRARIES = {
+    "tensorboard": ("tensorboard", "tensorboard"),
+    "wandb": ("wandb", "wandb"),
+    "mlflow": ("mlflow", "mlflow"),
+    "trackio": ("trackio", "trackio"),
+}
+
+
+class Sink(Protocol):
+    """What a tracker's library is asked to do."""
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Take numbers by name at a step."""
+        ...
+
+    def close(self) -> None:
+        """Hand over what is still held back."""
+        ...
+
+
+class Tracker:
+    """A tracker that may fail: the first failure is logged and ends the tracking, never the gate."""
+
+    def __init__(self, sink: Sink | None, prefix: str, log: logging.Logger) -> None:
+        self._sink = sink
+        self._prefix = prefix
+        self._log = log
+
+    def step(self, step: int, values: Mapping[str, float]) -> None:
+        """Pass on the numbers of one training step."""
+        self._ask(lambda sink: sink.log({f"{self._prefix}/{name}": value for name, value in values.items()}, step))
+
+    def report(self, report: GateReport) -> None:
+        """Pass on a gate's metrics: each value with its interval's ends."""
+        values = {
+            f"{self._prefix}/{metric.name}{end}": float(value)
+            for metric in report.metrics
+            for end, value in (("", metric.value), ("/low", metric.low), ("/high", metric.high))
+            if value is not None
+        }
+        # the gates' numbers stand after the last training step, which trackers want to come first
+        self._ask(lambda sink: sink.log(values, _AFTER_TRAINING) if values else None)
+
+    def close(self) -> None:
+        """Let the tracker finish."""
+        self._ask(lambda sink: sink.close())
+
+    def _ask(self, action: Callable[[Sink], None]) -> None:
+        if self._sink is None:
+            return
+        try:
+            action(self._sink)
+        except Exception as error:  # a tracker's library raises whatever its network does
+            self._log.warning("tracking ends: %s: %s", type(error).__name__, error)
+            self._sink = None
+
+
+_AFTER_TRAINING = 10**9
+
+
+def require_tracker(name: str) -> None:
+    """Raise Refusal when the library of tracker ``name`` is not installed; "none" needs none."""
+    if name == "none":
+        return
+    module, package = _LIBRARIES[name]
+    if find_spec(module) is None:
+        raise Refusal(f"tracker = {name!r} needs a library that is not installed.", f"pip install {package}")
+
+
+def open_tracker(
+    name: str, run_folder: Path, gate: str, attempt: int, config: Mapping[str, Any], log: logging.Logger
+) -> Tracker:
+    """Return the tracker ``name`` for one gate of a run; what it keeps locally lies in ``run_folder``/tracking.
+
+    A library that cannot begin (no network, no login) is logged, and the gate goes on without it.
+    """
+    prefix = f"gate_{gate}" if attempt == 1 else f"gate_{gate}.{attempt}"
+    if name == "none":
+        return Tracker(None, prefix, log)
+    folder = run_folder / "tracking"
+    try:
+        folder.mkdir(exist_ok=True)
+        return Tracker(_SINKS[name](folder, run_folder.name, config), prefix, log)
+    except Exception as error:  # as above
+        log.warning("tracking does not begin: %s: %s", type(error).__name__, error)
+        return Tracker(None, prefix, log)
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, run: str, config: Mapping[str, Any]) -> None:
+        from tensorboard.summary import Writer
+
+        del run, config
+        self._writer = Writer(str(folder / "tensorboard"))
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, 0 if step == _AFTER_TRAINING else step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Wandb:
+    def __init__(self, folder: Path, run: str, config: Mapping[str, Any]) -> None:
+        import wandb
+
+        self._run = wandb.init(
+            project=PROJECT_NAME, id=run, name=run, dir=str(folder), config=dict(config), resume="allow"
+        )
+        # every gate counts for itself: the library's own step may never go back
+        self._run.define_metric("*", step_metric="step")
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        self._run.log({**values, **({} if step == _AFTER_TRAINING else {"step": step})})
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+class _Mlflow:
+    def __init__(self, folder: Path, run: str, config: Mapping[str, Any]) -> None:
+        import os
+
+        import mlflow
+
+        if not os.environ.get("MLFLOW_TRACKING_URI"):
+            mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').resolve()}")
+        mlflow.set_experiment(PROJECT_NAME)
+        self._library = mlflow
+        known = mlflow.search_runs(filter_string=f"tags.luagate_run = '{run}'", output_format="list")
+        if known:
+            mlflow.start_run(run_id=known[0].info.run_id)
+        else:
+            mlflow.start_run(run_name=run, tags={"luagate_run": run})
+            # values longer than a parameter may be are the artifact's to keep
+            mlflow.log_params({key: str(value)[:250] for key, value in config.items()})
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        self._library.log_metrics(
+            {name.replace("@", "_at_"): value for name, value in values.items()},
+            step=None if step == _AFTER_TRAINING else step,
+        )
+
+    def close(self) -> None:
+        self._library.end_run()
+
+
+class _Trackio:
+    def __init__(self, folder: Path, run: str, config: Mapping[str, Any]) -> None:
+        import trackio
+
+        del folder
+        self._library = trackio
+        trackio.init(project=PROJECT_NAME, name=run, config=dict(config), resume="allow", embed=False)
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        self._library.log(dict(values), step=None if step == _AFTER_TRAINING else step)
+
+    def close(self) -> None:
+        self._library.finish()
+
+
+_SINKS: dict[str, Callable[[Path, str, Mapping[str, Any]], Sink]] = {
+    "tensorboard": _TensorBoard,
+    "wandb": _Wandb,
+    "mlflow": _Mlflow,
+    "trackio": _Trackio,
+}
