@@ -2,12 +2,15 @@
 # TORCH_INDEX=URL adds a package index with CPU builds of torch (saves gigabytes where the default build is CUDA).
 PYTHON ?= python3
 VENV ?= .venv
+# unsloth wants older transformers than the core: it lives apart.
+UNSLOTH_VENV ?= .venv-unsloth
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP = $(BIN)/$(PIP_INSTALL)
 # Two tests at a time with one torch thread each: two busy cores and two threads each collapse.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-full lint setup setup-mlx debian clean
+.PHONY: demo test test-full test-unsloth lint setup setup-mlx setup-unsloth debian clean
 
 demo: setup
 	$(BIN)/python -m runner new
@@ -19,6 +22,11 @@ test: setup lint
 
 test-full: setup setup-mlx debian lint
 	$(PYTEST)
+	$(MAKE) test-unsloth
+
+# One process: unsloth rewrites the libraries that it finds.
+test-unsloth: setup-unsloth
+	OMP_NUM_THREADS=1 $(UNSLOTH_VENV)/bin/python -m pytest -m unsloth tests/test_unsloth_backend.py
 
 lint: setup
 	$(BIN)/ruff check .
@@ -42,8 +50,17 @@ $(VENV)/.mlx: $(VENV)/.ready env/locks/mlx.txt
 	$(BIN)/python -m pip check
 	@touch $@
 
+setup-unsloth: $(UNSLOTH_VENV)/.ready
+
+# A torchvision that does not fit this build of torch stops unsloth, which can do without one.
+$(UNSLOTH_VENV)/.ready: pyproject.toml env/locks/unsloth.txt
+	$(PYTHON) -m venv $(UNSLOTH_VENV)
+	$(UNSLOTH_VENV)/bin/$(PIP_INSTALL) -c env/locks/unsloth.txt -e '.[unsloth]' pytest pytest-timeout pytest-xdist hypothesis
+	@$(UNSLOTH_VENV)/bin/python -c 'import torchvision' 2>/dev/null || $(UNSLOTH_VENV)/bin/python -m pip uninstall --quiet -y torchvision
+	@touch $@
+
 debian:
 	sh env/debian.sh
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(UNSLOTH_VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -329,9 +329,7 @@ def stored_config(run: Run) -> Path:
     return run.file(f"config.{number}.yaml")
 
 
-def replace_config(
-    run: Run, config_text: str, overrides: list[str], changed: list[str], by_hand: bool = False
-) -> None:
+def replace_config(run: Run, config_text: str, overrides: list[str], changed: list[str], by_hand: bool = False) -> None:
     """Store a changed configuration; the former one stays beside it as config.N.yaml.
 
     The event comes last: a crash before it leaves a config without its event, which is then taken for an edit by hand.

@@ -28,9 +28,10 @@ _OF_A_TERMINAL = re.compile(
     r"TMUX|TMUX_PANE|TERM|TERM_.*|COLORTERM|COLUMNS|LINES|WINDOWID|DISPLAY|XAUTHORITY|SSH_.*|SHLVL|PWD|OLDPWD|_|STY|"
     r"KRB5CCNAME|XDG_SESSION_.*|DBUS_SESSION_BUS_ADDRESS"
 )
-_ENDED = (
-    "#{?#{pane_dead_signal},killed by #{pane_dead_signal},exit code #{pane_dead_status}}"
-    " · Ctrl-b d leaves · `python -m runner tmux` advances again"
+# On the line above each pane. tmux's own notice of an ended pane would push the first line of what it said away.
+_ENDED = "#{?#{pane_dead_signal},killed by signal #{pane_dead_signal},ended with exit code #{pane_dead_status}}"
+_HEADING = (
+    f" #{{@luagate_shows}}#{{?pane_dead, · {_ENDED} · `python -m runner tmux` advances again,}} · Ctrl-b d leaves "
 )
 
 
@@ -93,8 +94,8 @@ def open_session(folder: Path, advance: Sequence[str], status: Sequence[str]) ->
     require_tmux()
     name, found = find_session(folder), "running"
     if name is None:
-        name, found = _make(folder, advance, status), "new"
-    elif not is_advancing(name):
+        return Session(_make(folder, advance, status), "new")
+    if not is_advancing(name):
         _show(name, "advance", advance)
         found = "ended"
     _show(name, "status", status)
@@ -143,23 +144,29 @@ def _mark(folder: Path) -> str:
 
 
 def _make(folder: Path, advance: Sequence[str], status: Sequence[str]) -> str:
-    """Make the session with its advance; return its name. An advance that ends at once leaves its words on the pane."""
+    """Make the session with both panes; return its name. An advance that ends at once leaves its words on the pane."""
     name = _free_name(folder)
     given, gone = changed_environment(os.environ, _server_environment())
     width, height = shutil.get_terminal_size(SIZE_WHEN_DETACHED)
-    target = f"={name}:"
+    target, where = f"={name}:", ("-c", _literal(os.getcwd()))
+    lines = max(2, min(STATUS_LINES, height // 2))
+    # One call, so that both panes have their size and their marks before anything in them can end.
     _tmux(
         *("new-session", "-d", "-s", name, "-n", "advance", "-x", str(width), "-y", str(height)),
-        *("-c", _literal(os.getcwd()), *_within(given, gone, advance), ";"),
+        *(*where, *_within(given, gone, advance), ";"),
         *("set-option", "-w", "-t", target, "remain-on-exit", "on", ";"),
+        # tmux before 3.3 has no such option, and shows its notice.
+        *("set-option", "-q", "-w", "-t", target, "remain-on-exit-format", "", ";"),
+        *("set-option", "-w", "-t", target, "pane-border-format", _HEADING, ";"),
+        *("set-option", "-w", "-t", target, "pane-border-status", "top", ";"),
         *("set-option", "-p", "-t", target, "@luagate_shows", "advance", ";"),
-        *("set-option", "-t", target, "@luagate_run", _mark(folder)),
+        *("set-option", "-t", target, "@luagate_run", _mark(folder), ";"),
+        *("split-window", "-d", "-t", target, "-v", "-l", str(lines), *where, *_within(given, gone, status), ";"),
+        *("set-option", "-p", "-t", f"{target}.{{bottom}}", "@luagate_shows", "status"),
     )
     # For windows that are opened in it by hand.
     for words in (*((variable, _argument(value)) for variable, value in given.items()), *(("-r", v) for v in gone)):
         _tmux("set-environment", "-t", target, *words)
-    # tmux before 3.3 has no such option and shows its own words.
-    _tmux("set-option", "-w", "-t", target, "remain-on-exit-format", _ENDED, may_fail=True)
     return name
 
 
@@ -244,10 +251,10 @@ def _rows(*words: str, socket: str = "") -> list[str]:
     return done.stdout.splitlines() if done.returncode == 0 else []
 
 
-def _tmux(*words: str, may_fail: bool = False) -> str:
+def _tmux(*words: str) -> str:
     """Return what tmux prints. Raises Refusal with its own words when it refuses."""
     done = _run(*words)
-    if done.returncode and not may_fail:
+    if done.returncode:
         said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
         raise Refusal(
             f"tmux {words[0]}: {said}.",

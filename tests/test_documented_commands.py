@@ -35,7 +35,7 @@ from tests.runs import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(1800)]
 
 DOCUMENTS = ("README.md", "RUNBOOK.md")
 COMMAND = re.compile(r"(nohup |[A-Z_]+=\S+ )?(python -m runner|python -m eval\.|python tests/bench/|make|tmux)\b")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from env.refusal import Refusal
@@ -99,6 +99,7 @@ def test_an_event_of_an_unknown_gate_is_impossible_not_an_error() -> None:
         RunMachine().apply(event(EventType.GATE_STARTED, "z"))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_every_prefix_of_a_legal_history_replays_to_the_state_it_had(data: st.DataObject) -> None:
     machine, history, states = RunMachine(), [], []

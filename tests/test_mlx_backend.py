@@ -117,6 +117,7 @@ def adapter_folder(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path
         ({"quantization": "nf4"}, r"'nf4' is a format of bitsandbytes.*q4"),
         ({"device": "cuda"}, "drives Apple GPUs and CPUs"),
         ({"evaluation": "dequantized"}, "as they are held"),
+        ({"double_quantization": True}, "of bitsandbytes' NF4"),
     ],
 )
 def test_a_setting_of_another_backend_is_refused_with_what_there_is(

@@ -294,6 +294,7 @@ def stored_nf4(folders: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_weights_stored_in_4_bits_are_the_weights_quantised_here(stored_nf4: Path, models: Any, tmp_path: Path) -> None:
+    check_settings("transformers_peft", settings(stored_nf4), LORA)
     stored = load_model("transformers_peft", settings(stored_nf4))
     ids = stored._texts.prompt("local x = 1")
     assert torch.equal(logits(stored._evaluated, ids), logits(models("llama")._evaluated, ids))

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from env.refusal import Refusal
@@ -107,7 +107,7 @@ def test_the_course_follows_from_the_seed_alone_and_not_from_the_order_of_tasks(
     assert race_course(places(), 9, SCHEDULE, 7) != race_course(places(), 9, SCHEDULE, 8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sizes=st.lists(st.integers(1, 9), min_size=1, max_size=30),
     cells=st.integers(1, 50),

@@ -33,8 +33,11 @@ from runner.report import (
     writing,
 )
 from runner.report.axes import axis_over
+from runner.report.build import _next_steps
 from runner.report.data import Interval
+from runner.report.reading import read_artifacts
 from runner.run import Run, command
+from runner.view import view_run
 from tests.runs import Cli
 
 SMALL = Story(dev_tasks=6, test_tasks=18)
@@ -673,3 +676,20 @@ def test_every_command_that_a_report_names_exists(finished: Run) -> None:
     named = {word for text in told for word in re.findall(r"python -m runner (\w+)", text)}
     assert {"new", "advance", "rejudge", "export"} <= named
     assert named | {"replay"} <= known
+
+
+def test_an_adapter_is_only_recommended_by_a_verdict_that_carries_it(damaged: Run) -> None:
+    def refused(report: Any) -> None:
+        report["tables"].update(recommendations=[])
+        report["tables"]["decision"]["verdict"] = "ADJUST"
+
+    assert build(damaged).next_steps[0].value.startswith("Use the adapter")
+    edit_json(damaged.gate_folder("e") / "report.json", refused)
+    assert build_unchecked(damaged).startswith("Keep the base")
+
+
+def build_unchecked(run: Run) -> str:
+    """Return the next step of a run whose hand-made edit is taken as it stands."""
+    found = read_artifacts(run)
+    found.problems.clear()
+    return _next_steps(found, view_run(run))[0].value

@@ -330,6 +330,26 @@ def test_a_run_advanced_outside_tmux_is_not_advanced_twice(server: Server) -> No
 
 
 @marked
+def test_an_advance_that_ends_at_once_leaves_its_words_and_its_exit_code_on_the_pane(
+    server: Server, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from runner.tmux import open_session\n"
+        "open_session(Path(sys.argv[1]), ['sh', '-c', 'echo refused; exit 2'], ['sh', '-c', 'kill -9 $$'])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=PROJECT, env=server.environment, check=True)
+    wait_until(lambda: [pane["dead"] for pane in server.panes()] == ["1", "1"], "both end")
+    shown = server.tmux("capture-pane", "-p", "-t", ":.{top}")
+    assert shown.startswith("refused\n"), "on the pane itself, not scrolled away"
+    headings = [
+        server.tmux("display-message", "-p", "-t", f":.{pane}", "#{T:pane-border-format}")
+        for pane in ("{top}", "{bottom}")
+    ]
+    assert "advance · ended with exit code 2 · `python -m runner tmux` advances again" in headings[0]
+    assert "status · killed by signal 9" in headings[1]
+
+
+@marked
 def test_two_runs_of_one_name_have_two_sessions(server: Server, tmp_path: Path) -> None:
     folders = [tmp_path / "one" / "x_ab12", tmp_path / "two" / "x_ab12"]
     for folder in folders:

@@ -11,8 +11,8 @@ from typing import Any
 
 from env.refusal import Refusal
 
-# Steps behind the running median, and fewest that tell anything.
-_WINDOW, _ENOUGH = 50, 10
+# Calm steps behind the running median; fewest for a median; first steps that are taken for calm whatever they are.
+_WINDOW, _ENOUGH, _TRUSTED = 50, 10, 3
 # A loss that changes by less than this from the first steps to the next has not moved (as a fraction).
 _FLAT = 1e-3
 
@@ -22,8 +22,8 @@ class LossWatchSettings:
     """When training is called off or warned about. Raises Refusal on a bad value, naming the key.
 
     Attributes:
-        explosion_factor: a loss above this multiple of the median of the last 50 steps, and above where training
-            began, counts as exploding; 0 is off.
+        explosion_factor: a loss above this multiple of the median of the last 50 calm steps, and of the first 10,
+            counts as exploding; 0 is off.
         explosion_patience_steps: so many such steps in a row end training.
         idle_gradient_steps: so many steps in a row whose gradient is exactly 0 draw a warning.
     """
@@ -46,7 +46,7 @@ class LossWatch:
 
     def __init__(self, settings: LossWatchSettings, earlier: Sequence[float] = ()) -> None:
         self._settings = settings
-        self._start: list[float] = []
+        self._first: list[float] = []
         self._calm: deque[float] = deque(maxlen=_WINDOW)
         self.exploding_steps = 0
         for loss in earlier:
@@ -54,21 +54,30 @@ class LossWatch:
 
     def explosion(self, loss: float) -> str:
         """Take the next step's ``loss`` (nats); return why training should end, "" while it should go on."""
-        if len(self._start) < _ENOUGH:
-            self._start.append(loss)
-        median, factor = statistics.median(self._calm) if self._calm else math.nan, self._settings.explosion_factor
-        enough = bool(factor) and len(self._calm) >= _ENOUGH
-        if not enough or loss <= max(factor * median, *self._start):
+        factor = self._settings.explosion_factor
+        if not factor or len(self._first) < _TRUSTED or loss <= factor * self._usual():
+            if len(self._first) < _ENOUGH:
+                self._first.append(loss)
             self._calm.append(loss)
             self.exploding_steps = 0
             return ""
         self.exploding_steps += 1
         if self.exploding_steps < self._settings.explosion_patience_steps:
             return ""
+        usual = self._usual()
         return (
-            f"loss {loss:.3f} is {loss / median:.1f} x the median of the steps before ({median:.3f}), "
-            f"{self.exploding_steps} steps in a row above {factor:g} x and above every loss at the start"
+            f"loss {loss:.3f} is {loss / usual:.1f} x the usual {usual:.3f}, "
+            f"{self.exploding_steps} steps in a row above {factor:g} x"
         )
+
+    def _usual(self) -> float:
+        """The level that an exploding loss leaves: of the calm steps, the recent or the first ones, the higher.
+
+        While there are few, the lowest of them: a rate that is far too high explodes before the first checkpoint.
+        """
+        if len(self._first) < _ENOUGH:
+            return min(self._first)
+        return max(statistics.median(self._calm), statistics.median(self._first))
 
 
 def idle_gradient(steps: Sequence[Mapping[str, Any]]) -> int:

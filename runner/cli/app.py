@@ -7,12 +7,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from env.refusal import Refusal
 from runner.places import RESULTS_VARIABLE
 
+# As `--help` lists them: the way through an experiment first, then looking at it, then what is rarely needed.
+ORDER = (
+    *("advance", "tmux", "new", "status", "report", "samples", "compare", "runs"),
+    *("retry", "rewind", "rejudge", "replay", "export", "config", "doctor", "lock"),
+)
+
+
+class InOrder(typer.core.TyperGroup):
+    """The commands in the order in which a user meets them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the command names; one that ``ORDER`` lacks comes last."""
+        return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
 app = typer.Typer(
     name="runner",
+    cls=InOrder,
     help="luagate: does this LoRA adapter really make the model better at Lua?",
     no_args_is_help=True,
     add_completion=False,

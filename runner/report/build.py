@@ -128,13 +128,15 @@ def _mending(found: Artifacts) -> tuple[Fact, ...]:
 
 
 def _next_steps(found: Artifacts, view: RunView) -> tuple[Fact, ...]:
-    recommended = read_recommendations(found)
-    if recommended or view.state == "finished" or "report" in view.next_command.split():
-        take = command(found.run.folder, "export --to FOLDER")
-        return recommended or (
-            Fact("1", f"Use the adapter at the chosen checkpoint and scale: {take}", _chosen(found)),
-        )
-    return (Fact("1", view.next_command, "goes on from here"),)
+    recommended, decision = read_recommendations(found), found.table("e", "decision")
+    if recommended:
+        return recommended
+    if decision is None:
+        return (Fact("1", view.next_command, "goes on from here"),)
+    if decision["verdict"] != "PROCEED":
+        return (Fact("1", "Keep the base: the verdict does not carry this adapter.", str(decision["verdict"])),)
+    take = command(found.run.folder, "export --to FOLDER")
+    return (Fact("1", f"Use the adapter at the chosen checkpoint and scale: {take}", _chosen(found)),)
 
 
 def _chosen(found: Artifacts) -> str:

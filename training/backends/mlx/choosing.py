@@ -18,6 +18,10 @@ def require_own_settings(settings: ModelSettings) -> None:
             f"model.quantization = {settings.quantization!r} is a format of bitsandbytes, which mlx cannot load.",
             "Set model.quantization=q4 (mlx's own 4 bits). " + choices_hint("", [*QUANTIZATIONS, "none"]),
         )
+    if settings.double_quantization:
+        raise Refusal(
+            "model.double_quantization = True is of bitsandbytes' NF4.", "Set model.double_quantization=false."
+        )
     if settings.evaluation == "dequantized":
         raise Refusal(
             "model.evaluation = 'dequantized': mlx generates on the weights as they are held.",

@@ -87,11 +87,13 @@ def fit(run: Fit, known: Sequence[AdapterCheckpoint]) -> tuple[Status, int, list
     make_folder(run.folder)
     adapter_bytes = sum(array.nbytes for _, array in tree_flatten(run.model.trainable_parameters()))
     _require_small(adapter_bytes, run.settings)
+    # the adapter stands in a checkpoint twice, in each library's layout
+    each_bytes = checkpoint_bytes(adapter_bytes) + adapter_bytes
     learner = make_learner(run.model, run.settings, run.compiled)
     checkpoints = list(known)
     start = checkpoints[-1].step if checkpoints else 0
     left = checkpoints_left(start, run.settings.max_steps, run.settings.checkpoint_every)
-    require_room(run.folder, checkpoint_bytes(adapter_bytes), left)
+    require_room(run.folder, each_bytes, left)
     if checkpoints:
         load_adapter(run.adapted, checkpoints[-1].folder, run.base_digest)
         _load_optimizer(learner.optimizer, checkpoints[-1].folder / OPTIMIZER_FILE)
@@ -104,7 +106,7 @@ def fit(run: Fit, known: Sequence[AdapterCheckpoint]) -> tuple[Status, int, list
         stop = run.hooks.should_stop()
         scheduled = step % run.settings.checkpoint_every == 0 or step == run.settings.max_steps
         if scheduled or stop:
-            require_room(run.folder, checkpoint_bytes(adapter_bytes), 1)
+            require_room(run.folder, each_bytes, 1)
             checkpoints = _save(run, learner, record, scheduled, checkpoints)
         if stop and step < run.settings.max_steps:
             return "stopped", step, checkpoints
