@@ -265,7 +265,7 @@ def _watch_checks(context: GateContext, steps: Sequence[dict[str, Any]]) -> list
             flat is None,
             "it moved" if flat is None else f"{flat[0]:.4f} → {flat[1]:.4f}",
             "a change of at least 0.1%",
-            reason="A loss that stands still from the first step on: too small a learning rate, or nothing that trains.",
+            reason="A loss that stands still from the first step on: too small a rate, or nothing that trains.",
             fix="Raise gate.c.train.learning_rate, or check gate.c.lora.target_modules.",
         ),
     ]

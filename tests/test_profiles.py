@@ -126,7 +126,7 @@ def test_a_profile_runs_to_a_decision_on_a_random_model_of_its_architecture(prof
 def test_gpt_oss_killed_in_training_and_in_the_sweep_ends_as_if_undisturbed(undisturbed: Path, tmp_path: Path) -> None:
     arguments = ("advance", "profile=rtx3090_gpt_oss_20b", *REHEARSED["rtx3090_gpt_oss_20b"], *QUICK)
     process = start(*arguments, results=tmp_path)
-    wait_until(lambda: tmp_path.is_dir() and any(tmp_path.iterdir()), "a run folder", process)
+    wait_until(lambda: any(tmp_path.glob("*/run.json")), "a run folder", process)
     run = only_run(tmp_path)
     for gate, done in (("c", 4), ("d", 60)):
         wait_until(lambda: pulse(run).get("gate") == gate and pulse(run).get("done", 0) >= done, gate, process)  # noqa: B023

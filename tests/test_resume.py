@@ -22,6 +22,7 @@ from tests.runs import (
     SMOKE,
     environment,
     events,
+    heed_signals,
     kill_group,
     only_run,
     pulse,
@@ -91,13 +92,19 @@ def test_a_lost_connection_stops_at_a_safe_point(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "runner", "advance", "--to", "B"],
         cwd=PROJECT, env=environment(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=take_terminal,
     )  # fmt: skip
     os.close(theirs)
     threading.Thread(target=drain, args=(ours, folder), daemon=True).start()
     assert process.wait(timeout=240) == 129
     last = events(folder)[-1]
     assert (last["type"], last["gate"], last["data"]["signal"]) == ("gate_stopped", "b", signal.SIGHUP)
+
+
+def take_terminal() -> None:
+    """Make standard input the terminal that this process is told of when it hangs up."""
+    heed_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def drain(terminal: int, folder: Path) -> None:

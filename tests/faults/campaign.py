@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -29,7 +28,7 @@ from tests.faults.flushes import unflushed
 from tests.faults.order import ORDER_VARIABLE, TRACE_VARIABLE, Order
 from tests.faults.plan import Injection, Kind, Survey, draw, quotas
 from tests.faults.verdict import faults_of
-from tests.runs import PROJECT, environment, is_alive, only_run
+from tests.runs import PROJECT, environment, heed_signals, is_alive, only_run
 
 HOOK = Path(__file__).resolve().parent / "hook"
 GATES = "abcde"
@@ -271,7 +270,7 @@ def _start(results: Path, gate: str, extra: dict[str, str]) -> subprocess.Popen[
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_signals,
     )
 
 

@@ -75,10 +75,20 @@ def _load_model(
     longest = min(getattr(config.get_text_config(), "max_position_embeddings", None) or _LONGEST, _LONGEST)
 
     def load() -> Any:
+        from transformers import BitsAndBytesConfig
+
+        # unsloth's own configuration would always quantise the scales too
+        packing = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_use_double_quant=settings.double_quantization,
+        )
         return loader.from_pretrained(
             str(folder),
             max_seq_length=longest,
             load_in_4bit=wanted,
+            **({"quantization_config": packing} if wanted else {}),
             dtype=dtype,
             device_map={"": started.device},
             use_gradient_checkpointing=False,
