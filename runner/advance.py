@@ -43,6 +43,7 @@ class Screen(Protocol):
     def gate_ended(self, run: Run, report: GateReport) -> None: ...
     def gate_crashed(self, run: Run, gate: str, failure: Failure) -> None: ...
     def gate_stopped(self, run: Run, gate: str) -> None: ...
+    def stopped_after(self, run: Run, gate: str) -> None: ...
     def stale(self, run: Run, found: list[Freshness]) -> None: ...
     def finished(self, run: Run) -> None: ...
 
@@ -192,7 +193,7 @@ def _begin_gate(here: Advance, gate: str, config: dict[str, Any], limits: WatchS
         if report is not None:
             record_taken_over(run, report, round(time.monotonic() - began_s, 2))
             here.screen.gate_taken_over(run, report)
-            return here.stop.exit_code if here.stop.number else None
+            return _stopped_after(here, gate)
     return _run_gate(here, gate, config, limits, present, passed_over)
 
 
@@ -252,7 +253,7 @@ def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) ->
         screen.gate_ended(run, report)
         if report.status == "failed":
             return Exit.GATE_SAID_NO
-        return stop.exit_code if stop.number else None
+        return _stopped_after(here, gate)
     left = read_failure(run.gate_folder(gate) / "failure.json")
     stopped = ending.returncode == Exit.STOPPED or (stop.number and left is None)
     if stopped and not ending.stall:
@@ -265,6 +266,14 @@ def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) ->
     )
     screen.gate_crashed(run, gate, failure)
     return failure.exit
+
+
+def _stopped_after(here: Advance, gate: str) -> int | None:
+    """Return the exit code when the user asked to stop while ``gate`` concluded, None to go on."""
+    if not here.stop.number or here.run.machine.state == FINISHED:
+        return None
+    here.screen.stopped_after(here.run, gate)
+    return here.stop.exit_code
 
 
 def _explained(run: Run, gate: str, config: dict[str, Any], ending: Ending, left: Failure | None) -> Failure:

@@ -16,6 +16,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 # The command line called in this process: its exit code and everything printed (fixture `cli`).
 Cli = Callable[..., tuple[int, str]]
 SMOKE = ("profile=smoke", "model.processes=1")
+# The same run at a pace at which a test can strike in the middle of a gate; batch size changes no result.
+UNHURRIED = (*SMOKE, "model.batch_size=3")
 # Gates finish within seconds; a minute more is a hang.
 DEADLINE_S = 240.0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import PROJECT, SMOKE, events, is_alive, only_run, pulse, runner, start, wait_until
+from tests.runs import PROJECT, SMOKE, UNHURRIED, events, is_alive, only_run, pulse, runner, start, wait_until
 
 pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
 PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
@@ -18,7 +18,7 @@ PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "d
 
 def begun(results: Path, gate: str, *overrides: str) -> tuple[Path, subprocess.Popen[str]]:
     """Start an advance and wait until ``gate`` is at work."""
-    runner("new", *SMOKE, *overrides, results=results, check=True)
+    runner("new", *UNHURRIED, *overrides, results=results, check=True)
     folder = only_run(results)
     process = start("advance", results=results)
     wait_until(lambda: pulse(folder).get("gate") == gate and pulse(folder).get("done", 0) > 0, f"gate {gate}", process)

@@ -38,7 +38,9 @@ from tests.runs import (
 pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(1800)]
 
 DOCUMENTS = ("README.md", "RUNBOOK.md")
-COMMAND = re.compile(r"(nohup |[A-Z_]+=\S+ )?(python -m runner|python -m eval\.|python tests/bench/|make|tmux)\b")
+COMMAND = re.compile(
+    r"(nohup |[A-Z_]+=\S+ )?(python -m runner|python -m eval\.|python -m tests\.|python tests/bench/|make|tmux)\b"
+)
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TOO_MUCH_MEMORY, ENOUGH_MEMORY = "gate.a.machine.min_free_ram_gb=100000", "gate.a.machine.min_free_ram_gb=0.1"
@@ -51,6 +53,8 @@ WAIVE = """python -m runner advance gate.a.waivers.exact_leaks='"measured for co
 # What each runner command ends with where the story below types it: exit codes, and words it prints.
 RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
     "python -m runner doctor": ((0, 3), "python"),
+    "python -m runner doctor --model": ((0, 3), "adapter round trip"),
+    "python -m runner lock": ((0, 3), "core.txt"),
     "python -m runner config rule": ((0,), "margin_pp: 15.0"),
     "python -m runner new profile=smoke seed=3": ((0,), "next: python -m runner advance"),
     WAIVE: ((3,), "memory"),
@@ -94,8 +98,16 @@ PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "d
 # Executed in a test of their own, which needs tmux; gates-3f2a stands for the run's session.
 TMUX = ("python -m runner tmux", "tmux attach -t gates-3f2a", "tmux kill-session -t gates-3f2a")
 NOHUP = "nohup python -m runner advance"
+# Executed by tests/test_faults.py, with fewer injections.
+FAULTS = "python -m tests.faults"
 # What CI runs itself: here only that the Makefile has it.
-MAKE = ("make demo", "make test", "make test-full", "make demo TORCH_INDEX=<index with CPU wheels>")
+MAKE = (
+    "make demo",
+    "make test",
+    "make test-full",
+    "make setup-unsloth",
+    "make demo TORCH_INDEX=<index with CPU wheels>",
+)
 
 
 def shown_lines(text: str) -> Iterator[str]:
@@ -121,7 +133,7 @@ def test_commands_are_found_in_blocks_and_spans_without_their_comments() -> None
 
 @pytest.mark.parametrize("command", DOCUMENTED)
 def test_a_documented_command_is_executed_by_a_test(command: str) -> None:
-    known = {*RUNNER, *MADE_SMALL, *TMUX, NOHUP, *MAKE}
+    known = {*RUNNER, *MADE_SMALL, *TMUX, NOHUP, FAULTS, *MAKE}
     assert command in known, (
         f"`{command}` stands in {' or '.join(DOCUMENTS)}, but no test executes it: "
         f"correct the document, or give the command its place in {Path(__file__).name}."
@@ -129,7 +141,7 @@ def test_a_documented_command_is_executed_by_a_test(command: str) -> None:
 
 
 def test_no_command_is_kept_here_that_the_documents_no_longer_show() -> None:
-    assert sorted({*RUNNER, *MADE_SMALL, *TMUX, NOHUP, *MAKE} - set(DOCUMENTED)) == []
+    assert sorted({*RUNNER, *MADE_SMALL, *TMUX, NOHUP, FAULTS, *MAKE} - set(DOCUMENTED)) == []
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +208,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
 
 def begin(story: Story) -> None:
     """From nothing to a measured base, with a Gate A that says no on the way."""
-    for command in ("doctor", "config rule", "new profile=smoke seed=3"):
+    for command in ("doctor", "doctor --model", "lock", "config rule", "new profile=smoke seed=3"):
         story.type(f"python -m runner {command}")
     story.prepare(0, "new", "profile=smoke")
     story.prepare(3, "advance", TOO_MUCH_MEMORY)

@@ -20,6 +20,7 @@ from runner.supervising import Stop
 from tests.runs import (
     PROJECT,
     SMOKE,
+    UNHURRIED,
     environment,
     events,
     heed_signals,
@@ -53,15 +54,15 @@ def in_gate(folder: Path, gate: str, phase: str, done: int = 0) -> Callable[[], 
 
 # Each signal in the middle of a gate's own work; an impatient user presses Ctrl-C twice.
 STOPS = [
-    ("b", "sampling", 30, [signal.SIGINT], 130),
-    ("c", "training", 4, [signal.SIGTERM], 143),
-    ("d", "sampling", 60, [signal.SIGHUP], 129),
-    ("e", "sampling", 30, [signal.SIGINT, signal.SIGINT], 130),
+    ("b", "sampling", 1, [signal.SIGINT], 130),
+    ("c", "training", 1, [signal.SIGTERM], 143),
+    ("d", "sampling", 1, [signal.SIGHUP], 129),
+    ("e", "sampling", 1, [signal.SIGINT, signal.SIGINT], 130),
 ]
 
 
 def test_every_signal_stops_every_gate_with_its_code_and_changes_no_number(undisturbed: Path, tmp_path: Path) -> None:
-    runner("new", *SMOKE, results=tmp_path, check=True)
+    runner("new", *UNHURRIED, results=tmp_path, check=True)
     folder = only_run(tmp_path)
     for gate, phase, done, signals, code in STOPS:
         process = start("advance", results=tmp_path)
@@ -86,7 +87,7 @@ def test_every_signal_stops_every_gate_with_its_code_and_changes_no_number(undis
 
 def test_a_lost_connection_stops_at_a_safe_point(tmp_path: Path) -> None:
     """The terminal hangs up in the middle of a gate: nothing can be printed any more, and the journal says stopped."""
-    runner("new", *SMOKE, results=tmp_path, check=True)
+    runner("new", *UNHURRIED, results=tmp_path, check=True)
     folder = only_run(tmp_path)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -125,7 +126,7 @@ def test_under_nohup_a_hang_up_is_ignored() -> None:
 
 
 def test_a_resumed_gate_keeps_the_samples_it_had(tmp_path: Path) -> None:
-    runner("new", *SMOKE, results=tmp_path, check=True)
+    runner("new", *UNHURRIED, results=tmp_path, check=True)
     folder = only_run(tmp_path)
     process = start("advance", results=tmp_path)
     wait_until(in_gate(folder, "b", "sampling", 30), "some samples", process)

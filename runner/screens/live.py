@@ -103,6 +103,15 @@ class _Teller:
             ]
         )
 
+    def stopped_after(self, run: Run, gate: str) -> None:
+        """The user asked to stop while a gate was concluding: it is done, and the next one does not begin."""
+        self.say(
+            [
+                line(("‖", "odd"), f" {'':<14} ", ("stopped", "odd"), f"  as asked, after gate {gate.upper()}", hang=4),
+                next_line(command(run.folder, "advance"), "goes on with the next gate"),
+            ]
+        )
+
     def stale(self, run: Run, found: list[Freshness]) -> None:
         """Stored results are not of the present inputs."""
         self.say(staleness_lines(run.folder, found))
