@@ -406,7 +406,7 @@ def test_a_process_that_fails_or_refuses_says_why(folder: Path) -> None:
     with pytest.raises(RuntimeError, match="ModuleNotFoundError"):
         shard.ask("bare")
     shard.close()
-    shard = Shard("training.backends.mlx", ModelSettings(str(folder)))
-    with pytest.raises(Refusal, match="backend = 'mlx'"):
+    shard = Shard("training.backends.unsloth", ModelSettings(str(folder)))
+    with pytest.raises(Refusal, match="backend = 'unsloth'"):
         shard.ask("bare")
     shard.close()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -24,6 +24,7 @@ from env.files import make_folder
 from env.refusal import Refusal
 from training.backends.adapter_folder import require_exact_adapter
 from training.backends.mlx.lora import load_adapter, save_adapter
+from training.backends.training_call import Status
 from training.checkpoints import ADAPTER_WEIGHTS, remove_checkpoint, save_checkpoint
 from training.examples import EncodedExamples, TokenRow, step_batches
 from training.hooks import TrainHooks
@@ -36,7 +37,6 @@ STATE_FILE = "trainer_state.json"
 # compiled steps are compiled again for each new width, so widths are few
 COMPILED_WIDTH = 32
 
-Status = Literal["finished", "stopped"]
 Gradients = dict[str, Any]
 
 

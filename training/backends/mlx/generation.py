@@ -7,7 +7,6 @@ from its own seed and reads each prompt once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 from training.backends.base import Completion, Sampling
+from training.backends.batched_model import PromptSamples
 from training.backends.mlx.drawing import Ids, draw, uniform_numbers
 from training.backends.mlx.kv_cache import RowCache, new_caches
 from training.backends.transformers_peft.texts import Texts
@@ -23,14 +23,6 @@ from training.backends.transformers_peft.texts import Texts
 _PREFILL = 512
 # finished rows leave once they are this share of those held: leaving copies the cache
 _ENDED_SHARE = 0.125
-
-
-@dataclass(frozen=True, slots=True)
-class PromptSamples:
-    """One prompt in tokens and the seeds of the samples wanted of it."""
-
-    ids: tuple[int, ...]
-    seeds: tuple[int, ...]
 
 
 def generate_batch(

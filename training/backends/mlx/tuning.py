@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,10 @@ from env.refusal import Refusal
 from training.backends.mlx.fitting import Fit, answer_tokens, batch_arrays, fit, make_learner, run_facts
 from training.backends.mlx.loading import Loaded
 from training.backends.mlx.lora import adapter_sizes, target_modules, trainable
-from training.backends.targets import parameter_patterns
-from training.checkpoints import list_checkpoints, quarantine, read_manifest
+from training.backends.training_call import Status, train_from_newest
 from training.examples import EncodedExamples
 from training.hooks import TrainHooks
-from training.records import LoraSettings, TrainResult, TrainSettings
-from training.schedule import require_same_run
-
-_LOG = logging.getLogger(__name__)
+from training.records import AdapterCheckpoint, LoraSettings, TrainResult, TrainSettings
 
 
 def train_adapter(
@@ -41,35 +35,15 @@ def train_adapter(
         TrainingDiverged: a loss or gradient was not finite.
     """
     _require_trainable_format(loaded)
-    targets = target_modules(loaded.model, lora)
-    moved = quarantine(folder)
-    known = list_checkpoints(folder).verified
-    if known:
-        facts = run_facts(data, lora, settings, loaded.identity.digest)
-        require_same_run(read_manifest(known[-1].folder), facts, known[-1].folder)
-    start = known[-1].step if known else 0
-    sizes = adapter_sizes(loaded.model, targets, lora)
-    result = TrainResult(
-        status="finished",
-        step=start,
-        checkpoints=known,
-        examples=len(data.rows),
-        dropped=len(data.dropped),
-        trainable=sum(sizes.values()),
-        targets=len(targets),
-        resumed_from=start,
-        quarantined=moved,
-        dropped_rows=data.dropped,
-        patterns=parameter_patterns(sizes),
-    )
-    if start >= settings.max_steps:
-        return result
-    with _worn_for_training(loaded.model, lora, settings) as adapted:
-        _list_trainable(result)
-        run = Fit(loaded.model, adapted, data, lora, settings, loaded.identity.digest, loaded.compiled, folder, hooks)
-        status, step, checkpoints = fit(run, known)
-    kept = tuple(found for found in checkpoints if found.scheduled or status == "stopped")
-    return replace(result, status=status, step=step, checkpoints=kept)
+    sizes = adapter_sizes(loaded.model, target_modules(loaded.model, lora), lora)
+    digest = loaded.identity.digest
+
+    def loop(known: Sequence[AdapterCheckpoint]) -> tuple[Status, int, list[AdapterCheckpoint]]:
+        with _worn_for_training(loaded.model, lora, settings) as adapted:
+            return fit(Fit(loaded.model, adapted, data, lora, settings, digest, loaded.compiled, folder, hooks), known)
+
+    facts = run_facts(data, lora, settings, digest)
+    return train_from_newest(folder, data, sizes, facts, settings.max_steps, loop)
 
 
 def probe(loaded: Loaded, data: EncodedExamples, lora: LoraSettings, settings: TrainSettings) -> float:
@@ -126,13 +100,6 @@ def _checkpointed(call: Callable[..., Any]) -> Callable[..., Any]:
         return mx.checkpoint(inner)(layer.trainable_parameters(), *arguments, **options)
 
     return again
-
-
-def _list_trainable(result: TrainResult) -> None:
-    """Log what is about to train, before the first step."""
-    _LOG.info("%d parameters in %d modules train, and nothing else:", result.trainable, result.targets)
-    for pattern, count in result.patterns.items():
-        _LOG.info("  %s: %d", pattern, count)
 
 
 def _require_trainable_format(loaded: Loaded) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from env.files import make_folder
 from env.refusal import Refusal
 from training.backends.adapter_folder import require_exact_adapter
+from training.backends.training_call import Status
 from training.backends.transformers_peft.lora import load_adapter, save_adapter
 from training.checkpoints import ADAPTER_WEIGHTS, remove_checkpoint, save_checkpoint
 from training.examples import EncodedExamples, TokenRow, step_batches
@@ -32,8 +33,6 @@ from training.schedule import learning_rate, lora_facts, settings_facts
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "trainer_state.json"
-
-Status = Literal["finished", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,10 @@ import torch
 from torch import Tensor
 
 from training.backends.base import Completion, Sampling
+from training.backends.batched_model import PromptSamples
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
 from training.backends.transformers_peft.kv_cache import keep_rows, new_cache, repeat_rows
 from training.backends.transformers_peft.texts import Texts
-
-
-@dataclass(frozen=True, slots=True)
-class PromptSamples:
-    """One prompt in tokens and the seeds of the samples wanted of it."""
-
-    ids: tuple[int, ...]
-    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

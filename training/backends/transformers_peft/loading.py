@@ -43,6 +43,11 @@ class Loaded:
     parameters: int
     dequantized_evaluation: bool
 
+    @property
+    def context(self) -> int | None:
+        """Tokens that prompt and answer may take together; None is unknown."""
+        return context_tokens(self.model.config)
+
 
 def load_base(settings: ModelSettings) -> Loaded:
     """Load the base model of ``settings``; sets torch's thread count.

@@ -1,23 +1,20 @@
-"""One loaded base model: it generates, wears an adapter, scores an answer and trains, all on the same weights."""
+"""One base model held by transformers: it generates, wears an adapter, scores an answer and trains, all on it."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from env.refusal import Refusal
-from training.backends.base import Completion, ModelIdentity, Request, Sampling
-from training.backends.batching import Batch, assembled, balanced_rows, halves, plan_batches
+from training.backends.base import Completion, Sampling
+from training.backends.batched_model import BatchedModel, PromptSamples
 from training.backends.transformers_peft.adapters import AdapterShelf, worn
-from training.backends.transformers_peft.generation import PromptSamples, generate_batch
-from training.backends.transformers_peft.loading import Loaded, context_tokens, dequantized_copy
-from training.examples import EncodedExamples, encode_examples
+from training.backends.transformers_peft.generation import generate_batch
+from training.backends.transformers_peft.loading import Loaded, dequantized_copy
 from training.hooks import TrainHooks
 from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
 
@@ -25,95 +22,19 @@ if TYPE_CHECKING:
     from training.backends.transformers_peft.tuning import Method
 
 
-class TransformersModel:
+class TransformersModel(BatchedModel):
     """A base model held by transformers; see ``training.backends.base.LoadedModel`` for what each method promises."""
 
     def __init__(self, loaded: Loaded, settings: ModelSettings) -> None:
+        super().__init__(loaded, settings)
         self._loaded = loaded
-        self._texts = loaded.texts
-        self._batch_size = settings.batch_size
-        self._processes = settings.processes
         self._shelf = AdapterShelf(loaded.identity.digest)
-        self._is_wearing = False
-        self.choices = dict(loaded.choices)
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Which model this is, by content."""
-        return self._loaded.identity
-
-    @property
-    def parameters(self) -> int:
-        """Parameters of the base model, tied ones counted once."""
-        return self._loaded.parameters
 
     @cached_property
     def _evaluated(self) -> Any:
         """The model that generates and scores: made at first use, since training needs none."""
         model = self._loaded.model
         return dequantized_copy(model) if self._loaded.dequantized_evaluation else model
-
-    def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
-        """Return, per request and in order, one completion per seed.
-
-        Raises:
-            Refusal: a prompt leaves no room for ``max_new_tokens`` in the model's context, or one row alone does not
-                fit into memory.
-        """
-        finished = dict(self.stream(requests, settings))
-        return [finished[number] for number in range(len(requests))]
-
-    def stream(self, requests: Sequence[Request], settings: Sampling) -> Iterator[tuple[int, list[Completion]]]:
-        """Yield (request number, its completions) as requests finish."""
-        batches = self.plan(requests, settings)
-        yield from assembled(requests, ((batch, self.run_batch(requests, batch, settings)) for batch in batches))
-
-    def plan(self, requests: Sequence[Request], settings: Sampling) -> list[Batch]:
-        """Return which samples generate together. Raises Refusal when a prompt is too long for the context."""
-        lengths = [len(self._texts.prompt(request.prompt)) for request in requests]
-        room = context_tokens(self._loaded.model.config)
-        for length in lengths:
-            if room is not None and length + settings.max_new_tokens > room:
-                raise Refusal(
-                    f"A prompt of {length} tokens and max_new_tokens = {settings.max_new_tokens} exceed the model's "
-                    f"context of {room} tokens.",
-                    "Lower max_new_tokens, or shorten the task's input.",
-                )
-        counts = [len(request.seeds) for request in requests]
-        return plan_batches(lengths, counts, balanced_rows(sum(counts), self._batch_size, self._processes))
-
-    def run_batch(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
-        """Return the completions of ``batch``, per share; out of memory halves it, for good, and goes on."""
-        prompts = [
-            PromptSamples(
-                tuple(self._texts.prompt(requests[share.request].prompt)),
-                tuple(requests[share.request].seeds[sample] for sample in share.samples),
-            )
-            for share in batch.shares
-        ]
-        try:
-            return self._generate_together(prompts, settings)
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-        return self._run_halved(requests, batch, settings)
-
-    @contextmanager
-    def adapter(self, folder: Path, scale: float) -> Iterator[None]:
-        """Apply the adapter in ``folder`` at ``scale``; the base is restored exactly on exit.
-
-        Raises:
-            Refusal: the folder holds no usable adapter, or one of another base.
-        """
-        if self._is_wearing:
-            raise RuntimeError("an adapter is worn already: leave its block first")
-        change = self._shelf.take(folder, self._evaluated)
-        self._is_wearing = True
-        try:
-            with worn(self._evaluated, change, scale):
-                yield
-        finally:
-            self._is_wearing = False
 
     @torch.inference_mode()
     def log_prob(self, prompt: str, answer: str) -> float:
@@ -125,10 +46,6 @@ class TransformersModel:
         logits = self._evaluated(input_ids=ids, use_cache=False).logits[0, len(before) - 1 : -1]
         chances = logits.double().log_softmax(dim=-1)
         return float(chances.gather(1, ids[0, len(before) :, None]).sum())
-
-    def apply_chat_template(self, user: str) -> str | None:
-        """Return the prompt for one user message; None when the tokenizer has no chat template."""
-        return self._texts.chat(user)
 
     def train(
         self,
@@ -161,46 +78,19 @@ class TransformersModel:
         self._require_bare("probe_step")
         return probe(self._loaded, self._encode(examples, train), lora, train, self._method())
 
-    def close(self) -> None:
-        """Release the model's memory."""
-        self.__dict__.clear()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-    def __enter__(self) -> TransformersModel:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
-        return generate_batch(self._evaluated, self._texts, prompts, settings)
-
     def _method(self) -> Method | None:
         """How an adapter is put on and its loss computed; None is this library's plain way."""
         return None
 
-    def _run_halved(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
+    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
+        return generate_batch(self._evaluated, self._texts, prompts, settings)
+
+    def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:
+        return worn(self._evaluated, self._shelf.take(folder, self._evaluated), scale)
+
+    def _ran_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
+
+    def _free_memory(self) -> None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        if batch.rows == 1:
-            raise Refusal("One sample alone does not fit into memory.", "Lower max_new_tokens, or use a smaller model.")
-        self._batch_size = max(1, batch.rows // 2)
-        self.choices["batch_size"] = f"{self._batch_size}: memory ran out with {batch.rows} rows"
-        done: dict[int, list[Completion]] = {share.request: [] for share in batch.shares}
-        for half in halves(batch):
-            for share, completions in zip(half.shares, self.run_batch(requests, half, settings), strict=True):
-                done[share.request] += completions
-        return [done[share.request] for share in batch.shares]
-
-    def _encode(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
-        return encode_examples(examples, self._texts, train, context_tokens(self._loaded.model.config))
-
-    def _require_bare(self, action: str) -> None:
-        if self._is_wearing:
-            raise RuntimeError(f"{action} while an adapter is worn: leave its block first")
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,17 +13,13 @@ import torch
 from torch import Tensor
 
 from env.refusal import Refusal
-from training.backends.targets import parameter_patterns
+from training.backends.training_call import Status, train_from_newest
 from training.backends.transformers_peft.fitting import Fit, batch_loss, fit
 from training.backends.transformers_peft.loading import Loaded
 from training.backends.transformers_peft.lora import adapter_sizes, target_modules, trainable
-from training.checkpoints import list_checkpoints, quarantine, read_manifest
 from training.examples import EncodedExamples, TokenRow
 from training.hooks import TrainHooks
-from training.records import LoraSettings, TrainResult, TrainSettings
-from training.schedule import require_same_run
-
-_LOG = logging.getLogger(__name__)
+from training.records import AdapterCheckpoint, LoraSettings, TrainResult, TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +46,15 @@ def train_adapter(
         TrainingDiverged: a loss or gradient was not finite.
     """
     targets = target_modules(loaded.model, lora)
-    moved = quarantine(folder)
-    known = list_checkpoints(folder).verified
+    sizes = adapter_sizes(loaded.model, targets, lora)
     method = method or Method(_worn_for_training, batch_loss)
     run = Fit(loaded.model, data, lora, settings, loaded.identity.digest, folder, hooks, targets, method.loss)
-    if known:
-        require_same_run(read_manifest(known[-1].folder), run.facts, known[-1].folder)
-    start = known[-1].step if known else 0
-    sizes = adapter_sizes(loaded.model, targets, lora)
-    result = TrainResult(
-        status="finished",
-        step=start,
-        checkpoints=known,
-        examples=len(data.rows),
-        dropped=len(data.dropped),
-        trainable=sum(sizes.values()),
-        targets=len(targets),
-        resumed_from=start,
-        quarantined=moved,
-        dropped_rows=data.dropped,
-        patterns=parameter_patterns(sizes),
-    )
-    if start >= settings.max_steps:
-        return result
-    with method.wear(loaded.model, lora, settings) as wrapped:
-        _list_trainable(result)
-        status, step, checkpoints = fit(replace(run, model=wrapped), known)
-    kept = tuple(found for found in checkpoints if found.scheduled or status == "stopped")
-    return replace(result, status=status, step=step, checkpoints=kept)
+
+    def loop(known: Sequence[AdapterCheckpoint]) -> tuple[Status, int, list[AdapterCheckpoint]]:
+        with method.wear(loaded.model, lora, settings) as wrapped:
+            return fit(replace(run, model=wrapped), known)
+
+    return train_from_newest(folder, data, sizes, run.facts, settings.max_steps, loop)
 
 
 def probe(
@@ -115,10 +91,3 @@ def _worn_for_training(model: Any, lora: LoraSettings, settings: TrainSettings) 
                 yield wrapped
             finally:
                 model.gradient_checkpointing_disable()
-
-
-def _list_trainable(result: TrainResult) -> None:
-    """Log what is about to train, before the first step."""
-    _LOG.info("%d parameters in %d modules train, and nothing else:", result.trainable, result.targets)
-    for pattern, count in result.patterns.items():
-        _LOG.info("  %s: %d", pattern, count)
