@@ -33,7 +33,7 @@ from runner.screens import ink, latest, running, watching
 from runner.screens.status import status_text
 from runner.view import RunView, view_run
 from tests.run_factory import Story, make_run, record_crash
-from tests.runs import PROJECT, environment
+from tests.runs import PROJECT, environment, heed_signals
 
 NOW = datetime(2026, 11, 20, 16, 0).astimezone()
 
@@ -245,6 +245,12 @@ watch_status(lambda: view_run(Run.open(Path(sys.argv[1]))), interval_s=0.2)
 """
 
 
+def take_terminal() -> None:
+    """Heed signals and make standard input the terminal that sends them."""
+    heed_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Watcher:
     """A watched status on a terminal of its own."""
 
@@ -255,11 +261,17 @@ class Watcher:
         self.process = subprocess.Popen(
             [sys.executable, "-c", WATCH, str(run.folder)],
             stdin=self.side, stdout=self.side, stderr=subprocess.PIPE, cwd=PROJECT,
-            env={**environment(run.folder.parent), "TERM": "xterm-256color"},
+            env=self.variables(run),
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=take_terminal,
         )  # fmt: skip
         self.drawn = ""
+
+    @staticmethod
+    def variables(run: Run) -> dict[str, str]:
+        """Return its environment, without the size of the terminal that the tests may run in."""
+        inherited = environment(run.folder.parent) | {"TERM": "xterm-256color"}
+        return {name: value for name, value in inherited.items() if name not in ("COLUMNS", "LINES")}
 
     def resize(self, columns: int) -> None:
         """Give the window another width."""

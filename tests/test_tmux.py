@@ -76,6 +76,14 @@ class Terminal(io.StringIO):
 SSH = {"SSH_CONNECTION": "10.0.0.2 50000 10.0.0.1 22"}
 
 
+@pytest.fixture(autouse=True)
+def _hang_ups_are_heard() -> Iterator[None]:
+    """Whoever runs the tests under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("variables", "stream", "dies"),
     [

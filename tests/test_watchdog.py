@@ -394,6 +394,7 @@ def test_an_exploding_training_is_a_no_that_keeps_its_checkpoints_and_can_be_ask
     report = json.loads((folder / "gate_c" / "report.json").read_text(encoding="utf-8"))
     assert report["status"] == "failed"
     assert "x the usual" in report["reasons"][0]
-    again = runner("advance", "--to", "C", "gate.c.train.learning_rate=0.001", results=tmp_path)
+    calm = ("gate.c.train.learning_rate=0.001", "gate.c.watch.explosion_factor=3")
+    again = runner("advance", "--to", "C", *calm, results=tmp_path)
     assert again.returncode == 0, again.stdout
     assert (folder / "attempts" / "gate_c.1" / "report.json").is_file()
