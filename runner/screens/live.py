@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -45,20 +46,20 @@ def make_screen(stream: TextIO | None = None) -> Screen:
     return TerminalScreen(stream) if is_terminal(stream) else PipeScreen(stream)
 
 
-class _Teller:
+class _Teller(ABC):
     """Says what happened, once, in lines; how the lines reach the stream and how progress looks is the subclass's."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.paper: Paper = paper_of(stream)
 
+    @abstractmethod
     def say(self, lines: Sequence[Line]) -> None:
         """Write lines that stay."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pulse(self, gate: str, pulse: Pulse) -> None:
         """Show where a running gate is."""
-        raise NotImplementedError
 
     def opened(self, run: Run) -> None:
         """The run was found and locked."""
