@@ -16,8 +16,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 # The command line called in this process: its exit code and everything printed (fixture `cli`).
 Cli = Callable[..., tuple[int, str]]
 SMOKE = ("profile=smoke", "model.processes=1")
-# The same run at a pace at which a test can strike in the middle of a gate; batch size changes no result.
-UNHURRIED = (*SMOKE, "model.batch_size=3")
 # Gates finish within seconds; a minute more is a hang.
 DEADLINE_S = 240.0
 
@@ -37,12 +35,12 @@ def runner(
     )
 
 
-def start(*arguments: str, results: Path) -> subprocess.Popen[str]:
-    """Start ``python -m runner`` in a process group of its own, in which Ctrl-C works."""
+def start(*arguments: str, results: Path, more: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start ``python -m runner`` in a process group of its own, in which Ctrl-C works; ``more`` as in ``runner``."""
     return subprocess.Popen(
         [sys.executable, "-m", "runner", *arguments],
         cwd=PROJECT,
-        env=environment(results),
+        env={**environment(results), **(more or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -5,48 +5,43 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.runs import PROJECT, SMOKE, UNHURRIED, events, is_alive, only_run, pulse, runner, start, wait_until
+from tests.holding import AT_WORK, HeldAdvance, advance_until
+from tests.runs import PROJECT, SMOKE, events, is_alive, only_run, runner
 
 pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
 PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
 
 
-def begun(results: Path, gate: str, *overrides: str) -> tuple[Path, subprocess.Popen[str]]:
+def begun(results: Path, gate: str) -> tuple[Path, HeldAdvance]:
     """Start an advance and wait until ``gate`` is at work."""
-    runner("new", *UNHURRIED, *overrides, results=results, check=True)
-    folder = only_run(results)
-    process = start("advance", results=results)
-    wait_until(lambda: pulse(folder).get("gate") == gate and pulse(folder).get("done", 0) > 0, f"gate {gate}", process)
-    return folder, process
+    runner("new", *SMOKE, results=results, check=True)
+    return only_run(results), advance_until(AT_WORK[gate], results=results)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_stops_at_a_safe_point_and_names_the_command_that_goes_on(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    folder, process = begun(tmp_path, "b")
-    worker = pulse(folder)["pid"]
-    os.kill(process.pid, number)
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == code, output
+    folder, advance = begun(tmp_path, "b")
+    output = advance.stop(number)
+    assert advance.process.returncode == code, output
     assert "python -m runner advance" in output
     assert events(folder)[-1]["type"] == "gate_stopped"
-    assert not is_alive(worker)
+    assert not is_alive(advance.worker)
     stored = (folder / "gate_b" / "samples.jsonl").read_bytes()
     assert stored.endswith(b"\n"), "a stop leaves only whole lines"
     assert "stopped" in runner("status", results=tmp_path).stdout
 
 
 def test_a_worker_killed_alone_is_a_crash_that_names_the_signal_and_resumes(tmp_path: Path) -> None:
-    folder, process = begun(tmp_path, "c")
-    os.kill(pulse(folder)["pid"], signal.SIGKILL)
-    output = process.communicate(timeout=60)[0]
-    assert process.returncode == 1, output
+    folder, advance = begun(tmp_path, "c")
+    os.kill(advance.worker, signal.SIGKILL)
+    output = advance.process.communicate(timeout=60)[0]
+    assert advance.process.returncode == 1, output
     last = events(folder)[-1]
     assert (last["type"], last["gate"]) == ("gate_crashed", "c")
     assert "SIGKILL" in output
@@ -57,15 +52,14 @@ def test_a_worker_killed_alone_is_a_crash_that_names_the_signal_and_resumes(tmp_
 
 
 def test_two_advances_on_one_run_are_one_too_many(tmp_path: Path) -> None:
-    folder, process = begun(tmp_path, "b")
+    folder, advance = begun(tmp_path, "b")
     second = runner("advance", results=tmp_path)
     assert second.returncode == 4
-    assert f"pid {process.pid}" in second.stdout + second.stderr
+    assert f"pid {advance.process.pid}" in second.stdout + second.stderr
     status = json.loads(runner("status", "--json", results=tmp_path).stdout)
     assert status["running"] is True
     assert [g["state"] for g in status["gates"]][:2] == ["passed", "running"]
-    os.kill(process.pid, signal.SIGTERM)
-    process.communicate(timeout=120)
+    advance.stop(signal.SIGTERM)
     assert json.loads(runner("status", "--json", results=tmp_path).stdout)["running"] is False
     assert [e["type"] for e in events(folder)].count("gate_started") == 2
 

@@ -30,6 +30,7 @@ from runner.memory_advice import lighter_generation, lighter_training, memory_ad
 from runner.places import PROJECT
 from runner.stalls import StallWatch
 from runner.supervising import Ending
+from tests.holding import AT_WORK, advance_until
 from tests.runs import SMOKE, Cli, events, only_run, pulse, runner, start, wait_until
 from training import room
 from training.records import StepRecord, TrainingDiverged
@@ -128,11 +129,11 @@ def test_a_stalled_gate_is_ended_named_and_goes_on(tmp_path: Path) -> None:
     limits = ("watch.stall_first_s=3", "watch.stall_min_s=3", "watch.stall_factor=2")
     runner("new", *SMOKE, "sampling.samples_per_call=10", *limits, results=tmp_path, check=True)
     folder = only_run(tmp_path)
-    process = start("advance", "--to", "B", results=tmp_path)
-    wait_until(lambda: pulse(folder).get("gate") == "b" and pulse(folder).get("done", 0) > 0, "samples", process)
-    os.kill(pulse(folder)["pid"], signal.SIGSTOP)
-    output = process.communicate(timeout=240)[0]
-    assert process.returncode == 1, output
+    advance = advance_until(AT_WORK["b"], "--to", "B", results=tmp_path)
+    os.kill(advance.worker, signal.SIGSTOP)
+    advance.held.let_go()
+    output = advance.process.communicate(timeout=240)[0]
+    assert advance.process.returncode == 1, output
     last = events(folder)[-1]
     assert (last["type"], last["data"]["kind"]) == ("gate_crashed", "stalled")
     assert "stalled at sampling" in output

@@ -25,12 +25,11 @@ from tests.faults.comparison import (
     stored_units,
 )
 from tests.faults.flushes import unflushed
-from tests.faults.order import ORDER_VARIABLE, TRACE_VARIABLE, Order
+from tests.faults.order import HOOK, ORDER_VARIABLE, TRACE_VARIABLE, Order
 from tests.faults.plan import Injection, Kind, Survey, draw, quotas
 from tests.faults.verdict import faults_of
 from tests.runs import PROJECT, environment, heed_signals, is_alive, only_run
 
-HOOK = Path(__file__).resolve().parent / "hook"
 GATES = "abcde"
 # Every mechanism of a real run at the smallest size: several chunks an arm, several saves, accumulation, dropout.
 OVERRIDES = (

@@ -10,6 +10,8 @@ from pathlib import Path
 
 ORDER_VARIABLE = "LUAGATE_TEST_FAULT"
 TRACE_VARIABLE = "LUAGATE_TEST_TRACE"
+# On an interpreter's path, this folder lets it carry out orders.
+HOOK = Path(__file__).resolve().parent / "hook"
 
 _TEMP = re.compile(r"\.(?P<name>[^/]+?)\.\d+(?:-\d+)?\.(?:tmp|partial)(?=/|$)")
 _RUN = re.compile(r"^\.?\d{4}-\d\d-\d\d_[^/]+?(?:\.new)?(?:/|$)")
@@ -24,6 +26,7 @@ class Act(StrEnum):
     CUT_POWER = "cut power"
     FILL_DISK = "fill disk"
     MAKE_READ_ONLY = "make read-only"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Order:
     Attributes:
         root: the results folder; calls elsewhere neither count nor fail.
         fired: a file outside of it, written when the fault strikes.
-        state: a file outside of it that tells both processes of a full or read-only disk.
+        state: a file outside of it that tells both processes of a full or read-only disk, or lets a held one go on.
         room_bytes: what still fits on the disk when it fills.
     """
 

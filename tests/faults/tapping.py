@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ class Tap:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.real = {name: getattr(os, name) for name in TAPPED}
         self.trace = None if trace is None else os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
-        self.disk = None if order is None else FaultyDisk(order.state)
+        self.disk = None if order is None or order.act is Act.HOLD else FaultyDisk(order.state)
         cuts = order is not None and order.act is Act.CUT_POWER and order.point.process == process
         self.image = DurableImage(Path(root)) if cuts else None
         self._lock = threading.RLock()
@@ -80,6 +81,10 @@ class Tap:
         order.fired.write_text(f"{os.getpid()}\n", encoding="utf-8")
         if order.act in (Act.FILL_DISK, Act.MAKE_READ_ONLY):
             FaultyDisk(order.state).fail(order.act, order.room_bytes)
+            return
+        if order.act is Act.HOLD:
+            while not order.state.exists():
+                time.sleep(0.02)
             return
         if order.act is Act.KILL_AFTER:
             real(*args, **kwargs)
