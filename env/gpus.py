@@ -44,10 +44,9 @@ class GpuUse:
 
 def gpu_use() -> GpuUse | None:
     """Return how busy the GPUs are that this process may use; None without nvidia-smi, or where it gives no answer."""
-    if shutil.which("nvidia-smi") is None:
+    only = _visible()
+    if shutil.which("nvidia-smi") is None or only is None:
         return None
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").strip()
-    only = [f"--id={visible}"] if visible else []
     command = ["nvidia-smi", f"--query-gpu={_USE_QUERY}", "--format=csv,noheader,nounits", *only]
     try:
         result = subprocess.run(
@@ -69,13 +68,16 @@ def parse_gpu_use(text: str) -> GpuUse | None:
 
 
 def survey_gpus() -> GpuSurvey:
-    """Return the machine's accelerators; never raises, waits at most 10 s for a hanging driver."""
+    """Return the accelerators that this process may use; never raises, waits at most 10 s for a hanging driver."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         total_gb = memory().total_gb or 0.0
         return GpuSurvey((Gpu(processor().model, total_gb, None, "metal", 0.0),), "memory is shared with the CPU")
     if shutil.which("nvidia-smi") is None:
         return GpuSurvey((), "nvidia-smi is not installed")
-    command = ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
+    only = _visible()
+    if only is None:
+        return GpuSurvey((), "CUDA_VISIBLE_DEVICES hides every GPU")
+    command = ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits", *only]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except subprocess.TimeoutExpired:
@@ -87,6 +89,16 @@ def survey_gpus() -> GpuSurvey:
         return GpuSurvey((), f"nvidia-smi failed: {words[0] if words else f'exit code {result.returncode}'}")
     gpus = parse_nvidia_smi(result.stdout)
     return GpuSurvey(gpus, "" if gpus else "nvidia-smi lists no GPU")
+
+
+def _visible() -> list[str] | None:
+    """Return the option that narrows nvidia-smi to the GPUs of CUDA_VISIBLE_DEVICES; None where that names none."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return []
+    # CUDA takes the list up to the first number that is none
+    named = visible.replace(" ", "").partition("-1")[0].strip(",")
+    return [f"--id={named}"] if named else None
 
 
 def parse_nvidia_smi(text: str) -> tuple[Gpu, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class LockComparison:
     Attributes:
         changed: installed in another version than the pinned one.
         missing: pinned and not installed, as "name==version".
-        unpinned: installed and not in the lock, as "name==version".
+        unpinned: installed and not in the lock, as "name==version"; without the project and pip themselves.
     """
 
     changed: tuple[PinDifference, ...]
@@ -66,12 +67,22 @@ def find_lock(name: str) -> Path:
 
 def compare(pins: tuple[Pin, ...], installed: Mapping[str, str]) -> LockComparison:
     """Return how ``installed`` (name -> version) differs from ``pins``; pure."""
-    pinned = {pin.name for pin in pins}
+    known = {pin.name for pin in pins} | _NOT_LOCKED
     return LockComparison(
         differences(pins, installed),
         tuple(f"{pin.name}=={pin.version}" for pin in pins if pin.name not in installed),
-        tuple(f"{name}=={version}" for name, version in sorted(installed.items()) if name not in pinned),
+        tuple(f"{name}=={version}" for name, version in sorted(installed.items()) if name not in known),
     )
+
+
+def install_command(locks: Sequence[Path]) -> str:
+    """Return the command that brings an environment to ``locks``; one of the project's own names its extra."""
+    own = [lock.stem for lock in locks if lock.parent == LOCKS and lock != CORE_LOCK]
+    extras = ",".join(own if own == ["mlx"] else ["dev", *own])
+    # the mlx lock holds only what it adds to the core's
+    files = [CORE_LOCK, *locks] if own == ["mlx"] and CORE_LOCK not in locks else locks
+    shown = (lock.relative_to(LOCKS.parent.parent) if lock.parent == LOCKS else lock for lock in files)
+    return f"pip install {' '.join(f'-c {shlex.quote(str(lock))}' for lock in shown)} -e .[{extras}]"
 
 
 def write_lock(path: Path, installed: Mapping[str, str], header: Sequence[str]) -> int:
@@ -89,9 +100,15 @@ def write_lock(path: Path, installed: Mapping[str, str], header: Sequence[str]) 
 
 
 def read_pins(path: Path) -> tuple[Pin, ...]:
-    """Return the pins of a lock file. Raises Refusal naming every line that is not ``name==version``."""
+    """Return the pins of a lock file.
+
+    Raises:
+        Refusal: it cannot be read, holds no pin, pins a package twice, or has lines that are not ``name==version``.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{path}: not UTF-8 at byte {error.start}.", "A lock is a text of pins.") from None
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror}).", "Restore it from the repository.") from None
     pins, wrong = [], []
@@ -105,7 +122,18 @@ def read_pins(path: Path) -> tuple[Pin, ...]:
     if wrong:
         where = ", ".join(map(str, wrong))
         raise Refusal(f"{path}: not `name==version` on line {where}.", "A lock holds pins only: no paths, no URLs.")
+    _require_once(pins, path)
     return tuple(pins)
+
+
+def _require_once(pins: Sequence[Pin], path: Path) -> None:
+    if not pins:
+        raise Refusal(f"{path}: holds no pin.", "A lock has a line `name==version` for each package.")
+    first: dict[str, int] = {}
+    for pin in pins:
+        if pin.name in first:
+            raise Refusal(f"{path}: pins {pin.name} on line {first[pin.name]} and on line {pin.line}.", "Keep one.")
+        first[pin.name] = pin.line
 
 
 def installed_versions() -> dict[str, str]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from env.disks import Disk, disk
 from env.gpus import GpuSurvey, survey_gpus
 from env.hardware import Memory, Processor, memory, processor
-from env.pins import CORE_LOCK, PinDifference, differences, installed_versions, read_pins
+from env.pins import CORE_LOCK, Pin, PinDifference, differences, installed_versions, read_pins
 from env.programs import LupaFacts, find_programs, lupa_facts
 from env.refusal import Refusal
 from env.source import Source, source
+from env.torch_build import torch_cuda
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class MachineFacts:
     """Everything ``probe`` found; ``env.rules.judge`` says what it means.
 
     ``packages`` maps every installed package to its version; ``programs`` maps kind to path ("" = not installed);
-    ``pin_note`` says why the pins could not be compared.
+    ``pin_note`` says why the pins could not be compared with those of ``locks``.
+    ``torch_cuda`` is as env/torch_build.py tells it.
     """
 
     system: str
@@ -47,15 +49,17 @@ class MachineFacts:
     programs: dict[str, str]
     source: Source
     shell: Shell
+    torch_cuda: str | None = None
+    locks: tuple[Path, ...] = (CORE_LOCK,)
 
 
-def probe(results_folder: Path, source_folder: Path, lock: Path = CORE_LOCK) -> MachineFacts:
+def probe(results_folder: Path, source_folder: Path, locks: tuple[Path, ...] = (CORE_LOCK,)) -> MachineFacts:
     """Return the facts of this machine as seen by this process.
 
     Takes about 0.2 s, and up to 10 s more where a GPU driver hangs. What cannot be found out is None, "" or a note.
     """
     packages = installed_versions()
-    pin_differences, pin_note = _compare_pins(lock, packages)
+    pin_differences, pin_note = _compare_pins(locks, packages)
     return MachineFacts(
         system=system_name(),
         python=platform.python_version(),
@@ -71,6 +75,8 @@ def probe(results_folder: Path, source_folder: Path, lock: Path = CORE_LOCK) -> 
         programs=find_programs(),
         source=source(source_folder),
         shell=shell(os.environ),
+        torch_cuda=torch_cuda(),
+        locks=locks,
     )
 
 
@@ -92,8 +98,9 @@ def shell(environment: os._Environ[str] | dict[str, str]) -> Shell:
     return Shell(is_remote, multiplexer)
 
 
-def _compare_pins(lock: Path, packages: dict[str, str]) -> tuple[tuple[PinDifference, ...], str]:
+def _compare_pins(locks: tuple[Path, ...], packages: dict[str, str]) -> tuple[tuple[PinDifference, ...], str]:
     try:
-        return differences(read_pins(lock), packages), ""
+        pins: list[Pin] = [pin for lock in locks for pin in read_pins(lock)]
+        return differences(tuple(pins), packages), ""
     except Refusal as refusal:
         return (), refusal.sentence

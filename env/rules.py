@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from env.checks import Check, fact, judged, ok
-from env.pins import normal_name
+from env.checks import Check, Level, fact, judged, ok
+from env.gpus import Gpu
+from env.pins import install_command, normal_name
 from env.probe import MachineFacts
 
 
@@ -131,14 +132,18 @@ def _file_system(facts: MachineFacts) -> Check:
 def _gpu(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     gpus = facts.gpu.gpus
     listed = ", ".join(f"{gpu.name} {gpu.vram_gb:.0f} GB" for gpu in gpus)
-    if not rules.require_gpu:
-        return [fact("gpu", listed or "none", facts.gpu.note)]
     if not gpus:
+        if not rules.require_gpu:
+            return [fact("gpu", "none", facts.gpu.note)]
         fix = "Run on a machine with a GPU and its driver, or choose a CPU profile."
         return [judged("gpu", "block", False, "none", "a GPU", reason=facts.gpu.note, fix=fix)]
     best = max(gpus, key=lambda gpu: (gpu.compute_capability, gpu.vram_gb))
+    told = f"{listed}, driver {best.driver}"
+    if not rules.require_gpu:
+        capability = f", compute capability {best.compute_capability:g}" if best.compute_capability else ""
+        return [fact("gpu", told + capability, facts.gpu.note), *_torch_checks(facts, best, "warn")]
     checks = [
-        ok("gpu", f"{listed}, driver {best.driver}", "a GPU"),
+        ok("gpu", told, "a GPU"),
         judged(
             "gpu memory",
             "block",
@@ -152,7 +157,37 @@ def _gpu(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     # 0.0 is an accelerator without CUDA, which the number says nothing about
     if best.compute_capability:
         checks.append(_capability(best.compute_capability, rules.min_compute_capability))
-    return checks
+    return [*checks, *_torch_checks(facts, best, "block")]
+
+
+def _torch_checks(facts: MachineFacts, gpu: Gpu, level: Level) -> list[Check]:
+    """Judge whether the installed torch can use an NVIDIA GPU with its driver; [] where that cannot be told."""
+    cuda = facts.torch_cuda
+    if cuda is None or not gpu.compute_capability:
+        return []
+    built = judged(
+        "torch build",
+        level,
+        bool(cuda),
+        f"for CUDA {cuda}" if cuda else "without CUDA",
+        "a build for CUDA, since there is a GPU",
+        reason="this torch cannot use the GPU, however good its driver is",
+        fix="Install torch of the same version from an index with CUDA builds.",
+    )
+    major = cuda.partition(".")[0]
+    least = _LEAST_DRIVER.get(major)
+    if least is None or not _version(gpu.driver):
+        return [built]
+    driver = judged(
+        "gpu driver",
+        level,
+        _version(gpu.driver) >= least,
+        gpu.driver,
+        f"≥ {least[0]}.{least[1]} for CUDA {major}",
+        reason="torch finds no CUDA device under a driver older than its CUDA",
+        fix=f"Update the driver, or install a torch that was built for an older CUDA than {cuda}.",
+    )
+    return [built, driver]
 
 
 def _capability(found: float, least: float) -> Check:
@@ -173,14 +208,15 @@ def _packages(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     if facts.pin_note:
         return [*checks, judged("pins", "warn", False, "not compared", "the lock file", reason=facts.pin_note)]
     count = len(facts.pin_differences)
+    names = " and ".join(f"env/locks/{lock.name}" for lock in facts.locks)
     pins = judged(
         "pins",
         "warn",
         not count,
-        f"{count} packages differ from the lock" if count else "as locked",
-        "as locked",
+        f"{count} of the pinned packages are another version" if count else f"as in {names}",
+        f"as in {names}",
         reason=reason,
-        fix="pip install -c env/locks/core.txt -e .[dev]",
+        fix=install_command(facts.locks),
         evidence=[str(difference) for difference in facts.pin_differences],
     )
     return [*checks, pins]
@@ -268,6 +304,9 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
+# The oldest driver that runs anything built for a CUDA major version, by minor version compatibility
+# (NVIDIA, CUDA Compatibility, table 1).
+_LEAST_DRIVER = {"11": (450, 80), "12": (525, 60), "13": (580, 65)}
 _EXTRAS = ("tmux", "node", "chromium")
 _PARTS: tuple[Callable[[MachineFacts, EnvironmentRules], list[Check]], ...] = (
     _system,

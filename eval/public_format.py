@@ -7,6 +7,7 @@ Blank lines are skipped, and a byte-order mark is tolerated.
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +58,8 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     Raises Refusal when the file cannot be read or holds no row, or naming every broken line (the first 20 in words).
     """
     data = _read_bytes(path)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Refusal(f"{path}: is UTF-16, not UTF-8.", "Save it as UTF-8.")
     rows: list[Row] = []
     problems: list[str] = []
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
@@ -97,7 +100,7 @@ def _read_row(line: bytes, number: int) -> tuple[Row | None, list[str]]:
     except UnicodeDecodeError as error:
         return None, [f"not UTF-8 at byte {error.start}"]
     except json.JSONDecodeError as error:
-        return None, [f"not JSON: {error.msg} at column {error.colno}"]
+        return None, [f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}"]
     except RecursionError:
         return None, ["not a row: nested too deeply"]
     if not isinstance(pairs, _Pairs):

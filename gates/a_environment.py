@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ TITLE = "environment"
 USES = ("seed", "model", "backend", "dataset", "verifier", "sampling", "rule")
 NEEDS = ()
 PROJECT = Path(__file__).resolve().parent.parent
+# with which locks of env/locks a backend's environment was measured; the core's for all others
+_LOCKS = {"unsloth": ("unsloth",), "mlx": ("core", "mlx")}
 
 
 class Machine(Document):
@@ -64,12 +66,16 @@ def run(context: GateContext) -> GateReport:
     from gates.measuring import dataset_of
     from gates.planning import plan_decision, planning_checks
     from gates.preflight import model_checks
+    from training.schedule import with_steps
 
     experiment = context.experiment
     context.on_progress(Progress("machine", 0, 0, ""))
-    checks = [*machine_checks(experiment, context.run_dir), *model_checks(experiment)]
+    checks = [*machine_checks(experiment, context.run_dir), *model_checks(experiment, context.run_dir)]
     context.on_progress(Progress("data", 0, 0, ""))
-    findings = inspect_data(experiment, dataset_of(experiment))
+    dataset = dataset_of(experiment)
+    # epochs become steps with the rows: a schedule without a checkpoint is refused here, and not after the baseline
+    with_steps(experiment.gate.c.train, len(dataset.rows))
+    findings = inspect_data(experiment, dataset)
     context.on_progress(Progress("planning", 0, 0, "", "what these tasks can detect"))
     planned = plan_decision(experiment, findings)
     checks = waive([*checks, *findings.checks, *planning_checks(planned, findings)], experiment.gate.a.waivers)
@@ -81,7 +87,7 @@ def run(context: GateContext) -> GateReport:
     files = []
     if not blocking(checks):
         files = [_freeze(context, planned, findings, tables)]
-        checks += _model_checks(context, findings, tables)
+        checks = retold(checks, _model_checks(context, findings, tables))
     return _report(context, checks, tables, files, planned)
 
 
@@ -118,28 +124,49 @@ def _report(
 
 def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
     """Return the judged facts of this machine."""
+    from env.pins import find_lock
     from env.probe import probe
     from env.rules import EnvironmentRules, judge
 
     rules = EnvironmentRules(**experiment.gate.a.machine.model_dump())
-    return list(judge(probe(results, PROJECT), rules))
+    locks = tuple(find_lock(name) for name in _LOCKS.get(experiment.backend.name, ("core",)))
+    return list(judge(probe(results, PROJECT, locks), rules))
 
 
-def inspect(experiment: Experiment, results: Path, *, with_model: bool) -> list[Check]:
-    """Return what Gate A would find; the model is loaded only ``with_model`` and when nothing before it blocks."""
+def inspect(
+    experiment: Experiment, results: Path, *, with_model: bool, on_part: Callable[[str], None] = lambda _part: None
+) -> list[Check]:
+    """Return what Gate A would find; the model is loaded only ``with_model`` and when nothing before it blocks.
+
+    ``on_part`` is told what is looked at next.
+    """
     from gates.data_checks import inspect_data
     from gates.measuring import dataset_of
     from gates.model_probe import probe_model
     from gates.planning import plan_decision, planning_checks
     from gates.preflight import model_checks_or_miss
+    from training.schedule import with_steps
 
-    checks = [*machine_checks(experiment, results), *model_checks_or_miss(experiment)]
-    findings = inspect_data(experiment, dataset_of(experiment))
+    on_part("the machine")
+    checks = machine_checks(experiment, results)
+    on_part("the model's files, without reading a weight")
+    checks += model_checks_or_miss(experiment, results)
+    on_part("the data: every reference and training answer is executed")
+    dataset = dataset_of(experiment)
+    with_steps(experiment.gate.c.train, len(dataset.rows))
+    findings = inspect_data(experiment, dataset)
     planned = planning_checks(plan_decision(experiment, findings), findings)
     checks = [*checks, *findings.checks, *planned]
     if with_model and not blocking(waive(checks, experiment.gate.a.waivers)):
-        checks += probe_model(experiment, findings.usable).checks
+        on_part("the model: one training step, one adapter saved and read back, one sample")
+        checks = retold(checks, probe_model(experiment, findings.usable).checks)
     return waive(checks, experiment.gate.a.waivers)
+
+
+def retold(before: list[Check], later: list[Check]) -> list[Check]:
+    """Return both lists as one; what the loaded model tells again stands once, as it tells it."""
+    again = {check.name for check in later}
+    return [*(check for check in before if check.name not in again), *later]
 
 
 def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]:

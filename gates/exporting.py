@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from env.files import make_folder, sha256_file, sync_folder, write_atomic
 from env.refusal import Refusal
+from env.space import DiskFull
 from gates.report import GateReport, read_report
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 PROVENANCE = "provenance.json"
 CARD = "README.md"
+# card, provenance, configuration and tokenizer
+_SMALL_FILES_BYTES = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,10 @@ def export_cell(
             "Add --anyway to export it; its card will say so.",
         )
     make_folder(to.parent)
+    require_room(experiment, origin.checkpoint, form, to)
     partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    make_folder(partial)
     try:
         request = ExportRequest(origin.checkpoint, origin.cell.scale, form, partial, _texts(origin))
         found = export_adapter(experiment.backend.name, experiment.model, request)
@@ -80,10 +84,32 @@ def export_cell(
         write_atomic(partial / PROVENANCE, json.dumps(document, indent=2, allow_nan=False) + "\n")
         partial.rename(to)
         sync_folder(to.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        # libraries written in other languages tell it in words alone
+        if isinstance(error, Exception) and "No space left on device" in str(error):
+            raise DiskFull(to, export_bytes(experiment, origin.checkpoint, form), "the export") from error
         raise
     return origin, found
+
+
+def require_room(experiment: Experiment, checkpoint: Path, form: Form, to: Path) -> None:
+    """Raise DiskFull unless the export fits on the disk of ``to``, whose parent exists; nothing is loaded for it."""
+    needed = export_bytes(experiment, checkpoint, form)
+    if shutil.disk_usage(to.parent).free < needed:
+        raise DiskFull(to, needed, "the export")
+
+
+def export_bytes(experiment: Experiment, checkpoint: Path, form: Form) -> int:
+    """Return about how many bytes an export takes: the adapter's file, or the whole base as its files hold it."""
+    from training.backends import local_folder
+    from training.checkpoints import ADAPTER_WEIGHTS
+    from training.weight_headers import read_tensors
+
+    if form == "adapter":
+        return (checkpoint / ADAPTER_WEIGHTS).stat().st_size + _SMALL_FILES_BYTES
+    folder = local_folder(experiment.model)
+    return (read_tensors(folder).unpacked_bytes if folder else 0) + _SMALL_FILES_BYTES
 
 
 def find_origin(run_dir: Path, cell_name: str) -> Origin:

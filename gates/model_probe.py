@@ -17,8 +17,12 @@ from eval.verify import open_verifier
 from gates.measuring import base_table, examples_of, one_process
 from gates.settings import Experiment
 from training.backends import load_model
+from training.examples import EncodedExamples
 from training.hooks import NoHooks
 from training.records import Example
+
+# of a prompt's end and of a completion's start
+_SHOWN_ROWS, _SHOWN_COLUMNS = 4, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +48,19 @@ def probe_model(experiment: Experiment, dataset: Dataset) -> Probed:
     model = load_model(experiment.backend.name, one_process(experiment.model))
     try:
         config = experiment.gate.c
-        rows = dataset.rows[: config.train.batch_size * config.train.grad_accum]
-        examples = examples_of(rows, model)
-        loss = model.probe_step(examples[: config.train.batch_size], config.lora, config.train)
-        trip = _round_trip(model, examples, experiment) if math.isfinite(loss) else None
+        examples = examples_of(dataset.rows, model)
+        data = model.encoded(examples, config.train)
+        # the longest rows of all: what runs out of memory shall do so here, and not in the middle of training
+        longest = _longest(examples, data)[: config.train.batch_size * config.train.grad_accum]
+        loss = model.probe_step(longest[: config.train.batch_size], config.lora, config.train)
+        trip = _round_trip(model, longest, experiment) if math.isfinite(loss) else None
         sample = _one_sample(experiment, dataset, model)
         base = base_table(model)
         choices = [fact(f"model {name}", chosen) for name, chosen in model.choices.items()]
     finally:
         model.close()
-    checks = [_loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
+    rows = _rows_check(data, len(examples), experiment)
+    checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
     table = {
         "loss": loss if math.isfinite(loss) else None,
         "adapter": asdict(trip) if trip else None,
@@ -62,12 +69,20 @@ def probe_model(experiment: Experiment, dataset: Dataset) -> Probed:
     return Probed(checks, table, base)
 
 
+def _longest(examples: list[Example], data: EncodedExamples) -> list[Example]:
+    """Return the examples that fit, the longest first."""
+    dropped = set(data.dropped)
+    fitting = [example for example in examples if example.id not in dropped]
+    pairs = zip(data.rows, fitting, strict=True)
+    return [example for _, example in sorted(pairs, key=lambda pair: -len(pair[0].ids))]
+
+
 def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> RoundTrip:
     """Train one step into a temporary folder, and score an answer without and with what was saved there."""
     config = experiment.gate.c
     # the full rate at the only step, so that the adapter is more than its start
     once = replace(config.train, max_steps=1, epochs=0.0, checkpoint_every=1, warmup_steps=0, scheduler="constant")
-    scored = examples[0]
+    scored = examples[-1]
     with tempfile.TemporaryDirectory(prefix="luagate-probe-") as folder:
         result = model.train(examples, config.lora, once, Path(folder), NoHooks())
         adapter = result.checkpoints[-1].folder
@@ -99,6 +114,23 @@ def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> dict[st
         "verifier": verdict.verifier,
         "isolation": verdict.isolation,
     }
+
+
+def _rows_check(data: EncodedExamples, total: int, experiment: Experiment) -> Check:
+    limit, longest = experiment.gate.c.train.max_length, max(len(row.ids) for row in data.rows)
+    dropped = len(data.dropped)
+    return judged(
+        "rows fit",
+        "warn",
+        not dropped,
+        f"{dropped} of {total} training rows are too long and will be left out"
+        if dropped
+        else f"all {total} training rows, the longest takes {longest:,} tokens",
+        f"every row within {limit:,} tokens and the model's context",
+        reason="What is left out teaches nothing.",
+        fix="Raise gate.c.train.max_length, shorten the rows, or refuse them: gate.c.train.on_too_long=error.",
+        evidence=data.dropped,
+    )
 
 
 def _loss_check(loss: float) -> Check:
@@ -136,8 +168,17 @@ def _sample_check(sample: dict[str, Any]) -> Check:
         "generated sample",
         "block",
         sample["outcome"] != "HARNESS_ERROR",
-        f"{sample['tokens']} tokens on {sample['task_id']}: {sample['outcome']}",
+        f"{sample['tokens']} tokens on {sample['task_id']}: {sample['outcome']}"
+        + (f", {sample['detail']}" if sample["detail"] else ""),
         "a verdict on what was executed",
         reason=str(sample["detail"]),
         fix="Mend the verifier: `python -m runner doctor`.",
+        evidence=[*_some("asked", sample["prompt"], last=True), *_some("wrote", sample["completion"], last=False)],
     )
+
+
+def _some(word: str, text: str, last: bool) -> list[str]:
+    """Return the first or the last lines of a text, shortened: enough to see whether the model was spoken to well."""
+    rows = [row[:_SHOWN_COLUMNS] for row in text.splitlines() if row.strip()]
+    shown = rows[-_SHOWN_ROWS:] if last else rows[:_SHOWN_ROWS]
+    return [f"{word}: {row}" for row in shown] or [f"{word}: nothing"]

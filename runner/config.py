@@ -66,6 +66,9 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         if not text.isprintable():
             problems.append(f"{text!r} is not one line of text")
             continue
+        if text.startswith("="):
+            problems.append(f'"{text}" is not of the form key=value')
+            continue
         try:
             parsed.append(parser.parse_override(text))
         except (OverrideParseException, HydraException):
@@ -133,12 +136,24 @@ def _dotted(location: tuple[int | str, ...]) -> str:
 
 def _sentence(error: Any, config: dict[str, Any]) -> str:
     key = _dotted(error["loc"])
+    raised = error.get("ctx", {}).get("error")
+    if isinstance(raised, Refusal):
+        return str(raised).rstrip(".")
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = [name for name in flatten(config) if name != key]
         return f"{key}: no such key. {key_hint(key, known)}"
     given = "" if error["type"] == "missing" or isinstance(error["input"], dict) else f" (got {error['input']!r})"
-    message = error["msg"].removeprefix("Value error, ")
+    message = _in_our_words(error)
     return f"{key}: {message}{given}" if key else f"{message}{given}"
+
+
+def _in_our_words(error: Any) -> str:
+    """Return what a validator says without the names of its Python types."""
+    if error["type"] == "too_short":
+        return f"must hold at least {error['ctx']['min_length']} value"
+    if error["type"] in ("tuple_type", "list_type"):
+        return "must be a list, such as [one,two]"
+    return str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
 
 
 def _whole_key(sentence: str, config: dict[str, Any]) -> str:
@@ -153,7 +168,10 @@ def faults(config: dict[str, Any]) -> list[str]:
     try:
         Experiment.model_validate(config)
     except ValidationError as error:
-        return [_sentence(item, config) for item in error.errors()]
+        found = error.errors()
+        inner = {item["loc"][:-1] for item in found}
+        # a list whose value is refused is also said to lack one
+        return [_sentence(item, config) for item in found if item["type"] != "too_short" or item["loc"] not in inner]
     except Refusal as refusal:
         return [_whole_key(str(refusal).rstrip("."), config)]
     return []

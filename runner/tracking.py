@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from env.checks import Check, warn
 from env.refusal import Refusal
 from gates.report import GateReport
 
@@ -37,12 +38,28 @@ class Sink(Protocol):
 
 
 class Tracker:
-    """A tracker that may fail: the first failure is logged and ends the tracking, never the gate."""
+    """A tracker that may fail: the first failure is logged, kept for the gate's report, and ends the tracking alone."""
 
-    def __init__(self, sink: Sink | None, prefix: str, log: logging.Logger) -> None:
+    def __init__(self, sink: Sink | None, prefix: str, log: logging.Logger, failure: str = "") -> None:
         self._sink = sink
         self._prefix = prefix
         self._log = log
+        self.failure = failure
+
+    @property
+    def checks(self) -> list[Check]:
+        """The warning that stands in the gate's report where the tracker failed; [] where it did not."""
+        if not self.failure:
+            return []
+        return [
+            warn(
+                "tracker",
+                self.failure,
+                "every step and metric sent",
+                "The run goes on without it: metrics.jsonl and the report hold every number.",
+                "Mend what it names; the next gate tries again.",
+            )
+        ]
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Pass on the numbers of one training step."""
@@ -68,12 +85,15 @@ class Tracker:
             return
         try:
             action(self._sink)
-        except Exception as error:  # a tracker's library raises whatever its network does
-            self._log.warning("tracking ends: %s: %s", type(error).__name__, error)
+        except (Exception, SystemExit) as error:  # a tracker's library raises whatever its network does
+            self.failure = f"tracking ends: {_said(error)}"
+            self._log.warning(self.failure)
             self._sink = None
 
 
 _AFTER_TRAINING = 10**9
+# of what a library said: some of them send whole pages
+_SHOWN_CHARACTERS = 300
 
 
 def require_tracker(name: str) -> None:
@@ -99,9 +119,14 @@ def open_tracker(
     try:
         folder.mkdir(exist_ok=True)
         return Tracker(_SINKS[name](folder, run_folder.name, config), prefix, log)
-    except Exception as error:  # as above
-        log.warning("tracking does not begin: %s: %s", type(error).__name__, error)
-        return Tracker(None, prefix, log)
+    except (Exception, SystemExit) as error:  # as above
+        failure = f"tracking does not begin: {_said(error)}"
+        log.warning(failure)
+        return Tracker(None, prefix, log, failure)
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_SHOWN_CHARACTERS]}"
 
 
 class _TensorBoard:

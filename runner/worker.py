@@ -108,6 +108,8 @@ def run_gate(folder: Path, gate: str, stop: StopFlag) -> Exit:
         tracker.close()
         log.info("stopped; everything done so far is stored")
         return Exit.STOPPED
+    if tracker.checks:
+        report = report.model_copy(update={"checks": [*report.checks, *tracker.checks]})
     write_report(context.folder / "report.json", report)
     tracker.report(report)
     tracker.close()

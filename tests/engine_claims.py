@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from eval.datasets import DatasetSettings, load_dataset
 from eval.pipeline import judge
 from eval.records import Outcome, Task, TaskCheck, Verdict
 from eval.verify import Job, Verifier, VerifierSettings, open_verifier
+from eval.verify.engine.installation import find_installation
 
+NEEDS_ENGINE = (
+    pytest.mark.debian,
+    pytest.mark.xdist_group("engine"),
+    pytest.mark.skipif(
+        not find_installation().server, reason="the engine is not installed (luanti-server or minetest-server)"
+    ),
+)
+NEEDS_BUILTIN = (
+    pytest.mark.debian,
+    pytest.mark.xdist_group("builtin"),
+    pytest.mark.skipif(
+        not find_installation().builtin, reason="the engine's Lua is not installed (luanti-data or minetest-data)"
+    ),
+)
 Judge = Callable[..., Verdict]
 NODE = 'core.register_node("mymod:a", {%s})'
 

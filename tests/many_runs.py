@@ -6,7 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.run_factory import Story, make_run
+from tests.run_factory import make_run
+from tests.story import Story
 
 
 def fill(results: Path, number: int) -> list[Path]:

@@ -5,60 +5,56 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from env.checks import Check, block, fact, ok, warn
-from env.files import append_lines, write_atomic
+from env.files import write_atomic
 from eval.cells import Cell
-from eval.decision import Decision, decide, select_cell
+from eval.decision import decide, select_cell
 from eval.guards import Canary, Evidence
 from eval.intervals import gain_metric
-from eval.records import Candidate, CheckResult, Completion, EvalResult, Metric, Outcome, Sample, Task, Verdict
+from eval.records import EvalResult, Metric, Sample
 from eval.result import evaluate
 from eval.rule import DecisionRule, write_rule
 from gates import gate_title
-from gates.report import ArtifactRecord, GateReport, artifact, write_report
+from gates.report import GateReport, artifact, write_report
 from gates.task_tables import gains_by_group, regression_tables, task_rows
 from runner.advance import record_report
-from runner.journal import Event, EventType, now
+from runner.journal import EventType
 from runner.run import Run, create_run
+from tests.story import ISOLATION, KINDS, VERIFIER, Story, draw_sample, make_tasks
 
-VERIFIER, ISOLATION = "recorder/luajit21", "process+rlimits+seccomp"
-NAMES = ("oak_lamp", "copper_drill", "moss_brick", "tin_gear", "reed_basket", "salt_crystal", "clay_oven", "fern_seed")
-KINDS = {"scaffold": ("node", "craft", "command"), "repair": ("node", "tool"), "doc": ("node", "entity")}
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What becomes of a made-up experiment.
-
-    Attributes:
-        gates: how many gates have passed or concluded, as letters; the next one has not begun.
-        gain: how much more often the best cell's program is right than the base's, as a fraction.
-        markup: model text that a report must not let through as markup.
-    """
-
-    gates: str = "abcde"
-    dev_tasks: int = 12
-    test_tasks: int = 24
-    dev_samples: int = 5
-    test_samples: int = 6
-    k: int = 5
-    steps: tuple[int, ...] = (40, 80, 120)
-    scales: tuple[float, ...] = (0.25, 0.5, 1.0)
-    base_rate: float = 0.12
-    gain: float = 0.4
-    openings: int = 1
-    waiver: str = ""
-    contaminated: int = 0
-    resumed_at_step: int = 70
-    markup: str = "</script><img src=x onerror=alert(1)><b>&amp;"
-    seed: int = 7
-    resamples: int = 1000
+BASE = {
+    "digest": "5c" * 32,
+    "parts": {"config": "11" * 32, "weights": "22" * 32, "tokenizer": "33" * 32},
+    "parameters": 1_969_344,
+}
+RECOMMENDATIONS = [
+    {
+        "rank": 1,
+        "action": "Write more training rows for repair: the weakest family.",
+        "why": "repair 12% of the rows, gain +1.2 pp",
+    },
+    {"rank": 2, "action": "Raise the adapter's rank.", "why": "r 8, training loss still falling at the end"},
+]
+CONFIG = """profile: tiny
+results: results
+seed: 20261120
+model: {path: training/tiny/base-2m, quantization: nf4, dtype: auto, device: auto, threads: 1, batch_size: 64}
+backend: {name: transformers_peft}
+dataset: {name: luanti_mini, eval: null, train: null, seed: 1, dev_tasks: 60, test_tasks: 120, rows: 800}
+sampling: {temperature: 0.8, top_p: 0.95, samples_dev: 5, samples_test: 10}
+rule: {k: 5, margin_pp: 15.0, alpha: 0.05}
+gate:
+  c:
+    lora: {r: 8, alpha: 16, target_modules: [q_proj, k_proj, v_proj, o_proj]}
+    train: {max_steps: 120, learning_rate: 0.005, checkpoint_every: 40}
+  d: {scales: [0.25, 0.5, 1.0]}
+"""
 
 
 @dataclass
@@ -83,44 +79,6 @@ def make_run(results: Path, story: Story | None = None) -> Run:
     for gate in story.gates:
         getattr(writer, f"gate_{gate}")()
     return Run.open(run.folder)
-
-
-def make_tasks(story: Story) -> list[Task]:
-    """Return dev and test tasks in three families, three tasks a cluster."""
-    tasks = []
-    for split, number in (("dev", story.dev_tasks), ("test", story.test_tasks)):
-        for index in range(number):
-            family = tuple(KINDS)[index % 3]
-            kind = KINDS[family][index // 3 % len(KINDS[family])]
-            name = f"{NAMES[index % len(NAMES)]}_{index}"
-            tasks.append(
-                Task(
-                    id=f"{split}-{family}-{index:03d}",
-                    family=family,
-                    kind=kind,
-                    cluster=f"{split}-{family}-{index // 9}",
-                    split=split,  # type: ignore[arg-type]
-                    instruction=f"Register a {kind} called mymod:{name} with light level {index % 14}, and describe it.",
-                    input="",
-                    answer="code",
-                    reference=program(name, index % 14, True),
-                    checks=(),
-                )
-            )
-    return tasks
-
-
-def program(name: str, light: int, right: bool) -> str:
-    """Return a small mod that does, or does not quite do, what its task asks."""
-    field_name = "light_source" if right else "light_level"
-    return (
-        f'core.register_node("mymod:{name}", {{\n'
-        f'    description = "{name.replace("_", " ").title()}",\n'
-        '    tiles = {"default_stone.png"},\n'
-        f"    {field_name} = {light},\n"
-        "    groups = {cracky = 3, oddly_breakable_by_hand = 1},\n"
-        "})\n"
-    )
 
 
 class _Writer:
@@ -160,36 +118,14 @@ class _Writer:
         for task in (task for task in self.tasks if task.split == split):
             ease = self.ease[task.id]
             rate = min(0.97, self.story.base_rate * 2 * ease + lift * (0.35 + 1.3 * ease))
-            drawn += [self.sample(task, index, arm, self.chance.random() < rate) for index in range(number)]
+            drawn += [
+                draw_sample(task, index, arm, self.chance.random() < rate, self.story.markup, self.chance)
+                for index in range(number)
+            ]
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as stream:
             stream.writelines(json.dumps(sample.to_json(), ensure_ascii=False) + "\n" for sample in drawn)
         return drawn
-
-    def sample(self, task: Task, index: int, arm: str, passed: bool) -> Sample:
-        """Return one sample; a wrong one fails in one of several ways."""
-        name = task.instruction.partition("mymod:")[2].partition(" ")[0]
-        code: str | None = program(name, index + 3, passed)
-        outcome, detail = Outcome.PASSED, ""
-        if not passed:
-            outcome, detail, code = self.chance.choice(
-                [
-                    (Outcome.WRONG, "check light: light_source: expected 7, got nil", code),
-                    (Outcome.SYNTAX_ERROR, "line 3: '}' expected near 'tiles'", f"{code}\n-- {self.story.markup}"),
-                    (Outcome.RUNTIME_ERROR, 'line 1: attempt to call field "registr_node" (a nil value)', code),
-                    (Outcome.NO_CODE, "no program in the completion", None),
-                ]
-            )
-        checks = (
-            CheckResult("node is registered", outcome in (Outcome.PASSED, Outcome.WRONG) or None),
-            CheckResult("light", passed, detail),
-        )
-        return Sample(
-            task.id, index, arm, self.chance.getrandbits(62),
-            Completion(code or f"I would register it {self.story.markup}", "stop", 120),
-            Candidate(code, "bare", outcome=None if code else outcome, detail="" if code else detail),
-            Verdict(outcome, detail, 0.002, VERIFIER, ISOLATION, checks, (f"node mymod:{name}",)),
-        )  # fmt: skip
 
     def evaluate(self, samples: Sequence[Sample], arm: str, split: str) -> EvalResult:
         """Return the result of one arm on one split."""
@@ -389,58 +325,3 @@ def environment_checks(waiver: str = "", contaminated: Sequence[str] = ()) -> li
         miss = block("contamination", found, "no test task in the training rows", "A model that has read the answers is not measured.", "Remove those rows, or waive by name.", [f"{t}: prompt and answer stand in line {n}" for n, t in enumerate(contaminated, 11)])  # fmt: skip
         checks.append(Check(**{**asdict(miss), "waived": waiver}))
     return checks
-
-
-def with_artifact(report: GateReport, record: ArtifactRecord) -> GateReport:
-    """Return the report with one more artifact."""
-    return report.model_copy(update={"artifacts": [*report.artifacts, record]})
-
-
-def edit_json(path: Path, edit: Callable[[Any], None]) -> None:
-    """Change a JSON file in place, as a hand would."""
-    data = json.loads(path.read_text(encoding="utf-8"))
-    edit(data)
-    path.write_text(json.dumps(data), encoding="utf-8")
-
-
-def record_crash(run: Run, gate: str, **data: str) -> None:
-    """Write the event of a gate that could not look; open the run anew to see it."""
-    event = Event(len(run.journal.events) + 1, now(), EventType.GATE_CRASHED, gate, dict(data))
-    append_lines(run.journal.path, [json.dumps(asdict(event))])
-
-
-def decision_of(run: Run) -> dict[str, Any]:
-    """Return the decision table of a finished run."""
-    data: dict[str, Any] = json.loads((run.gate_folder("e") / "report.json").read_text(encoding="utf-8"))
-    decision: dict[str, Any] = data["tables"]["decision"]
-    return decision
-
-
-BASE = {
-    "digest": "5c" * 32,
-    "parts": {"config": "11" * 32, "weights": "22" * 32, "tokenizer": "33" * 32},
-    "parameters": 1_969_344,
-}
-RECOMMENDATIONS = [
-    {
-        "rank": 1,
-        "action": "Write more training rows for repair: the weakest family.",
-        "why": "repair 12% of the rows, gain +1.2 pp",
-    },
-    {"rank": 2, "action": "Raise the adapter's rank.", "why": "r 8, training loss still falling at the end"},
-]
-CONFIG = """profile: tiny
-results: results
-seed: 20261120
-model: {path: training/tiny/base-2m, quantization: nf4, dtype: auto, device: auto, threads: 1, batch_size: 64}
-backend: {name: transformers_peft}
-dataset: {name: luanti_mini, eval: null, train: null, seed: 1, dev_tasks: 60, test_tasks: 120, rows: 800}
-sampling: {temperature: 0.8, top_p: 0.95, samples_dev: 5, samples_test: 10}
-rule: {k: 5, margin_pp: 15.0, alpha: 0.05}
-gate:
-  c:
-    lora: {r: 8, alpha: 16, target_modules: [q_proj, k_proj, v_proj, o_proj]}
-    train: {max_steps: 120, learning_rate: 0.005, checkpoint_every: 40}
-  d: {scales: [0.25, 0.5, 1.0]}
-"""
-__all__ = ["Decision", "Story", "decision_of", "edit_json", "make_run", "make_tasks", "with_artifact"]

@@ -19,8 +19,10 @@ from runner.change import accept_hand_edits, override_text, propose
 from runner.config import compose_experiment, dump_config, read_config, read_plain
 from runner.journal import EventType, Journal
 from runner.run import Run, create_run
-from tests.run_factory import Story, edit_json, make_run
+from tests.run_edits import edit_json
+from tests.run_factory import make_run
 from tests.runs import PROJECT, SMOKE, Cli, events, only_run
+from tests.story import Story
 
 
 @pytest.fixture

@@ -186,9 +186,9 @@ def adapters(folder: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in folder.glob(f"step-*/{ADAPTER_WEIGHTS}")}
 
 
-def tensors(folder: Path) -> dict[str, bytes]:
-    """Return everything a step leaves: weights and the optimizer's moments."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("step-*/*.safetensors")}
+def files(folder: Path, pattern: str = "*") -> dict[str, bytes]:
+    """Return what steps leave: weights, the optimizer's moments, configuration, manifest."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob(f"step-*/{pattern}")}
 
 
 def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> No
     undisturbed = train(model, tmp_path / "undisturbed", NoHooks())
     assert (resumed.status, resumed.step, resumed.resumed_from) == ("finished", 12, 6)
     assert resumed.quarantined == (".step-000009.1.partial: its save was interrupted before it was complete",)
-    assert adapters(tmp_path / "killed") == adapters(tmp_path / "undisturbed")
+    assert files(tmp_path / "killed") == files(tmp_path / "undisturbed")
     assert [one.digest for one in resumed.checkpoints] == [one.digest for one in undisturbed.checkpoints]
     assert len(resumed.checkpoints) == 4
 
@@ -217,7 +217,7 @@ def test_killed_while_gradients_accumulate_it_ends_with_the_same_weights_and_mom
     assert process.returncode == -signal.SIGKILL
     resumed = train(model, tmp_path / "killed", NoHooks())
     assert resumed.resumed_from == (backward_pass - 1) // 2 // 3 * 3
-    assert tensors(tmp_path / "killed") == trained
+    assert files(tmp_path / "killed", "*.safetensors") == trained
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What undisturbed training leaves."""
     folder = tmp_path_factory.mktemp("undisturbed")
     train(make_model(folder / "model"), folder / "trained", NoHooks())
-    return tensors(folder / "trained")
+    return files(folder / "trained", "*.safetensors")
 
 
 def test_a_full_disk_names_the_checkpoint_and_what_it_takes_and_leaves_no_half_one(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from run_factory import Story, edit_json, make_run
 
 from env.refusal import Refusal
 from eval.estimators import paired_gains
@@ -20,7 +19,10 @@ from runner.report.comparison import comparison_page, write_comparison
 from runner.run import Run
 from runner.screens.comparison import comparison_lines
 from runner.screens.ink import Paper, rendered
+from tests.run_edits import edit_json
+from tests.run_factory import make_run
 from tests.runs import Cli
+from tests.story import Story
 
 STORY = Story(dev_tasks=9, test_tasks=36)
 

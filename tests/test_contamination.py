@@ -279,6 +279,15 @@ def test_near_duplicate_prompts_join_their_clusters_in_a_chain_whatever_their_or
     assert alike_across_clusters(prompts, ["x", "x", "x", "z"]) == ()
 
 
+def test_the_ends_of_a_chain_join_though_they_are_not_alike() -> None:
+    first = words(60, 1).split()
+    second = [*first[:-6], *words(6, 2).split()]
+    third = [*words(6, 3).split(), *second[6:]]
+    chain = [" ".join(text) for text in (first, second, third)]
+    assert [(p.left, p.right) for p in alike_across_clusters(chain, ["c", "b", "a"])] == [(0, 1), (1, 2)]
+    assert merged_clusters(chain, ["c", "b", "a"]) == ("a", "a", "a")
+
+
 def test_equal_prompts_join_even_when_there_are_many() -> None:
     assert set(merged_clusters(["Ask A"] * 150, [f"c{i}" for i in range(150)])) == {"c0"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -51,6 +52,9 @@ def arm(passing, n=5, tasks=TASKS, clusters=None) -> list[TaskScore]:
 
 
 BASE = arm(range(20))
+# So few tasks that a gain at the margin is not told from none.
+FEW = replace(RULE, test_tasks=20, test_clusters=20)
+FEW_BASE, FEW_GAINED = arm(range(5), tasks=20), arm([0, *range(5, 12)], tasks=20)
 
 
 def gained(more: int, lost: int = 0) -> list[TaskScore]:
@@ -98,9 +102,7 @@ def test_a_gain_that_may_or_may_not_reach_the_margin_is_inconclusive():
 
 
 def test_a_gain_at_the_margin_without_a_lower_bound_above_zero_is_inconclusive():
-    noisy = replace(RULE, test_tasks=20, test_clusters=20)
-    base, cell = arm(range(5), tasks=20), arm([0, *range(5, 12)], tasks=20)
-    decision = decide(base, cell, noisy, EVIDENCE)
+    decision = decide(FEW_BASE, FEW_GAINED, FEW, EVIDENCE)
     assert decision.gain.value == pytest.approx(0.15)
     assert decision.gain.lower <= 0
     assert decision.verdict is Ruling.INCONCLUSIVE
@@ -362,12 +364,15 @@ def test_a_cell_whose_name_would_be_ambiguous_is_refused(step, scale):
         Cell(step, scale)
 
 
-@pytest.mark.parametrize(
-    "name", ["base", "step-100_x0.50", "step-000100_x0.5", "step-000100_x0.50/..", "step-000000_x1.00"]
-)
+@pytest.mark.parametrize("name", ["base", "step-100_x0.50", "step-000100_x0.5", "step-000100_x0.50/.."])
 def test_a_foreign_name_is_no_cell(name):
-    with pytest.raises(Refusal):
+    with pytest.raises(Refusal, match=f'"{re.escape(name)}" names no cell'):
         cell_from_name(name)
+
+
+def test_step_0_is_no_cell():
+    with pytest.raises(Refusal, match="No cell has step 0"):
+        cell_from_name("step-000000_x1.00")
 
 
 # What would settle it
@@ -380,6 +385,14 @@ def test_the_clusters_asked_for_do_settle_it():
     times = -(-decision.clusters_needed // 80)
     larger = replace(RULE, test_tasks=80 * times, test_clusters=80 * times)
     assert decide(repeated(BASE, times), repeated(gained(8), times), larger, EVIDENCE).verdict is Ruling.ADJUST
+
+
+def test_a_gain_that_reaches_the_margin_asks_for_the_clusters_that_clear_zero():
+    decision = decide(FEW_BASE, FEW_GAINED, FEW, EVIDENCE)
+    # 20 x ((t .95 + t .8 on 19 degrees: 2.590) x SE .1666 / .15)²
+    assert (decision.verdict, decision.clusters_needed) == (Ruling.INCONCLUSIVE, 166)
+    larger = replace(RULE, test_tasks=180, test_clusters=180)
+    assert decide(repeated(FEW_BASE, 9), repeated(FEW_GAINED, 9), larger, EVIDENCE).verdict is Ruling.PROCEED
 
 
 def repeated(scores: list[TaskScore], times: int) -> list[TaskScore]:

@@ -52,7 +52,7 @@ def test_the_probe_imports_nothing_heavy() -> None:
 def test_the_probe_survives_a_machine_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(programs, "_EXTRA_FOLDERS", ())
-    facts = probe(tmp_path, tmp_path, lock=tmp_path / "absent.txt")
+    facts = probe(tmp_path, tmp_path, locks=(tmp_path / "absent.txt",))
     assert facts.source.note == "git is not installed"
     assert set(facts.programs.values()) == {""}
     assert "cannot be read" in facts.pin_note

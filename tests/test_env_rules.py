@@ -10,11 +10,12 @@ from env.checks import Check, blocking
 from env.disks import Disk
 from env.gpus import Gpu, GpuSurvey
 from env.hardware import Memory, Processor
-from env.pins import PinDifference
+from env.pins import CORE_LOCK, LOCKS, PinDifference
 from env.probe import MachineFacts, Shell
 from env.programs import LupaFacts
 from env.rules import EnvironmentRules, judge
 from env.source import Source
+from env.torch_build import built_for
 
 H200 = Gpu("NVIDIA H200", 150.75, 150.0, "570.86", 9.0)
 GOOD = MachineFacts(
@@ -131,3 +132,45 @@ def test_python_versions_compare_as_numbers() -> None:
 def test_differing_pins_are_named() -> None:
     facts = replace(GOOD, pin_differences=(PinDifference("peft", "0.21.2", "0.20"),))
     assert named(judge(facts, RULES), "pins").evidence == ("peft 0.20, pinned 0.21.2",)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "driver", "stops"),
+    [
+        ("12.8", "570.86", []),
+        (None, "570.86", []),
+        ("", "570.86", ["torch build"]),
+        ("13.0", "570.86", ["gpu driver"]),
+        ("13.0", "580.65.06", []),
+        ("12.8", "515.105", ["gpu driver"]),
+    ],
+)
+def test_a_torch_that_cannot_use_the_gpu_or_its_driver_is_named(
+    cuda: str | None, driver: str, stops: list[str]
+) -> None:
+    facts = replace(GOOD, gpu=GpuSurvey((replace(H200, driver=driver),), ""), torch_cuda=cuda)
+    assert [check.name for check in blocking(judge(facts, RULES))] == stops
+    optional = judge(facts, replace(RULES, require_gpu=False))
+    assert [check.name for check in optional if not check.ok] == stops
+    assert blocking(optional) == ()
+    assert "driver" in named(optional, "gpu").value
+
+
+def test_the_pins_are_those_of_the_backend_s_environment() -> None:
+    found = named(judge(replace(GOOD, locks=(CORE_LOCK, LOCKS / "mlx.txt")), RULES), "pins")
+    assert found.value == "as in env/locks/core.txt and env/locks/mlx.txt"
+    other = replace(GOOD, locks=(LOCKS / "unsloth.txt",), pin_differences=(PinDifference("peft", "0.21.2", "0.20"),))
+    assert named(judge(other, RULES), "pins").fix == "pip install -c env/locks/unsloth.txt -e .[dev,unsloth]"
+
+
+@pytest.mark.parametrize(
+    ("line", "cuda"),
+    [
+        ("cuda: Optional[str] = None", ""),
+        ("cuda: Optional[str] = '12.8'", "12.8"),
+        ("cuda = '13.0'", "13.0"),
+        ("hip = '6.0'", None),
+    ],
+)
+def test_torch_s_own_file_tells_its_cuda(line: str, cuda: str | None) -> None:
+    assert built_for(f"__version__ = '2.13.0'\ndebug = False\n{line}\ngit_version = 'x'\n") == cuda

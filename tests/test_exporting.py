@@ -13,6 +13,7 @@ import torch
 
 from env.files import sha256_file
 from env.refusal import Refusal
+from gates import exporting
 from gates.exporting import CARD, PROVENANCE, export_cell
 from gates.report import GateReport, write_report
 from gates.settings import Experiment
@@ -110,6 +111,7 @@ def test_an_export_read_back_computes_what_was_measured(
     )
     # a merged model is stored in the base's bfloat16, an adapter in float32
     assert found.max_difference < (0.1 if form == "merged" else 1e-4) * found.spread
+    assert found.stored == ("bfloat16" if form == "merged" else "")
     assert found.loaded_by == ("transformers" if form == "merged" else "peft")
     assert found.same_choice == 1.0
     assert found.positions >= 5
@@ -128,6 +130,45 @@ def test_a_merged_model_is_loaded_measured_and_trained_like_any_other(run: Path,
             worn = base.log_prob("square of 3: ", "9")
     assert again.status == "finished"
     assert abs(merged_log_prob - worn) < 0.05 < abs(unmoved - worn)
+
+
+def test_a_deep_model_that_rounding_would_change_is_merged_in_the_format_it_was_measured_in(tmp_path: Path) -> None:
+    folder = trained("qwen2", tmp_path / "out")
+    to = tmp_path / "export"
+    to.mkdir()
+    long = (Path(__file__).read_text(encoding="utf-8")[:2000],)
+    request = ExportRequest(folder, 1.0, "merged", to, long)
+    found = export_adapter("transformers_peft", experiment("qwen2").model, request)
+    # 24 layers of wide random weights: bfloat16 moves their logits by most of a spread
+    assert found.stored.startswith("float32: rounding to bfloat16 would move a logit by ")
+    assert found.max_difference < 1e-4 * found.spread
+    assert json.loads((to / "config.json").read_text())["dtype"] == "float32"
+
+
+@pytest.mark.parametrize(("form", "needed"), [("adapter", "20.0 MB"), ("merged", "20.[4-9] MB")])
+def test_a_full_disk_is_refused_before_a_weight_is_read(
+    form: Any, needed: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10_000_000))
+    monkeypatch.setattr("training.backends.export_adapter", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(Refusal, match=rf"no space left on its disk: 10\.0 MB free, {needed} needed for the export"):
+        export(run, tmp_path / "out", form)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_fills_while_a_library_writes_is_named_as_one(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ForeignError(Exception): ...
+
+    def full(*_: object) -> None:
+        raise ForeignError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("training.backends.transformers_peft.exporting.write_baked", full)
+    (tmp_path / "exports").mkdir()
+    with pytest.raises(Refusal, match="no space left on its disk"):
+        export(run, tmp_path / "exports" / "out")
+    assert not list((tmp_path / "exports").iterdir())
 
 
 def test_a_scaled_dora_adapter_has_no_adapter_form(tmp_path: Path) -> None:
@@ -238,10 +279,9 @@ def test_an_adapter_that_was_touched_is_not_exported(run: Path, tmp_path: Path) 
 
 
 def test_a_failed_export_leaves_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.backends.transformers_peft import exporting
-
     monkeypatch.setattr(
-        exporting, "write_baked", lambda *arguments: (_ for _ in ()).throw(Refusal("the disk is full."))
+        "training.backends.transformers_peft.exporting.write_baked",
+        lambda *arguments: (_ for _ in ()).throw(Refusal("the disk is full.")),
     )
     (tmp_path / "exports").mkdir()
     with pytest.raises(Refusal, match="the disk is full"):

@@ -58,6 +58,11 @@ def test_the_program_is_found_and_the_rule_is_named(text: str, rule: str) -> Non
     assert candidate.outcome is None
 
 
+def test_of_equally_long_programs_the_last_one_counts() -> None:
+    candidate = extract(task(), "```lua\nx = 1\n```\nNo:\n```lua\nx = 2\n```")
+    assert (candidate.code, candidate.rule) == ("x = 2\n", "fence-longest")
+
+
 @pytest.mark.parametrize(
     ("text", "detail"),
     [

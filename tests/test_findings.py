@@ -171,9 +171,16 @@ def test_no_kind_has_more_fields_than_a_shape_may_hold() -> None:
     assert max(map(len, FIELDS.values())) < most_in_a_shape
 
 
-@pytest.mark.parametrize("shape", ["one line", "no such kind\nname\nsfield\tvalue", "node\nname\nno tab"])
-def test_a_text_that_is_no_shape_is_refused(shape: str) -> None:
-    with pytest.raises((ValueError, KeyError)):
+@pytest.mark.parametrize(
+    ("shape", "error"),
+    [
+        ("one line", ValueError),
+        ("no such kind\nname\nsfield\tvalue", KeyError),
+        ("node\nname\nno tab", ValueError),
+    ],
+)
+def test_a_text_that_is_no_shape_is_refused(shape: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
         findings_in([shape])
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from env.refusal import Refusal
-from training.footprint import estimate, read_shape, read_tensors
+from training.footprint import estimate, read_shape
 from training.records import LoraSettings, ModelSettings, TrainSettings
+from training.weight_headers import read_tensors, require_whole
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "training" / "tiny" / "model"
 MODEL = ModelSettings(str(EMBEDDED), quantization="nf4", batch_size=10)
@@ -112,3 +113,15 @@ def test_a_damaged_header_is_refused_by_its_file(tmp_path: Path, content: bytes)
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(Refusal, match="header cannot be read"):
         read_tensors(tmp_path)
+
+
+def test_a_file_that_is_not_as_long_as_its_header_says_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    made(tmp_path, a=(4,))
+    whole = path.read_bytes() + bytes(8)
+    path.write_bytes(whole)
+    assert require_whole([path]) == len(whole)
+    for content, word in ((whole[:-1], "torn"), (whole + b"x", "longer")):
+        path.write_bytes(content)
+        with pytest.raises(Refusal, match=rf"model\.safetensors is {word}"):
+            require_whole([path])

@@ -81,6 +81,15 @@ def test_rate_and_eta_come_from_this_phase_not_from_what_was_done_before_a_resum
     assert (pulse.rate, pulse.eta_s) == (10.0, 40.0)
 
 
+def test_a_count_that_begins_anew_in_the_same_phase_has_a_rate_of_its_own(beat: Heartbeat, clock: Clock) -> None:
+    for done in (80, 90, 0):
+        beat.beat("sampling", done, 100)
+        clock.now_s += 10
+    assert read(beat).rate is None
+    beat.beat("sampling", 5, 100)
+    assert (read(beat).rate, read(beat).eta_s) == (0.5, 190.0)
+
+
 def test_a_stall_shows_as_rate_zero_and_no_eta(beat: Heartbeat, clock: Clock) -> None:
     beat.beat("sampling", 5, 10)
     clock.now_s += 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -162,16 +163,66 @@ def test_of_two_processes_at_once_exactly_one_gets_the_lock(path: Path) -> None:
 
 
 def test_a_status_probe_does_not_make_an_acquirer_fail(path: Path) -> None:
-    code = "import sys; from pathlib import Path; from env.locking import holder\nwhile True: holder(Path(sys.argv[1]))"
+    code = (
+        "import sys; from pathlib import Path; from env.locking import holder\n"
+        "holder(Path(sys.argv[1])); print('probes', flush=True)\n"
+        "while True: holder(Path(sys.argv[1]))"
+    )
     RunLock(path).acquire().release()
-    prober = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT)
+    prober = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 0.5
-        while time.monotonic() < deadline:
+        assert prober.stdout is not None
+        assert prober.stdout.readline() == "probes\n"
+        for _ in range(200):
             RunLock(path).acquire().release()
+        assert prober.poll() is None
     finally:
         prober.kill()
-        prober.wait()
+        prober.communicate()
+
+
+def test_a_probe_that_ends_while_the_lock_is_waited_for_is_no_holder(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    probe = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(probe, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda seconds: os.close(probe))
+    with RunLock(path) as lock:
+        assert lock.descriptors
+
+
+def test_a_lock_file_deleted_between_opening_and_locking_is_made_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    lock_soon = locking._flock_soon
+
+    def deleting(descriptor: int, place: Path) -> bool:
+        if place == path:
+            opened.append(descriptor)
+            if len(opened) == 1:
+                path.unlink()
+        return lock_soon(descriptor, place)
+
+    monkeypatch.setattr(locking, "_flock_soon", deleting)
+    with RunLock(path):
+        assert len(opened) == 2
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_of_several_locks_on_the_machine_the_one_on_the_folder_names_the_holder(path: Path, tmp_path: Path) -> None:
+    before = Pair(tmp_path / "before" / "run.lock")
+    try:
+        with RunLock(path):
+            after = Pair(tmp_path / "after" / "run.lock")
+            path.unlink()
+            found = holder(path)
+            after.close()
+    finally:
+        before.close()
+    assert found is not None
+    assert found.pid == os.getpid()
 
 
 def test_a_reused_pid_is_not_the_holder() -> None:

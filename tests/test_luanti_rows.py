@@ -122,11 +122,12 @@ def test_rows_follow_from_number_and_seed() -> None:
 
 
 def test_a_repair_answer_turns_its_input_into_the_right_program(dealt: tuple[CheckedRow, ...]) -> None:
-    for row in dealt:
-        if row.row.family == "repair":
-            patched = apply_patch(row.row.input, row.row.output)
-            assert patched.level == "exact"
-            assert patched.text != row.row.input
+    repairs = [row.row for row in dealt if row.row.family == "repair"]
+    assert repairs
+    for row in repairs:
+        patched = apply_patch(row.input, row.output)
+        assert patched.level == "exact"
+        assert patched.text != row.input
 
 
 def test_every_bug_swaps_texts_that_stand_once(seeds: tuple[Seed, ...]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from env.refusal import Refusal
 from eval.cells import Cell
 from eval.decision import Ruling, decide_max_t, select_cell
-from eval.estimators import cluster_totals, clustered_se, paired_gains
+from eval.estimators import TaskValues, cluster_totals, clustered_se, paired_gains
 from eval.guards import Canary, Evidence
 from eval.intervals import bootstrap_means, estimate_gain
 from eval.max_t import resampled_errors, simultaneous_gains
@@ -74,6 +74,29 @@ def test_simultaneous_bounds_are_never_above_those_of_a_single_cell():
         assert bound.low < alone.low
         assert bound.value <= alone.value
         assert bound.upper == alone.upper
+
+
+def solving(which: set[int], clusters: int) -> TaskValues:
+    """A gain of 1 on the tasks of ``which`` clusters, of 0 on the others; one task a cluster."""
+    names = tuple(f"c{number}" for number in range(clusters))
+    values = np.array([float(number in which) for number in range(clusters)])
+    return TaskValues(names, (FAMILIES[0],) * clusters, names, values, 5)
+
+
+@pytest.mark.parametrize("which", [{0}, {0, 1}])
+def test_of_few_clusters_no_bound_is_above_what_the_cell_alone_would_say(which: set[int]):
+    gains = solving(which, 4)
+    [bound] = simultaneous_gains({CELLS[0]: gains}, SAME).values()
+    alone = estimate_gain(gains, seed=SAME.seed, resamples=SAME.resamples)
+    assert (bound.value <= alone.value, bound.low <= alone.low, bound.lower <= alone.lower) == (True, True, True)
+
+
+def test_a_resample_without_spread_of_its_own_is_judged_by_the_whole_samples():
+    gains = {cell: solving({place % 5, (place + 1) % 5}, 5) for place, cell in enumerate(CELLS)}
+    with np.errstate(divide="raise", invalid="raise"):
+        bounds = simultaneous_gains(gains, SAME)
+    # (3/5)^5 + (2/5)^5: 9% of the resamples hold none of a cell's two clusters, or nothing else.
+    assert {round(bound.lower, 3) for bound in bounds.values()} == {-0.2}
 
 
 def test_the_error_inside_a_resample_is_the_clustered_error_of_that_resample():

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.runs import events, kill_group, only_run, pulse, results_of, runner, start, wait_until
+from tests.faults.order import Point
+from tests.holding import advance_until
+from tests.mlx_models import needs_mlx
+from tests.runs import events, only_run, results_of, start
 
 pytestmark = [
-    pytest.mark.mlx,
+    *needs_mlx,
     pytest.mark.slow,
     pytest.mark.xdist_group("runs"),
     pytest.mark.timeout(900),
-    pytest.mark.skipif(find_spec("mlx_lm") is None, reason="mlx-lm is not installed: pip install 'luagate[mlx]'"),
 ]
 
-MLX = ("profile=smoke", "backend=mlx", "gate/c=qlora_mlx", "model.processes=1")
+MLX = ("profile=smoke", "backend=mlx", "gate/c=qlora_mlx", "model.processes=1", "gate.c.lora.dropout=0.1")
+MAC = ("profile=mac_qwen_4b", "size=smoke", "verifier=recorder", "sampling.samples_per_call=10")
+SMALL = ("dataset.dev_tasks=6", "dataset.test_tasks=6", "sampling.max_new_tokens=12")
 # Half a minute on an idle machine; mlx on a busy one takes much longer.
 DEADLINE_S = 800.0
-SMALL = ("dataset.dev_tasks=6", "dataset.test_tasks=6", "sampling.max_new_tokens=12")
 
 
 def advanced(results: Path, *overrides: str) -> Path:
@@ -35,22 +40,43 @@ def advanced(results: Path, *overrides: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["qwen3", "gpt_oss"])
-def test_a_random_model_goes_through_all_gates(name: str, tmp_path: Path) -> None:
-    advanced(tmp_path, *MLX, *SMALL, f"model=tiny_random_{name}")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of an undisturbed run on the random model of a name."""
+
+    @cache
+    def run(name: str) -> Path:
+        return advanced(tmp_path_factory.mktemp(name), *MLX, *SMALL, f"model=tiny_random_{name}")
+
+    return run
 
 
-def test_a_run_killed_in_training_ends_with_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
-    chosen = (*MLX, *SMALL, "model=tiny_random_mistral", "gate.c.lora.dropout=0.1")
-    undisturbed = advanced(tmp_path / "undisturbed", *chosen)
-    runner("new", *chosen, results=tmp_path / "killed", check=True)
-    folder = only_run(tmp_path / "killed")
-    process = start("advance", results=tmp_path / "killed")
+def trained_modules(folder: Path) -> list[str]:
+    """Return the last names of the modules that trained."""
+    report = json.loads((folder / "gate_c" / "report.json").read_text(encoding="utf-8"))
+    patterns = report["tables"]["training"]["trainable_patterns"]
+    return sorted({pattern.split(".lora_")[0].split(".")[-1] for pattern in patterns})
 
-    def is_past_a_checkpoint() -> bool:
-        beat = pulse(folder)
-        return beat.get("gate") == "c" and beat.get("phase") == "training" and beat.get("done", -1) >= 4
 
-    wait_until(is_past_a_checkpoint, "gate C: step 4", process)
-    kill_group(process)
-    assert results_of(advanced(tmp_path / "killed")) == results_of(undisturbed)
+@pytest.mark.parametrize("name", ["qwen3", "gpt_oss", "mistral"])
+def test_a_random_model_goes_through_all_gates(name: str, finished: Callable[[str], Path]) -> None:
+    assert trained_modules(finished(name)) == ["k_proj", "o_proj", "q_proj", "v_proj"]
+
+
+def test_a_run_killed_in_training_ends_with_the_numbers_of_an_undisturbed_one(
+    tmp_path: Path, finished: Callable[[str], Path]
+) -> None:
+    # the step after the first checkpoint is made, and not yet noted
+    step_4 = Point("worker", "write", "gate_c/metrics.jsonl", 4)
+    advance_until(step_4, *MLX, *SMALL, "model=tiny_random_mistral", results=tmp_path).kill()
+    folder = advanced(tmp_path)
+    steps = [json.loads(line) for line in (folder / "gate_c" / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["session"], row["step"]) for row in steps] == [(1, 1), (1, 2), (1, 3), (2, 4), (2, 5), (2, 6)]
+    assert results_of(folder) == results_of(finished("mistral"))
+
+
+def test_the_mac_profile_runs_to_a_decision_on_its_own_backend(tmp_path: Path) -> None:
+    folder = advanced(tmp_path, *MAC, *SMALL, "model=tiny_random_qwen3")
+    decision = json.loads((folder / "gate_e" / "decision.json").read_text(encoding="utf-8"))["decision"]
+    assert decision["verdict"] in ("PROCEED", "ADJUST", "INCONCLUSIVE")
+    assert trained_modules(folder) == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]

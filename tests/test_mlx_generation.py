@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from test_mlx_backend import EMBEDDED, GPT_OSS, PROMPT, load, made
 
 from env.refusal import Refusal
 from eval.sampling import GenerationRequest, SamplingSettings
+from tests.mlx_models import EMBEDDED, PROMPT, load, made, made_comparable, needs_mlx
+from tests.model_work import REQUESTS, SAMPLING, trained
 
-pytestmark = [
-    pytest.mark.mlx,
-    pytest.mark.skipif(find_spec("mlx_lm") is None, reason="mlx-lm is not installed: pip install 'luagate[mlx]'"),
-]
+pytestmark = needs_mlx
 
-SAMPLING = SamplingSettings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=24)
 GREEDY = SamplingSettings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=24)
-REQUESTS = [GenerationRequest("local x = " * n, (n, n + 100, n + 200)) for n in (3, 1, 6, 2, 4, 5)]
 # nearly flat logits: every token is drawn now and then, the end token too
 FLAT = SamplingSettings(temperature=30.0, top_p=1.0, top_k=0, max_new_tokens=120)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("llama"), num_hidden_layers=2)
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> Any:
-    return load(folder)
-
-
+@pytest.mark.parametrize("on_gpu", [False, True])
 @pytest.mark.parametrize("settings", [(0.8, 0, 0.95), (1.3, 0, 1.0), (0.7, 5, 1.0), (0.7, 50, 0.6), (1.0, 0, 0.9999)])
-def test_numbers_draw_the_tokens_that_the_transformers_backend_draws(settings: tuple[float, int, float]) -> None:
+def test_numbers_draw_the_tokens_that_the_transformers_backend_draws(
+    settings: tuple[float, int, float], on_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mlx.core as mx
     import torch
 
-    from training.backends.mlx.drawing import draw, uniform_numbers
+    from training.backends.mlx import drawing
     from training.backends.transformers_peft import drawing as theirs
 
+    # the operations meant for Apple GPUs, which a CPU computes too
+    monkeypatch.setattr(drawing, "_on_gpu", lambda: on_gpu)
     temperature, top_k, top_p = settings
     stream = np.random.default_rng(1)
     scores = stream.normal(size=(400, 300), scale=stream.uniform(0.01, 4, size=(400, 1))).astype(np.float32)
-    numbers = uniform_numbers(range(400), 1)[:, 0]
+    numbers = drawing.uniform_numbers(range(400), 1)[:, 0]
     expected = theirs.draw(torch.from_numpy(scores), torch.from_numpy(numbers), temperature, top_k, top_p)
-    assert draw(mx.array(scores), numbers, temperature, top_k, top_p).tolist() == expected.tolist()
+    assert drawing.draw(mx.array(scores), numbers, temperature, top_k, top_p).tolist() == expected.tolist()
 
 
 def test_the_embedded_model_writes_the_same_samples_in_both_backends() -> None:
@@ -61,7 +51,7 @@ def test_the_embedded_model_writes_the_same_samples_in_both_backends() -> None:
 
 @pytest.mark.parametrize("name", ["llama", "gpt_oss"])
 def test_batches_orders_and_subsets_change_no_sample(name: str, tmp_path: Path) -> None:
-    folder = made(tmp_path, name, **(GPT_OSS if name == "gpt_oss" else {}))
+    folder = made_comparable(tmp_path, name)
     whole = load(folder, batch_size=64).generate(REQUESTS, SAMPLING)
     for batch_size in (1, 7):
         assert load(folder, batch_size=batch_size).generate(REQUESTS, SAMPLING) == whole
@@ -75,7 +65,7 @@ def test_greedy_writes_what_mlx_lm_writes(name: str, tmp_path: Path) -> None:
     import mlx.core as mx
     from mlx_lm.generate import generate_step
 
-    ours = load(made(tmp_path, name, **(GPT_OSS if name == "gpt_oss" else {})))
+    ours = load(made_comparable(tmp_path, name))
     written = ours.generate([GenerationRequest(request.prompt, (0,)) for request in REQUESTS], GREEDY)
     for request, (sample,) in zip(REQUESTS, written, strict=True):
         ids = mx.array(ours._texts.prompt(request.prompt))
@@ -85,38 +75,31 @@ def test_greedy_writes_what_mlx_lm_writes(name: str, tmp_path: Path) -> None:
         assert sample.text == ours._texts.text(tokens[: min(ends, default=24)])
 
 
-def test_prompts_longer_than_a_chunk_are_read_whole(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompts_longer_than_a_chunk_are_read_whole(mlx_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from training.backends.mlx import generation
 
-    whole = model.generate(REQUESTS, SAMPLING)
+    whole = mlx_model.generate(REQUESTS, SAMPLING)
     monkeypatch.setattr(generation, "_PREFILL", 5)
-    assert model.generate(REQUESTS, SAMPLING) == whole
+    assert mlx_model.generate(REQUESTS, SAMPLING) == whole
 
 
-def test_finished_rows_leave_without_changing_the_others(folder: Path) -> None:
+def test_finished_rows_leave_without_changing_the_others(mlx_folder: Path) -> None:
     requests = [GenerationRequest("x" * n, tuple(range(10 * n, 10 * n + 5))) for n in (1, 3, 2)]
-    together = load(folder, batch_size=64).generate(requests, FLAT)
-    assert together == load(folder, batch_size=3).generate(requests, FLAT)
+    together = load(mlx_folder, batch_size=64).generate(requests, FLAT)
+    assert together == load(mlx_folder, batch_size=3).generate(requests, FLAT)
     samples = [sample for samples in together for sample in samples]
     assert {sample.finish for sample in samples} == {"stop", "length"}
     assert all(sample.tokens == 120 for sample in samples if sample.finish == "length")
 
 
-def test_a_stop_string_ends_a_sample_and_is_cut(model: Any) -> None:
-    (whole,) = model.generate(REQUESTS[:1], SAMPLING)
+def test_a_stop_string_ends_a_sample_and_is_cut(mlx_model: Any) -> None:
+    (whole,) = mlx_model.generate(REQUESTS[:1], SAMPLING)
     letters = [letter for sample in whole for letter in sample.text if letter.isascii() and letter.isalnum()]
     stop = letters[len(letters) // 2]
-    (stopped,) = model.generate(REQUESTS[:1], SamplingSettings(0.8, 0.95, 0, 24, (stop, "never written")))
+    (stopped,) = mlx_model.generate(REQUESTS[:1], SamplingSettings(0.8, 0.95, 0, 24, (stop, "never written")))
     assert [sample.text for sample in stopped] == [sample.text.split(stop)[0] for sample in whole]
     for cut, full in zip(stopped, whole, strict=True):
         assert cut.finish == ("stop" if stop in full.text else full.finish)
-
-
-def test_a_stream_yields_each_request_once_with_the_same_samples(model: Any) -> None:
-    requests = [*REQUESTS, GenerationRequest("none wanted", ())]
-    streamed = dict(model.stream(requests, SAMPLING))
-    assert [streamed[number] for number in range(len(requests))] == model.generate(requests, SAMPLING)
-    assert streamed[len(REQUESTS)] == []
 
 
 def test_a_prompt_longer_than_the_context_is_refused(tmp_path: Path) -> None:
@@ -125,47 +108,31 @@ def test_a_prompt_longer_than_the_context_is_refused(tmp_path: Path) -> None:
         short.generate([GenerationRequest("x " * 60, (1,))], SAMPLING)
 
 
-def test_running_out_of_memory_halves_the_batch_and_changes_no_sample(
-    folder: Path, model: Any, monkeypatch: pytest.MonkeyPatch
+def test_running_out_of_metals_memory_changes_no_sample(
+    mlx_folder: Path, mlx_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from training.backends.mlx import model as model_module
 
-    sizes: list[int] = []
     real = model_module.generate_batch
 
-    def small_memory(model: Any, windows: Any, texts: Any, prompts: Any, settings: Any) -> Any:
-        rows = sum(len(prompt.seeds) for prompt in prompts)
-        sizes.append(rows)
-        if rows > 5:
+    def small_memory(*arguments: Any) -> Any:
+        if sum(len(prompt.seeds) for prompt in arguments[3]) > 5:
             raise RuntimeError("[metal::malloc] Attempting to allocate 1073741824 bytes")
-        return real(model, windows, texts, prompts, settings)
+        return real(*arguments)
 
-    expected = model.generate(REQUESTS, SAMPLING)
-    starved = load(folder, batch_size=18)
+    expected = mlx_model.generate(REQUESTS, SAMPLING)
+    starved = load(mlx_folder, batch_size=18)
     monkeypatch.setattr(model_module, "generate_batch", small_memory)
     assert starved.generate(REQUESTS, SAMPLING) == expected
-    assert sizes[:4] == [18, 9, 5, 4]
-    assert "memory ran out" in starved.choices["batch_size"]
-
-
-def test_an_error_that_is_no_memory_error_is_not_swallowed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.backends.mlx import model as model_module
-
-    def broken(*arguments: Any) -> Any:
-        raise RuntimeError("shapes do not match")
-
-    monkeypatch.setattr(model_module, "generate_batch", broken)
-    with pytest.raises(RuntimeError, match="shapes do not match"):
-        load(folder).generate(REQUESTS, SAMPLING)
+    assert starved.choices["batch_size"] == "4: memory ran out with 9 rows"
+    assert not starved._ran_out_of_memory(RuntimeError("shapes do not match"))
 
 
 @pytest.mark.slow
-def test_two_processes_generate_what_one_does_with_and_without_an_adapter(folder: Path, tmp_path: Path) -> None:
-    from test_mlx_backend import trained
-
-    one = load(folder, quantization="q4")
+def test_two_processes_generate_what_one_does_with_and_without_an_adapter(mlx_folder: Path, tmp_path: Path) -> None:
+    one = load(mlx_folder, quantization="q4")
     adapter = trained(one, tmp_path)
-    with load(folder, quantization="q4", batch_size=4, processes=2) as two:
+    with load(mlx_folder, quantization="q4", batch_size=4, processes=2) as two:
         assert two.generate(REQUESTS, SAMPLING) == one.generate(REQUESTS, SAMPLING)
         with one.adapter(adapter, 0.5), two.adapter(adapter, 0.5):
             worn = one.generate(REQUESTS, SAMPLING)

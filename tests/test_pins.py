@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from env.pins import LOCKS, Pin, PinDifference, compare, find_lock, read_pins, write_lock
+from env.pins import (
+    CORE_LOCK,
+    LOCKS,
+    Pin,
+    PinDifference,
+    compare,
+    find_lock,
+    install_command,
+    read_pins,
+    write_lock,
+)
 from env.refusal import Refusal
 from tests.runs import Cli
 
@@ -34,6 +44,41 @@ def test_a_lock_of_the_project_holds_versions_only_and_the_libraries_it_is_for(l
     core = {"torch", "transformers", "peft", "hydra-core", "lupa"}
     own = {"core": core, "unsloth": {*core, "unsloth", "trl"}, "mlx": {"mlx", "mlx-lm"}}
     assert own[lock.stem] <= pins.keys()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"peft==0.20\n# no\npeft==0.21\n", "pins peft on line 1 and on line 3"),
+        (b"# nothing\n", "holds no pin"),
+        (b"peft==0.20\n\xdb\xff", "not UTF-8 at byte 11"),
+        (b"peft>=0.20\n-e .\ntorch==2\n", "not `name==version` on line 1, 2"),
+    ],
+)
+def test_a_broken_lock_is_refused_by_its_line(content: bytes, says: str, tmp_path: Path, cli: Cli) -> None:
+    lock = tmp_path / "lock.txt"
+    lock.write_bytes(content)
+    code, printed = cli("lock", "--against", str(lock))
+    assert code == 2
+    assert says in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("lock", "command"),
+    [
+        (CORE_LOCK, "pip install -c env/locks/core.txt -e .[dev]"),
+        (LOCKS / "unsloth.txt", "pip install -c env/locks/unsloth.txt -e .[dev,unsloth]"),
+        (LOCKS / "mlx.txt", "pip install -c env/locks/core.txt -c env/locks/mlx.txt -e .[mlx]"),
+        (Path("/my locks/a.txt"), "pip install -c '/my locks/a.txt' -e .[dev]"),
+    ],
+)
+def test_the_way_back_names_the_files_and_the_extra(lock: Path, command: str) -> None:
+    assert install_command([lock]) == command
+
+
+def test_what_every_environment_brings_along_is_not_called_unpinned() -> None:
+    assert compare((Pin("a", "1", 1),), {"a": "1", "pip": "26", "luagate": "0.1", "b": "2"}).unpinned == ("b==2",)
 
 
 def test_an_unknown_lock_is_refused_with_the_nearest_name() -> None:

@@ -257,3 +257,9 @@ def test_no_constant_answer_passes_what_it_was_not_asked(public: Dataset, passes
             for answer in answers
         )
     assert best == {"code": 14, "diff": 8}
+
+
+def test_a_utf16_file_is_named_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("{}\n", encoding="utf-16")
+    assert refusal(path).endswith("is UTF-16, not UTF-8.")

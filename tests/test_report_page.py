@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from chromium import CHROMIUM, Tab, chromium
-from run_factory import Story, make_run
 
 from runner.report import ReportData, build, write_html
+from tests.run_factory import make_run
+from tests.story import Story
 
 pytestmark = [
     pytest.mark.debian,

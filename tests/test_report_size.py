@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from run_factory import Story, make_run
 
 from eval.records import Candidate, Completion, Outcome, Sample, Verdict
 from runner.places import PROJECT
 from runner.report import ReportData, build, write_html
+from tests.run_factory import make_run
+from tests.story import Story
 
 WORDS = ("core", "register", "node", "craft", "light", "level", "tiles", "groups", "mymod", "stone", "function", "end")
 

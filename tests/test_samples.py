@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from run_factory import Story, make_run
 
 from env.files import read_lines
 from env.refusal import Refusal
@@ -16,7 +15,9 @@ from runner.run import Run
 from runner.samples import FoundSamples, Wanted, find_samples, sample_rows
 from runner.screens.ink import Paper
 from runner.screens.samples import samples_text
+from tests.run_factory import make_run
 from tests.runs import Cli
+from tests.story import Story
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 \x9b2J \u202egnp.exe \ud800 [bold]not markup[/bold]"
 PLAIN, COLOUR = Paper(None), Paper(100, colour=True)

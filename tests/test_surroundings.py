@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runner.run import command, find_run, remember_current, run_folders
-from tests.run_factory import edit_json
+from tests.run_edits import edit_json
 from tests.runs import DEADLINE_S, PROJECT, SMOKE, Cli, environment, events, only_run, runner
 
 # --- overrides

@@ -24,7 +24,7 @@ from runner.run import Run, archive_old_attempts, create_run
 from runner.screens import make_screen
 from runner.takeover import asked_anew, record_taken_over, remove_stages, stage_folder, take_over
 from runner.view import view_run
-from tests.run_factory import edit_json
+from tests.run_edits import edit_json
 from tests.runs import SMOKE, events, only_run, runner
 
 BASE = {"digest": "b" * 64, "parts": {"weights": "w" * 64}, "parameters": 2_000_000}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +14,20 @@ from eval.records import Metric
 from gates.report import GateReport
 from runner import tracking
 from runner.tracking import Tracker, open_tracker, require_tracker
-from tests.runs import Cli
+from tests.runs import SMOKE, Cli, only_run, runner
 
+# in place of the library: its connection breaks at the third step of training
+FAILING_WRITER = """
+class Writer:
+    def __init__(self, folder):
+        self.steps = set()
+    def add_scalar(self, name, value, step):
+        self.steps.add(step)
+        if len(self.steps) > 2:
+            raise ConnectionError("no route")
+    def flush(self): ...
+    def close(self): ...
+"""
 LOG = logging.getLogger("tests.tracking")
 
 
@@ -75,8 +88,39 @@ def test_a_tracker_that_fails_is_warned_about_once_and_asked_no_more(caplog: pyt
 
 def test_a_tracker_that_cannot_begin_costs_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "tracking").write_text("in the way")
-    open_tracker("tensorboard", tmp_path, "c", 1, {}, LOG).step(1, {"loss": 1.0})
+    tracker = open_tracker("tensorboard", tmp_path, "c", 1, {}, LOG)
+    tracker.step(1, {"loss": 1.0})
     assert caplog.records[0].message.startswith("tracking does not begin: FileExistsError")
+    assert tracker.checks[0].value == caplog.records[0].message
+
+
+def test_a_library_that_ends_the_process_ends_only_the_tracking() -> None:
+    class Quitting:
+        def log(self, values: Mapping[str, float], step: int) -> None:
+            raise SystemExit("no login")
+
+        def close(self) -> None: ...
+
+    tracker = Tracker(Quitting(), "gate_c", LOG)
+    assert tracker.checks == []
+    tracker.step(1, {"loss": 1.0})
+    [check] = tracker.checks
+    assert (check.level, check.ok, check.value) == ("warn", False, "tracking ends: SystemExit: no login")
+
+
+@pytest.mark.slow
+def test_a_tracker_that_fails_in_the_middle_of_training_is_named_and_changes_no_step(results: Path) -> None:
+    library = results.parent / "tensorboard" / "summary.py"
+    library.parent.mkdir()
+    (library.parent / "__init__.py").touch()
+    library.write_text(FAILING_WRITER)
+    more = {"PYTHONPATH": str(results.parent)}
+    done = runner("advance", *SMOKE, "tracker=tensorboard", "--to", "C", results=results, more=more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tracking ends: ConnectionError: no route" in done.stdout
+    report = json.loads((only_run(results) / "gate_c" / "report.json").read_text())
+    assert report["tables"]["training"]["steps"] == 6
+    assert [check["name"] for check in report["checks"] if not check["ok"]].count("tracker") == 1
 
 
 def test_a_tracker_without_its_library_is_refused_before_the_run_begins(

@@ -70,7 +70,7 @@ def test_a_bad_setting_is_refused_by_its_key(record: Any, key: str, value: objec
 def test_a_misspelt_choice_is_answered_with_the_nearest() -> None:
     with pytest.raises(Refusal) as refused:
         replace(TRAIN, scheduler="cosin")
-    assert refused.value.fix == 'Did you mean "cosine"?'
+    assert refused.value.sentence.endswith('Did you mean "cosine"?')
 
 
 def test_an_unknown_backend_is_answered_with_the_nearest() -> None:
@@ -169,7 +169,7 @@ def test_rows_too_long_are_dropped_and_named() -> None:
 
 def test_a_row_too_long_is_an_error_when_asked() -> None:
     settings = replace(TRAIN, max_length=10, on_too_long="error")
-    with pytest.raises(Refusal, match=r"row 30 has 33 tokens, more than train\.max_length = 10"):
+    with pytest.raises(Refusal, match=r"row 30 has 33 tokens, more than gate\.c\.train\.max_length = 10"):
         encode_examples([Example("p", "a" * 30, "row 30")], Letters(), settings)
 
 

@@ -19,8 +19,10 @@ from runner.freshness import read_inputs
 from runner.journal import EventType, Journal, event_line
 from runner.run import Run, read_info
 from runner.view import view_run
-from tests.run_factory import Story, edit_json, make_run
+from tests.run_edits import edit_json
+from tests.run_factory import make_run
 from tests.runs import Cli
+from tests.story import Story
 from training.checkpoints import read_manifest, save_checkpoint
 
 # Lines as version 0.1.0 wrote them, before events had a checksum and reports a source.

@@ -67,10 +67,15 @@ def encode_examples(
     if not rows:
         raise Refusal(
             f"All {len(examples)} training examples are longer than {_spell_limit(settings, limit)}.",
-            "Raise train.max_length, or take a model with a longer context.",
+            "Raise gate.c.train.max_length, or take a model with a longer context.",
         )
     content = [[example.prompt, example.answer] for example in examples]
     return EncodedExamples(tuple(rows), tuple(dropped), digest(content))
+
+
+def answer_tokens(rows: Sequence[TokenRow]) -> int:
+    """Return how many tokens of ``rows`` are learnt."""
+    return sum(len(row.ids) - row.prompt_length for row in rows)
 
 
 def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, grouped: bool) -> list[list[int]]:
@@ -128,11 +133,11 @@ def _refuse_too_long(row: TokenRow, name: str, settings: TrainSettings, limit: i
     if settings.on_too_long == "error":
         raise Refusal(
             f"Training row {name} has {len(row.ids)} tokens, more than {_spell_limit(settings, limit)}.",
-            'Raise train.max_length, shorten the row, or set train.on_too_long to "drop".',
+            "Raise gate.c.train.max_length, shorten the row, or set gate.c.train.on_too_long=drop.",
         )
 
 
 def _spell_limit(settings: TrainSettings, limit: int) -> str:
     if limit < settings.max_length:
         return f"the model's context of {limit} tokens"
-    return f"train.max_length = {limit} tokens"
+    return f"gate.c.train.max_length = {limit} tokens"

@@ -39,6 +39,7 @@ class RoundTrip:
         spread: standard deviation of the logits, to hold it against.
         positions: token positions compared, each over the whole vocabulary.
         same_choice: share of the positions, in [0, 1], at which both find the same token most probable.
+        stored: number format of a merged model's weights, with the reason where it is not the base's; else "".
     """
 
     loaded_by: str
@@ -46,6 +47,7 @@ class RoundTrip:
     spread: float
     positions: int
     same_choice: float
+    stored: str = ""
 
     @property
     def sentence(self) -> str:
@@ -53,13 +55,17 @@ class RoundTrip:
         return (
             f"logits differ by at most {self.max_difference:.2g} at a spread of {self.spread:.2g}, "
             f"the same first choice at {100 * self.same_choice:.1f}% of {self.positions} positions "
-            f"(read back by {self.loaded_by})"
+            f"(read back by {self.loaded_by})" + (f"; stored in {self.stored}" if self.stored else "")
         )
+
+    def is_close(self, tolerance: float) -> bool:
+        """Return whether no logit differs by more than ``tolerance`` spreads; NaN is never close."""
+        return self.max_difference <= tolerance * self.spread
 
 
 def require_close(found: RoundTrip, tolerance: float, folder: Path) -> None:
     """Raise Refusal when a logit differs by more than ``tolerance`` spreads: the export is not what was measured."""
-    if not found.max_difference <= tolerance * found.spread:
+    if not found.is_close(tolerance):
         raise Refusal(
             f"{folder}: the export does not compute what was measured: {found.sentence}.",
             "Nothing was kept. Check that the libraries are those of the run's report.",

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
+from env.space import size_text
 from training.records import LoraSettings, ModelSettings, TrainSettings
+from training.weight_headers import read_tensors
 
 # Bytes a parameter: 4 bits and a float32 scale for each 64 of them; double quantisation keeps the scales in 8 bits and
 # one float32 for each 256 of these (Dettmers et al. 2023, arXiv:2305.14314, section 3).
@@ -29,7 +30,6 @@ _LAYER_BYTES = 34
 _CONTEXT_GB = 0.6
 _SLACK = 0.10
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-_FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 _LINEAR_WEIGHT = re.compile(r"\.layers\.\d+\..*weight$")
 _NOT_QUANTISED = re.compile(r"(embed|norm|router|\.gate\.weight|lm_head|rotary|sinks)")
 
@@ -45,26 +45,21 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensors:
-    """The tensors of the weight files: shapes of the floating-point ones, and the bytes of those stored packed."""
-
-    sizes: dict[str, tuple[int, ...]]
-    packed_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Footprint:
     """An estimate in GB (10^9), with its parts; training and generating never happen at once.
 
     Attributes:
         weights: name -> GB of what is always there.
         training: name -> GB on top while training; ``generating`` likewise.
+        parameters: of the base.
+        adapter_parameters: those that will train; 0 where the files hold their modules packed.
     """
 
     weights: dict[str, float]
     training: dict[str, float]
     generating: dict[str, float]
     parameters: int
+    adapter_parameters: int
 
     @property
     def total_gb(self) -> float:
@@ -73,13 +68,14 @@ class Footprint:
         return (sum(self.weights.values()) + most) * (1 + _SLACK)
 
     def lines(self) -> tuple[str, ...]:
-        """Return each part as a sentence, largest first within its group."""
+        """Return each part as a sentence, largest first within its group, and how they add up."""
         groups = (("held", self.weights), ("training", self.training), ("generating", self.generating))
-        return tuple(
-            f"{group}: {name} {size:.2f} GB"
-            for group, parts in groups
-            for name, size in sorted(parts.items(), key=lambda part: -part[1])
-        )
+        parts = [
+            f"{group}: {name} {size_text(round(size * 1e9))}"
+            for group, sizes in groups
+            for name, size in sorted(sizes.items(), key=lambda part: -part[1])
+        ]
+        return (*parts, "in all: what is held, the larger of training and generating, and a tenth for fragments")
 
 
 def estimate(
@@ -102,42 +98,14 @@ def estimate(
         weights["stored packed (4 or 8 bits)"] = tensors.packed_bytes / 1e9
     if on_gpu:
         weights["CUDA context"] = _CONTEXT_GB
+    adapter = _adapter_parameters(shape, sizes, lora)
     return Footprint(
         weights,
-        _training(shape, sizes, lora, train, width),
+        _training(shape, lora, train, width, adapter),
         _generating(shape, sizes, settings, tokens, width, on_gpu),
         sum(math.prod(size) for size in sizes.values()),
+        adapter,
     )
-
-
-def read_tensors(folder: Path) -> Tensors:
-    """Return what the safetensors files of ``folder`` hold, from their headers alone.
-
-    Raises:
-        Refusal: there are none, or a header cannot be read.
-    """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise Refusal(f"{folder}: holds no safetensors file.", "Download the model's weights.")
-    sizes: dict[str, tuple[int, ...]] = {}
-    packed = 0
-    for path in files:
-        try:
-            with path.open("rb") as stream:
-                (length,) = struct.unpack("<Q", stream.read(8))
-                if length > 1 << 28:
-                    raise ValueError("the header is longer than any real one")
-                header = json.loads(stream.read(length))
-            for name, entry in header.items():
-                if name == "__metadata__":
-                    continue
-                if entry["dtype"] in _FLOATS:
-                    sizes[name] = tuple(entry["shape"])
-                else:
-                    packed += entry["data_offsets"][1] - entry["data_offsets"][0]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-            raise Refusal(f"{path}: its header cannot be read ({error}).", "Download the file again.") from None
-    return Tensors(sizes, packed)
 
 
 def read_shape(folder: Path) -> Shape:
@@ -182,19 +150,23 @@ def _is_packed(name: str, size: tuple[int, ...]) -> bool:
     return len(size) == 2 and bool(_LINEAR_WEIGHT.search(name)) and not _NOT_QUANTISED.search(name)
 
 
-def _training(
-    shape: Shape, sizes: dict[str, tuple[int, ...]], lora: LoraSettings, train: TrainSettings, width: int
-) -> dict[str, float]:
-    layers = {number % shape.layers for number in lora.layers} or set(range(shape.layers))
-    adapted = [
-        size
+def _adapted_layers(shape: Shape, lora: LoraSettings) -> set[int]:
+    return {number % shape.layers for number in lora.layers} or set(range(shape.layers))
+
+
+def _adapter_parameters(shape: Shape, sizes: dict[str, tuple[int, ...]], lora: LoraSettings) -> int:
+    layers = _adapted_layers(shape, lora)
+    return sum(
+        lora.r * sum(size)
         for name, size in sizes.items()
         if len(size) == 2 and _layer(name) in layers and name.split(".")[-2] in lora.target_modules
-    ]
-    adapter = sum(lora.r * sum(size) for size in adapted)
+    )
+
+
+def _training(shape: Shape, lora: LoraSettings, train: TrainSettings, width: int, adapter: int) -> dict[str, float]:
     tokens = train.batch_size * train.max_length
     # layers below the first adapted one keep nothing: no gradient goes there
-    deep = shape.layers - min(layers)
+    deep = shape.layers - min(_adapted_layers(shape, lora))
     kept = (
         deep * 2 * width / 2 + _LAYER_BYTES * width / 2
         if train.gradient_checkpointing

@@ -43,14 +43,16 @@ class ModelSettings:
     double_quantization: bool = False
 
     def __post_init__(self) -> None:
-        _require(bool(self.path.strip()), "model.path", self.path, "a folder or a hub id")
-        _require_choice("model.quantization", self.quantization, Quantization)
-        _require_choice("model.dtype", self.dtype, Dtype)
-        _require_choice("model.device", self.device, Device)
-        _require_choice("model.evaluation", self.evaluation, Evaluation)
-        _require(self.threads >= 0, "model.threads", self.threads, "0 (choose) or a count")
-        _require(self.batch_size >= 1, "model.batch_size", self.batch_size, "at least 1")
-        _require(self.processes >= 1, "model.processes", self.processes, "at least 1")
+        _refuse(
+            _wrong(bool(self.path.strip()), "model.path", self.path, "a folder or a hub id"),
+            _unknown("model.quantization", self.quantization, Quantization),
+            _unknown("model.dtype", self.dtype, Dtype),
+            _unknown("model.device", self.device, Device),
+            _unknown("model.evaluation", self.evaluation, Evaluation),
+            _wrong(self.threads >= 0, "model.threads", self.threads, "0 (choose) or a count"),
+            _wrong(self.batch_size >= 1, "model.batch_size", self.batch_size, "at least 1"),
+            _wrong(self.processes >= 1, "model.processes", self.processes, "at least 1"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +76,17 @@ class LoraSettings:
     dora: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.r >= 1, "lora.r", self.r, "at least 1")
-        _require(math.isfinite(self.alpha) and self.alpha > 0, "lora.alpha", self.alpha, "a finite number above 0")
-        _require(0 <= self.dropout < 1, "lora.dropout", self.dropout, "in [0, 1)")
-        _require(bool(self.target_modules), "lora.target_modules", self.target_modules, "at least one module name")
-        _require(
-            len(set(self.target_modules)) == len(self.target_modules),
-            "lora.target_modules",
-            self.target_modules,
-            "distinct names",
+        names, layers = self.target_modules, self.layers
+        _refuse(
+            _wrong(self.r >= 1, "gate.c.lora.r", self.r, "at least 1"),
+            _wrong(
+                math.isfinite(self.alpha) and self.alpha > 0, "gate.c.lora.alpha", self.alpha, "a finite number above 0"
+            ),
+            _wrong(0 <= self.dropout < 1, "gate.c.lora.dropout", self.dropout, "in [0, 1)"),
+            _wrong(bool(names), "gate.c.lora.target_modules", list(names), "at least one module name"),
+            _wrong(len(set(names)) == len(names), "gate.c.lora.target_modules", list(names), "distinct names"),
+            _wrong(len(set(layers)) == len(layers), "gate.c.lora.layers", list(layers), "distinct layer numbers"),
         )
-        _require(len(set(self.layers)) == len(self.layers), "lora.layers", self.layers, "distinct layer numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,28 +122,36 @@ class TrainSettings:
     group_by_length: bool = True
 
     def __post_init__(self) -> None:
-        for key in ("batch_size", "checkpoint_every", "grad_accum"):
-            _require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
-        for key in ("epochs", "learning_rate", "weight_decay", "max_grad_norm", "max_adapter_mb"):
-            value = getattr(self, key)
-            _require(math.isfinite(value) and value >= 0, f"train.{key}", value, "a finite number, not negative")
-        _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
-        _require(
-            self.max_steps >= 0 and (self.max_steps > 0) != (self.epochs > 0),
-            "train.max_steps",
-            self.max_steps,
-            f"above 0 where train.epochs is 0, and 0 where it is not (it is {self.epochs:g})",
+        counts = [
+            _wrong(getattr(self, key) >= 1, f"gate.c.train.{key}", getattr(self, key), "at least 1")
+            for key in ("batch_size", "checkpoint_every", "grad_accum")
+        ]
+        amounts = [
+            _wrong(math.isfinite(value) and value >= 0, f"gate.c.train.{key}", value, "a finite number, not negative")
+            for key in ("epochs", "learning_rate", "weight_decay", "max_grad_norm", "max_adapter_mb")
+            for value in [getattr(self, key)]
+        ]
+        _refuse(
+            *counts,
+            *amounts,
+            _wrong(self.learning_rate != 0, "gate.c.train.learning_rate", self.learning_rate, "above 0"),
+            _wrong(
+                self.max_steps >= 0 and (self.max_steps > 0) != (self.epochs > 0),
+                "gate.c.train.max_steps",
+                self.max_steps,
+                f"above 0 where gate.c.train.epochs is 0, and 0 where it is not (it is {self.epochs:g})",
+            ),
+            _wrong(
+                0 <= self.warmup_steps <= (self.max_steps or math.inf),
+                "gate.c.train.warmup_steps",
+                self.warmup_steps,
+                f"between 0 and gate.c.train.max_steps ({self.max_steps})",
+            ),
+            _wrong(0 <= self.seed < 2**63, "gate.c.train.seed", self.seed, "in [0, 2^63)"),
+            _wrong(self.max_length >= 2, "gate.c.train.max_length", self.max_length, "at least 2 tokens"),
+            _unknown("gate.c.train.scheduler", self.scheduler, Scheduler),
+            _unknown("gate.c.train.on_too_long", self.on_too_long, TooLong),
         )
-        _require(
-            0 <= self.warmup_steps <= (self.max_steps or math.inf),
-            "train.warmup_steps",
-            self.warmup_steps,
-            f"between 0 and train.max_steps ({self.max_steps})",
-        )
-        _require(0 <= self.seed < 2**63, "train.seed", self.seed, "in [0, 2^63)")
-        _require(self.max_length >= 2, "train.max_length", self.max_length, "at least 2 tokens")
-        _require_choice("train.scheduler", self.scheduler, Scheduler)
-        _require_choice("train.on_too_long", self.on_too_long, TooLong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +239,21 @@ class TrainingDiverged(Exception):
         self.last_good = last_good
 
 
-def _require(ok: bool, key: str, value: object, expected: str) -> None:
-    if not ok:
-        raise Refusal(f"{key} = {value!r}: must be {expected}.")
+class BadSettings(Refusal, ValueError):
+    """Settings with bad values, all of them named; a ValueError too, so that a validator goes on to other sections."""
 
 
-def _require_choice(key: str, value: str, choices: object) -> None:
+def _refuse(*problems: str) -> None:
+    """Raise BadSettings when a problem is not ""."""
+    found = [problem for problem in problems if problem]
+    if found:
+        raise BadSettings("; ".join(found) + ("" if found[-1].endswith(("?", ".")) else "."))
+
+
+def _wrong(ok: bool, key: str, value: object, expected: str) -> str:
+    return "" if ok else f"{key} = {value!r}: must be {expected}"
+
+
+def _unknown(key: str, value: str, choices: object) -> str:
     names = get_args(choices)
-    if value not in names:
-        raise Refusal(f"{key} = {value!r} is unknown.", choices_hint(str(value), names))
+    return "" if value in names else f"{key} = {value!r} is unknown. {choices_hint(str(value), names)}"

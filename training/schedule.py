@@ -27,8 +27,8 @@ def with_steps(settings: TrainSettings, rows: int) -> TrainSettings:
     steps = max(1, math.ceil(round(batches * settings.epochs / settings.grad_accum, 6)))
     if settings.checkpoint_every > steps:
         raise Refusal(
-            f"train.checkpoint_every = {settings.checkpoint_every} is beyond the {steps} steps that train.epochs = "
-            f"{settings.epochs:g} takes on {rows} rows: no checkpoint.",
+            f"gate.c.train.checkpoint_every = {settings.checkpoint_every} is beyond the {steps} steps that "
+            f"gate.c.train.epochs = {settings.epochs:g} takes on {rows} rows: no checkpoint.",
             "Lower it, or train more epochs.",
         )
     return replace(settings, max_steps=steps, epochs=0.0)

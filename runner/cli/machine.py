@@ -28,11 +28,13 @@ def doctor(
     from runner.config import compose_experiment
 
     experiment, _ = compose_experiment(overrides or [])
-    checks = inspect(experiment, results, with_model=model)
     if as_json:
+        checks = inspect(experiment, results, with_model=model)
         print_json([dataclasses.asdict(check) for check in checks])
     else:
+        checks = inspect(experiment, results, with_model=model, on_part=screens.announce_part)
         screens.print_checks(checks)
+        screens.print_next_look(overrides or [], checks, with_model=model)
     if any(check.blocks for check in checks):
         raise typer.Exit(Exit.GATE_SAID_NO)
 

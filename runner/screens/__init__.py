@@ -2,6 +2,7 @@
 
 from runner.screens.checks import print_checks
 from runner.screens.comparison import print_comparison
+from runner.screens.examining import announce_part, print_next_look
 from runner.screens.live import make_screen
 from runner.screens.notices import (
     print_connection_hint,
@@ -18,11 +19,13 @@ from runner.screens.status import print_runs, print_status, status_text
 from runner.screens.watching import watch_status
 
 __all__ = [
+    "announce_part",
     "make_screen",
     "print_checks",
     "print_comparison",
     "print_connection_hint",
     "print_freshness",
+    "print_next_look",
     "print_refusal",
     "print_rejudgement",
     "print_replay",

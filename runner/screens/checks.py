@@ -34,7 +34,7 @@ def checks_lines(checks: Sequence[Check], where: str = "") -> list[Line]:
 
 
 def check_lines(check: Check, where: str = "", name_columns: int = _NAME_COLUMNS) -> list[Line]:
-    """Return one check: its line, and for a miss the reason, the evidence, the fix and the waiver."""
+    """Return one check: its line and its evidence, and for a miss also the reason, the fix and the waiver."""
     mark, style = _mark(check)
     hang = 6 + name_columns
     remark = check.reason if check.ok else f"expected {check.expected}" if check.expected else ""
@@ -49,7 +49,7 @@ def check_lines(check: Check, where: str = "", name_columns: int = _NAME_COLUMNS
         )
     ]
     if check.ok:
-        return lines
+        return [*lines, *evidence_lines(check, where)]
     if check.reason:
         lines.append(line("      ", check.reason, hang=6))
     lines.extend(evidence_lines(check, where))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from env.pins import install_command
 from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:
@@ -27,14 +28,19 @@ def comparison_lines(path: Path, found: LockComparison) -> list[Line]:
         lines = [line(("✓ ", "good"), f"every package that {path} pins and that is here has the pinned version")]
     else:
         width = max(len(item.name) for item in found.changed)
-        lines = [line(("✗ ", "no"), f"{len(found.changed)} packages differ from {path}")]
+        differ = "package differs" if len(found.changed) == 1 else "packages differ"
+        lines = [line(("✗ ", "no"), f"{len(found.changed)} {differ} from {path}")]
         lines += [
             line(f"    {item.name:<{width}}  {item.installed}", (f"   pinned {item.pinned}", "dim"))
             for item in found.changed
         ]
     lines += _names("pinned and not installed", found.missing) + _names("installed and not pinned", found.unpinned)
     if found.changed:
-        lines.append(line(("next: ", "dim"), f"pip install -c {path} -e .[dev]"))
+        lines.append(
+            line("  Other versions may give other numbers; every report names those it was made with.", hang=2)
+        )
+    if found.changed or found.missing:
+        lines.append(line(("next: ", "dim"), install_command([path])))
     return lines
 
 

@@ -1,11 +1,12 @@
 """Step time and tokens a second through our mlx backend beside mlx-lm's own loops, same model and batches, in one run.
 
-    python tests/bench/bench_mlx.py [--model FOLDER] [--quantization none|q4|q8] [--compiled] [--steps 12] [--samples 40]
+    python tests/bench/bench_mlx.py [--model FOLDER] [--quantization none|q4|q8] [--compiled] [--steps 12]
+        [--samples 200] [--rows 0] [--processes 2]
 
 Bars: a step at most 2% slower than mlx-lm's own; generation against its one-sample-at-a-time loop. mlx-lm compiles its
 step everywhere, ours is compiled on Apple GPUs; --compiled compares like with like on a CPU. There mlx computes by the
-BLAS it finds: with Debian's libopenblas0-pthread preloaded both sides are several times faster. CPU seconds are this
-process's alone: they hold on a busy machine too.
+BLAS it finds: with Debian's libopenblas0-pthread preloaded both sides are several times faster. CPU seconds are those of the
+process that works longest: they tell on a busy machine what the clock would on an idle one.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from contextlib import redirect_stdout
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import psutil
 
 from eval.sampling import GenerationRequest, SamplingSettings
 from training.backends import load_model
@@ -64,12 +68,18 @@ class Clock(NoHooks):
 def main() -> None:
     """Print both sides of training and of generation, and their ratios."""
     options = _options()
-    model = load_model("mlx", ModelSettings(str(options.model), quantization=options.quantization))
+    model = load_model("mlx", _settings(options))
     if options.compiled:
         model._loaded = replace(model._loaded, compiled=True)
     print(f"{model.parameters / 1e6:.1f} M parameters, {options.quantization}, {model.choices['device']}")
     _train(model, options)
     _generate(model, options)
+
+
+def _settings(options: argparse.Namespace, shared_out: bool = False) -> ModelSettings:
+    processes = options.processes if shared_out else 1
+    rows = options.rows or -(-options.samples // processes)
+    return ModelSettings(str(options.model), quantization=options.quantization, batch_size=rows, processes=processes)
 
 
 def _options() -> argparse.Namespace:
@@ -80,8 +90,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--samples", type=int, default=40)
-    parser.add_argument("--single", type=int, default=4)
+    parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=0, help="samples that generate together; 0: all of a process's")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--single", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=60)
     return parser.parse_args()
 
@@ -157,22 +169,61 @@ def _bare_loop(model: Any, settings: TrainSettings, clock: Clock) -> None:
 
 
 def _generate(model: Any, options: argparse.Namespace) -> None:
+    """Print both sides of generation, round by round, and the median ratios."""
     sampling = SamplingSettings(0.8, 0.95, 0, options.tokens)
     prompts = [example.prompt for example in EXAMPLES[: options.samples // 5]]
     requests = [GenerationRequest(prompt, tuple(range(5 * n, 5 * n + 5))) for n, prompt in enumerate(prompts)]
-    single = _bare_generation(model, prompts[: options.single], options.tokens)
-    print(f"generation: mlx-lm, one sample at a time {single[0]:7.0f} tokens/s   {single[1]:7.0f} tokens/CPU-s")
-    model.generate(requests[:1], sampling)
-    wall, busy = time.perf_counter(), time.process_time()
-    tokens = sum(sample.tokens for samples in model.generate(requests, sampling) for sample in samples)
-    ours = tokens / (time.perf_counter() - wall), tokens / (time.process_time() - busy)
-    print(
-        f"generation: ours, {5 * len(prompts):3d} samples together    {ours[0]:7.0f} tokens/s   "
-        f"{ours[1]:7.0f} tokens/CPU-s   {ours[0] / single[0]:.1f} x, {ours[1] / single[1]:.1f} x"
-    )
+    ratios: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        ours = {"one process": model}
+        if options.processes > 1:
+            ours[f"{options.processes} processes"] = stack.enter_context(load_model("mlx", _settings(options, True)))
+        for each in ours.values():
+            each.generate(requests, sampling)
+        for _ in range(options.rounds):
+            single = _bare_generation(model, prompts[: options.single], options.tokens)
+            print(f"generation: mlx-lm, one sample at a time   {single.text}")
+            for name, each in ours.items():
+                pace = _paced(lambda each=each: _tokens(each, requests, sampling))
+                ratios.setdefault(f"{name}, tokens/s", []).append(pace.wall / single.wall)
+                ratios.setdefault(f"{name}, tokens/CPU-s", []).append(pace.busy / single.busy)
+                print(f"generation: ours, {len(requests) * 5} samples, {name:12s}   {pace.text}")
+    for name, found in ratios.items():
+        print(f"generation ratio, {name}: {median(found):.1f} x, median of {options.rounds}")
 
 
-def _bare_generation(model: Any, prompts: list[str], count: int) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Pace:
+    """Tokens a second of the clock, and of the CPU time of the process that worked longest: the clock of idle cores."""
+
+    wall: float
+    busy: float
+
+    @property
+    def text(self) -> str:
+        return f"{self.wall:7.0f} tokens/s {self.busy:7.0f} tokens/CPU-s"
+
+
+def _paced(work: Callable[[], int]) -> Pace:
+    wall, busy = time.perf_counter(), _cpu_seconds()
+    tokens = work()
+    wall_s = time.perf_counter() - wall
+    longest = max(seconds - busy.get(pid, 0.0) for pid, seconds in _cpu_seconds().items())
+    return Pace(tokens / wall_s, tokens / longest)
+
+
+def _cpu_seconds() -> dict[int, float]:
+    """Return the CPU seconds so far of this process and its children, by pid."""
+    own = psutil.Process()
+    times = {process.pid: process.cpu_times() for process in (own, *own.children())}
+    return {pid: found.user + found.system for pid, found in times.items()}
+
+
+def _tokens(model: Any, requests: list[GenerationRequest], sampling: SamplingSettings) -> int:
+    return sum(sample.tokens for samples in model.generate(requests, sampling) for sample in samples)
+
+
+def _bare_generation(model: Any, prompts: list[str], count: int) -> Pace:
     import mlx.core as mx
     from mlx_lm.generate import generate_step
     from mlx_lm.sample_utils import make_sampler
@@ -190,9 +241,7 @@ def _bare_generation(model: Any, prompts: list[str], count: int) -> tuple[float,
         return tokens
 
     drawn(prompts[0], 4)
-    wall, busy = time.perf_counter(), time.process_time()
-    tokens = sum(drawn(prompt, count) for prompt in prompts)
-    return tokens / (time.perf_counter() - wall), tokens / (time.process_time() - busy)
+    return _paced(lambda: sum(drawn(prompt, count) for prompt in prompts))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The unsloth backend against unsloth's own loops, on the same loaded model in one run; CPU time of this process.
 
-    .venv-unsloth/bin/python tests/bench/bench_unsloth.py [--steps 20] [--prompts 8]
+    .venv-unsloth/bin/python tests/bench/bench_unsloth.py [--steps 20] [--prompts 60] [--tokens 120]
 
 A step: our training loop beside get_peft_model, forward with labels, backward, clip, AdamW. Generation: all samples
-together beside unsloth's ``generate``, one sample at a time.
+together, our way and through unsloth's ``generate``, beside unsloth's ``generate``, one sample at a time.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def main() -> None:
     """Print milliseconds a step and tokens a second, both ways, with their ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--prompts", type=int, default=8)
-    parser.add_argument("--tokens", type=int, default=60)
+    parser.add_argument("--prompts", type=int, default=60)
+    parser.add_argument("--tokens", type=int, default=120)
     options = parser.parse_args()
     model: Any = load_model("unsloth", ModelSettings(str(SHIPPED), quantization="nf4", device="cpu", threads=1))
     _compare_steps(model, options.steps)
@@ -93,27 +93,49 @@ def _bare(model: Any, examples: list[Example], settings: TrainSettings, lora: Lo
 
 
 def _compare_generation(model: Any, prompts: int, tokens: int) -> None:
-    import torch
+    """Print tokens a second of our samples together, and of unsloth's ``generate`` together and one at a time."""
+    from training.backends.transformers_peft.loading import dequantized_copy
+    from training.backends.unsloth.model import PatchedModel
 
     texts = [f"### Instruction:\nRegister a node mymod:c{n}.\n\n### Response:\n" for n in range(prompts)]
     settings = SamplingSettings(0.8, 0.95, 0, tokens, ())
     requests = [GenerationRequest(text, tuple(range(5))) for text in texts]
+    base = model._loaded.model
+    library = PatchedModel(model._loaded, ModelSettings(str(SHIPPED), batch_size=model._batch_size))
+    single = {
+        "4 bits, as unsloth loads it": _one_at_a_time(base, model, texts[:8], settings),
+        "the same weights unpacked": _one_at_a_time(dequantized_copy(base), model, texts[:8], settings),
+    }
+    together = {
+        "ours: unpacked, a prompt read once": _together(model, requests, settings),
+        "the library's loop, in 4 bits": _together(library, requests, settings),
+    }
+    for name, rate in single.items():
+        print(f"one at a time, {name:27s} {rate:7,.0f} tokens/s")
+    for name, rate in together.items():
+        ratios = "   ".join(f"{rate / alone:.1f} x" for alone in single.values())
+        print(f"{5 * prompts} samples, {name:34s} {rate:7,.0f} tokens/s   {ratios}")
+
+
+def _together(model: Any, requests: list[GenerationRequest], settings: SamplingSettings) -> float:
     model.generate(requests[:1], settings)
     started = time.process_time()
-    ours = sum(sample.tokens for samples in model.generate(requests, settings) for sample in samples)
-    rate = ours / (time.process_time() - started)
-    library, encode = model._loaded.model, model._texts.prompt
-    wanted = {"do_sample": True, "temperature": 0.8, "top_p": 0.95, "top_k": 0, "max_new_tokens": tokens}
-    started, drawn = time.process_time(), 0
+    drawn = sum(sample.tokens for samples in model.generate(requests, settings) for sample in samples)
+    return drawn / (time.process_time() - started)
+
+
+def _one_at_a_time(library: Any, model: Any, texts: list[str], settings: SamplingSettings) -> float:
+    import torch
+
+    wanted = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
+    wanted |= {"max_new_tokens": settings.max_new_tokens}
+    drawn, started = 0, time.process_time()
     with torch.inference_mode():
         for text in texts:
-            ids = torch.tensor([encode(text)])
+            ids = torch.tensor([model._texts.prompt(text)])
             whole = library.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **wanted)
             drawn += whole.shape[1] - ids.shape[1]
-    single = drawn / (time.process_time() - started)
-    print(
-        f"generation: {5 * prompts} samples together {rate:,.0f} tokens/s   one at a time {single:,.0f}   {rate / single:.1f} x"
-    )
+    return drawn / (time.process_time() - started)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from env.refusal import Refusal, choices_hint
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
     from training.exports import ExportRequest, RoundTrip
     from training.records import LoraSettings, ModelSettings
 
-# each module offers load(settings) -> LoadedModel, and may offer check(settings, lora);
+# each module offers load(settings) -> LoadedModel, and may offer check(settings, lora) and text_choices(settings);
 # nothing heavy is imported before it is asked for
 BACKENDS: dict[str, str] = {
     "transformers_peft": "training.backends.transformers_peft",
     "unsloth": "training.backends.unsloth",
     "mlx": "training.backends.mlx",
+}
+
+# what must be importable for a backend whose library is no dependency of the project, and how it is installed
+_LIBRARIES = {
+    "unsloth": ("unsloth", "make setup-unsloth: an environment of its own, whose pins differ from the core's."),
+    "mlx": ("mlx_lm", "pip install 'luagate[mlx]'"),
 }
 
 
@@ -35,6 +42,15 @@ def load_model(backend: str, settings: ModelSettings) -> LoadedModel:
     return model
 
 
+def require_library(backend: str) -> None:
+    """Raise Refusal when ``backend`` is unknown, or its library is not installed; imports neither."""
+    if backend not in BACKENDS:
+        raise Refusal(f"backend.name = {backend!r} is unknown.", choices_hint(backend, BACKENDS))
+    library, way = _LIBRARIES.get(backend, ("", ""))
+    if library and find_spec(library) is None:
+        raise Refusal(f"backend = {backend!r} needs a library that is not installed.", way)
+
+
 def check_settings(backend: str, settings: ModelSettings, lora: LoraSettings) -> None:
     """Look at everything that can be refused before a weight is read, as far as ``backend`` knows how.
 
@@ -44,6 +60,17 @@ def check_settings(backend: str, settings: ModelSettings, lora: LoraSettings) ->
     check = getattr(_module(backend), "check", None)
     if check is not None:
         check(_with_folder(settings), lora)
+
+
+def text_choices(backend: str, settings: ModelSettings) -> dict[str, str]:
+    """Return the tokenizer's choices, name -> "value: reason", without reading a weight; {} where ``backend`` cannot.
+
+    Raises:
+        Refusal: the tokenizer is damaged, or names no end token.
+    """
+    choices_of = getattr(_module(backend), "text_choices", None)
+    found: dict[str, str] = {} if choices_of is None else choices_of(_with_folder(settings))
+    return found
 
 
 def export_adapter(backend: str, settings: ModelSettings, request: ExportRequest) -> RoundTrip:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from training.examples import EncodedExamples
 from training.hooks import TrainHooks
 from training.records import Example, LoraSettings, TrainResult, TrainSettings
 
@@ -100,6 +101,10 @@ class LoadedModel(Protocol):
         hooks: TrainHooks,
     ) -> TrainResult:
         """Train an adapter into checkpoints under ``folder``, going on from the newest verified one."""
+        ...
+
+    def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
+        """Return the examples as they would train: token rows that fit, and the names of those that do not."""
         ...
 
     def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:

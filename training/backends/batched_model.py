@@ -1,4 +1,4 @@
-"""What every loaded model does alike: it plans batches, halves them when memory runs out, and wears one adapter."""
+"""What every loaded model does alike: it plans batches, halves them when memory runs out, wears one adapter, trains."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from typing import Any, Protocol, Self
 from env.refusal import Refusal
 from training.backends.base import Completion, ModelIdentity, Request, Sampling
 from training.backends.batching import Batch, assembled, balanced_rows, halves, plan_batches
+from training.backends.training_loop import Learner, TrainingRun, probe_longest, train_from_newest
 from training.backends.transformers_peft.texts import Texts
 from training.examples import EncodedExamples, encode_examples
-from training.records import Example, ModelSettings, TrainSettings
+from training.hooks import TrainHooks
+from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class LoadedBase(Protocol):
 class BatchedModel(ABC):
     """A base model in memory; see ``training.backends.base.LoadedModel`` for what each method promises.
 
-    A backend's model says how one batch is generated, how an adapter is put on, and what running out of memory looks
-    like; scoring and training are its own.
+    A backend's model says how one batch is generated, how an adapter is put on, how it learns a step, and what running
+    out of memory looks like; scoring is its own.
     """
 
     def __init__(self, base: LoadedBase, settings: ModelSettings) -> None:
@@ -128,6 +130,42 @@ class BatchedModel(ABC):
         finally:
             self._is_wearing = False
 
+    def train(
+        self,
+        examples: Sequence[Example],
+        lora: LoraSettings,
+        train: TrainSettings,
+        folder: Path,
+        hooks: TrainHooks,
+    ) -> TrainResult:
+        """Train an adapter into checkpoints under ``folder``, going on from the newest verified one.
+
+        Raises:
+            Refusal: settings or examples do not fit the model, or the checkpoints are of another run.
+            TrainingDiverged: a loss or gradient was not finite.
+        """
+        self._require_bare("train")
+        data, sizes = self._encode(examples, train), self._adapter_sizes(lora)
+        run = TrainingRun(data, lora, train, self.identity.digest, sizes, folder, hooks)
+        return train_from_newest(run, self._learning(lora, train))
+
+    def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
+        """Return the examples as they would train: token rows that fit, and the names of those that do not.
+
+        Raises:
+            Refusal: as ``training.examples.encode_examples``.
+        """
+        return self._encode(examples, train)
+
+    def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
+        """Return the loss of one real forward and backward on the longest rows; nothing is kept.
+
+        Raises:
+            Refusal: settings or examples do not fit the model.
+        """
+        self._require_bare("probe_step")
+        return probe_longest(self._encode(examples, train), train.batch_size, self._learning(lora, train))
+
     def apply_chat_template(self, user: str) -> str | None:
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
         return self._texts.chat(user)
@@ -151,6 +189,14 @@ class BatchedModel(ABC):
     @abstractmethod
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[Any]:
         """Return the context in which the model computes with an adapter, which was read and checked now."""
+
+    @abstractmethod
+    def _adapter_sizes(self, lora: LoraSettings) -> dict[str, int]:
+        """Return the elements of every parameter that ``lora`` trains, by its name on disk; misfits are refused."""
+
+    @abstractmethod
+    def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
+        """Return the context in which a fresh adapter can train; the base is restored exactly on exit."""
 
     @abstractmethod
     def _ran_out_of_memory(self, error: BaseException) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from env.refusal import Refusal
 from training.backends.transformers_peft.identity import weight_files
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model"]
+_TRUE = frozenset({"1", "ON", "YES", "TRUE"})
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
 def find_folder(path: str) -> Path | None:
-    """Return the local folder of ``path``, or the hub's cached one; None for a hub id that is not in the cache.
+    """Return the local folder of ``path``, or the hub's cached one; None for a hub id that is not wholly in the cache.
+
+    Offline a part of a model is returned as it is: what it lacks cannot come any more, and is refused by name later.
 
     Raises:
         Refusal: ``path`` is a folder's, and there is none.
@@ -26,9 +30,31 @@ def find_folder(path: str) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(path, allow_patterns=_HUB_FILES, local_files_only=True))
+        cached = Path(snapshot_download(path, allow_patterns=_HUB_FILES, local_files_only=True))
     except (LocalEntryNotFoundError, ValueError, OSError):
         return None
+    return cached if is_offline() or _is_complete(cached) else None
+
+
+def is_offline() -> bool:
+    """Return whether the hub must not be asked, by the variables that its library heeds."""
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return value.upper() in _TRUE
+
+
+def hub_cache() -> Path:
+    """Return the folder into which models are downloaded; it need not exist."""
+    from huggingface_hub import constants
+
+    return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        require_files(folder)
+    except Refusal:
+        return False
+    return True
 
 
 def model_folder(path: str) -> Path:

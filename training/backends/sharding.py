@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from env.refusal import Refusal
 from training.backends.base import Completion, LoadedModel, ModelIdentity, Request, Sampling
 from training.backends.batching import Batch, assembled
+from training.examples import EncodedExamples
 from training.hooks import TrainHooks
 from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
 
@@ -171,6 +172,10 @@ class ShardedModel:
     ) -> TrainResult:
         """Train in this process."""
         return self._model.train(examples, lora, train, folder, hooks)
+
+    def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
+        """Return the examples as they would train."""
+        return self._model.encoded(examples, train)
 
     def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
         """Return the loss of one forward and backward in this process."""

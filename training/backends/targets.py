@@ -29,14 +29,15 @@ def select_targets(linear: Sequence[str], lora: LoraSettings) -> tuple[str, ...]
     for asked in lora.target_modules:
         if asked not in {last(name) for name in inside}:
             raise Refusal(
-                f"lora.target_modules: {asked!r} is no linear module in layers {spell_layers(layers)} of this model.",
+                f"gate.c.lora.target_modules: {asked!r} is no linear module in layers {spell_layers(layers)} "
+                "of this model.",
                 choices_hint(asked, choices),
             )
     targets = tuple(name for name in inside if last(name) in lora.target_modules)
     for name in targets:
         if is_forbidden(name):
             raise Refusal(
-                f"lora.target_modules: {name} is a router or expert module, which must not train.",
+                f"gate.c.lora.target_modules: {name} is a router or expert module, which must not train.",
                 f"Leave {last(name)!r} out. " + choices_hint("", choices),
             )
     _require_one_each(targets, lora, layers)
@@ -71,14 +72,14 @@ def _require_one_each(targets: Sequence[str], lora: LoraSettings, layers: set[in
         lacking = {layer for layer in layers if not found[asked, layer]}
         if lacking:
             raise Refusal(
-                f"lora.target_modules: {asked!r} stands only in {len(layers) - len(lacking)} of the {len(layers)} "
-                f"asked layers, not in {spell_layers(lacking)}.",
-                "Name the layers that have it in lora.layers, or leave it out.",
+                f"gate.c.lora.target_modules: {asked!r} stands only in {len(layers) - len(lacking)} of the "
+                f"{len(layers)} asked layers, not in {spell_layers(lacking)}.",
+                "Name the layers that have it in gate.c.lora.layers, or leave it out.",
             )
         twice = [layer for layer in sorted(layers) if found[asked, layer] > 1]
         if twice:
             both = ", ".join(name for name in targets if (last(name), layer_of(name)) == (asked, twice[0]))
-            raise Refusal(f"lora.target_modules: {asked!r} stands for more than one module of a layer: {both}.")
+            raise Refusal(f"gate.c.lora.target_modules: {asked!r} stands for more than one module of a layer: {both}.")
 
 
 def is_forbidden(name: str) -> bool:
@@ -101,12 +102,12 @@ def _layer_numbers(lora: LoraSettings, count: int) -> set[int]:
     for layer in lora.layers:
         if not -count <= layer < count:
             raise Refusal(
-                f"lora.layers: {layer} is out of range, the model has {count} layers.",
+                f"gate.c.lora.layers: {layer} is out of range, the model has {count} layers.",
                 f"Use 0 to {count - 1}, or -{count} to -1 counted from the last.",
             )
     numbers = {layer % count for layer in lora.layers}
     if len(numbers) < len(lora.layers):
-        raise Refusal(f"lora.layers: {list(lora.layers)} names a layer twice, the model has {count}.")
+        raise Refusal(f"gate.c.lora.layers: {list(lora.layers)} names a layer twice, the model has {count}.")
     return numbers or set(range(count))
 
 

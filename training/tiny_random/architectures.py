@@ -62,7 +62,10 @@ _CHATML_ENDS = ("<|im_end|>", "<|end|>")
 ARCHITECTURES: dict[str, Architecture] = {
     "llama": Architecture("llama", start_token="<s>", tokens=("<s>",)),
     "mistral": Architecture("mistral", {"sliding_window": None}, _INST, "<s>", ("<s>",)),
-    "qwen2": Architecture("qwen2", {"use_sliding_window": False}, _CHATML, "", _CHATML_TOKENS, _CHATML_ENDS),
+    # 24 layers, as Qwen2.5-Coder-0.5B has: settings that name its last 8 mean the same ones here
+    "qwen2": Architecture(
+        "qwen2", {"num_hidden_layers": 24, "use_sliding_window": False}, _CHATML, "", _CHATML_TOKENS, _CHATML_ENDS
+    ),
     "qwen3": Architecture("qwen3", {"use_sliding_window": False}, _CHATML, "", _CHATML_TOKENS, _CHATML_ENDS),
     "mixtral": Architecture(
         "mixtral", {"num_local_experts": 4, "num_experts_per_tok": 2}, start_token="<s>", tokens=("<s>",)

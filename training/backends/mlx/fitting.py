@@ -1,16 +1,12 @@
-"""The training loop: answer-only loss on the base as it is held, checkpoints that resume to the same bytes.
+"""One optimizer step in mlx: answer-only loss on the base as it is held, AdamW on the adapter, both kept exactly.
 
-mlx-lm's trainer saves weights alone; here batches, learning rate and random numbers depend on the step's number, and
-the optimizer is saved, so a step is a complete position. Not covered: GPU kernels that add in changing order.
+mlx-lm's trainer saves weights alone. Not covered: GPU kernels that add in changing order.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,122 +16,110 @@ import numpy as np
 from mlx.optimizers import AdamW
 from mlx.utils import tree_flatten, tree_map, tree_map_with_path
 
-from env.files import make_folder
-from env.refusal import Refusal
-from training.backends.adapter_folder import require_exact_adapter
+from training.backends.mlx.loading import Loaded
 from training.backends.mlx.lora import load_adapter, save_adapter
-from training.backends.training_call import Status
-from training.checkpoints import ADAPTER_WEIGHTS, remove_checkpoint, save_checkpoint
-from training.examples import EncodedExamples, TokenRow, step_batches
-from training.hooks import TrainHooks
-from training.records import AdapterCheckpoint, LoraSettings, StepRecord, TrainingDiverged, TrainSettings
-from training.room import checkpoint_bytes, checkpoints_left, require_room
-from training.schedule import learning_rate, lora_facts, settings_facts
+from training.backends.training_loop import OPTIMIZER_FILE
+from training.examples import TokenRow, answer_tokens
+from training.records import LoraSettings, TrainSettings
+from training.room import checkpoint_bytes
 
-OPTIMIZER_FILE = "optimizer.safetensors"
-STATE_FILE = "trainer_state.json"
 # compiled steps are compiled again for each new width, so widths are few
 COMPILED_WIDTH = 32
 
 Gradients = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """One training run: what is trained (``adapted`` modules of ``model``), on what, how, where its checkpoints go."""
+class MlxLearner:
+    """A base with mlx-lm's ``adapted`` modules on it; see ``training_loop.Learner`` for what each method promises."""
 
-    model: Any
-    adapted: dict[str, Any]
-    data: EncodedExamples
-    lora: LoraSettings
-    settings: TrainSettings
-    base_digest: str
-    compiled: bool
-    folder: Path
-    hooks: TrainHooks
+    def __init__(self, loaded: Loaded, adapted: dict[str, Any], lora: LoraSettings, settings: TrainSettings) -> None:
+        self._base_digest = loaded.identity.digest
+        self._model = loaded.model
+        self._adapted = adapted
+        self._lora = lora
+        self._max_grad_norm = settings.max_grad_norm
+        self._optimizer = new_optimizer(self._model, settings)
+        self._value_and_grad = nn.value_and_grad(self._model, self._mean_loss)
+        self._gradients, self._update, self._width = self._value_and_grad, self._clipped_update, 1
+        if loaded.compiled:
+            self._compile()
+        self.adapter_bytes = sum(array.nbytes for _, array in tree_flatten(self._model.trainable_parameters()))
+        # the adapter stands in a checkpoint twice, in each library's layout
+        self.checkpoint_bytes = checkpoint_bytes(self.adapter_bytes) + self.adapter_bytes
+        self._model.train()
+
+    def train_step(self, batches: Sequence[Sequence[TokenRow]], learning_rate: float, seed: int) -> tuple[float, float]:
+        """Make one optimizer step; a loss that is not finite changes nothing, such a gradient spoils the adapter."""
+        mx.random.seed(seed)
+        total = mx.array(sum(answer_tokens(rows) for rows in batches), dtype=mx.float32)
+        loss, accumulated = 0.0, None
+        for rows in batches:
+            value, gradient = self._gradients(*batch_arrays(rows, self._width), total)
+            accumulated = gradient if accumulated is None else tree_map(mx.add, accumulated, gradient)
+            mx.eval(value, accumulated)
+            # the raw value, before anything could hide it
+            loss += value.item()
+            if not math.isfinite(loss):
+                return loss, math.nan
+        assert accumulated is not None
+        self._optimizer.learning_rate = mx.array(learning_rate, dtype=mx.float32)
+        norm = self._update(accumulated)
+        mx.eval(norm, self._model.trainable_parameters(), self._optimizer.state)
+        return loss, norm.item()
+
+    def probe(self, rows: Sequence[TokenRow]) -> tuple[float, list[str]]:
+        """Return the loss of one forward and backward, and the trainable parameters without gradient."""
+        total = mx.array(answer_tokens(rows), dtype=mx.float32)
+        loss, gradients = self._value_and_grad(*batch_arrays(rows, 1), total)
+        mx.eval(loss, gradients)
+        wanted = {name for name, _ in tree_flatten(self._model.trainable_parameters())}
+        return float(loss.item()), sorted(wanted - {name for name, _ in tree_flatten(gradients)})
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter for PEFT and for mlx-lm, and AdamW's state by name."""
+        from safetensors.numpy import save
+
+        save_adapter(self._adapted, self._lora, folder)
+        state = {name: np.array(value) for name, value in tree_flatten(self._optimizer.state)}
+        (folder / OPTIMIZER_FILE).write_bytes(save(state))
+
+    def load(self, folder: Path) -> None:
+        """Set adapter and optimizer to those in ``folder``, bit for bit; the fresh state gives the structure."""
+        load_adapter(self._adapted, folder, self._base_digest)
+        saved = mx.load(str(folder / OPTIMIZER_FILE))
+        # into the same dict: a compiled step knows the state by it
+        state = self._optimizer.state
+        state.update(tree_map_with_path(lambda name, _value: saved[name], state))
+
+    def _mean_loss(self, ids: mx.array, targets: mx.array, total: mx.array) -> mx.array:
+        return summed_loss(self._model, ids, targets) / total
+
+    def _clipped_update(self, gradient: Gradients) -> mx.array:
+        return clipped_update(self._model, self._optimizer, gradient, self._max_grad_norm)
+
+    def _compile(self) -> None:
+        forward, stepped = [self._model.state, mx.random.state], [self._model.state, self._optimizer.state]
+        self._gradients = mx.compile(self._value_and_grad, inputs=forward, outputs=forward)
+        self._update = mx.compile(self._clipped_update, inputs=stepped, outputs=stepped)
+        self._width = COMPILED_WIDTH
 
 
-@dataclass(frozen=True, slots=True)
-class Learner:
-    """The two halves of a step: gradients of one batch, and the update by accumulated gradients."""
-
-    optimizer: Any
-    gradients: Callable[[mx.array, mx.array, mx.array], tuple[mx.array, Gradients]]
-    update: Callable[[Gradients], mx.array]
-
-
-def run_facts(data: EncodedExamples, lora: LoraSettings, settings: TrainSettings, base_digest: str) -> dict[str, Any]:
-    """Return what a checkpoint must share with the run that resumes it."""
-    return {
-        "base": base_digest,
-        "lora": lora_facts(lora),
-        "train": settings_facts(settings),
-        "examples": data.digest,
-    }
-
-
-def fit(run: Fit, known: Sequence[AdapterCheckpoint]) -> tuple[Status, int, list[AdapterCheckpoint]]:
-    """Train to ``max_steps`` or until a hook asks to stop; return status, last step and all checkpoints.
-
-    Args:
-        known: verified checkpoints by step; training goes on from the last.
-
-    Raises:
-        TrainingDiverged: a loss or gradient was not finite.
-        Refusal: an adapter file exceeds ``max_adapter_mb`` or holds more than was asked, or the disk is full.
-    """
-    make_folder(run.folder)
-    adapter_bytes = sum(array.nbytes for _, array in tree_flatten(run.model.trainable_parameters()))
-    _require_small(adapter_bytes, run.settings)
-    # the adapter stands in a checkpoint twice, in each library's layout
-    each_bytes = checkpoint_bytes(adapter_bytes) + adapter_bytes
-    learner = make_learner(run.model, run.settings, run.compiled)
-    checkpoints = list(known)
-    start = checkpoints[-1].step if checkpoints else 0
-    left = checkpoints_left(start, run.settings.max_steps, run.settings.checkpoint_every)
-    require_room(run.folder, each_bytes, left)
-    if checkpoints:
-        load_adapter(run.adapted, checkpoints[-1].folder, run.base_digest)
-        _load_optimizer(learner.optimizer, checkpoints[-1].folder / OPTIMIZER_FILE)
-    batches = step_batches([len(row.ids) for row in run.data.rows], run.settings, start + 1)
-    run.model.train()
-    for step in range(start + 1, run.settings.max_steps + 1):
-        epoch, indices = next(batches)
-        record = _step(run, learner, step, epoch, indices, checkpoints)
-        run.hooks.on_step(record)
-        stop = run.hooks.should_stop()
-        scheduled = step % run.settings.checkpoint_every == 0 or step == run.settings.max_steps
-        if scheduled or stop:
-            require_room(run.folder, each_bytes, 1)
-            checkpoints = _save(run, learner, record, scheduled, checkpoints)
-        if stop and step < run.settings.max_steps:
-            return "stopped", step, checkpoints
-    return "finished", run.settings.max_steps, checkpoints
-
-
-def make_learner(model: Any, settings: TrainSettings, compiled: bool) -> Learner:
-    """Return the optimizer (AdamW, bias-corrected, as torch's) and the step's halves, compiled where asked."""
+def new_optimizer(model: Any, settings: TrainSettings) -> AdamW:
+    """Return AdamW for the parameters of ``model`` that train, bias-corrected as torch's is."""
     optimizer = AdamW(learning_rate=0.0, weight_decay=settings.weight_decay, bias_correction=True)
     optimizer.init(model.trainable_parameters())
-    gradients = nn.value_and_grad(model, lambda ids, targets, total: summed_loss(model, ids, targets) / total)
+    return optimizer
 
-    def update(gradient: Gradients) -> mx.array:
-        squares = [value.astype(mx.float32).square().sum() for _, value in tree_flatten(gradient)]
-        norm = mx.sqrt(mx.stack(squares).sum())
-        if settings.max_grad_norm:
-            factor = mx.minimum(settings.max_grad_norm / (norm + 1e-6), 1.0)
-            gradient = tree_map(lambda value: value * factor, gradient)
-        optimizer.update(model, gradient)
-        return norm
 
-    if not compiled:
-        return Learner(optimizer, gradients, update)
-    forward, stepped = [model.state, mx.random.state], [model.state, optimizer.state]
-    return Learner(
-        optimizer,
-        mx.compile(gradients, inputs=forward, outputs=forward),
-        mx.compile(update, inputs=stepped, outputs=stepped),
-    )
+def clipped_update(model: Any, optimizer: AdamW, gradient: Gradients, max_grad_norm: float) -> mx.array:
+    """Update ``model`` by ``gradient``, scaled down to ``max_grad_norm`` (0 is off); return its L2 norm before that."""
+    squares = [value.astype(mx.float32).square().sum() for _, value in tree_flatten(gradient)]
+    norm = mx.sqrt(mx.stack(squares).sum())
+    if max_grad_norm:
+        factor = mx.minimum(max_grad_norm / (norm + 1e-6), 1.0)
+        gradient = tree_map(lambda value: value * factor, gradient)
+    optimizer.update(model, gradient)
+    return norm
 
 
 def summed_loss(model: Any, ids: mx.array, targets: mx.array) -> mx.array:
@@ -157,90 +141,3 @@ def batch_arrays(rows: Sequence[TokenRow], multiple: int) -> tuple[mx.array, mx.
         ids[number, : len(row.ids) - 1] = row.ids[:-1]
         targets[number, row.prompt_length - 1 : len(row.ids) - 1] = row.ids[row.prompt_length :]
     return mx.array(ids), mx.array(targets)
-
-
-def answer_tokens(rows: Sequence[TokenRow]) -> int:
-    """Return how many tokens of ``rows`` are learnt."""
-    return sum(len(row.ids) - row.prompt_length for row in rows)
-
-
-def _step(
-    run: Fit,
-    learner: Learner,
-    step: int,
-    epoch: float,
-    batches: Sequence[Sequence[int]],
-    checkpoints: Sequence[AdapterCheckpoint],
-) -> StepRecord:
-    """Make one optimizer step over ``batches`` (row indices), accumulated as one batch of all their answer tokens."""
-    started = time.perf_counter()
-    last_good = checkpoints[-1] if checkpoints else None
-    mx.random.seed((run.settings.seed * 1_000_003 + step) % 2**63)
-    rate = learning_rate(step, run.settings)
-    learner.optimizer.learning_rate = mx.array(rate, dtype=mx.float32)
-    rows = [[run.data.rows[index] for index in batch] for batch in batches]
-    total = mx.array(sum(answer_tokens(part) for part in rows), dtype=mx.float32)
-    loss, accumulated = 0.0, None
-    for part in rows:
-        value, gradient = learner.gradients(*batch_arrays(part, COMPILED_WIDTH if run.compiled else 1), total)
-        accumulated = gradient if accumulated is None else tree_map(mx.add, accumulated, gradient)
-        mx.eval(value, accumulated)
-        # the raw value, before anything could hide it
-        loss += value.item()
-        if not math.isfinite(loss):
-            raise TrainingDiverged(step, loss, last_good)
-    assert accumulated is not None
-    norm = learner.update(accumulated)
-    mx.eval(norm, run.model.trainable_parameters(), learner.optimizer.state)
-    if not math.isfinite(norm.item()):
-        raise TrainingDiverged(step, norm.item(), last_good)
-    tokens = sum(len(row.ids) for part in rows for row in part)
-    return StepRecord(step, loss, rate, norm.item(), tokens, time.perf_counter() - started, epoch)
-
-
-def _save(
-    run: Fit, learner: Learner, record: StepRecord, scheduled: bool, before: Sequence[AdapterCheckpoint]
-) -> list[AdapterCheckpoint]:
-    """Save a checkpoint; return all of them, without earlier unscheduled ones once this one is a scheduled one."""
-
-    def write_files(folder: Path) -> None:
-        save_adapter(run.adapted, run.lora, folder)
-        _save_optimizer(learner.optimizer, folder / OPTIMIZER_FILE)
-        state = {
-            "step": record.step,
-            "data_position": "batches follow from the step and the seed",
-            "random_numbers": "seeded at each step by the seed and the step",
-        }
-        (folder / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-        require_exact_adapter(folder, list(run.adapted))
-        _require_small((folder / ADAPTER_WEIGHTS).stat().st_size, run.settings)
-
-    facts = run_facts(run.data, run.lora, run.settings, run.base_digest)
-    saved = save_checkpoint(run.folder, record.step, write_files, {"loss": record.loss, **facts}, scheduled)
-    kept = list(before)
-    if scheduled:
-        for old in [found for found in kept if not found.scheduled]:
-            remove_checkpoint(old)
-            kept.remove(old)
-    run.hooks.on_checkpoint(saved)
-    return [*kept, saved]
-
-
-def _save_optimizer(optimizer: Any, path: Path) -> None:
-    from safetensors.numpy import save
-
-    path.write_bytes(save({name: np.array(value) for name, value in tree_flatten(optimizer.state)}))
-
-
-def _load_optimizer(optimizer: Any, path: Path) -> None:
-    """Set the state to that in ``path``, bit for bit; the fresh one gives the structure."""
-    saved = mx.load(str(path))
-    optimizer.state = tree_map_with_path(lambda name, _value: saved[name], optimizer.state)
-
-
-def _require_small(size_bytes: int, settings: TrainSettings) -> None:
-    if settings.max_adapter_mb and size_bytes > settings.max_adapter_mb * 1e6:
-        raise Refusal(
-            f"The adapter takes {size_bytes / 1e6:.2f} MB, train.max_adapter_mb is {settings.max_adapter_mb:g}.",
-            "Lower lora.r, adapt fewer modules or layers, or raise train.max_adapter_mb.",
-        )

@@ -7,7 +7,6 @@ from its own seed and reads each prompt once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import mlx.core as mx
@@ -17,6 +16,7 @@ from training.backends.base import Completion, Sampling
 from training.backends.batched_model import PromptSamples
 from training.backends.mlx.drawing import Ids, draw, uniform_numbers
 from training.backends.mlx.kv_cache import RowCache, new_caches
+from training.backends.stopping import completed, completes_stop, stop_window
 from training.backends.transformers_peft.texts import Texts
 
 # positions read at once: bounds the memory of attention scores over long prompts
@@ -40,11 +40,8 @@ def generate_batch(
     seeds = [seed for prompt in prompts for seed in prompt.seeds]
     drawn = np.zeros((len(seeds), settings.max_new_tokens), dtype=np.int64)
     lengths = _decode(model, texts, caches, logits[repeat], seeds, drawn, settings)
-    ended = [_complete(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True)]
-    bounds = [0]
-    for prompt in prompts:
-        bounds.append(bounds[-1] + len(prompt.seeds))
-    return [ended[start:end] for start, end in pairwise(bounds)]
+    done = (completed(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True))
+    return [[next(done) for _ in prompt.seeds] for prompt in prompts]
 
 
 def _prefill(
@@ -98,16 +95,4 @@ def _has_ended(texts: Texts, drawn: Ids, settings: Sampling) -> bool:
     """Return whether the latest token of a sample is an end token or completed a stop string."""
     if drawn[-1] in texts.end_tokens:
         return True
-    if not settings.stop:
-        return False
-    # a token holds at least one byte, so a stop string begins within this many tokens
-    window = max(len(stop.encode()) for stop in settings.stop) + 4
-    tail = texts.text(drawn[-window:].tolist())
-    return any(stop in tail for stop in settings.stop)
-
-
-def _complete(texts: Texts, ids: list[int], settings: Sampling) -> Completion:
-    text = texts.text(ids[:-1] if ids[-1] in texts.end_tokens else ids)
-    cuts = [text.find(stop) for stop in settings.stop if stop in text]
-    stopped = ids[-1] in texts.end_tokens or bool(cuts)
-    return Completion(text[: min(cuts)] if cuts else text, "stop" if stopped else "length", len(ids))
+    return bool(settings.stop) and completes_stop(texts, drawn[-stop_window(settings.stop) :].tolist(), settings.stop)

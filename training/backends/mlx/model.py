@@ -15,9 +15,10 @@ from training.backends.batched_model import BatchedModel, PromptSamples
 from training.backends.mlx.adapters import AdapterShelf, worn
 from training.backends.mlx.generation import generate_batch
 from training.backends.mlx.loading import Loaded
-from training.backends.mlx.tuning import probe, train_adapter
-from training.hooks import TrainHooks
-from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
+from training.backends.mlx.lora import adapter_sizes, target_modules
+from training.backends.mlx.tuning import learning
+from training.backends.training_loop import Learner
+from training.records import LoraSettings, ModelSettings, TrainSettings
 
 
 class MlxModel(BatchedModel):
@@ -39,37 +40,17 @@ class MlxModel(BatchedModel):
         chosen = mx.take_along_axis(chances, mx.array(after)[:, None], axis=-1)
         return float(np.array(chosen).astype(np.float64).sum())
 
-    def train(
-        self,
-        examples: Sequence[Example],
-        lora: LoraSettings,
-        train: TrainSettings,
-        folder: Path,
-        hooks: TrainHooks,
-    ) -> TrainResult:
-        """Train an adapter into checkpoints under ``folder``, going on from the newest verified one.
-
-        Raises:
-            Refusal: settings or examples do not fit the model, or the checkpoints are of another run.
-            TrainingDiverged: a loss or gradient was not finite.
-        """
-        self._require_bare("train")
-        return train_adapter(self._loaded, self._encode(examples, train), lora, train, folder, hooks)
-
-    def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
-        """Return the loss of one real forward and backward on the longest rows; nothing is kept.
-
-        Raises:
-            Refusal: settings or examples do not fit the model.
-        """
-        self._require_bare("probe_step")
-        return probe(self._loaded, self._encode(examples, train), lora, train)
-
     def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
         return generate_batch(self._loaded.model, self._loaded.windows, self._texts, prompts, settings)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:
         return worn(self._loaded.model, self._shelf.take(folder, self._loaded.model), scale)
+
+    def _adapter_sizes(self, lora: LoraSettings) -> dict[str, int]:
+        return adapter_sizes(self._loaded.model, target_modules(self._loaded.model, lora), lora)
+
+    def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
+        return learning(self._loaded, lora, train)
 
     def _ran_out_of_memory(self, error: BaseException) -> bool:
         """Whether mlx or Python ran out of memory; mlx says so in words alone (metal::malloc, malloc_or_wait)."""

@@ -34,6 +34,13 @@ def check(settings: ModelSettings, lora: LoraSettings) -> None:
     check_configuration(settings, lora)
 
 
+def text_choices(settings: ModelSettings) -> dict[str, str]:
+    """Return the tokenizer's choices, name -> "value: reason"; no weight is read. Raises Refusal when it is damaged."""
+    from training.backends.transformers_peft.preview import text_choices as choices_of_tokenizer
+
+    return choices_of_tokenizer(settings)
+
+
 def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> RoundTrip:
     """Write an adapter at its baked scale, or a merged model; see ``exporting.export``."""
     from training.backends.transformers_peft.exporting import export as write_export

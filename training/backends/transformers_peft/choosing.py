@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import torch
 
@@ -19,6 +20,11 @@ def choose_device(settings: ModelSettings) -> tuple[str, str]:
         raise Refusal(
             f"model.quantization = {settings.quantization!r} is mlx's: transformers_peft cannot hold it.",
             "Set model.quantization=nf4 or none, or backend=mlx.",
+        )
+    if settings.quantization == "nf4" and find_spec("bitsandbytes") is None:
+        raise Refusal(
+            "model.quantization = 'nf4' needs bitsandbytes, which is not installed.",
+            "pip install -c env/locks/core.txt bitsandbytes, or train without quantisation: gate/c=lora.",
         )
     if settings.device == "auto":
         device, reason = _best_device(settings)
@@ -39,7 +45,20 @@ def choose_device(settings: ModelSettings) -> tuple[str, str]:
 
 
 def choose_dtype(settings: ModelSettings, device: str) -> tuple[torch.dtype, str]:
-    """Return (number format of weights that are not quantised and of all computing, reason)."""
+    """Return (number format of weights that are not quantised and of all computing, reason).
+
+    Raises:
+        Refusal: bfloat16 is asked for on a GPU that does not compute in it.
+    """
+    if (
+        settings.dtype == "bfloat16"
+        and device == "cuda"
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        raise Refusal(
+            f"model.dtype = 'bfloat16': {torch.cuda.get_device_name()} does not compute in it (Ampere and later do).",
+            "Set model.dtype=auto, which takes float16 there.",
+        )
     if settings.dtype != "auto":
         return getattr(torch, settings.dtype), "asked for"
     # without its emulation, which torch counts as support and which is slower than float32

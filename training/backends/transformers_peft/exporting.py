@@ -9,6 +9,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,12 @@ def _export_adapter(
 
 def write_baked(adapter: Path, scale: float, to: Path, base_name: str) -> None:
     """Write the adapter of folder ``adapter`` into ``to`` with ``scale`` multiplied into every B, in PEFT's layout."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save
 
     tensors = load_file(adapter / ADAPTER_WEIGHTS)
     baked = {name: tensor * scale if ".lora_B." in name else tensor for name, tensor in tensors.items()}
-    save_file(baked, to / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    # bytes first: a full disk is then an OSError, which is explained
+    (to / ADAPTER_WEIGHTS).write_bytes(save(baked, metadata={"format": "pt"}))
     config = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = base_name
     (to / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -82,10 +84,12 @@ def write_baked(adapter: Path, scale: float, to: Path, base_name: str) -> None:
 def _export_merged(
     loaded: Loaded, adapter: dict[str, LowRank], request: ExportRequest, ids: Sequence[list[int]], base: Path
 ) -> RoundTrip:
-    """Merge into the dequantised base: merging into 4-bit weights would round much of the change away."""
+    """Merge into the dequantised base: merging into 4-bit weights would round much of the change away.
+
+    It is stored in the number format of the base's files, and where their rounding would show, in the one held here.
+    """
     model = loaded.model
     held = model.dtype
-    stored = _stored_dtype(base)
     if getattr(model, "is_quantized", False):
         model = model.dequantize()
     with worn(model, adapter, request.scale):
@@ -95,13 +99,42 @@ def _export_merged(
         merged = merged_weight(module.weight.data.float(), change, request.scale)
         module.weight.data = merged.to(module.weight.dtype)
     _forget_quantization(model)
-    model.to(stored).save_pretrained(request.to)
     for pattern in _TOKENIZER_FILES:
         for file in sorted(base.glob(pattern)):
             shutil.copyfile(file, request.to / file.name)
-    found = compared(measured, _library_logits(request.to, held, ids), "transformers")
+    stored = _stored_dtype(base)
+    found = _write_merged(model, stored, request.to, measured, ids, held)
+    if not found.is_close(_TOLERANCE[stored]) and held.itemsize > stored.itemsize:
+        rounded = f"rounding to {_name(stored)} would move a logit by {found.max_difference:.2g}"
+        stored = held
+        again = _write_merged(model, stored, request.to, measured, ids, held)
+        found = replace(again, stored=f"{again.stored}: {rounded}")
     require_close(found, _TOLERANCE[stored], request.to)
     return found
+
+
+def _write_merged(
+    model: Any, stored: torch.dtype, to: Path, measured: Sequence[Tensor], ids: Sequence[list[int]], held: torch.dtype
+) -> RoundTrip:
+    """Write the merged ``model`` with its weights in ``stored``, and compare it, read back as ``held``."""
+    for file in to.glob("model*.safetensors*"):
+        file.unlink()
+    cast = {name: tensor.to(stored) if tensor.is_floating_point() else tensor for name, tensor in _saved(model).items()}
+    model.save_pretrained(to, state_dict=cast)
+    path = to / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "dtype": _name(stored)}, indent=2) + "\n", encoding="utf-8")
+    found = compared(measured, _library_logits(to, held, ids), "transformers")
+    return replace(found, stored=_name(stored))
+
+
+def _saved(model: Any) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = model.state_dict()
+    return tensors
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def compared(measured: Sequence[Tensor], again: Sequence[Tensor], loaded_by: str) -> RoundTrip:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from training.backends.base import Completion, Sampling
 from training.backends.batched_model import PromptSamples
+from training.backends.stopping import completed, completes_stop, stop_window
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
 from training.backends.transformers_peft.kv_cache import keep_rows, new_cache, repeat_rows
 from training.backends.transformers_peft.texts import Texts
@@ -54,11 +54,8 @@ def generate_batch(
     logits, rows = _prefill(model, cache, prompts, settings, capacity)
     drawn = torch.zeros(len(rows.origin), settings.max_new_tokens, dtype=torch.long)
     lengths = _decode(model, texts, cache, logits, rows, drawn, settings)
-    ended = [completed(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True)]
-    bounds = [0]
-    for prompt in prompts:
-        bounds.append(bounds[-1] + len(prompt.seeds))
-    return [ended[start:end] for start, end in pairwise(bounds)]
+    done = (completed(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True))
+    return [[next(done) for _ in prompt.seeds] for prompt in prompts]
 
 
 def _prefill(
@@ -134,19 +131,7 @@ def _next_logits(model: Any, cache: Any, ids: Tensor, rows: _Rows, padded: bool)
 
 def stopped_rows(texts: Texts, drawn: Tensor, settings: Sampling) -> Tensor:
     """Return per row whether its latest token completed a stop string."""
-    found = torch.zeros(len(drawn), dtype=torch.bool)
-    if settings.stop:
-        # a token holds at least one byte, so a stop string begins within this many tokens
-        window = max(len(stop.encode()) for stop in settings.stop) + 4
-        for row, ids in enumerate(drawn[:, -window:].tolist()):
-            tail = texts.text(ids)
-            found[row] = any(stop in tail for stop in settings.stop)
-    return found
-
-
-def completed(texts: Texts, ids: list[int], settings: Sampling) -> Completion:
-    """Return the completion that ``ids`` (its end token included) spell, cut at the first stop string."""
-    text = texts.text(ids[:-1] if ids[-1] in texts.end_tokens else ids)
-    cuts = [text.find(stop) for stop in settings.stop if stop in text]
-    stopped = ids[-1] in texts.end_tokens or bool(cuts)
-    return Completion(text[: min(cuts)] if cuts else text, "stop" if stopped else "length", len(ids))
+    if not settings.stop:
+        return torch.zeros(len(drawn), dtype=torch.bool)
+    tails = drawn[:, -stop_window(settings.stop) :].tolist()
+    return torch.tensor([completes_stop(texts, tail, settings.stop) for tail in tails], dtype=torch.bool)

@@ -67,7 +67,7 @@ def load_base(settings: ModelSettings) -> Loaded:
     parameters = count_parameters(model)
     threads, threads_reason = choose_threads(settings, parameters)
     torch.set_num_threads(threads)
-    held = _held(model, settings, dtype)
+    held = how_held(model, settings, dtype)
     choices = {
         "device": f"{device}: {device_reason}",
         "dtype": f"{str(dtype).removeprefix('torch.')}: {dtype_reason}",
@@ -218,7 +218,7 @@ def quantization_note(model: Any, settings: ModelSettings) -> str:
     )
 
 
-def _held(model: Any, settings: ModelSettings, dtype: torch.dtype) -> str:
+def how_held(model: Any, settings: ModelSettings, dtype: torch.dtype) -> str:
     """Return how weights are held and computed with, as "nf4 double in float32": read from the model, not asked."""
     states = [getattr(parameter, "quant_state", None) for parameter in model.parameters()]
     double = any(state.nested for state in states if state is not None)
@@ -240,12 +240,25 @@ def read_or_refuse(folder: Path, name: str, reading: Any) -> Any:
         return reading()
     except Refusal:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
-        raise Refusal(f"{folder}: {name} cannot be loaded: {type(error).__name__}: {first}") from error
+        raise _unreadable(folder, name, error) from error
     except Exception as error:
-        if type(error).__name__ != "SafetensorError":
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if "StrictDataclassError" in kinds:
+            # the hub's library found values that contradict each other
+            raise _unreadable(folder, name, error) from error
+        if "SafetensorError" not in kinds:
             raise
         raise Refusal(f"{folder}: {name} is damaged ({error}).", "Download it again.") from error
+
+
+def _unreadable(folder: Path, name: str, error: Exception) -> Refusal:
+    said = " ".join(str(error).split())[:200]
+    way_out = (
+        "Install what it asks for, or give a model with plain or NF4 weights."
+        if isinstance(error, ImportError)
+        else "Restore the file, or download the model again."
+    )
+    return Refusal(f"{folder}: {name} cannot be loaded: {type(error).__name__}: {said}", way_out)

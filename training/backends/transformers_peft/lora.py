@@ -76,6 +76,9 @@ def save_adapter(wrapped: Any, folder: Path) -> None:
     # bytes first: a full disk is then an OSError, which is explained
     (folder / ADAPTER_WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
     config = wrapped.peft_config["default"]
+    if isinstance(config.target_modules, set):
+        # a set's order changes from process to process, and would change the file's bytes
+        config.target_modules = sorted(config.target_modules)
     config.inference_mode = True
     config.save_pretrained(folder)
     config.inference_mode = False

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from training.backends.base import Completion, Sampling
 from training.backends.batched_model import BatchedModel, PromptSamples
+from training.backends.training_loop import Learner
 from training.backends.transformers_peft.adapters import AdapterShelf, worn
+from training.backends.transformers_peft.fitting import batch_loss
 from training.backends.transformers_peft.generation import generate_batch
 from training.backends.transformers_peft.loading import Loaded, dequantized_copy
-from training.hooks import TrainHooks
-from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
-
-if TYPE_CHECKING:
-    from training.backends.transformers_peft.tuning import Method
+from training.backends.transformers_peft.lora import adapter_sizes, target_modules
+from training.backends.transformers_peft.tuning import learning, trainable_here
+from training.records import LoraSettings, ModelSettings, TrainSettings
 
 
 class TransformersModel(BatchedModel):
@@ -47,46 +47,17 @@ class TransformersModel(BatchedModel):
         chances = logits.double().log_softmax(dim=-1)
         return float(chances.gather(1, ids[0, len(before) :, None]).sum())
 
-    def train(
-        self,
-        examples: Sequence[Example],
-        lora: LoraSettings,
-        train: TrainSettings,
-        folder: Path,
-        hooks: TrainHooks,
-    ) -> TrainResult:
-        """Train an adapter into checkpoints under ``folder``, going on from the newest verified one.
-
-        Raises:
-            Refusal: settings or examples do not fit the model, or the checkpoints are of another run.
-            TrainingDiverged: a loss or gradient was not finite.
-        """
-        from training.backends.transformers_peft.tuning import train_adapter
-
-        self._require_bare("train")
-        data = self._encode(examples, train)
-        return train_adapter(self._loaded, data, lora, train, folder, hooks, self._method())
-
-    def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
-        """Return the loss of one real forward and backward on the longest rows; nothing is kept.
-
-        Raises:
-            Refusal: settings or examples do not fit the model.
-        """
-        from training.backends.transformers_peft.tuning import probe
-
-        self._require_bare("probe_step")
-        return probe(self._loaded, self._encode(examples, train), lora, train, self._method())
-
-    def _method(self) -> Method | None:
-        """How an adapter is put on and its loss computed; None is this library's plain way."""
-        return None
-
     def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
         return generate_batch(self._evaluated, self._texts, prompts, settings)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:
         return worn(self._evaluated, self._shelf.take(folder, self._evaluated), scale)
+
+    def _adapter_sizes(self, lora: LoraSettings) -> dict[str, int]:
+        return adapter_sizes(self._loaded.model, target_modules(self._loaded.model, lora), lora)
+
+    def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
+        return learning(trainable_here(self._loaded.model, lora, train), train, batch_loss)
 
     def _ran_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)

@@ -9,7 +9,7 @@ import torch
 
 from training.backends.folders import model_folder, require_files
 from training.backends.transformers_peft.choosing import choose_device, choose_dtype
-from training.backends.transformers_peft.loading import quiet_library, read_config
+from training.backends.transformers_peft.loading import load_texts, quiet_library, read_config
 from training.backends.transformers_peft.lora import target_modules
 from training.records import LoraSettings, ModelSettings
 
@@ -28,6 +28,13 @@ def check(settings: ModelSettings, lora: LoraSettings) -> tuple[str, ...]:
     require_files(folder)
     config = read_config(folder, settings)
     return target_modules(_skeleton(config), lora)
+
+
+def text_choices(settings: ModelSettings) -> dict[str, str]:
+    """Return what of the tokenizer decides results: name -> "value: reason". Raises Refusal when it is damaged."""
+    quiet_library()
+    folder = model_folder(settings.path)
+    return load_texts(folder, read_config(folder, settings)).choices
 
 
 def _skeleton(config: Any) -> Any:

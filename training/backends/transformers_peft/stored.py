@@ -11,7 +11,8 @@ from training.records import ModelSettings
 
 def stored_quantization(config: Any) -> dict[str, Any]:
     """Return the quantisation that a model's folder declares, with "quant_method"; {} when its weights are plain."""
-    found = getattr(config, "quantization_config", None)
+    # mlx-lm writes its own under both names
+    found = getattr(config, "quantization_config", None) or getattr(config, "quantization", None)
     if found is None:
         return {}
     return dict(found) if isinstance(found, dict) else dict(found.to_dict())
@@ -25,6 +26,11 @@ def require_same_quantization(config: Any, folder: Path, settings: ModelSettings
     stored = stored_quantization(config)
     if not stored:
         return
+    if "quant_method" not in stored and {"bits", "group_size"} <= stored.keys():
+        raise Refusal(
+            f"{folder}: its weights are in mlx's own {stored['bits']} bits, which transformers_peft cannot hold.",
+            "Set backend=mlx with gate/c=qlora_mlx, or give the model's plain weights.",
+        )
     method = str(stored.get("quant_method", "unknown"))
     is_nf4 = bool(stored.get("load_in_4bit")) and stored.get("bnb_4bit_quant_type") == "nf4"
     if is_nf4 and settings.quantization == "none":

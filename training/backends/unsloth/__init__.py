@@ -25,6 +25,6 @@ def load(settings: ModelSettings) -> LoadedModel:
 
     started = start(settings)
     from training.backends.unsloth.loading import load_base
-    from training.backends.unsloth.model import UnslothModel
+    from training.backends.unsloth.model import held
 
-    return UnslothModel(load_base(settings, started), settings)
+    return held(load_base(settings, started), settings)

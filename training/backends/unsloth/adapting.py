@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from training.backends.targets import layer_of
-from training.backends.transformers_peft.fitting import answer_tokens
+from training.backends.transformers_peft.fitting import padded
 from training.backends.transformers_peft.lora import adapter_sizes, require_only, target_modules
-from training.examples import TokenRow
+from training.examples import TokenRow, answer_tokens
 from training.records import LoraSettings, TrainSettings
 
 _LOG = logging.getLogger(__name__)
@@ -57,24 +57,17 @@ def trainable(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterat
         _unload(wrapped, model)
 
 
-def loss_of_batch(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, int]:
-    """Return the summed negative log-likelihood (nats) of the rows' answers, and how many tokens these are.
+def loss_of_batch(model: Any, rows: Sequence[TokenRow]) -> Tensor:
+    """Return the summed negative log-likelihood (nats) of the rows' answers.
 
-    Computed by unsloth's own loss, which never holds the logits of a whole batch; rows are padded on the right.
+    Computed by unsloth's own loss, which never holds the logits of a whole batch.
     """
-    width = max(len(row.ids) for row in rows)
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    labels = torch.full((len(rows), width), -100)
-    for number, row in enumerate(rows):
-        ids[number, : len(row.ids)] = torch.tensor(row.ids)
-        labels[number, row.prompt_length : len(row.ids)] = ids[number, row.prompt_length : len(row.ids)]
-    tokens = answer_tokens(rows)
-    device = model.device
+    ids, labels = padded(rows, model.device)
     # the adapter trains in float32 while the base computes in 16 bits
-    cast = torch.autocast(device.type, dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
-    with cast:
-        mean = model(input_ids=ids.to(device), labels=labels.to(device), use_cache=False).loss
-    return mean * tokens, tokens
+    on_gpu = model.device.type == "cuda"
+    with torch.autocast("cuda", dtype=torch.bfloat16) if on_gpu else nullcontext():
+        mean: Tensor = model(input_ids=ids, labels=labels, use_cache=False).loss
+    return mean * answer_tokens(rows)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,20 +12,26 @@ import torch
 
 from env.refusal import Refusal
 from training.backends.folders import model_folder, require_files
-from training.backends.transformers_peft.choosing import choose_dtype, choose_threads
+from training.backends.transformers_peft.choosing import choose_dtype, choose_evaluation, choose_threads
 from training.backends.transformers_peft.identity import model_identity
 from training.backends.transformers_peft.loading import (
     Loaded,
     count_parameters,
+    how_held,
     keep_weights_in_place,
     load_texts,
     quantization_note,
     read_or_refuse,
     require_usable,
 )
+from training.backends.transformers_peft.stored import stored_quantization
+from training.backends.unsloth.forwards import patched_by
 from training.backends.unsloth.starting import Started
 from training.records import ModelSettings
+from training.weight_headers import read_tensors
 
+# fused experts too: unsloth would pack them, and the base would be another one than transformers holds
+_KEPT_WHOLE = ["lm_head", "experts"]
 # rotary tables are made for this many tokens; longer contexts cost memory that a Lua task never needs
 _LONGEST = 16_384
 
@@ -38,8 +44,11 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
     """
     from transformers import AutoConfig
 
-    if settings.evaluation == "dequantized":
-        raise Refusal("model.evaluation = 'dequantized': unsloth measures on the weights as loaded.", "Set it to auto.")
+    if settings.evaluation == "dequantized" and started.device != "cpu":
+        raise Refusal(
+            f"model.evaluation = 'dequantized': on {started.device} unsloth measures on the weights as loaded.",
+            "Set it to auto.",
+        )
     dtype, dtype_reason = choose_dtype(settings, started.device)
     folder = model_folder(settings.path)
     require_files(folder)
@@ -47,56 +56,63 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
     require_usable(config, folder, settings)
     texts = load_texts(folder, config)
     model, loader = _load_model(folder, settings, started, dtype, config)
+    patch = patched_by(model)
+    if patch is not None and started.device == "cpu":
+        raise Refusal(
+            f"{folder}: unsloth computes this model by code of its own that is made for GPUs ({patch}).",
+            "Set backend=transformers_peft.",
+        )
     parameters = count_parameters(model)
     threads, threads_reason = choose_threads(settings, parameters)
     torch.set_num_threads(threads)
+    dequantized, evaluation = _choose_evaluation(settings, started.device, patch)
     named = str(dtype).removeprefix("torch.")
     choices = {
         **started.choices,
         "loader": loader,
         "dtype": f"{named}: {dtype_reason}",
         "threads": f"{threads}: {threads_reason}",
-        "evaluation": "as loaded: adapters are worn through PEFT, which unsloth's kernels know",
+        "evaluation": f"{'dequantized' if dequantized else 'as loaded'}: {evaluation}",
         "quantization": quantization_note(model, settings),
         **texts.choices,
     }
-    held = f"{settings.quantization} in {named}"
+    held = how_held(model, settings, dtype)
     identity = model_identity(folder, held, texts.tokenizer.chat_template, texts.end_tokens)
-    return Loaded(model, texts, identity, choices, parameters, dequantized_evaluation=False)
+    return Loaded(model, texts, identity, choices, parameters, dequantized)
+
+
+def _choose_evaluation(settings: ModelSettings, device: str, patch: str | None) -> tuple[bool, str]:
+    """Return (whether generation runs on dequantised copies of the NF4 weights, reason)."""
+    if patch is not None:
+        return False, "unsloth's kernels compute on the weights as loaded, and read adapters off PEFT's modules"
+    return choose_evaluation(settings, device)
 
 
 def _load_model(
     folder: Path, settings: ModelSettings, started: Started, dtype: torch.dtype, config: Any
 ) -> tuple[Any, str]:
     """Return (model, which of unsloth's loaders made it and why)."""
-    wanted = settings.quantization == "nf4"
     on_cpu = started.device == "cpu"
     loader = started.library.FastModel if on_cpu else started.library.FastLanguageModel
     longest = min(getattr(config.get_text_config(), "max_position_embeddings", None) or _LONGEST, _LONGEST)
+    packing = _packing(config, settings, dtype)
+    is_told = settings.quantization == "nf4" and not _holds_fused_experts(folder)
 
     def load() -> Any:
-        from transformers import BitsAndBytesConfig
-
-        # unsloth's own configuration would always quantise the scales too
-        packing = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=dtype,
-            bnb_4bit_use_double_quant=settings.double_quantization,
-        )
         return loader.from_pretrained(
             str(folder),
             max_seq_length=longest,
-            load_in_4bit=wanted,
-            **({"quantization_config": packing} if wanted else {}),
+            load_in_4bit=is_told,
+            **(packing if is_told else {}),
             dtype=dtype,
             device_map={"": started.device},
             use_gradient_checkpointing=False,
             local_files_only=True,
         )[0]
 
-    with _as_if_with_gpu() if on_cpu else _unchanged():
+    with _as_if_with_gpu() if on_cpu else nullcontext(), _reported({} if is_told else packing) as reports:
         model = read_or_refuse(folder, "model", load)
+    _require_complete(folder, reports)
     keep_weights_in_place(model)
     model.requires_grad_(False)
     _hold_in(model, dtype)
@@ -104,19 +120,76 @@ def _load_model(
     return model.eval(), f"{loader.__name__}: {reason}"
 
 
+def _packing(config: Any, settings: ModelSettings, dtype: torch.dtype) -> dict[str, Any]:
+    """Return what asks transformers for NF4; {} where it is not wanted, or the files hold it already."""
+    from transformers import BitsAndBytesConfig
+
+    if settings.quantization != "nf4" or stored_quantization(config):
+        return {}
+    # unsloth's own configuration would always quantise the scales too
+    asked = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_use_double_quant=settings.double_quantization,
+        llm_int8_skip_modules=_KEPT_WHOLE,
+    )
+    return {"quantization_config": asked}
+
+
+def _holds_fused_experts(folder: Path) -> bool:
+    """Return whether ``folder`` holds gpt-oss's experts as one tensor a layer.
+
+    When unsloth is told of 4 bits it makes one module an expert, as its own 4-bit files hold them, and fused ones would
+    stay random. It is not told then.
+    """
+    return any(name.endswith(".experts.gate_up_proj") for name in read_tensors(folder).sizes)
+
+
+@contextmanager
+def _reported(more: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """Collect transformers' report of each model that unsloth has it load inside, with the options ``more`` as well."""
+    from transformers import PreTrainedModel
+
+    held = vars(PreTrainedModel)["from_pretrained"]
+    reports: list[dict[str, Any]] = []
+
+    def from_pretrained(cls: Any, *args: Any, **options: Any) -> Any:
+        model, report = held.__func__(cls, *args, **{**options, **more, "output_loading_info": True})
+        reports.append(report)
+        return model
+
+    PreTrainedModel.from_pretrained = classmethod(from_pretrained)
+    try:
+        yield reports
+    finally:
+        PreTrainedModel.from_pretrained = held
+
+
+def _require_complete(folder: Path, reports: list[dict[str, Any]]) -> None:
+    """Raise Refusal when weights of the model are not in its files and would stay random."""
+    if not reports:
+        raise RuntimeError("unsloth loaded the model without transformers, and nothing tells whether it is complete")
+    missing = sorted({name for report in reports for name in report["missing_keys"]})
+    if missing:
+        raise Refusal(
+            f"{folder}: the weights lack {len(missing)} tensors as unsloth lays the model out "
+            f"({', '.join(missing[:3])}), which would stay random.",
+            "Download the weights again, or set backend=transformers_peft.",
+        )
+
+
 def _hold_in(model: Any, dtype: torch.dtype) -> None:
-    """Put float16 weights into ``dtype``; 4-bit ones are bytes and stay.
+    """Put float16 weights into ``dtype``, and have 4-bit ones, which stay as they are, unpacked into it.
 
     unsloth loads some models (gpt-oss) in float16 whatever it is asked, where the device has no bfloat16.
     """
     for tensor in [*model.parameters(), *model.buffers()]:
-        if tensor.dtype == torch.float16 != dtype:
+        state = getattr(tensor, "quant_state", None)
+        if state is not None:
+            state.dtype = dtype
+        elif tensor.dtype == torch.float16 != dtype:
             tensor.data = tensor.data.to(dtype)
-
-
-@contextmanager
-def _unchanged() -> Iterator[None]:
-    yield
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One base model held by unsloth: as transformers', with unsloth's training, generation and way of wearing adapters."""
+"""One base model held by unsloth: as transformers', with unsloth's training, and where it has them its fast kernels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,36 @@ from typing import Any
 
 from training.backends.base import Completion, Sampling
 from training.backends.batched_model import PromptSamples
+from training.backends.training_loop import Learner
 from training.backends.transformers_peft.loading import Loaded
 from training.backends.transformers_peft.model import TransformersModel
-from training.backends.transformers_peft.tuning import Method
+from training.backends.transformers_peft.tuning import learning
 from training.backends.unsloth.adapting import loss_of_batch, trainable, worn
+from training.backends.unsloth.forwards import patched_by
 from training.backends.unsloth.generating import generate_batch
-from training.records import ModelSettings
+from training.records import LoraSettings, ModelSettings, TrainSettings
+
+
+def held(loaded: Loaded, settings: ModelSettings) -> UnslothModel:
+    """Return ``loaded`` as a model that generates in the way its code allows; ``choices`` says which and why."""
+    patch = patched_by(loaded.model)
+    if patch is not None:
+        reason = f"the library's loop, each sample reads its prompt: unsloth's own code computes ({patch})"
+        loaded.choices["generation"] = reason
+        return PatchedModel(loaded, settings)
+    loaded.choices["generation"] = "our loop, a prompt is read once for its samples: transformers' own code computes"
+    return UnslothModel(loaded, settings)
 
 
 class UnslothModel(TransformersModel):
-    """A base model held by unsloth; see ``training.backends.base.LoadedModel`` for what each method promises."""
+    """A model that unsloth loads and trains, and that computes with transformers' code."""
+
+    def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
+        return learning(trainable(self._loaded.model, lora, train), train, loss_of_batch)
+
+
+class PatchedModel(UnslothModel):
+    """A model whose decoder is unsloth's: it generates through the library and wears adapters through PEFT."""
 
     def __init__(self, loaded: Loaded, settings: ModelSettings) -> None:
         super().__init__(loaded, settings)
@@ -31,9 +51,6 @@ class UnslothModel(TransformersModel):
 
     def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
         return generate_batch(self._computing, self._texts, prompts, settings)
-
-    def _method(self) -> Method:
-        return Method(trainable, loss_of_batch)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:
         self._shelf.take(folder, self._loaded.model)

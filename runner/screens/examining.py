@@ -1,0 +1,39 @@
+"""What `doctor` says besides its checks: what it looks at now, and which command comes next."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from runner.screens.ink import Line, is_terminal, line, write_lines
+
+if TYPE_CHECKING:
+    from env.checks import Check
+
+
+def announce_part(part: str) -> None:
+    """Tell a person who waits at a terminal what is looked at now."""
+    if is_terminal(sys.stdout):
+        write_lines(sys.stdout, [line((f"looking at {part} …", "dim"))])
+
+
+def print_next_look(
+    overrides: Sequence[str], checks: Sequence[Check], with_model: bool, stream: TextIO | None = None
+) -> None:
+    """Write the command that comes after these checks."""
+    write_lines(stream or sys.stdout, [next_line(overrides, checks, with_model)])
+
+
+def next_line(overrides: Sequence[str], checks: Sequence[Check], with_model: bool) -> Line:
+    """Return 'next: …': doctor again where a check blocks, else the model, else the run."""
+    given = "".join(f" {shlex.quote(text)}" for text in overrides)
+    if any(check.blocks for check in checks):
+        again = " --model" if with_model else ""
+        words, remark = f"python -m runner doctor{again}{given}", "after mending what blocks"
+    elif not with_model:
+        words, remark = f"python -m runner doctor --model{given}", "loads the model: one step, one adapter, one sample"
+    else:
+        words, remark = f"python -m runner advance{given}", "begins the run"
+    return line(("next: ", "dim"), (words, "bold"), (f"   {remark}", "dim"), hang=6)
