@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,20 @@ def test_the_sweep_is_a_table_with_one_chosen_cell(finished: Run) -> None:
     rows = [line for line in text.splitlines() if line.split()[0] in ("40", "80", "120")]
     assert len(rows) == 3
     assert sum("◆" in row for row in rows) == 1
+
+
+def test_every_figure_of_the_baseline_stands_below_its_name(finished: Run) -> None:
+    report = report_of(finished, "b")
+    results = json.loads(json.dumps(report.tables["results"]))
+    more = {**results["test"]["metrics"][-1], "name": "pass@9", "value": 98.7, "low": None, "high": None}
+    results["test"]["metrics"].append(more)
+    tables = {**report.tables, "results": results}
+    found = outcome.outcome_lines(report.model_copy(update={"tables": tables}), ADVANCE)
+    lines = text_of(found, 120).splitlines()
+    [head] = [line for line in lines if "pass@9" in line]
+    [row] = [line for line in lines if "98.7" in line]
+    assert row.split()[0] == "test"
+    assert row.index("98.7") + len("98.7") == head.index("pass@9") + len("pass@9")
 
 
 def test_the_decision_shows_headline_interval_reasons_and_recommendations(tmp_path: Path) -> None:

@@ -65,13 +65,15 @@ def _safely(make: Callable[[GateReport], list[Line]], report: GateReport) -> lis
 def baseline_lines(report: GateReport) -> list[Line]:
     """Return pass@k of the base on each split, over all and by family."""
     results = report.tables["results"]
-    names = [metric["name"] for metric in next(iter(results.values()))["metrics"]]
+    # a split with more samples a task has one metric more
+    names = list(dict.fromkeys(metric["name"] for result in results.values() for metric in result["metrics"]))
     lines = [line((f"    {'base':<17}" + "".join(f"{name:>16}" for name in names), "dim"))]
     for split, result in results.items():
         rows = [(split, result["metrics"]), *((f"  {name}", metrics) for name, metrics in result["by_family"].items())]
-        for name, metrics in rows:
-            cells = "".join(f"{_rate(metric):>16}" for metric in metrics)
-            lines.append(line(f"    {name:<12}", (f"{_tasks(metrics):>5}", "dim"), cells))
+        for label, metrics in rows:
+            rates = {metric["name"]: _rate(metric) for metric in metrics}
+            cells = "".join(f"{rates.get(name, ''):>16}" for name in names)
+            lines.append(line(f"    {label:<12}", (f"{_tasks(metrics):>5}", "dim"), cells.rstrip()))
     return lines
 
 
