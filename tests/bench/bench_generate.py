@@ -1,15 +1,14 @@
-"""Samples a second of our loop against one-sample-at-a-time ``generate`` of the library, on the same model in one run.
+"""Tokens a second of our loop against one-sample-at-a-time ``generate`` of the library, on the same model in one run.
 
-    python tests/bench/bench_generate.py [--model FOLDER] [--prompts 24] [--samples 5] [--tokens 120] [--processes 1 2]
+    python tests/bench/bench_generate.py [--model FOLDER] [--prompts 60] [--samples 5] [--batch 256] [--processes 1 2]
 
-Bar: 15 x. CPU seconds are this process's alone: with one process they hold on a busy machine too. Without a shipped model the figures are of random weights in its sizes, which never end early.
+Bar: 15 x. A round measures the library, then ours with each number of processes, the embedded model's own batch size.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-import tempfile
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,6 @@ from training.backends import load_model
 from training.records import ModelSettings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"
-SIZES = {
-    "hidden_size": 192,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 3,
-    "num_key_value_heads": 3,
-    "intermediate_size": 512,
-    "vocab_size": 1024,
-    "tie_word_embeddings": True,
-    "max_position_embeddings": 1024,
-    "initializer_range": 0.3,
-}
-Rates = tuple[float, float]
 PROMPTS = [
     "### Instruction:\nRegister a node named mymod:crystal_{n} with light level {n} and drop two shards.\n\n"
     "### Response:\n",
@@ -41,50 +28,38 @@ PROMPTS = [
 def main() -> None:
     """Print tokens a second, both ways, and their ratio."""
     options = _options()
-    with tempfile.TemporaryDirectory() as temp:
-        folder = options.model or (SHIPPED if (SHIPPED / "config.json").is_file() else _random_model(Path(temp)))
-        settings = SamplingSettings(0.8, 0.95, 0, options.tokens)
-        prompts = [PROMPTS[n % len(PROMPTS)].format(n=n) for n in range(options.prompts)]
-        requests = [
-            GenerationRequest(prompt, tuple(n * 1000 + k for k in range(options.samples)))
-            for n, prompt in enumerate(prompts)
-        ]
-        single = _library(folder, prompts[: options.single], settings)
-        print(f"library, one sample at a time      {_spelt(*single)}")
-        for processes in options.processes:
-            for rows in options.batch:
-                model = load_model(
-                    "transformers_peft",
-                    ModelSettings(
-                        str(folder), device="cpu", threads=options.threads, batch_size=rows, processes=processes
-                    ),
-                )
-                with model:
-                    ours = _ours(model, requests, settings)
-                print(f"ours, batch {rows:4d}, {processes} process(es)   {_spelt(*ours)}   {_ratios(ours, single)}")
+    settings = SamplingSettings(0.8, 0.95, 0, options.tokens)
+    prompts = [PROMPTS[n % len(PROMPTS)].format(n=n) for n in range(options.prompts)]
+    requests = [
+        GenerationRequest(prompt, tuple(n * 1000 + k for k in range(options.samples)))
+        for n, prompt in enumerate(prompts)
+    ]
+    ratios: dict[int, list[float]] = {count: [] for count in options.processes}
+    for _ in range(options.rounds):
+        single = _library(options.model, prompts[: options.single], settings)
+        print(f"the library, one sample at a time          {single:7,.0f} tokens/s")
+        for count, found in ratios.items():
+            ours = _ours(options, count, requests, settings)
+            found.append(ours / single)
+            print(f"ours, batch of {options.batch}, {count} process{'es' * (count > 1):<2}  {ours:15,.0f} tokens/s")
+    for count, found in ratios.items():
+        print(f"median ratio with {count} process{'es' * (count > 1)}: {statistics.median(found):.1f} x")
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--prompts", type=int, default=60)
-    parser.add_argument("--samples", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=120)
-    parser.add_argument("--single", type=int, default=6)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, nargs="+", default=[64])
-    parser.add_argument("--processes", type=int, nargs="+", default=[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="folder of the model")
+    parser.add_argument("--prompts", type=int, default=60, help="prompts that ours generates for")
+    parser.add_argument("--samples", type=int, default=5, help="samples a prompt")
+    parser.add_argument("--tokens", type=int, default=120, help="tokens a sample at most")
+    parser.add_argument("--single", type=int, default=6, help="prompts that the library generates for, one by one")
+    parser.add_argument("--batch", type=int, default=256, help="rows that generate together")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="processes, each with one thread")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds")
     return parser.parse_args()
 
 
-def _random_model(folder: Path) -> Path:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from tiny_random import make_model
-
-    return make_model(folder, **SIZES)
-
-
-def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> Rates:
+def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> float:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -100,28 +75,21 @@ def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> Ra
     }
     encoded = [tokenizer(prompt, return_tensors="pt") for prompt in prompts]
     model.generate(**{**encoded[0], **wanted, "max_new_tokens": 4})
-    started = time.perf_counter(), time.process_time()
+    started = time.perf_counter()
     tokens = sum(model.generate(**one, **wanted).shape[1] - one["input_ids"].shape[1] for one in encoded)
-    return _rates(tokens, started)
+    return tokens / (time.perf_counter() - started)
 
 
-def _ours(model: Any, requests: list[GenerationRequest], settings: SamplingSettings) -> Rates:
-    model.generate(requests[:4], settings)
-    started = time.perf_counter(), time.process_time()
-    finished = model.generate(requests, settings)
-    return _rates(sum(sample.tokens for samples in finished for sample in samples), started)
-
-
-def _rates(tokens: int, started: tuple[float, float]) -> Rates:
-    return tokens / (time.perf_counter() - started[0]), tokens / (time.process_time() - started[1])
-
-
-def _spelt(wall: float, cpu: float) -> str:
-    return f"{wall:7.0f} tokens/s  {cpu:7.0f} tokens/CPU-s"
-
-
-def _ratios(ours: Rates, single: Rates) -> str:
-    return f"{ours[0] / single[0]:5.1f} x  {ours[1] / single[1]:5.1f} x"
+def _ours(
+    options: argparse.Namespace, processes: int, requests: list[GenerationRequest], settings: SamplingSettings
+) -> float:
+    chosen = ModelSettings(str(options.model), device="cpu", threads=1, batch_size=options.batch, processes=processes)
+    with load_model("transformers_peft", chosen) as model:
+        model.generate(requests[:4], settings)
+        started = time.perf_counter()
+        finished = model.generate(requests, settings)
+        seconds = time.perf_counter() - started
+    return sum(sample.tokens for samples in finished for sample in samples) / seconds
 
 
 if __name__ == "__main__":
