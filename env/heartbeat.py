@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from env.files import write_atomic
-from env.gpus import GpuUse, gpu_use
-from env.hardware import memory
+from env.machine.gpus import GpuUse, gpu_use
+from env.machine.hardware import memory
 from env.refusal import Refusal
 
 MIN_INTERVAL_S = 1.0

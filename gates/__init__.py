@@ -1,22 +1,44 @@
-"""The experiment's gates, in order."""
+"""The experiment's gates, in order: what each is, as plain data. Listing them imports no gate."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-GATES: dict[str, str] = {
-    "a": "gates.a_environment",
-    "b": "gates.b_baseline",
-    "c": "gates.c_training",
-    "d": "gates.d_sweep",
-    "e": "gates.e_decision",
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate of the experiment.
+
+    Attributes:
+        letter: its key everywhere: folders, reports, the command line.
+        title: its short name on screens.
+        module: where ``run(ctx) -> GateReport`` is, as text.
+    """
+
+    letter: str
+    title: str
+    module: str
+
+
+GATES: dict[str, Gate] = {
+    gate.letter: gate
+    for gate in (
+        Gate("a", "environment", "gates.a_environment.gate"),
+        Gate("b", "baseline", "gates.b_baseline"),
+        Gate("c", "training", "gates.c_training.gate"),
+        Gate("d", "sweep", "gates.d_sweep"),
+        Gate("e", "decision", "gates.e_decision.gate"),
+    )
 }
 
 
 def gate_module(gate: str) -> ModuleType:
     """Return the module of a gate: TITLE, USES, NEEDS, Config, plan(ctx), run(ctx) -> GateReport."""
-    return import_module(GATES[gate])
+    return import_module(GATES[gate].module)
 
 
 def gate_title(gate: str) -> str:
-    """Return a gate's short name, as its module is called: "environment" for "a". Imports nothing."""
-    return GATES[gate].partition("_")[2]
+    """Return a gate's short name: "environment" for "a". Imports nothing."""
+    return GATES[gate].title

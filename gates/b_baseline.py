@@ -43,7 +43,7 @@ def plan(context: PlanContext) -> Plan:
 
 def run(context: GateContext) -> GateReport:
     """Measure the base on every split. Passes whenever it could measure: how good the base is decides nothing here."""
-    from gates.measuring import base_table, judge_table, metric_text, open_bench, require_same_base
+    from gates.measuring.bench import base_table, judge_table, metric_text, open_bench, require_same_base
 
     path = context.folder / "samples.jsonl"
     with open_bench(context) as bench:

@@ -69,7 +69,7 @@ class GateContext(PlanContext):
         attempt: counts from 1; a retry or a rewind begins the next one.
         on_progress: tells the supervisor where the gate is.
         should_stop: True once the user asked to stop.
-        inputs: digests of everything this gate depends on, by name (see runner/freshness.py).
+        inputs: digests of everything this gate depends on, by name (see runner/validity/freshness.py).
         on_step: takes the numbers of one training step, for a tracker.
         versions: of the code this process runs: asked at its start, files may be others by its end.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from env.refusal import Refusal
-from gates.c_training import planned_training
+from gates.c_training.gate import planned_training
 from gates.concluding import conclude
 from gates.context import GateContext, Plan, PlanContext
 from gates.document import Document
@@ -19,12 +19,12 @@ from gates.report import GateReport
 from training.schedule import checkpoint_count, with_steps
 
 if TYPE_CHECKING:
-    from eval.cells import Cell
-    from eval.decision import Selection
-    from eval.racing import Course, Place, Race, Schedule
+    from eval.decision.cells import Cell
+    from eval.decision.racing import Course, Place, Race, Schedule
+    from eval.decision.rule import DecisionRule
+    from eval.decision.verdict import Selection
     from eval.records import EvalResult, Sample, TaskScore
-    from eval.rule import DecisionRule
-    from gates.measuring import Bench
+    from gates.measuring.bench import Bench
     from gates.settings import Experiment
 
 TITLE = "sweep"
@@ -33,7 +33,7 @@ NEEDS = ("a", "b", "c")
 
 
 class RaceConfig(Document):
-    """How a race thins its field (eval/racing.py): shares of the dev tasks and of the cells, in percent."""
+    """How a race thins its field (eval/decision/racing.py): shares of the dev tasks and of the cells, in percent."""
 
     task_pct: tuple[float, ...] = Field(min_length=1)
     min_tasks: int = Field(ge=1)
@@ -89,7 +89,7 @@ class Sweep:
 
 def plan(context: PlanContext) -> Plan:
     """Return how many cells are measured, and on how many samples at most."""
-    from eval.racing import planned_samples
+    from eval.decision.racing import planned_samples
 
     experiment = context.experiment
     train, config = planned_training(experiment), experiment.gate.d
@@ -116,7 +116,7 @@ def planned_cells(experiment: Experiment, rows: int) -> int:
 
 def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place], cells: int) -> tuple[Course, str]:
     """Return who is measured on which dev tasks, and why it is a race or a grid."""
-    from eval.racing import grid_course, race_course
+    from eval.decision.racing import grid_course, race_course
 
     why_grid = _why_grid(experiment, rule.selection, cells)
     if why_grid:
@@ -141,15 +141,15 @@ def _why_grid(experiment: Experiment, selection: str, cells: int) -> str:
 
 
 def _schedule(experiment: Experiment) -> Schedule:
-    from eval.racing import Schedule
+    from eval.decision.racing import Schedule
 
     return Schedule(**experiment.gate.d.race.model_dump())
 
 
 def run(context: GateContext) -> GateReport:
     """Measure the cells on dev and choose one. Passes whenever it could measure: the decision is Gate E's."""
-    from eval.rule import read_rule
-    from gates.measuring import base_table, judge_table, open_bench, require_same_base
+    from eval.decision.rule import read_rule
+    from gates.measuring.bench import base_table, judge_table, open_bench, require_same_base
 
     baseline, training = context.earlier("b"), context.earlier("c")
     rule = read_rule(context.gate_folder("a") / "rule.json")
@@ -201,8 +201,8 @@ def verified_checkpoints(context: GateContext, training: GateReport) -> dict[int
 
 def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders: dict[int, Path]) -> Sweep:
     """Measure the cells, round by round; what a round holds follows from stored samples, so it resumes anywhere."""
-    from eval.cells import Cell
-    from eval.racing import Place, run_race
+    from eval.decision.cells import Cell
+    from eval.decision.racing import Place, run_race
 
     cells = sorted(Cell(step, scale) for step in folders for scale in context.experiment.gate.d.scales)
     places = [Place(task.id, task.family, task.cluster) for task in bench.tasks("dev")]
@@ -242,7 +242,7 @@ def cell_file(context: PlanContext, cell: Cell) -> Path:
 
 def base_of(bench: Bench, context: GateContext, split: str) -> EvalResult:
     """Return the base's result on a split from the samples that Gate B stored."""
-    from eval.pipeline import read_samples
+    from eval.pipeline.loop import read_samples
 
     wanted = {task.id for task in bench.tasks(split)}
     samples = [s for s in read_samples(context.gate_folder("b") / "samples.jsonl") if s.task_id in wanted]
@@ -251,7 +251,7 @@ def base_of(bench: Bench, context: GateContext, split: str) -> EvalResult:
 
 def select(sweep: Sweep, rule: DecisionRule) -> Selection:
     """Choose the cell by the frozen rule, on dev scores alone; a cell that left the race cannot be chosen."""
-    from eval.decision import select_cell
+    from eval.decision.verdict import select_cell
 
     return select_cell(
         sweep.base.scores, {item.cell: item.result.scores for item in sweep.cells}, rule, sweep.race.left
@@ -260,7 +260,7 @@ def select(sweep: Sweep, rule: DecisionRule) -> Selection:
 
 def cell_rows(sweep: Sweep, selection: Selection) -> list[dict[str, Any]]:
     """Return one row a cell: its result, its gain in points, on how many tasks, and after which round it left."""
-    from eval.intervals import gain_metric
+    from eval.estimation.intervals import gain_metric
 
     gains = {row.cell: row.gain for row in selection.table}
     lower = {cell: None if gain.lower is None else 100 * gain.lower for cell, gain in gains.items()}

@@ -10,10 +10,10 @@ from typing import Any
 
 from env.files import make_folder, write_atomic
 from env.refusal import Refusal
-from eval.pipeline import judge, read_samples
+from eval.pipeline.loop import judge, read_samples
+from eval.pipeline.verifier import open_verifier
 from eval.records import Dataset, Outcome, Sample, Verdict
-from eval.verify import open_verifier
-from gates.measuring import dataset_of
+from gates.measuring.bench import dataset_of
 from gates.settings import Experiment
 
 SCHEMA_VERSION = 1

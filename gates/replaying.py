@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal, choices_hint
-from eval.pipeline import judge, read_samples
+from eval.pipeline.loop import judge, read_samples
+from eval.pipeline.verifier import open_verifier
 from eval.records import Candidate, Sample, Task, Verdict
-from eval.verify import open_verifier
-from gates.measuring import dataset_of
+from gates.measuring.bench import dataset_of
 from gates.rejudging import MEASURING_GATES
 from gates.settings import Experiment
 

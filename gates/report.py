@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 
 from env.checks import Check
 from env.files import sha256_file, write_atomic
+from env.machine.source import code_digest
 from env.refusal import Refusal
-from env.source import code_digest
 from eval.records import Metric
 from gates.document import Document
 

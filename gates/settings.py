@@ -6,10 +6,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from eval.sampling import SamplingSettings
-from eval.verify import VerifierSettings
-from gates import a_environment, b_baseline, c_training, d_sweep, e_decision
+from eval.pipeline.sampling import SamplingSettings
+from eval.pipeline.verifier import VerifierSettings
+from gates import b_baseline, d_sweep
+from gates.a_environment import gate as a_environment
+from gates.c_training import gate as c_training
 from gates.document import Document
+from gates.e_decision import gate as e_decision
 from training.records import ModelSettings
 
 
@@ -72,7 +75,7 @@ class SamplingSection(Document):
 
 
 class RuleSection(Document):
-    """The decision rule that Gate A freezes (eval/rule.py gives it its meaning).
+    """The decision rule that Gate A freezes (eval/decision/rule.py gives it its meaning).
 
     ``selection``: "split" keeps test tasks unseen for the decision, "max-t" chooses and decides on all tasks, "auto"
     lets Gate A split unless there are too few clusters.

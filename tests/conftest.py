@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runner.run import Run
-from tests.runs import PROJECT, Cli
+from runner.runs.folder import Run
+from tests.support.runs import PROJECT, Cli
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def usual_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run through all gates, of which four test tasks leaked; it is read by many tests and changed by none."""
-    from tests.run_factory import make_run
-    from tests.story import Story
+    from tests.support.run_factory import make_run
+    from tests.support.story import Story
 
     return make_run(tmp_path_factory.mktemp("results"), Story(contaminated=4, waiver="kept to compare"))
 
@@ -54,8 +54,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture
 def small_run(tmp_path: Path) -> Run:
     """A run of few tasks through all gates, for a test to change or to damage."""
-    from tests.run_factory import make_run
-    from tests.story import SMALL
+    from tests.support.run_factory import make_run
+    from tests.support.story import SMALL
 
     return make_run(tmp_path, SMALL)
 
@@ -63,7 +63,7 @@ def small_run(tmp_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Llama's folder, which no test writes to."""
-    from tests.tiny_random import make_model
+    from tests.support.tiny_random import make_model
 
     return make_model(tmp_path_factory.mktemp("llama"))
 
@@ -71,7 +71,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def quantized(llama: Path) -> Any:
     """The same, loaded in NF4; whoever puts an adapter on takes it off."""
-    from tests.model_work import load
+    from tests.support.model_work import load
 
     return load(llama, quantization="nf4")
 
@@ -79,7 +79,7 @@ def quantized(llama: Path) -> Any:
 @pytest.fixture(scope="session")
 def adapter_folder(quantized: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter of it that shows in every logit."""
-    from tests.model_work import trained
+    from tests.support.model_work import trained
 
     return trained(quantized, tmp_path_factory.mktemp("adapter"))
 
@@ -87,7 +87,7 @@ def adapter_folder(quantized: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def mlx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama's folder of whole groups of 64, as mlx quantises; no test writes to it."""
-    from tests.mlx_models import made
+    from tests.support.mlx_models import made
 
     return made(tmp_path_factory.mktemp("mlx"))
 
@@ -95,7 +95,7 @@ def mlx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mlx_model(mlx_folder: Path) -> Any:
     """The same, loaded by mlx; whoever puts an adapter on takes it off."""
-    from tests.mlx_models import load
+    from tests.support.mlx_models import load
 
     return load(mlx_folder)
 
@@ -103,7 +103,7 @@ def mlx_model(mlx_folder: Path) -> Any:
 @pytest.fixture(scope="session")
 def mlx_quantized(mlx_folder: Path) -> Any:
     """The same in mlx's own 4 bits."""
-    from tests.mlx_models import load
+    from tests.support.mlx_models import load
 
     return load(mlx_folder, quantization="q4")
 
@@ -111,6 +111,6 @@ def mlx_quantized(mlx_folder: Path) -> Any:
 @pytest.fixture(scope="session")
 def mlx_adapter(mlx_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter of the one that is not quantised; it shows in every logit."""
-    from tests.model_work import trained
+    from tests.support.model_work import trained
 
     return trained(mlx_model, tmp_path_factory.mktemp("mlx_adapter"))

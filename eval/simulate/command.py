@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from env.refusal import Refusal
-from eval.intervals import ALPHA, RESAMPLES, SEED
-from eval.racing import Schedule
+from eval.decision.racing import Schedule
+from eval.decision.rule import DecisionRule
+from eval.estimation.intervals import ALPHA, RESAMPLES, SEED
 from eval.records import FAMILIES
-from eval.rule import DecisionRule
 from eval.simulate.planning import MAX_FALSE_ALARM, Proposal, Wish, propose
 from eval.simulate.trials import Outcomes, Protocol, simulate
 from eval.simulate.worlds import CELLS, SHAPES, World

@@ -1,7 +1,8 @@
 """How to spend a budget of generations: tasks x samples on dev and test, ranked by how often a good adapter proceeds.
 
-The test gain is taken as normal with the planned standard error of eval/power.py; the race on dev is drawn with normal
-block means over cells whose gains rise evenly from none to that of the best. Not covered: what a task costs to write.
+The test gain is taken as normal with the planned standard error of eval/decision/power.py; the race on dev is
+drawn with normal block means over cells whose gains rise evenly from none to that of the best. Not covered: what a
+task costs to write.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from eval.estimators import Floats
-from eval.intervals import SEED
-from eval.power import VarianceModel, detectable_gain, planned_se, rate_variances
-from eval.racing import Schedule, planned_fields, planned_samples, round_ends
-from eval.rule import DecisionRule
+from eval.decision.power import VarianceModel, detectable_gain, planned_se, rate_variances
+from eval.decision.racing import Schedule, planned_fields, planned_samples, round_ends
+from eval.decision.rule import DecisionRule
+from eval.estimation.estimators import Floats
+from eval.estimation.intervals import SEED
 from eval.simulate.worlds import cell_gains
 
 # What DECISION.md grants at 5 points short of the margin.

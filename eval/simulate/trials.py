@@ -14,12 +14,12 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from eval.cells import Cell
-from eval.decision import Decision, Ruling, decide, estimate_mean, select_cell
-from eval.guards import Canary, Evidence
-from eval.racing import Course, Place, Schedule, grid_course, race_course, run_race
+from eval.decision.cells import Cell
+from eval.decision.guards import Canary, Evidence
+from eval.decision.racing import Course, Place, Schedule, grid_course, race_course, run_race
+from eval.decision.rule import DecisionRule
+from eval.decision.verdict import Decision, Ruling, decide, estimate_mean, select_cell
 from eval.records import TaskScore
-from eval.rule import DecisionRule
 from eval.simulate.worlds import CELLS, World, draw_passes, scores_of
 
 Scores = Sequence[TaskScore]

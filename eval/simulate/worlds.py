@@ -1,8 +1,8 @@
 """What is true in a simulated experiment, and the passes that are drawn from it.
 
-A task's pass probability is Beta distributed (concentration 1, as in eval/power.py); base and adapter share a Gaussian
-copula; tasks of a cluster share part of their latent ability. Not covered: gains that differ by family, missing data,
-an adapter that is not applied.
+A task's pass probability is Beta distributed (concentration 1, as in eval/decision/power.py); base and adapter
+share a Gaussian copula; tasks of a cluster share part of their latent ability. Not covered: gains that differ by
+family, missing data, an adapter that is not applied.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.cells import Cell
-from eval.estimators import Floats
-from eval.power import beta_of_rate
+from eval.decision.cells import Cell
+from eval.decision.power import beta_of_rate
+from eval.estimation.estimators import Floats
 from eval.records import FAMILIES, TaskScore
 
 Counts = NDArray[np.int64]

@@ -8,9 +8,10 @@ import typer
 
 from env.locking import LockHeld
 from env.refusal import Refusal
-from runner.cli import adapters, advancing, changing, evidence, judging, machine, reading, replaying
+from runner.cli import advancing, changing, evidence, judging, machine, reading, replaying
+from runner.cli import releasing as adapters
 from runner.cli.app import app
-from runner.exits import Exit
+from runner.runs.exit_codes import Exit
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -43,7 +44,7 @@ def main() -> int:
 
 def _say_refusal(refusal: Refusal) -> None:
     from runner import screens
-    from runner.addressing import as_typed
+    from runner.runs.commands import as_typed
 
     screens.print_refusal(as_typed(refusal, sys.argv[1:]))
 

@@ -9,18 +9,18 @@ from typing import Annotated
 import typer
 
 from runner.cli.app import Overrides, Results, RunName, app, gate_letter
-from runner.exits import Exit
-from runner.places import PROJECT, RESULTS
+from runner.runs.exit_codes import Exit
+from runner.runs.locations import PROJECT, RESULTS
 
 LastGate = Annotated[str, typer.Option("--to", metavar="GATE", help="Stop after this gate.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute every gate: take none over from where it was finished.")]
 
 
 def _create(results: Path, overrides: list[str], fresh: bool = False) -> Path:
-    from env.source import source
-    from runner.config import compose_experiment, dump_config, require_data_files
-    from runner.run import create_run
-    from runner.tracking import require_tracker
+    from env.machine.source import source
+    from runner.advance.trackers import require_tracker
+    from runner.runs.config import compose_experiment, dump_config, require_data_files
+    from runner.runs.folder import create_run
 
     experiment, config = compose_experiment(overrides)
     require_data_files(config)
@@ -35,8 +35,8 @@ def _prepared(overrides: list[str], run: str | None, results: Path, fresh: bool 
         typer.Exit: they would make stored results describe another experiment; what it would change has been said.
     """
     from runner import screens
-    from runner.change import change_config
-    from runner.run import find_run, remember_current
+    from runner.changing.edits import change_config
+    from runner.runs.folder import find_run, remember_current
 
     folder = find_run(results, run)
     if folder is None:
@@ -61,8 +61,8 @@ def advance(
 ) -> None:
     """Go on with the current run from where it is; begin one where there is none."""
     from runner import screens
-    from runner.advance import advance as advance_run
-    from runner.connection import should_tell
+    from runner.advance.loop import advance as advance_run
+    from runner.launch.ssh import should_tell
 
     last_gate = gate_letter(to)
     folder = _prepared(overrides or [], run, results, fresh)
@@ -83,7 +83,7 @@ def tmux(
     """Advance in a tmux session that outlives the connection, its status below; come back to the one there is."""
     from env.locking import LockHeld, holder
     from runner import screens
-    from runner.tmux import attach, find_session, is_advancing, open_session, require_tmux
+    from runner.launch.tmux import attach, find_session, is_advancing, open_session, require_tmux
 
     require_tmux()
     last_gate = gate_letter(to)
@@ -108,7 +108,7 @@ def tmux(
 @app.command()
 def new(overrides: Overrides = None, fresh: Fresh = False, results: Results = RESULTS) -> None:
     """Begin another run and make it the current one; `advance` then works on it."""
-    from runner.run import command
+    from runner.runs.folder import command
 
     folder = _create(results, overrides or [], fresh)
     typer.echo(f"created {folder}\nnext: {command(folder, 'advance')}")

@@ -10,7 +10,7 @@ import typer
 import typer.core
 
 from env.refusal import Refusal
-from runner.places import RESULTS_VARIABLE
+from runner.runs.locations import RESULTS_VARIABLE
 
 # As `--help` lists them: the way through an experiment first, then looking at it, then what is rarely needed.
 ORDER = (
@@ -60,7 +60,7 @@ def gate_letter(name: str) -> str:
 
 def existing_run(results: Path, name: str | None) -> Path:
     """Return a run's folder, the current run's by default. Raises Refusal when there is none."""
-    from runner.run import find_run
+    from runner.runs.folder import find_run
 
     folder = find_run(results, name)
     if folder is None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import typer
 
 from runner.cli.app import GateName, Overrides, Results, RunName, app, existing_run, gate_letter
-from runner.places import RESULTS
+from runner.runs.locations import RESULTS
 
 
 @app.command()
 def retry(overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
     """Begin a new attempt of the gate that said no, crashed or was stopped; the old attempt is kept."""
-    from runner.change import retry as retry_gate
-    from runner.run import command
+    from runner.changing.edits import retry as retry_gate
+    from runner.runs.folder import command
 
     folder = existing_run(results, run)
     gate = retry_gate(folder, overrides or [])
@@ -22,8 +22,8 @@ def retry(overrides: Overrides = None, run: RunName = None, results: Results = R
 @app.command()
 def rewind(gate: GateName, overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
     """Go back to just before a gate; it and later gates begin new attempts, the old ones are kept."""
-    from runner.change import rewind as rewind_to
-    from runner.run import command
+    from runner.changing.edits import rewind as rewind_to
+    from runner.runs.folder import command
 
     letter, folder = gate_letter(gate), existing_run(results, run)
     rewind_to(folder, letter, overrides or [])

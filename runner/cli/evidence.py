@@ -10,7 +10,7 @@ import typer
 
 from env.refusal import Refusal
 from runner.cli.app import AsJson, GateName, Results, RunName, app, existing_run, gate_letter, print_json
-from runner.places import RESULTS
+from runner.runs.locations import RESULTS
 
 
 @app.command()
@@ -29,8 +29,8 @@ def samples(
 ) -> None:
     """Show a gate's stored programs with their verdicts: what failed, why, and what judged it."""
     from runner import screens
-    from runner.run import Run
-    from runner.samples import Wanted, find_samples, sample_rows
+    from runner.runs.folder import Run
+    from runner.views.samples import Wanted, find_samples, sample_rows
 
     letter, opened = gate_letter(gate), Run.open(existing_run(results, run))
     wanted = Wanted(outcome.upper(), family, kind, task, cell, limit)
@@ -55,9 +55,9 @@ def compare(
 ) -> None:
     """Put runs side by side: intervals, verdicts, the paired difference of their adapters, and what differs in them."""
     from runner import screens
-    from runner.comparing import compare_runs
-    from runner.report.comparison import comparison_page, write_comparison
-    from runner.run import Run
+    from runner.report.page.comparison import comparison_page, write_comparison
+    from runner.runs.folder import Run
+    from runner.views.comparison import compare_runs
 
     comparison = compare_runs([Run.open(folder) for folder in _distinct(results, runs)])
     if as_json:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from runner.cli.app import AsJson, GateName, Results, RunName, app, existing_run, gate_letter
-from runner.exits import Exit
-from runner.places import RESULTS
+from runner.runs.exit_codes import Exit
+from runner.runs.locations import RESULTS
 
 
 @app.command()
@@ -23,7 +23,7 @@ def rejudge(
     from gates.rejudging import rejudge as judge_again
     from gates.rejudging import write_rejudgement
     from runner import screens
-    from runner.config import read_config
+    from runner.runs.config import read_config
 
     folder = existing_run(results, run)
     experiment, _ = read_config(folder / "config.yaml")

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from runner.cli.app import AsJson, Overrides, Results, app, print_json
-from runner.exits import Exit
-from runner.places import RESULTS
+from runner.runs.exit_codes import Exit
+from runner.runs.locations import RESULTS
 
 
 @app.command()
@@ -23,9 +23,9 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Look at this machine, the data and the model as Gate A would, without a run."""
-    from gates.a_environment import inspect
+    from gates.a_environment.gate import inspect
     from runner import screens
-    from runner.config import compose_experiment
+    from runner.runs.config import compose_experiment
 
     experiment, _ = compose_experiment(overrides or [])
     if as_json:
@@ -51,7 +51,7 @@ def lock(
 ) -> None:
     """Say how the installed packages differ from a lock file, or write one from this environment."""
     from env.pins import compare, find_lock, installed_versions, read_pins, write_lock
-    from runner.screens.locks import lock_header, print_lock_comparison
+    from runner.screens.answers.locks import lock_header, print_lock_comparison
 
     installed = installed_versions()
     if write is not None:

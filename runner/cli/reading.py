@@ -13,8 +13,8 @@ import typer
 
 from env.refusal import Refusal
 from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json
-from runner.exits import Exit
-from runner.places import RESULTS
+from runner.runs.exit_codes import Exit
+from runner.runs.locations import RESULTS
 
 
 @app.command()
@@ -29,8 +29,8 @@ def status(
 ) -> None:
     """Show where the current run is."""
     from runner import screens
-    from runner.run import Run
-    from runner.view import view_run
+    from runner.runs.folder import Run
+    from runner.views.run_view import view_run
 
     folder = existing_run(results, run)
     if watch:
@@ -50,9 +50,9 @@ def status(
 def runs(results: Results = RESULTS, as_json: AsJson = False) -> None:
     """List the runs."""
     from runner import screens
-    from runner.addressing import as_typed, typed_flag
-    from runner.run import Run, run_folders
-    from runner.view import view_run
+    from runner.runs.commands import as_typed, typed_flag
+    from runner.runs.folder import Run, run_folders
+    from runner.views.run_view import view_run
 
     views, broken = [], []
     for folder in run_folders(results):
@@ -95,9 +95,9 @@ def report(
     Ends with 5 where the artifacts are damaged; the report names what is.
     """
     from runner import screens
-    from runner.opening_page import open_page
     from runner.report import build, to_json, write_html, write_markdown
-    from runner.run import Run
+    from runner.report.page.browser import open_page
+    from runner.runs.folder import Run
 
     if name is not None and run is not None and name != run:
         raise Refusal(f'Two runs are named: "{name}" and "{run}".', "Name one: `report RUN`, or `report --run RUN`.")
@@ -126,7 +126,13 @@ def config(
     as_json: AsJson = False,
 ) -> None:
     """Print the configuration of the current run, or of the run that `advance` would create."""
-    from runner.inspect_config import config_difference, config_part, present_config, render_config, render_difference
+    from runner.changing.config_lookup import (
+        config_difference,
+        config_part,
+        present_config,
+        render_config,
+        render_difference,
+    )
 
     present = present_config(results, run, overrides or [])
     shown = config_difference(present) if diff else config_part(present, key)
@@ -138,9 +144,9 @@ def config(
 
 def _why(folder: Path, as_json: bool) -> None:
     from runner import screens
-    from runner.config import read_config
-    from runner.intactness import explain
-    from runner.run import Run
+    from runner.runs.config import read_config
+    from runner.runs.folder import Run
+    from runner.validity.intactness import explain
 
     opened = Run.open(folder)
     found = explain(opened, read_config(opened.file("config.yaml"))[1])

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from runner.cli.app import AsJson, GateName, Results, RunName, app, existing_run, gate_letter, print_json
-from runner.exits import Exit
-from runner.places import RESULTS
+from runner.runs.exit_codes import Exit
+from runner.runs.locations import RESULTS
 
 
 @app.command()
@@ -25,7 +25,7 @@ def replay(
     """Judge one stored completion again, without any model, and show it with both verdicts; change nothing."""
     from gates.replaying import replay as judge_again
     from runner import screens
-    from runner.config import read_config
+    from runner.runs.config import read_config
 
     folder = existing_run(results, run)
     experiment, _ = read_config(folder / "config.yaml")

@@ -2,6 +2,6 @@
 
 from runner.report.build import build
 from runner.report.data import ReportData, to_json
-from runner.report.writing import write_html, write_markdown
+from runner.report.page.writing import write_html, write_markdown
 
 __all__ = ["ReportData", "build", "to_json", "write_html", "write_markdown"]

@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from eval.cells import cell_from_name
+from eval.decision.cells import cell_from_name
 from runner.report.data import CheckRow, Fact, GateSection, ReportData, SampleSource, Verdict
-from runner.report.exposure import contamination_sentence
-from runner.report.limits import read_limits
-from runner.report.measures import read_curves, read_outcomes, read_passes
-from runner.report.provenance import read_config, read_gates, read_provenance, read_reproduction
-from runner.report.reading import NOTHING, Artifacts, read_artifacts
-from runner.report.sweeping import read_sweep
-from runner.report.tasks import read_source, read_tasks
-from runner.report.training import read_training
-from runner.report.trust import read_trust
-from runner.report.verdict import read_basis, read_groups, read_recommendations, read_verdict
-from runner.run import Run, command
-from runner.screens.glance import subject
-from runner.view import RunView, view_run
+from runner.report.sections.exposure import contamination_sentence
+from runner.report.sections.limits import read_limits
+from runner.report.sections.measures import read_curves, read_outcomes, read_passes
+from runner.report.sections.provenance import read_config, read_gates, read_provenance, read_reproduction
+from runner.report.sections.sweep import read_sweep
+from runner.report.sections.tasks import read_source, read_tasks
+from runner.report.sections.training import read_training
+from runner.report.sections.trust import read_trust
+from runner.report.sections.verdict import read_basis, read_groups, read_recommendations, read_verdict
+from runner.runs.folder import Run, command
+from runner.views.artifacts import NOTHING, Artifacts, read_artifacts
+from runner.views.folder_facts import subject
+from runner.views.run_view import RunView, view_run
 
 _GATE_FOLDER = re.compile(r"\bgate_([a-e])\b")
 # What each gate adds to a report, for runs that have not come so far.

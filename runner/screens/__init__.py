@@ -1,20 +1,14 @@
 """Everything a person sees of luagate in a terminal; rich is imported here alone, by what moves or shows a program."""
 
+from runner.screens.answers.comparison import print_comparison
+from runner.screens.answers.examining import announce_part, print_next_look
+from runner.screens.answers.rejudging import print_rejudgement
+from runner.screens.answers.replaying import print_replay
+from runner.screens.answers.reporting import print_report
+from runner.screens.answers.samples import print_samples
 from runner.screens.checks import print_checks
-from runner.screens.comparison import print_comparison
-from runner.screens.examining import announce_part, print_next_look
 from runner.screens.live import make_screen
-from runner.screens.notices import (
-    print_connection_hint,
-    print_freshness,
-    print_refusal,
-    print_session,
-    print_staleness,
-)
-from runner.screens.rejudging import print_rejudgement
-from runner.screens.replaying import print_replay
-from runner.screens.reporting import print_report
-from runner.screens.samples import print_samples
+from runner.screens.notices import print_connection_hint, print_freshness, print_refusal, print_session, print_staleness
 from runner.screens.status import print_runs, print_status, status_text
 from runner.screens.watching import watch_status
 

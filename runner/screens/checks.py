@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from env.checks import Check
 from runner.screens.ink import Line, columns, line, pad, write_lines
-from runner.screens.wording import count_text
+from runner.views.wording import count_text
 
 if TYPE_CHECKING:
     from gates.report import GateReport

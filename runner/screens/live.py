@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, TextIO
 
 from env.heartbeat import ALIVE_INTERVAL_S, Pulse
 from gates import gate_title
-from runner.machine import FINISHED
-from runner.run import Run, command
-from runner.screens.glance import resumes
+from runner.runs.folder import Run, command
+from runner.runs.state_machine import FINISHED
 from runner.screens.ink import Line, Paper, columns, is_terminal, line, paper_of, rendered, write_lines
 from runner.screens.notices import staleness_lines
 from runner.screens.outcome import outcome_lines
 from runner.screens.running import basis_text
 from runner.screens.status import crash_lines, next_line, safe_line
-from runner.screens.wording import countdown_text, duration_text, gate_name
-from runner.view import IDLE_AFTER_S
+from runner.views.folder_facts import resumes
+from runner.views.run_view import IDLE_AFTER_S
+from runner.views.wording import countdown_text, duration_text, gate_name
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from gates.report import GateReport
-    from runner.advance import Screen
-    from runner.failure import Failure
-    from runner.freshness import Freshness
+    from runner.advance.failure import Failure
+    from runner.advance.loop import Screen
+    from runner.validity.freshness import Freshness
 
 PIPE_INTERVAL_S = 10.0
 BAR_COLUMNS = 12

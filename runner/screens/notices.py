@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from env.refusal import Refusal
-from runner.addressing import results_flag
-from runner.run import command
+from runner.runs.commands import results_flag
+from runner.runs.folder import command
 from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:
-    from runner.freshness import Freshness
-    from runner.tmux import Session
+    from runner.launch.tmux import Session
+    from runner.validity.freshness import Freshness
 
 # Differences named on a screen for one gate; `status --why --json` has all of them.
 _SHOWN = 10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.screens.checks import check_lines
 from runner.screens.ink import Line, Span, line
-from runner.screens.wording import duration_text, gate_name
+from runner.views.wording import duration_text, gate_name
 
 if TYPE_CHECKING:
     from gates.report import GateReport

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from env.heartbeat import Pulse
-from runner.screens.glance import newest_checkpoint
 from runner.screens.ink import NO_BREAK, Line, Span, line
 from runner.screens.latest import last_losses, last_notices, last_verdicts
-from runner.screens.wording import clock_text, count_text, countdown_text, duration_text, rate_text
-from runner.view import IDLE_AFTER_S, SILENT_AFTER_S, RunView
+from runner.views.folder_facts import newest_checkpoint
+from runner.views.run_view import IDLE_AFTER_S, SILENT_AFTER_S, RunView
+from runner.views.wording import clock_text, count_text, countdown_text, duration_text, rate_text
 
 # Below this a clock that was set is not worth a line.
 _CLOCK_GAP_S = 5.0

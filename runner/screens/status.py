@@ -10,12 +10,12 @@ from typing import TextIO
 
 from env.heartbeat import timestamp
 from env.refusal import Refusal
-from runner.addressing import for_run
-from runner.screens.glance import reasons, resumes, safe_work, subject
+from runner.runs.commands import for_run
 from runner.screens.ink import NO_BREAK, Line, Paper, columns, line, pad, rendered, write_lines
 from runner.screens.running import left_text, worker_lines
-from runner.screens.wording import clock_text, count_text, duration_text, gate_name
-from runner.view import GateView, RunView
+from runner.views.folder_facts import reasons, resumes, safe_work, subject
+from runner.views.run_view import GateView, RunView
+from runner.views.wording import clock_text, count_text, duration_text, gate_name
 
 # Each state's mark, word and style. "crashed" (could not look) and "said no" (looked) share nothing.
 STATES: dict[str, tuple[str, str, str]] = {

@@ -15,14 +15,14 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runner.machine import FINISHED
+from runner.runs.state_machine import FINISHED
 from runner.screens.ink import Line, Paper, is_terminal, line, paper_of, rendered, write_lines
 from runner.screens.live import rich_console
 from runner.screens.running import progress_lines, worker_lines
 from runner.screens.status import gate_lines, status_lines
 
 if TYPE_CHECKING:
-    from runner.view import RunView
+    from runner.views.run_view import RunView
 
 WATCH_INTERVAL_S = 1.0
 # How soon a key or another window size is answered.

@@ -17,8 +17,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from eval.contamination import survey  # noqa: E402
-from eval.ngrams import normalise, tokens_of  # noqa: E402
+from eval.overlap.contamination import survey  # noqa: E402
+from eval.overlap.ngrams import normalise, tokens_of  # noqa: E402
 from eval.records import Row, Task  # noqa: E402
 
 COMPARED_TASKS = 5

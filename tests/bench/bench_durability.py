@@ -22,14 +22,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import eval.pipeline
+import eval.pipeline.loop
 from env.files import append_lines
 from env.heartbeat import Heartbeat
-from eval.datasets import DatasetSettings, load_dataset
-from eval.pipeline import Arm, Unit, measure
-from eval.prompts import render
-from eval.sampling import SamplingSettings
-from eval.verify import VerifierSettings, open_verifier
+from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.pipeline.loop import Arm, Unit, measure
+from eval.pipeline.prompts import render
+from eval.pipeline.sampling import SamplingSettings
+from eval.pipeline.verifier import VerifierSettings, open_verifier
 from training.backends import load_model
 from training.hooks import NoHooks
 from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
@@ -76,13 +76,13 @@ class Durable:
         """Time durable calls inside the block; give what tells progress."""
         heartbeat = Heartbeat(self.folder / "heartbeat.json", gate)
         beat = self.meter.timed(heartbeat.beat)
-        real_fsync, real_append = os.fsync, eval.pipeline.append_lines
-        os.fsync, eval.pipeline.append_lines = self.meter.timed(real_fsync), self.meter.timed(real_append)
+        real_fsync, real_append = os.fsync, eval.pipeline.loop.append_lines
+        os.fsync, eval.pipeline.loop.append_lines = self.meter.timed(real_fsync), self.meter.timed(real_append)
         try:
             with heartbeat.kept_alive():
                 yield lambda phase, done, total: beat(phase, done, total, "units", "a message of usual length")
         finally:
-            os.fsync, eval.pipeline.append_lines = real_fsync, real_append
+            os.fsync, eval.pipeline.loop.append_lines = real_fsync, real_append
 
 
 @dataclass
@@ -94,12 +94,12 @@ class Careless:
     @contextmanager
     def on(self, gate: str) -> Iterator[Callable[[str, int, int], None]]:
         """Switch durability off inside the block."""
-        real_fsync, real_append = os.fsync, eval.pipeline.append_lines
-        os.fsync, eval.pipeline.append_lines = (lambda _: None), _plain_append
+        real_fsync, real_append = os.fsync, eval.pipeline.loop.append_lines
+        os.fsync, eval.pipeline.loop.append_lines = (lambda _: None), _plain_append
         try:
             yield lambda phase, done, total: None
         finally:
-            os.fsync, eval.pipeline.append_lines = real_fsync, real_append
+            os.fsync, eval.pipeline.loop.append_lines = real_fsync, real_append
 
 
 class Steps(NoHooks):

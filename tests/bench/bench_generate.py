@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from eval.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from training.backends import load_model
 from training.records import ModelSettings
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from eval.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from training.backends import load_model
 from training.examples import encode_examples, step_batches
 from training.hooks import NoHooks

@@ -20,8 +20,8 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.many_runs import fill
-from tests.runs import PROJECT, environment
+from tests.support.many_runs import fill
+from tests.support.runs import PROJECT, environment
 
 COMMANDS = (("status",), ("status", "--json"), ("runs",), ("runs", "--json"))
 

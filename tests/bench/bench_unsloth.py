@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from eval.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from training.backends import load_model
 from training.examples import encode_examples, step_batches
 from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings

@@ -15,20 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from env.locking import holder
-from runner.run import Run
-from tests.faults.comparison import (
-    concluded_gates,
-    differing_bytes,
-    journal,
-    lost_units,
-    steps_again,
-    stored_units,
-)
+from runner.runs.folder import Run
+from tests.faults.comparison import concluded_gates, differing_bytes, journal, lost_units, steps_again, stored_units
 from tests.faults.flushes import unflushed
 from tests.faults.order import HOOK, ORDER_VARIABLE, TRACE_VARIABLE, Order
 from tests.faults.plan import Injection, Kind, Survey, draw, quotas
 from tests.faults.verdict import faults_of
-from tests.runs import PROJECT, environment, heed_signals, is_alive, only_run
+from tests.support.runs import PROJECT, environment, heed_signals, is_alive, only_run
 
 GATES = "abcde"
 # Every mechanism of a real run at the smallest size: several chunks an arm, several saves, accumulation, dropout.

@@ -118,7 +118,7 @@ def tap_this_process() -> None:
     """Tap ``os`` and ``open`` as the environment asks."""
     order = order_of(os.environ[ORDER_VARIABLE]) if ORDER_VARIABLE in os.environ else None
     trace = Path(os.environ[TRACE_VARIABLE]) if TRACE_VARIABLE in os.environ else None
-    process = "worker" if "runner.worker" in sys.orig_argv else "supervisor"
+    process = "worker" if "runner.advance.worker" in sys.orig_argv else "supervisor"
     tap = Tap(process, os.environ["LUAGATE_RESULTS"], order, trace)
     for name, real in tap.real.items():
         setattr(os, name, _tapped(tap, name, real))

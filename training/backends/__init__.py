@@ -95,7 +95,7 @@ def local_folder(settings: ModelSettings) -> Path | None:
     Raises:
         Refusal: ``settings.path`` names a folder that is not there.
     """
-    from training.backends.folders import find_folder
+    from training.backends.local.model_folder import find_folder
 
     return find_folder(_with_folder(settings).path)
 

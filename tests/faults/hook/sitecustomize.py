@@ -2,7 +2,7 @@
 
 import sys
 
-if {"runner", "runner.worker"} & set(sys.orig_argv):
+if {"runner", "runner.advance.worker"} & set(sys.orig_argv):
     from tests.faults.tapping import tap_this_process
 
     tap_this_process()

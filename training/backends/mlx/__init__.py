@@ -20,10 +20,10 @@ def load(settings: ModelSettings) -> LoadedModel:
         Refusal: the library is missing, a setting is another backend's, or the model's files are missing or unfit.
     """
     _require_library()
+    from training.backends.local.sharding import Shard, ShardedModel
     from training.backends.mlx.choosing import choose_device, require_own_settings
     from training.backends.mlx.loading import load_base
     from training.backends.mlx.model import MlxModel
-    from training.backends.sharding import Shard, ShardedModel
 
     require_own_settings(settings)
     choose_device(settings)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from env.files import sha256_file
 from env.refusal import Refusal
-from training.backends.adapter_folder import read_terms, require_adapter_of, tensor_place
+from training.backends.local.adapter_folder import read_terms, require_adapter_of, tensor_place
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from training.records import LoraSettings
 

@@ -16,12 +16,12 @@ import numpy as np
 from mlx.optimizers import AdamW
 from mlx.utils import tree_flatten, tree_map, tree_map_with_path
 
+from training.backends.local.training_loop import OPTIMIZER_FILE
 from training.backends.mlx.loading import Loaded
 from training.backends.mlx.lora import load_adapter, save_adapter
-from training.backends.training_loop import OPTIMIZER_FILE
 from training.examples import TokenRow, answer_tokens
+from training.needs.disk import checkpoint_bytes
 from training.records import LoraSettings, TrainSettings
-from training.room import checkpoint_bytes
 
 # compiled steps are compiled again for each new width, so widths are few
 COMPILED_WIDTH = 32

@@ -13,11 +13,11 @@ import mlx.core as mx
 import numpy as np
 
 from training.backends.base import Completion, Sampling
-from training.backends.batched_model import PromptSamples
+from training.backends.local.batched_model import PromptSamples
+from training.backends.local.stopping import completed, completes_stop, stop_window
+from training.backends.local.texts import Texts
 from training.backends.mlx.drawing import Ids, draw, uniform_numbers
 from training.backends.mlx.kv_cache import RowCache, new_caches
-from training.backends.stopping import completed, completes_stop, stop_window
-from training.backends.transformers_peft.texts import Texts
 
 # positions read at once: bounds the memory of attention scores over long prompts
 _PREFILL = 512

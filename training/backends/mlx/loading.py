@@ -17,12 +17,12 @@ from mlx_lm.utils import get_total_parameters, load_model
 
 from env.refusal import Refusal
 from training.backends.base import ModelIdentity
-from training.backends.folders import model_folder, require_files
+from training.backends.local.identity import model_identity, weight_files
+from training.backends.local.model_folder import model_folder, require_files
+from training.backends.local.targets import select_targets
+from training.backends.local.texts import Texts
 from training.backends.mlx.choosing import QUANTIZATIONS, choose_compilation, choose_device, choose_dtype
 from training.backends.mlx.layouts import config_changes, model_classes
-from training.backends.targets import select_targets
-from training.backends.transformers_peft.identity import model_identity, weight_files
-from training.backends.transformers_peft.texts import Texts
 from training.records import LoraSettings, ModelSettings
 
 LINEAR = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)

@@ -14,9 +14,9 @@ from mlx_lm.tuner.dora import DoRALinear
 from mlx_lm.tuner.lora import LoRALinear
 
 from env.refusal import Refusal
+from training.backends.local.targets import is_forbidden, select_targets
 from training.backends.mlx.adapters import LowRank, read_adapter, shape_of, write_adapter
 from training.backends.mlx.loading import linear_modules
-from training.backends.targets import is_forbidden, select_targets
 from training.records import LoraSettings
 
 _LEAVES = frozenset({"lora_a", "lora_b", "m"})

@@ -9,10 +9,10 @@ from typing import Any
 import mlx.core as mx
 
 from env.refusal import Refusal
+from training.backends.local.training_loop import Learner
 from training.backends.mlx.fitting import MlxLearner
 from training.backends.mlx.loading import Loaded
 from training.backends.mlx.lora import trainable
-from training.backends.training_loop import Learner
 from training.records import LoraSettings, TrainSettings
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def load(settings: ModelSettings) -> LoadedModel:
     """Load the model of ``settings``, in as many processes. Raises Refusal when its files are missing or unfit."""
-    from training.backends.sharding import Shard, ShardedModel
+    from training.backends.local.sharding import Shard, ShardedModel
     from training.backends.transformers_peft.loading import load_base
     from training.backends.transformers_peft.model import TransformersModel
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from env.files import sha256_file
 from env.refusal import Refusal
-from training.backends.adapter_folder import read_terms, require_adapter_of, tensor_place
+from training.backends.local.adapter_folder import read_terms, require_adapter_of, tensor_place
 from training.checkpoints import ADAPTER_WEIGHTS
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from env.refusal import Refusal
-from training.backends.folders import model_folder
+from training.backends.local.model_folder import model_folder
 from training.backends.transformers_peft.adapters import LowRank, merged_weight, read_adapter, require_fit, worn
 from training.backends.transformers_peft.loading import Loaded, load_base
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from training.backends.training_loop import OPTIMIZER_FILE
+from training.backends.local.training_loop import OPTIMIZER_FILE
 from training.backends.transformers_peft.lora import load_adapter, save_adapter
 from training.examples import TokenRow, answer_tokens
+from training.needs.disk import checkpoint_bytes
 from training.records import TrainSettings
-from training.room import checkpoint_bytes
 
 Loss = Callable[[Any, Sequence[TokenRow]], Tensor]
 """Model and rows to the summed negative log-likelihood (nats) of the rows' answers."""

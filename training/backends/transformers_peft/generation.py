@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from training.backends.base import Completion, Sampling
-from training.backends.batched_model import PromptSamples
-from training.backends.stopping import completed, completes_stop, stop_window
+from training.backends.local.batched_model import PromptSamples
+from training.backends.local.stopping import completed, completes_stop, stop_window
+from training.backends.local.texts import Texts
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
 from training.backends.transformers_peft.kv_cache import keep_rows, new_cache, repeat_rows
-from training.backends.transformers_peft.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)

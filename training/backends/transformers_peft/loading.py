@@ -14,16 +14,11 @@ from torch import nn
 
 from env.refusal import Refusal
 from training.backends.base import ModelIdentity
-from training.backends.folders import model_folder, require_files
-from training.backends.transformers_peft.choosing import (
-    choose_device,
-    choose_dtype,
-    choose_evaluation,
-    choose_threads,
-)
-from training.backends.transformers_peft.identity import model_identity
+from training.backends.local.identity import model_identity
+from training.backends.local.model_folder import model_folder, require_files
+from training.backends.local.texts import Texts
+from training.backends.transformers_peft.choosing import choose_device, choose_dtype, choose_evaluation, choose_threads
 from training.backends.transformers_peft.stored import require_same_quantization, stored_quantization
-from training.backends.transformers_peft.texts import Texts
 from training.records import ModelSettings
 
 # bitsandbytes reports an optional CPU kernel it did not find, at each start

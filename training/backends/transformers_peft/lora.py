@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from env.refusal import Refusal
-from training.backends.targets import is_forbidden, select_targets
+from training.backends.local.targets import is_forbidden, select_targets
 from training.backends.transformers_peft.loading import linear_modules
 from training.checkpoints import ADAPTER_WEIGHTS
 from training.records import LoraSettings

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from training.backends.base import Completion, Sampling
-from training.backends.batched_model import BatchedModel, PromptSamples
-from training.backends.training_loop import Learner
+from training.backends.local.batched_model import BatchedModel, PromptSamples
+from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.adapters import AdapterShelf, worn
 from training.backends.transformers_peft.fitting import batch_loss
 from training.backends.transformers_peft.generation import generate_batch

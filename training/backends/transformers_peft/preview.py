@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from training.backends.folders import model_folder, require_files
+from training.backends.local.model_folder import model_folder, require_files
 from training.backends.transformers_peft.choosing import choose_device, choose_dtype
 from training.backends.transformers_peft.loading import load_texts, quiet_library, read_config
 from training.backends.transformers_peft.lora import target_modules

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from training.backends.training_loop import Learner
+from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.fitting import Loss, TorchLearner
 from training.backends.transformers_peft.lora import trainable
 from training.records import LoraSettings, TrainSettings

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.backends.targets import layer_of
+from training.backends.local.targets import layer_of
 from training.backends.transformers_peft.fitting import padded
 from training.backends.transformers_peft.lora import adapter_sizes, require_only, target_modules
 from training.examples import TokenRow, answer_tokens

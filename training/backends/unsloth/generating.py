@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from training.backends.base import Completion, Sampling
-from training.backends.batched_model import PromptSamples
-from training.backends.stopping import completed
+from training.backends.local.batched_model import PromptSamples
+from training.backends.local.stopping import completed
+from training.backends.local.texts import Texts
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
 from training.backends.transformers_peft.generation import stopped_rows
-from training.backends.transformers_peft.texts import Texts
 
 
 @torch.inference_mode()

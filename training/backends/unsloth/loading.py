@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from env.refusal import Refusal
-from training.backends.folders import model_folder, require_files
+from training.backends.local.identity import model_identity
+from training.backends.local.model_folder import model_folder, require_files
 from training.backends.transformers_peft.choosing import choose_dtype, choose_evaluation, choose_threads
-from training.backends.transformers_peft.identity import model_identity
 from training.backends.transformers_peft.loading import (
     Loaded,
     count_parameters,
@@ -27,8 +27,8 @@ from training.backends.transformers_peft.loading import (
 from training.backends.transformers_peft.stored import stored_quantization
 from training.backends.unsloth.forwards import patched_by
 from training.backends.unsloth.starting import Started
+from training.needs.weight_headers import read_tensors
 from training.records import ModelSettings
-from training.weight_headers import read_tensors
 
 # fused experts too: unsloth would pack them, and the base would be another one than transformers holds
 _KEPT_WHOLE = ["lm_head", "experts"]

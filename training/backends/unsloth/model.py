@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from training.backends.base import Completion, Sampling
-from training.backends.batched_model import PromptSamples
-from training.backends.training_loop import Learner
+from training.backends.local.batched_model import PromptSamples
+from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.loading import Loaded
 from training.backends.transformers_peft.model import TransformersModel
 from training.backends.transformers_peft.tuning import learning

@@ -1,0 +1,161 @@
+"""From the benchmark's YAML files to tasks; every problem of every file at once, by file, line and id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from env.refusal import Refusal, choices_hint
+from eval.datasets.task_files import problems
+from eval.records import FAMILIES, NearMiss, Task, TaskCheck
+
+FOLDER = Path(__file__).resolve().parents[1] / "domains" / "luanti" / "bench"
+REQUIRED = ("id", "difficulty", "cluster", "instruction", "reference", "checks", "near_misses")
+OPTIONAL = ("input", "answer")
+CHECK_KEYS = {"name", "lua", "needs"}
+NEAR_MISS_KEYS = {"why", "answer"}
+MIN_NEAR_MISSES = 2
+# One cluster in three is dev: DECISION asks for twice as many test clusters as dev clusters.
+DEV_EVERY = 3
+_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item of a file as YAML gave it, with where it stands."""
+
+    file: Path
+    line: int
+    data: Any
+
+    def __str__(self) -> str:
+        name = self.data.get("id", "(no id)") if isinstance(self.data, dict) else "(no mapping)"
+        return f"{self.file.parent.name}/{self.file.name}:{self.line} {name}"
+
+
+def read_bench(folder: Path = FOLDER) -> tuple[Task, ...]:
+    """Return every task of the benchmark, split by cluster into dev and test, ordered by id.
+
+    A file is ``<kind>/<family>.yaml``: a list of tasks. The split follows from the clusters' names alone.
+
+    Raises:
+        Refusal: naming file, line and id of everything that is wrong (the first 30 in words).
+    """
+    entries = [entry for file in sorted(folder.glob("*/*.yaml")) for entry in read_entries(file)]
+    found = [f"{entry}: {wrong}" for entry in entries for wrong in entry_problems(entry)]
+    _refuse(folder, found)
+    tasks = split_by_cluster([_task(entry) for entry in entries])
+    where = {task_entry.data["id"]: task_entry for task_entry in entries}
+    _refuse(folder, [_placed(sentence, where) for sentence in problems(tasks)])
+    return tuple(sorted(tasks, key=lambda task: task.id))
+
+
+def _refuse(folder: Path, found: Sequence[str]) -> None:
+    if found:
+        more = f"\n  ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        listed = "".join(f"\n  {sentence}" for sentence in found[:_SHOWN])
+        raise Refusal(
+            f"{folder.name}: {len(found)} problems in the tasks:{listed}{more}", "Mend them and validate again."
+        )
+
+
+def _placed(sentence: str, where: dict[str, Entry]) -> str:
+    named = [entry for task_id, entry in where.items() if f" {task_id}:" in sentence or f" {task_id}," in sentence]
+    return f"{named[0].file.parent.name}/{named[0].file.name}:{named[0].line} {sentence}" if named else sentence
+
+
+def read_entries(file: Path) -> Iterator[Entry]:
+    """Yield the items of one file with their 1-based lines. Raises Refusal when it is not a YAML list."""
+    text = file.read_text(encoding="utf-8")
+    try:
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+        values = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise Refusal(f"{file}{line}: not YAML ({getattr(error, 'problem', error)}).", "Mend that line.") from None
+    if not isinstance(values, list) or not isinstance(node, yaml.SequenceNode):
+        raise Refusal(f"{file}: not a list of tasks.", "Each task begins with `- id:`.")
+    for item, value in zip(node.value, values, strict=True):
+        yield Entry(file, item.start_mark.line + 1, value)
+
+
+def entry_problems(entry: Entry) -> list[str]:
+    """Return what is wrong with one item by itself, before it is a task."""
+    data = entry.data
+    if not isinstance(data, dict):
+        return ["is not a mapping"]
+    found = [f"lacks {key}" for key in REQUIRED if key not in data]
+    known = (*REQUIRED, *OPTIONAL)
+    found += [f'unknown key "{key}". {choices_hint(str(key), known)}' for key in data if key not in known]
+    if entry.file.stem not in FAMILIES:
+        found.append(f'unknown family "{entry.file.stem}". {choices_hint(entry.file.stem, FAMILIES)}')
+    for key in ("id", "cluster", "instruction", "reference", "input", "answer"):
+        if key in data and not isinstance(data[key], str):
+            found.append(f"{key} is {data[key]!r}, not text")
+    if "difficulty" in data and (not isinstance(data["difficulty"], int) or isinstance(data["difficulty"], bool)):
+        found.append(f"difficulty is {data['difficulty']!r}, not a number from 1 to 5")
+    found += _part_problems(data.get("checks", []), "check", {"name", "lua"}, CHECK_KEYS)
+    misses = data.get("near_misses", [])
+    found += _part_problems(misses, "near miss", NEAR_MISS_KEYS, NEAR_MISS_KEYS)
+    if isinstance(misses, list) and len(misses) < MIN_NEAR_MISSES:
+        found.append(f"has {len(misses)} near misses, at least {MIN_NEAR_MISSES} are needed")
+    return found
+
+
+def _part_problems(parts: Any, name: str, required: set[str], known: set[str]) -> list[str]:
+    if not isinstance(parts, list):
+        return [f"its {name} list is no list"]
+    found = []
+    for number, part in enumerate(parts, start=1):
+        if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
+            found.append(f"{name} {number} is not a mapping of texts")
+        elif not required <= part.keys() <= known:
+            found.append(f"{name} {number} has keys {sorted(part)}, not {sorted(required)}")
+        elif name == "check" and part.get("needs", "registry") not in ("registry", "world"):
+            found.append(f'check {number} needs "{part["needs"]}"; choices: registry, world')
+    return found
+
+
+def _task(entry: Entry) -> Task:
+    data = entry.data
+    family = entry.file.stem
+    return Task(
+        id=data["id"],
+        family=family,
+        kind=entry.file.parent.name,
+        cluster=data["cluster"],
+        split="test",
+        instruction=data["instruction"].strip(),
+        input=data.get("input", ""),
+        answer=data.get("answer", "diff" if family == "repair" else "code"),
+        reference=data["reference"],
+        checks=tuple(TaskCheck(**check) for check in data["checks"]),
+        near_misses=tuple(NearMiss(answer=miss["answer"], why=miss["why"]) for miss in data["near_misses"]),
+        difficulty=data["difficulty"],
+        source=f"luantibench/{entry.file.parent.name}/{entry.file.name}:{entry.line}",
+    )
+
+
+def split_by_cluster(tasks: Sequence[Task]) -> list[Task]:
+    """Return ``tasks`` with every third cluster of each kind in dev, the others in test.
+
+    Within a kind clusters stand in the order of their names' SHA-256, so that adding a task moves few others.
+    """
+    kind_of: dict[str, str] = {}
+    for task in sorted(tasks, key=lambda task: task.id):
+        kind_of.setdefault(task.cluster, task.kind)
+    dev: set[str] = set()
+    for kind in sorted(set(kind_of.values())):
+        clusters = sorted((c for c, k in kind_of.items() if k == kind), key=_rank)
+        dev.update(clusters[::DEV_EVERY])
+    return [replace(task, split="dev" if task.cluster in dev else "test") for task in tasks]
+
+
+def _rank(cluster: str) -> str:
+    return sha256(cluster.encode("utf-8")).hexdigest()

@@ -1,0 +1,1 @@
+"""The decision rule and everything that applies it to measured cells, as pure functions over records."""

@@ -1,0 +1,299 @@
+"""The decision: scores in, verdict out; pure, and step by step what the protocol in DECISION.md says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from env.refusal import Refusal
+from eval.decision.cells import Cell
+from eval.decision.guards import Evidence, FamilyGain, Guard, all_guards, family_gains
+from eval.decision.max_t import simultaneous_gains
+from eval.decision.power import clusters_needed, measured_detectable_gain
+from eval.decision.rule import DecisionRule
+from eval.decision.sentences import DIGITS, Finding, at_least, headline, reasons
+from eval.decision.sentences import Ruling as Ruling
+from eval.estimation.estimators import TaskValues, paired_gains, pass_rates
+from eval.estimation.intervals import Estimate, estimate_gain, estimate_rate, gain_metric, points, rate_metric
+from eval.pipeline.result import missing_share
+from eval.records import Metric, TaskScore
+
+Scores = Sequence[TaskScore]
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """One cell on the dev tasks it met: pass@k, its gain, and why it could not be chosen ("" when it could)."""
+
+    cell: Cell
+    rate: float | None
+    gain: Estimate
+    missing_share: float
+    barred: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The chosen cell, the whole table in order of checkpoint and scale, and the choice in one sentence."""
+
+    chosen: Cell
+    table: tuple[CellRow, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict with everything it rests on; gains and rates are fractions, sentences say percent and points.
+
+    Attributes:
+        strong: PROCEED whose lower bound reaches the margin itself.
+        base, adapter: mean pass@k of each arm with clustered intervals.
+        guards: every guard, fired or not.
+        reasons: sentences, the one that settled the verdict first.
+        clusters_needed: in all, to settle an INCONCLUSIVE; ``more_clusters`` of them are still missing. None when the
+            verdict is settled, or when no number would do.
+        detectable_gain: with the rule's power, from the measured standard error.
+        method: "test split" or "max-t over 9 cells".
+        excluded: tasks left out by name.
+    """
+
+    verdict: Ruling
+    strong: bool
+    headline: str
+    cell: str
+    k: int
+    margin: float
+    gain: Estimate
+    base: Estimate
+    adapter: Estimate
+    families: tuple[FamilyGain, ...]
+    guards: tuple[Guard, ...]
+    reasons: tuple[str, ...]
+    clusters_needed: int | None
+    more_clusters: int | None
+    detectable_gain: float | None
+    method: str
+    rule_digest: str
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def fired(self) -> tuple[Guard, ...]:
+        """Return the guards that fired, blocking ones first."""
+        return tuple(guard for guard in self.guards if guard.fired)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for reports."""
+        return asdict(self)
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """Return base, adapter and gain, then each family's gain, in "%" and "pp"."""
+        name = f"pass@{self.k}"
+        families = (gain_metric(f"{name} gain, {item.family}", item.gain) for item in self.families)
+        return (
+            rate_metric(f"{name} base", self.base),
+            rate_metric(f"{name} adapter", self.adapter),
+            gain_metric(f"{name} gain", self.gain, self.method),
+            *families,
+        )
+
+
+# Protocol step 3: selection on dev
+
+
+def select_cell(
+    base_dev: Scores, cells_dev: Mapping[Cell, Scores], rule: DecisionRule, left: Mapping[Cell, str] | None = None
+) -> Selection:
+    """Choose the cell with the highest one-sided lower bound of its dev gain.
+
+    Ties go to the earlier checkpoint, then the smaller scale. A cell with too much missing data cannot be chosen. Under
+    max-T the bounds are those of all cells at once, since the same tasks will judge the chosen one.
+
+    Args:
+        left: why cells that left a race cannot be chosen; they stand in the table with the tasks they met.
+
+    Raises:
+        Refusal: there is no cell, or none can be chosen.
+    """
+    if not cells_dev:
+        raise Refusal("There is no cell to select from.", "Gate D measures the cells: run it first.")
+    estimates = _dev_gains(base_dev, cells_dev, rule)
+    out = left or {}
+    table = tuple(_row(cell, estimates[cell], cells_dev[cell], rule, out.get(cell, "")) for cell in sorted(estimates))
+    eligible = [row for row in table if not row.barred]
+    if not eligible:
+        why = "; ".join(f"{row.cell.name} {row.barred}" for row in table[:3])
+        raise Refusal(f"No cell can be chosen: {why}.", "Measure the cells again.")
+    best = max(eligible, key=_preference)
+    sentence = (
+        f"{best.cell.name} has the highest lower bound of {len(eligible)} cells: gain {points(best.gain.value)}, "
+        f"at least {points(best.gain.lower)}, on {best.gain.n} dev tasks."
+    )
+    return Selection(best.cell, table, sentence)
+
+
+def _dev_gains(base: Scores, cells: Mapping[Cell, Scores], rule: DecisionRule) -> dict[Cell, Estimate]:
+    gains = {cell: paired_gains(base, scores, rule.k) for cell, scores in cells.items()}
+    if rule.selection == "max-t":
+        return simultaneous_gains(gains, rule)
+    return {cell: _gain(values, rule) for cell, values in gains.items()}
+
+
+def _row(cell: Cell, gain: Estimate, scores: Scores, rule: DecisionRule, left: str) -> CellRow:
+    share = missing_share(scores, rule.dev_samples)
+    missing = 1.0 if share is None else share
+    barred = left
+    if not barred and gain.value is None:
+        barred = f"has no task with {rule.k} valid samples in both arms"
+    elif not barred and 100 * missing > rule.max_missing_pct:
+        barred = f"lacks {100 * missing:.1f}% of its samples"
+    return CellRow(cell, estimate_mean(scores, rule.k), gain, missing, barred)
+
+
+def estimate_mean(scores: Scores, k: int) -> float | None:
+    """Return mean pass@k without an interval; None when no task defines it."""
+    rates = pass_rates(scores, k)
+    return float(rates.values.mean()) if rates.n else None
+
+
+def _preference(row: CellRow) -> tuple[float, int, float]:
+    lower = row.gain.lower if row.gain.lower is not None else -1.0
+    return (round(lower, DIGITS), -row.cell.step, -row.cell.scale)
+
+
+# Protocol step 4: the verdict on test
+
+
+def decide(base_test: Scores, cell_test: Scores, rule: DecisionRule, evidence: Evidence) -> Decision:
+    """Return the verdict on the chosen cell from the test tasks (DECISION.md, protocol steps 4, 5 and 7).
+
+    Raises:
+        Refusal: the scores are not of what the rule froze, or no task has k valid samples in both arms.
+    """
+    if rule.selection != "split":
+        raise Refusal("The rule froze max-T, but a test split is judged.", "Judge with `decide_max_t`.")
+    evidence = _only_present(evidence, base_test, cell_test)
+    base, cell = _without(base_test, evidence), _without(cell_test, evidence)
+    gains = paired_gains(base, cell, rule.k)
+    return _conclude(base, cell, gains, _gain(gains, rule), rule, evidence, "test split")
+
+
+def ruling(gain: Estimate, guards: Sequence[Guard], rule: DecisionRule) -> Ruling:
+    """Return the verdict: the three lines of DECISION.md, protocol step 4, in this order.
+
+    A guard that blocks asks to adjust whatever the gain; the point must reach the margin and the lower bound clear zero
+    to proceed; an upper bound below the margin asks to adjust; everything else is inconclusive.
+    """
+    if any(guard.fired and guard.level == "block" for guard in guards):
+        return Ruling.ADJUST
+    if at_least(gain.value, rule.margin) and gain.lower is not None and round(gain.lower, DIGITS) > 0:
+        return Ruling.PROCEED
+    return Ruling.INCONCLUSIVE if at_least(gain.upper, rule.margin) else Ruling.ADJUST
+
+
+def _conclude(
+    base: Scores,
+    cell: Scores,
+    gains: TaskValues,
+    gain: Estimate,
+    rule: DecisionRule,
+    evidence: Evidence,
+    method: str,
+) -> Decision:
+    """Return the decision on one cell, whose ``gain`` was estimated by ``method``: guards, verdict, words."""
+    if gain.value is None:
+        raise Refusal(
+            f"No task has {rule.k} valid samples in both arms.", "There is nothing to decide on: measure again."
+        )
+    families = family_gains(gains, rule)
+    guards = all_guards(base, cell, families, gain, rule, evidence)
+    verdict = ruling(gain, guards, rule)
+    found = Finding(
+        verdict=verdict,
+        strong=verdict is Ruling.PROCEED and at_least(gain.lower, rule.margin),
+        gain=gain,
+        base=_rate(base, rule),
+        adapter=_rate(cell, rule),
+        guards=guards,
+        needed=_clusters_to_settle(gain, rule) if verdict is Ruling.INCONCLUSIVE else None,
+        detectable=measured_detectable_gain(gain, rule),
+        method=method,
+        excluded=evidence.excluded,
+        excluded_why=evidence.excluded_why,
+    )
+    return _decision(found, families, rule, evidence)
+
+
+def _decision(found: Finding, families: tuple[FamilyGain, ...], rule: DecisionRule, evidence: Evidence) -> Decision:
+    return Decision(
+        verdict=found.verdict,
+        strong=found.strong,
+        headline=headline(found, rule),
+        cell=evidence.cell,
+        k=rule.k,
+        margin=rule.margin,
+        gain=found.gain,
+        base=found.base,
+        adapter=found.adapter,
+        families=families,
+        guards=found.guards,
+        reasons=reasons(found, rule),
+        clusters_needed=found.needed,
+        more_clusters=None if found.needed is None else found.needed - found.gain.clusters,
+        detectable_gain=found.detectable,
+        method=found.method,
+        rule_digest=rule.digest,
+        excluded=found.excluded,
+    )
+
+
+def _clusters_to_settle(gain: Estimate, rule: DecisionRule) -> int | None:
+    """Return clusters in all: to tell the gain from the margin it misses, or from the zero it does not clear."""
+    return clusters_needed(gain, 0.0 if at_least(gain.value, rule.margin) else rule.margin, rule)
+
+
+def _gain(gains: TaskValues, rule: DecisionRule) -> Estimate:
+    return estimate_gain(gains, seed=rule.seed, resamples=rule.resamples, alpha=rule.alpha)
+
+
+def _rate(scores: Scores, rule: DecisionRule) -> Estimate:
+    return estimate_rate(pass_rates(scores, rule.k), seed=rule.seed, resamples=rule.resamples, alpha=rule.alpha)
+
+
+def _only_present(evidence: Evidence, *arms: Scores) -> Evidence:
+    """Return the evidence naming only those excluded tasks that an arm has."""
+    present = {score.task_id for scores in arms for score in scores}
+    return replace(evidence, excluded=tuple(sorted(present.intersection(evidence.excluded))))
+
+
+def _without(scores: Scores, evidence: Evidence) -> list[TaskScore]:
+    """Return the scores of the tasks that are not excluded."""
+    return [score for score in scores if score.task_id not in evidence.excluded]
+
+
+# Protocol step 6: no test split is possible
+
+
+def decide_max_t(
+    base_dev: Scores, cells_dev: Mapping[Cell, Scores], rule: DecisionRule, evidence: Evidence
+) -> tuple[Selection, Decision]:
+    """Select and judge on the same tasks, paying for the number of cells (DECISION.md, protocol step 6).
+
+    ``evidence.cell`` is replaced by the chosen cell's name; its canary must be of the chosen adapter or of all.
+
+    Raises:
+        Refusal: as ``select_cell`` and ``decide``.
+    """
+    if rule.selection != "max-t" or not cells_dev:
+        raise Refusal(
+            f"Max-T needs cells and a rule that froze it, not {len(cells_dev)} cells under {rule.selection}.",
+            "Judge the test split with `decide`.",
+        )
+    evidence = _only_present(evidence, base_dev, *cells_dev.values())
+    base, cells = _without(base_dev, evidence), {cell: _without(own, evidence) for cell, own in cells_dev.items()}
+    selection = select_cell(base, cells, rule)
+    chosen = selection.chosen
+    gain = next(row.gain for row in selection.table if row.cell == chosen)
+    gains = paired_gains(base, cells[chosen], rule.k)
+    method, judged = f"max-t over {len(cells)} cells", replace(evidence, cell=chosen.name)
+    return selection, _conclude(base, cells[chosen], gains, gain, rule, judged, method)

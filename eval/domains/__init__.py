@@ -1,0 +1,1 @@
+"""What programs are for: one folder a domain, each with its verifiers, benchmark, rows and generated tasks."""

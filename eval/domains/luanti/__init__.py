@@ -1,0 +1,1 @@
+"""Luanti (Minetest) mods."""

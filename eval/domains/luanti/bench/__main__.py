@@ -1,0 +1,61 @@
+"""Validate the benchmark: is it a sound instrument, under each verifier there is?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import combinations
+
+from env.refusal import Refusal
+from eval.datasets.bench_files import read_bench
+from eval.pipeline.instrument import Validation, disagreements, sizes, validate
+from eval.pipeline.verifier import VERIFIERS, VerifierSettings, open_verifier
+
+
+def main(arguments: list[str]) -> int:
+    """Validate and print; return 0 when nothing is wrong, 3 when something is, 2 when it could not be looked at."""
+    parser = argparse.ArgumentParser(prog="python -m eval.domains.luanti.bench", description=__doc__)
+    parser.add_argument("command", choices=["validate"])
+    parser.add_argument(
+        "--verifier", action="append", choices=sorted(VERIFIERS), help="repeatable; default: all usable"
+    )
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args(arguments)
+    try:
+        tasks = read_bench()
+        print(sizes(tasks))
+        found = [
+            validation
+            for name in options.verifier or [name for name in VERIFIERS if name != "auto"]
+            if (validation := _validated(name, tasks, options.workers, bool(options.verifier))) is not None
+        ]
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    disagreeing = [line for one, other in combinations(found, 2) for line in disagreements(one, other)]
+    for line in disagreeing:
+        print(f"  disagree: {line}")
+    return 3 if disagreeing or any(validation.faults for validation in found) else 0
+
+
+def _validated(name: str, tasks: tuple[object, ...], workers: int, insisted: bool) -> Validation | None:
+    """Return the validation under one verifier; None where it is not usable here and was not insisted on."""
+    try:
+        with open_verifier(VerifierSettings(name=name, workers=workers)) as verifier:
+            validation = validate(tasks, verifier)  # type: ignore[arg-type]
+    except Refusal as refusal:
+        if insisted:
+            raise
+        print(f"{name}: not usable here: {refusal}")
+        return None
+    print(
+        f"{validation.verifier}: {validation.judged} programs judged, {len(validation.faults)} faults, "
+        f"{len(validation.skipped)} tasks skipped"
+    )
+    for line in (*validation.faults, *validation.skipped):
+        print(f"  {line}")
+    return validation
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

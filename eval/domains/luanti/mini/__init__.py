@@ -1,0 +1,1 @@
+"""The generated Luanti tasks ``luanti_mini``: families scaffold, repair and doc, by kind."""

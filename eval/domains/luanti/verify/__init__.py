@@ -1,0 +1,1 @@
+"""Verifiers of Luanti mods: the real engine, its own builtin under LuaJIT, and the recorder."""

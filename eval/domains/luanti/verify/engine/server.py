@@ -1,0 +1,252 @@
+"""One server process seen from the parent: start it, give it its one program, read its death, kill it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.domains.luanti.verify.engine.game import GameFiles
+from eval.sandbox.isolation import Wrapper, describe
+from eval.sandbox.process import StartFailed, cpu_s_of_tree
+from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
+
+START_TIMEOUT_S = 30.0
+LAST_WORDS_S = 5.0
+# Outer limits, on top of the exact ones that engine/limits.lua sets: what a server itself needs is far below.
+SERVER_MB = 6144  # address space: libraries, the engine, and the stacks of its threads, hardly any of it touched
+STACK_KB = 256 << 10  # of each thread; less is too small for the deepest recursion LuaJIT allows (through gsub)
+FILE_BLOCKS = 8 << 11  # of 512 bytes: 8 MB for the longest file
+SERVER_CPU_S = 10
+# Descriptor 3 is the answer's; what the engine prints goes nowhere.
+START = (
+    'ulimit -c 0 && ulimit -f "$1" && ulimit -t "$2" && ulimit -v "$3" && '
+    '{ ulimit -s "$4" 2>/dev/null || true; } && shift 4 && exec "$@" 3>&1 1>/dev/null'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What a server runs and the limits of its one program (as in VerifierSettings)."""
+
+    program: str
+    files: GameFiles
+    wrapper: Wrapper
+    timeout_s: float
+    cpu_s: float
+    memory_mb: int
+    output_kb: int
+
+
+class Server:
+    """A running server that waits for its one program.
+
+    Raises:
+        StartFailed: it did not report ready in time.
+    """
+
+    is_spent = True
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self._wrapped = bool(settings.wrapper.prefix)
+        self._world = None if self._wrapped else settings.files.new_world()
+        self._stage = ""
+        self._process = start_process(settings, self._world, subprocess.DEVNULL)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._write_fd, self._read_fd = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._write_fd, False)
+        try:
+            ready = read_frame(self._read_fd, time.monotonic() + START_TIMEOUT_S)
+        except (FrameError, FrameTimeout, OSError) as error:
+            self.kill()
+            raise StartFailed(f"{type(error).__name__} {error} {_last_words(settings)}".strip()) from None
+        self.isolation = describe(self._wrapped, ["netns"] if self._wrapped else [])
+        self.isolation_reason = settings.wrapper.reason
+        if ready["limits"] != "true":
+            self.isolation_reason += "; its Lua has no ffi, so only the outer limits hold"
+        self.version, self.luajit = _text(ready["engine"]), _text(ready["luajit"])
+        self._cpu_s_before = cpu_s_of_tree(self._process.pid)
+
+    def ask(self, arguments: list[str], job_id: int) -> dict[str, Any]:
+        """Run the program and return the judging program's answer.
+
+        Raises:
+            FrameTimeout: no answer within ``timeout_s``; the server is still running.
+            FrameError, OSError: the server ended.
+        """
+        started = time.monotonic()
+        deadline = started + self.settings.timeout_s
+        write_frame(self._write_fd, job_message(self.settings, arguments), deadline)
+        try:
+            answer = self._listen(deadline)
+        except FrameError:
+            answer = self._refused(len(arguments) // 2)
+        return answer | {"id": job_id, "seconds": time.monotonic() - started}
+
+    def cpu_s_since_ask(self) -> float | None:
+        """Return the CPU seconds used since it was ready; None where the system does not tell."""
+        total = cpu_s_of_tree(self._process.pid)
+        return None if total is None or self._cpu_s_before is None else total - self._cpu_s_before
+
+    def death_signal(self) -> int | None:
+        """Wait for its death and return the signal that caused it; None when it exited by itself."""
+        status = self._exit_status()
+        if status is None:
+            return None
+        # bubblewrap reports the death of what it ran as a shell does: 128 + signal.
+        return -status if status < 0 else status - 128 if self._wrapped and status > 128 else None
+
+    def last_words(self) -> str:
+        """Kill it; what it printed was not kept."""
+        self.kill()
+        return ""
+
+    def stop(self) -> None:
+        """Kill it from another thread: the thread that asked it sees the pipe break."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """Kill it, reap it, close its pipes, remove its world. Safe to call twice."""
+        if self._process.returncode is None:
+            self.stop()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        if self._world is not None:
+            shutil.rmtree(self._world, ignore_errors=True)
+
+    def _listen(self, deadline: float) -> dict[str, Any]:
+        while True:
+            frame = read_frame(self._read_fd, deadline)
+            if "status" in frame:
+                fields = [_text(field) if isinstance(field, str) else field for field in frame["fields"]]
+                return {"status": frame["status"], "fields": fields, "detail": " ".join(map(str, fields[:1]))}
+            self._stage = str(frame["stage"])
+
+    def _refused(self, checks: int) -> dict[str, Any]:
+        """Answer for a server that stopped by itself where only the program can be the cause.
+
+        Raises:
+            FrameError: it was killed, or stopped where the cause is unknown.
+        """
+        causes = {
+            "registered": "the engine stopped on what the program registered",
+            "running": "the engine stopped on an error in a callback of the program",
+        }
+        if self._stage not in causes or (self._exit_status() != 1 and self.death_signal() != signal.SIGABRT):
+            raise FrameError("end of file")
+        fields = ["RUNTIME_ERROR", causes[self._stage], checks, *["skipped", ""] * checks, 0, 0, 0]
+        return {"status": "done", "fields": fields}
+
+    def _exit_status(self) -> int | None:
+        try:
+            return self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
+
+def job_message(settings: ServerSettings, arguments: list[str]) -> dict[str, Any]:
+    """Return the frame that carries a program, name and Lua of each check, and the limits (see engine/boot.lua)."""
+    texts = [base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii") for text in arguments]
+    limits = {"memory_bytes": settings.memory_mb << 20, "cpu_s": settings.cpu_s}
+    return {"arguments": texts, "output_bytes": settings.output_kb << 10, **limits}
+
+
+def start_process(settings: ServerSettings, world: Path | None, stderr: int) -> subprocess.Popen[bytes]:
+    """Return a started server: the job goes to its stdin, stages and the answer come from its stdout."""
+    files, inside = settings.files, world is None
+    game_path = Path("/luagate") if inside else files.folder
+    command = [
+        settings.program,
+        "--world", "/world" if inside else str(world),
+        "--gameid", "luagate",
+        "--config", str(game_path / "engine.conf"),
+        "--logfile", "",
+        "--port", "30000" if inside else str(_free_port()),
+    ]  # fmt: skip
+    outer_kb = (SERVER_MB + settings.memory_mb) << 10
+    numbers = [FILE_BLOCKS, int(SERVER_CPU_S + settings.cpu_s), outer_kb, STACK_KB]
+    home = "/world" if inside else str(world)
+    games = str(game_path / "games")
+    return subprocess.Popen(
+        ["/bin/sh", "-c", START, "sh", *map(str, numbers), *settings.wrapper.prefix, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        bufsize=0,
+        cwd="/" if inside else world,
+        env={
+            "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC0", "HOME": home, "MALLOC_ARENA_MAX": "1",
+            "MINETEST_SUBGAME_PATH": games, "LUANTI_GAME_PATH": games, "MINETEST_GAME_PATH": games,
+        },
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def choose_wrapper(program: str, files: GameFiles) -> Wrapper:
+    """Return bubblewrap where it is installed and works here, else no wrapper, with the reason."""
+    bwrap = shutil.which("bwrap")
+    if sys.platform != "linux" or bwrap is None:
+        return Wrapper((), "bubblewrap is not installed")
+    prefix = _bubblewrap(bwrap, program, files)
+    try:
+        trial = subprocess.run([*prefix, "/bin/true"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Wrapper((), f"bubblewrap does not work here ({type(error).__name__})")
+    if trial.returncode != 0:
+        said = trial.stderr.strip().splitlines()
+        return Wrapper((), f"bubblewrap does not work here ({said[-1][:120] if said else trial.returncode})")
+    return Wrapper(prefix, "bubblewrap works here")
+
+
+def _bubblewrap(bwrap: str, program: str, files: GameFiles) -> tuple[str, ...]:
+    """A read-only view of the system and the game; a world and a /tmp in memory; no network, no other process."""
+    system = [path for path in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache") if Path(path).exists()]
+    own = [] if program.startswith("/usr/") else [str(Path(program).resolve().parent)]
+    binds = [part for path in (*system, *own) for part in ("--ro-bind", path, path)]
+    return (
+        bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--tmpfs", "/tmp", *binds,
+        "--dev", "/dev", "--proc", "/proc", "--ro-bind", str(files.folder), "/luagate",
+        "--tmpfs", "/world", "--ro-bind", str(files.world), "/world/world.mt", "--chdir", "/world",
+    )  # fmt: skip
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        trial.bind(("", 0))
+        return int(trial.getsockname()[1])
+
+
+def _last_words(settings: ServerSettings) -> str:
+    """Start a server once more, for what it says before it ends: its last line with text (at most 200 characters)."""
+    world = None if settings.wrapper.prefix else settings.files.new_world()
+    process = start_process(settings, world, subprocess.PIPE)
+    try:
+        _, said = process.communicate(timeout=LAST_WORDS_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        _, said = process.communicate()
+    if world is not None:
+        shutil.rmtree(world, ignore_errors=True)
+    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if "ERROR" in line or ":" in line]
+    return lines[-1][:200] if lines else ""
+
+
+def _text(field: str) -> str:
+    """Return the text in base64 that some engines leave unpadded."""
+    return base64.b64decode(field + "=" * (-len(field) % 4)).decode("utf-8", "replace")

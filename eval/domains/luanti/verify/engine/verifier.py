@@ -1,0 +1,78 @@
+"""The engine verifier: each program is a mod of its own fresh server, and the checks ask that server.
+
+What a check sees is the engine's: its registered tables, item stacks, inventories, recipes and node map. Not real are
+the players (nobody joins: they are the recorder's, with the engine's inventories) and, unless a check lets the server
+run (``steps``), time. Not covered: the client, the network, map generation.
+"""
+
+from __future__ import annotations
+
+from env.refusal import Refusal
+from eval.domains.luanti.verify.engine.game import GameFiles
+from eval.domains.luanti.verify.engine.installation import FIX, find_installation
+from eval.domains.luanti.verify.engine.server import Server, ServerSettings, choose_wrapper
+from eval.domains.luanti.verify.recorder import Recorder, usable_cpus
+from eval.pipeline.verifier import VerifierSettings
+from eval.records import TaskCheck
+from eval.sandbox.isolation import describe, insist
+from eval.sandbox.pool import Pool
+from eval.sandbox.process import StartFailed
+
+SERVERS_A_CPU = 2  # a third of a server's life is waiting for its own threads
+
+
+class Engine(Recorder):
+    """One server for every program, several at a time.
+
+    Raises:
+        Refusal: the engine is not installed, does not start, or its isolation is weaker than required.
+    """
+
+    def __init__(self, settings: VerifierSettings) -> None:
+        program = find_installation().server
+        if not program:
+            raise Refusal("The engine is not installed here.", FIX)
+        self._settings = settings
+        self._files = GameFiles()
+        try:
+            self._open(program)
+        except BaseException:
+            self._files.close()
+            raise
+
+    def _open(self, program: str) -> None:
+        settings = self._settings
+        wrapper = choose_wrapper(program, self._files)
+        server = ServerSettings(
+            program, self._files, wrapper, settings.timeout_s, settings.cpu_s, settings.memory_mb, settings.output_kb
+        )
+        isolation = describe(bool(wrapper.prefix), ["netns"] if wrapper.prefix else [])
+        insist(settings.require_isolation, isolation, wrapper.reason)
+        self.name = f"engine/{_version(server)}"
+        workers = settings.workers or SERVERS_A_CPU * usable_cpus()
+        self._pool = Pool(server, workers, settings.require_isolation, Server)
+        self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason
+
+    def supports(self, check: TaskCheck) -> bool:
+        """Whether this verifier can run ``check``: every kind there is."""
+        return check.needs in ("registry", "world")
+
+    def close(self) -> None:
+        """Cancel what waits, end every server and remove their files. Safe to call twice."""
+        super().close()
+        self._files.close()
+
+
+def _version(settings: ServerSettings) -> str:
+    """Start a server for its version. Raises Refusal when none starts."""
+    try:
+        server = Server(settings)
+    except StartFailed as error:
+        raise Refusal(f"The engine ({settings.program}) is installed but does not start: {error}.", FIX) from None
+    server.kill()
+    return server.version
+
+
+def open_pool(settings: VerifierSettings) -> Engine:
+    """Return a running verifier. Raises Refusal when the engine is missing, does not start or is held too weakly."""
+    return Engine(settings)

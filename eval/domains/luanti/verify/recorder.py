@@ -1,0 +1,163 @@
+"""The recorder: a model of Luanti's API in Lua under LuaJIT, which records what a program registers and calls.
+
+It is strict where the engine is (name prefixes, recipes, unknown functions) and lenient where the engine is (missing
+tiles, light above 14). Not covered: rendering, light, physics, mapgen, the network; a check that needs them has
+needs="world" and is refused here.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future
+from importlib.resources import files
+from typing import Self
+
+from env.refusal import Refusal
+from eval.domains.luanti.verify.findings import findings_in
+from eval.pipeline.verifier import Job, VerifierSettings
+from eval.records import CheckResult, Outcome, TaskCheck, Verdict
+from eval.sandbox.pool import Ending, Pool
+from eval.sandbox.process import ChildSettings
+
+NAME = "recorder/luajit21"
+# Loading order: what cuts the candidate off first, the judge last.
+LUA_FILES = ("guard", "values", "shapes", "record", "registry", "callbacks", "checks", "judge")
+# Loaded when a program asks for what they hold.
+LUA_ON_DEMAND = ("text", "vector", "stacks", "objects", "world", "play", "services")
+# Run before the door shuts: one that passes, one for each way to fail.
+WARM_UP = (
+    ("core.register_node('mymod:a', {})", "node", "equal(node('mymod:a').light_source, 0, 'light')"),
+    ("x = = 1", "any", ""),
+    ("error({})", "any", ""),
+    ("core.set_node({x = 0, y = 0, z = 0}, {name = 'air'})", "fails", "fail(player('x'):get_pos())"),
+)
+OUTCOME_OF = {"timeout": Outcome.TIMEOUT, "memory": Outcome.MEMORY, "crashed": Outcome.CRASHED}
+CHECK_STATES = {"passed": True, "failed": False, "skipped": None}
+
+
+def lua_files(names: tuple[str, ...]) -> dict[str, str]:
+    """Return parts of the judging program, file name to source, in loading order."""
+    folder = files("eval.domains.luanti.verify") / "api"
+    return {f"{name}.lua": (folder / f"{name}.lua").read_text(encoding="utf-8") for name in names}
+
+
+class Recorder:
+    """The recorder over a pool of children."""
+
+    choice = "asked for by name"
+
+    def __init__(self, settings: VerifierSettings) -> None:
+        self._settings = settings
+        child = ChildSettings(
+            program={"settings.lua": f"P.output_cap_bytes = {settings.output_kb * 1024}", **lua_files(LUA_FILES)},
+            on_demand=lua_files(LUA_ON_DEMAND),
+            warm_up=WARM_UP,
+            timeout_s=settings.timeout_s,
+            cpu_s=settings.cpu_s,
+            memory_mb=settings.memory_mb,
+            recycle_after=settings.recycle_after,
+        )
+        self._pool: Pool[Verdict] = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
+        self.name = NAME
+        self.isolation = self._pool.isolation
+        self.isolation_reason = self._pool.isolation_reason
+
+    def submit(self, job: Job) -> Future[Verdict]:
+        """Queue ``job``.
+
+        Raises:
+            Refusal: a check needs a running world, which the recorder is not.
+        """
+        for check in job.checks:
+            if not self.supports(check):
+                raise Refusal(
+                    f'The recorder cannot run the check "{check.name}": it needs a running world.',
+                    "Use a verifier with the engine, or leave its task out.",
+                )
+        size_kb, allowed_kb = len(job.code) / 1024, self._settings.code_kb
+        if size_kb > allowed_kb:
+            return self._decided(Outcome.MEMORY, f"a program of {size_kb:,.0f} KB; at most {allowed_kb:,} KB are run")
+        arguments = [job.code]
+        for check in job.checks:
+            arguments += [check.name, check.lua]
+        return self._pool.submit(arguments, lambda ending: self._verdict(job, ending))
+
+    def supports(self, check: TaskCheck) -> bool:
+        """Whether ``check`` looks only at what was registered or called."""
+        return check.needs == "registry"
+
+    def close(self) -> None:
+        """Cancel what waits and end every process. Safe to call twice."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _decided(self, outcome: Outcome, detail: str) -> Future[Verdict]:
+        future: Future[Verdict] = Future()
+        future.set_result(Verdict(outcome, detail, 0.0, self.name, self.isolation))
+        return future
+
+    def _verdict(self, job: Job, ending: Ending) -> Verdict:
+        if ending.kind == "answer":
+            try:
+                return read_answer(job, ending, self.name, self.isolation)
+            except (ValueError, KeyError, TypeError) as error:
+                ending = Ending("lost", detail=f"an answer that makes no sense: {error}", seconds=ending.seconds)
+        outcome = OUTCOME_OF.get(ending.kind, Outcome.HARNESS_ERROR)
+        return Verdict(outcome, ending.detail, ending.seconds, self.name, self.isolation, _not_reached(job))
+
+
+def usable_cpus() -> int:
+    """Return the number of CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def open_pool(settings: VerifierSettings) -> Recorder:
+    """Return a running recorder. Raises Refusal when no child starts or the isolation is weaker than required."""
+    return Recorder(settings)
+
+
+def read_answer(job: Job, ending: Ending, name: str, isolation: str) -> Verdict:
+    """Return the verdict in a child's answer (see judge.lua for its layout).
+
+    Raises:
+        ValueError, KeyError, TypeError: the answer contradicts itself or the job.
+    """
+    fields = iter(ending.fields)
+    outcome, detail = Outcome(_text(next(fields, None))), _text(next(fields, None))
+    if _count(next(fields, None)) != len(job.checks):
+        raise ValueError("it has another number of checks")
+    checks = tuple(
+        CheckResult(check.name, CHECK_STATES[_text(next(fields, None))], _text(next(fields, None)))
+        for check in job.checks
+    )
+    all_passed = all(check.passed for check in checks)
+    if (outcome is Outcome.PASSED and not all_passed) or (checks and all_passed and outcome is not Outcome.PASSED):
+        raise ValueError("outcome and checks contradict each other")
+    registered = tuple(_text(next(fields, None)) for _ in range(_count(next(fields, None))))
+    api_calls = tuple(_text(next(fields, None)) for _ in range(_count(next(fields, None))))
+    shapes = [_text(next(fields, None)) for _ in range(_count(next(fields, None)))]
+    findings = findings_in(shapes)
+    return Verdict(outcome, detail, ending.seconds, name, isolation, checks, registered, api_calls, findings)
+
+
+def _not_reached(job: Job) -> tuple[CheckResult, ...]:
+    return tuple(CheckResult(check.name, None) for check in job.checks)
+
+
+def _text(field: str | float | None) -> str:
+    if not isinstance(field, str):
+        raise TypeError("no text where text should be")
+    return field
+
+
+def _count(field: str | float | None) -> int:
+    if field is None or isinstance(field, str):
+        raise TypeError("no number where a number should be")
+    return int(field)

@@ -1,0 +1,1 @@
+"""Estimators and intervals: pass@k, paired gains, cluster bootstrap, Student's t."""

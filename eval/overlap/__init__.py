@@ -1,0 +1,1 @@
+"""Texts that say the same: n-grams, clusters, contamination."""

@@ -1,0 +1,1 @@
+"""One candidate's way, in order: prompt, completion, program, verdict, result."""

@@ -1,0 +1,147 @@
+"""From sample lines to an EvalResult: pure, so that a report can be recomputed from samples.jsonl alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from env.refusal import Refusal
+from eval.estimation.estimators import pass_rates
+from eval.estimation.intervals import RESAMPLES, SEED, estimate_rate, rate_metric
+from eval.records import FAMILIES, EvalResult, Metric, Outcome, Sample, Task, TaskScore
+
+_NAMED_AT_MOST = 5
+
+
+def evaluate(
+    samples: Iterable[Sample],
+    tasks: Sequence[Task],
+    arm: str,
+    split: str,
+    ks: Sequence[int],
+    *,
+    seed: int = SEED,
+    resamples: int = RESAMPLES,
+) -> EvalResult:
+    """Return scores, pass@k with clustered 95% intervals and counts of one arm on one split.
+
+    Lines of other arms and of the other split are passed over. The same line twice (a resumed run) counts once.
+    HARNESS_ERROR counts as missing, neither as pass nor as fail. A task without samples is scored n = 0 and listed.
+
+    Args:
+        tasks: the whole dataset; ``split`` chooses among them.
+        ks: the k of each pass@k to report.
+
+    Raises:
+        Refusal: a sample of an unknown task, or two different samples with the same task and index.
+    """
+    wanted = {task.id: task for task in tasks if task.split == split}
+    lines = _distinct((sample for sample in samples if sample.arm == arm), {task.id for task in tasks})
+    kept = [sample for sample in lines if sample.task_id in wanted]
+    outcomes = _outcomes(kept, wanted)
+    scores = _scores(outcomes, wanted)
+    total = sum(outcomes.values(), Counter[Outcome]())
+    return EvalResult(
+        arm=arm,
+        split=split,
+        scores=scores,
+        metrics=pass_metrics(scores, ks, seed=seed, resamples=resamples),
+        by_family={
+            family: pass_metrics(
+                [score for score in scores if score.family == family], ks, seed=seed, resamples=resamples
+            )
+            for family in families_of(scores)
+        },
+        outcomes={outcome.value: total[outcome] for outcome in Outcome if total[outcome]},
+        truncated=sum(sample.completion.finish == "length" for sample in kept),
+        samples=len(kept),
+        missing_tasks=tuple(task_id for task_id in sorted(wanted) if not outcomes[task_id]),
+        harness_errors=total[Outcome.HARNESS_ERROR],
+    )
+
+
+def score_tasks(samples: Iterable[Sample], tasks: Sequence[Task], arm: str) -> tuple[TaskScore, ...]:
+    """Return the counts of one arm on ``tasks``, in task id order. Raises Refusal as ``evaluate``."""
+    wanted = {task.id: task for task in tasks}
+    kept = _distinct((sample for sample in samples if sample.arm == arm), set(wanted))
+    return _scores(_outcomes(kept, wanted), wanted)
+
+
+def _outcomes(samples: Iterable[Sample], wanted: Iterable[str]) -> dict[str, Counter[Outcome]]:
+    outcomes: dict[str, Counter[Outcome]] = {task_id: Counter() for task_id in wanted}
+    for sample in samples:
+        outcomes[sample.task_id][sample.verdict.outcome] += 1
+    return outcomes
+
+
+def _scores(outcomes: Mapping[str, Mapping[Outcome, int]], wanted: Mapping[str, Task]) -> tuple[TaskScore, ...]:
+    return tuple(score_task(wanted[task_id], outcomes[task_id]) for task_id in sorted(wanted))
+
+
+def score_task(task: Task, outcomes: Mapping[Outcome, int]) -> TaskScore:
+    """Return the counts of one task: valid samples, passes, and the samples that could not be judged."""
+    missing = outcomes.get(Outcome.HARNESS_ERROR, 0)
+    valid = sum(outcomes.values()) - missing
+    return TaskScore(task.id, task.family, task.cluster, valid, outcomes.get(Outcome.PASSED, 0), missing, task.kind)
+
+
+def pass_metrics(
+    scores: Sequence[TaskScore], ks: Sequence[int], *, seed: int = SEED, resamples: int = RESAMPLES
+) -> tuple[Metric, ...]:
+    """Return pass@k in "%" for each k; value None where no task has k valid samples."""
+    metrics = []
+    for k in ks:
+        rates = pass_rates(scores, k)
+        left_out = len(rates.undefined)
+        note = f"{left_out} of {len(scores)} tasks have fewer than {k} valid samples" if left_out else ""
+        metrics.append(rate_metric(f"pass@{k}", estimate_rate(rates, seed=seed, resamples=resamples), note))
+    return tuple(metrics)
+
+
+def families_of(scores: Sequence[TaskScore]) -> tuple[str, ...]:
+    """Return the families that occur, the known ones in their usual order, others after them by name."""
+    present = {score.family for score in scores}
+    return (*(family for family in FAMILIES if family in present), *sorted(present - set(FAMILIES)))
+
+
+def missing_share(scores: Sequence[TaskScore], samples_per_task: int) -> float | None:
+    """Return the fraction of planned samples without a valid verdict (unjudged or never drawn); None without tasks."""
+    planned = samples_per_task * len(scores)
+    if planned == 0:
+        return None
+    return sum(max(0, samples_per_task - score.n) for score in scores) / planned
+
+
+def _distinct(samples: Iterable[Sample], known: set[str]) -> list[Sample]:
+    by_key: dict[tuple[str, int], Sample] = {}
+    conflicts: set[tuple[str, int]] = set()
+    unknown: set[str] = set()
+    for sample in samples:
+        if sample.task_id not in known:
+            unknown.add(sample.task_id)
+            continue
+        key = (sample.task_id, sample.index)
+        if _content(by_key.setdefault(key, sample)) != _content(sample):
+            conflicts.add(key)
+    if unknown:
+        raise Refusal(
+            f"Samples of tasks that the dataset does not have: {_named(unknown)}.",
+            "They were drawn on another dataset: evaluate them with that one.",
+        )
+    if conflicts:
+        raise Refusal(
+            f"Two different samples share a task and index: {_named(f'{task} #{index}' for task, index in conflicts)}.",
+            "Two runs were written into one file: `rewind` the gate that wrote it.",
+        )
+    return list(by_key.values())
+
+
+def _content(sample: Sample) -> tuple[object, ...]:
+    """Return what makes two lines the same sample; how long judging took does not."""
+    return (sample.seed, sample.completion, sample.candidate, sample.verdict.outcome)
+
+
+def _named(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = len(ordered) - _NAMED_AT_MOST
+    return ", ".join(ordered[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,106 @@
+"""Verifiers: who may judge a program, behind one protocol, and how one is opened."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from env.refusal import Refusal, choices_hint
+from eval.records import Task, TaskCheck, Verdict
+
+# Name to the module that opens it: ``open_pool(settings) -> Verifier``.
+VERIFIERS = {
+    "auto": "eval.domains.luanti.verify.automatic",
+    "engine": "eval.domains.luanti.verify.engine.verifier",
+    "builtin": "eval.domains.luanti.verify.builtin",
+    "recorder": "eval.domains.luanti.verify.recorder",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One program to judge and the checks it must pass, in order."""
+
+    code: str
+    checks: tuple[TaskCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierSettings:
+    """Which verifier, how many processes, and the limits of one program.
+
+    Attributes:
+        name: a key of ``VERIFIERS``; "auto" takes the most faithful one that is installed.
+        workers: child processes; 0 is one for each CPU this process may use.
+        timeout_s: wall time; a program that got no CPU time in it is missing data, not a timeout.
+        cpu_s: CPU time; what decides TIMEOUT, so that a busy machine changes no outcome.
+        memory_mb: Lua heap.
+        output_kb: kept of what a program prints; the rest is dropped.
+        code_kb: longest program that is run at all.
+        recycle_after: programs a child serves before it is replaced.
+        require_isolation: layers ("bwrap", "netns", "seccomp", joined by "+") without which nothing is run.
+    """
+
+    name: str = "recorder"
+    workers: int = 0
+    timeout_s: float = 10.0
+    cpu_s: float = 2.0
+    memory_mb: int = 64
+    output_kb: int = 64
+    code_kb: int = 1024
+    recycle_after: int = 2000
+    require_isolation: str = ""
+
+
+class Verifier(Protocol):
+    """Judges programs in its own processes. A context manager; closing it leaves no process and no file.
+
+    ``choice`` says why it is this verifier: "asked for by name", or what ``name="auto"`` found.
+    """
+
+    choice: str
+    name: str
+    isolation: str
+    isolation_reason: str
+
+    def submit(self, job: Job) -> Future[Verdict]:
+        """Queue ``job``. Raises Refusal for a check this verifier cannot run."""
+        ...
+
+    def supports(self, check: TaskCheck) -> bool:
+        """Whether this verifier can run ``check``."""
+        ...
+
+    def close(self) -> None:
+        """Cancel what waits and end every process. Safe to call twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+def open_verifier(settings: VerifierSettings) -> Verifier:
+    """Return a running verifier.
+
+    Raises:
+        Refusal: the name is unknown, no process starts, or the isolation is weaker than required.
+    """
+    if settings.name not in VERIFIERS:
+        raise Refusal(f'There is no verifier "{settings.name}".', choices_hint(settings.name, VERIFIERS))
+    module = importlib.import_module(VERIFIERS[settings.name])
+    verifier: Verifier = module.open_pool(settings)
+    return verifier
+
+
+def unsupported(verifier: Verifier, tasks: Iterable[Task]) -> list[str]:
+    """Return a sentence for each task with a check that ``verifier`` cannot run; empty when all can be judged."""
+    sentences = []
+    for task in tasks:
+        names = [check.name for check in task.checks if not verifier.supports(check)]
+        if names:
+            sentences.append(f"Task {task.id}: {verifier.name} cannot run its check {', '.join(map(repr, names))}.")
+    return sentences

@@ -1,0 +1,1 @@
+"""Gate A: can this machine and this data do the experiment?"""

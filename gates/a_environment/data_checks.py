@@ -1,0 +1,299 @@
+"""Whether the data can carry the experiment: splits, duplicates, leaks, references and training answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from env.checks import Check, fact, judged, ok
+from env.refusal import Refusal
+from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
+from eval.overlap.clusters import ALIKE_JACCARD, alike_across_clusters
+from eval.overlap.contamination import Contamination, Overlap, Tier, survey
+from eval.pipeline.loop import judge
+from eval.pipeline.verifier import open_verifier
+from eval.records import SPLITS, Dataset, NearMiss, Outcome, Row, Task, Verdict
+from gates.measuring.bench import CONSTANT_ANSWERS
+
+if TYPE_CHECKING:
+    from gates.settings import Experiment
+
+
+_LINES_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class DataFindings:
+    """What looking at the data gave.
+
+    Attributes:
+        usable: the dataset without the tasks whose own reference does not pass; all of it dev under "max-t".
+        summary: for reports: sizes, families, digest, the ids that were left out.
+        contamination: what training has seen of the tasks; a decision is recomputed without its ``leaked`` ones.
+        selection: whether a test split is kept for the decision ("split") or not ("max-t"), and why.
+    """
+
+    checks: list[Check]
+    usable: Dataset
+    summary: dict[str, Any]
+    contamination: Contamination
+    selection: Selection
+    selection_reason: str
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Tasks and clusters per split: dev_tasks, dev_clusters, test_tasks, test_clusters."""
+        return split_sizes(self.usable.tasks)
+
+
+def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
+    """Judge a loaded dataset. Programs are executed; no model is loaded.
+
+    Raises:
+        Refusal: no task is left, or too few clusters to give an interval.
+    """
+    with open_verifier(experiment.verifier) as verifier:
+        references = _judged(dataset.tasks, [task.reference for task in dataset.tasks], verifier)
+        constants = [
+            (constant, task)
+            for constant in CONSTANT_ANSWERS
+            for task, verdict in _judged(dataset.tasks, [constant] * len(dataset.tasks), verifier)
+            if verdict.outcome == Outcome.PASSED
+        ]
+        misses = [(task, miss) for task in dataset.tasks for miss in task.near_misses]
+        missed = _judged([task for task, _ in misses], [miss.answer for _, miss in misses], verifier)
+        answers = _judge_answers(dataset.rows, verifier)
+        judge_facts = [
+            fact("verifier", verifier.name, verifier.choice),
+            fact("isolation", verifier.isolation, verifier.isolation_reason),
+        ]
+    failing = [(task, verdict) for task, verdict in references if verdict.outcome != Outcome.PASSED]
+    excluded = {task.id for task, _ in failing} if experiment.dataset.exclude_broken_references else set()
+    usable = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
+    selection, why = choose_selection(experiment.rule.selection, usable.tasks)
+    usable = usable if selection == "split" else all_dev(usable)
+    require_clusters(usable, selection)
+    found = survey(dataset.tasks, dataset.rows)
+    checks = [
+        *judge_facts,
+        ok("tasks", _size_sentence(usable), "sound tasks in enough clusters"),
+        _reference_check(failing, len(dataset.tasks), bool(excluded)),
+        _constant_check(constants),
+        _near_miss_check(
+            [pair for pair, (_, v) in zip(misses, missed, strict=True) if v.outcome == Outcome.PASSED], len(misses)
+        ),
+        _alike_check(dataset.tasks),
+        *_leak_checks(found, len(dataset.tasks)),
+        _duplicate_check(found, len(dataset.rows)),
+        _answer_check(answers, len(dataset.rows)),
+    ]
+    return DataFindings(checks, usable, _summary(usable, sorted(excluded)), found, selection, why)
+
+
+def require_clusters(dataset: Dataset, selection: Selection) -> None:
+    """Raise Refusal unless every split that is decided on has at least two clusters: fewer give no interval."""
+    sizes = split_sizes(dataset.tasks)
+    for split in SPLITS if selection == "split" else ("dev",):
+        if sizes[f"{split}_clusters"] < MIN_CLUSTERS:
+            raise Refusal(
+                f"The {split} split of {dataset.name} has {sizes[f'{split}_tasks']} usable tasks in "
+                f"{sizes[f'{split}_clusters']} clusters; at least {MIN_CLUSTERS} clusters are needed.",
+                "Add tasks that do not share a template with the others"
+                + (", or decide without a test split: rule.selection=auto." if selection == "split" else "."),
+            )
+
+
+def _judged(tasks: Sequence[Task], answers: Sequence[str], verifier: Any) -> list[tuple[Task, Verdict]]:
+    verdicts = judge(list(zip(tasks, answers, strict=True)), verifier)
+    return [(task, verdict) for task, (_, verdict) in zip(tasks, verdicts, strict=True)]
+
+
+def _judge_answers(rows: Sequence[Row], verifier: Any) -> list[tuple[Row, Verdict]]:
+    """Execute every training answer without any check: does it apply, parse and load?"""
+    tasks = [
+        Task(
+            id=str(number),
+            family=row.family,
+            kind=row.kind,
+            cluster=row.cluster,
+            split="dev",
+            instruction=row.instruction,
+            input=row.input,
+            answer="diff" if row.family == "repair" else "code",
+            reference=row.output,
+            checks=(),
+        )
+        for number, row in enumerate(rows)
+    ]
+    verdicts = _judged(tasks, [row.output for row in rows], verifier)
+    return [(row, verdict) for row, (_, verdict) in zip(rows, verdicts, strict=True)]
+
+
+def _size_sentence(dataset: Dataset) -> str:
+    sizes = split_sizes(dataset.tasks)
+    parts = [
+        f"{sizes[f'{split}_tasks']} {split} in {sizes[f'{split}_clusters']} clusters"
+        for split in SPLITS
+        if sizes[f"{split}_tasks"]
+    ]
+    return f"{len(dataset.tasks)} tasks: {', '.join(parts)}; {len(dataset.rows)} training rows"
+
+
+def _reference_check(failing: Sequence[tuple[Task, Verdict]], total: int, excluded: bool) -> Check:
+    return judged(
+        "references",
+        "warn" if excluded else "block",
+        not failing,
+        f"{total - len(failing)} of {total} pass their own checks" + (", the rest are left out" if excluded else ""),
+        "every reference passes",
+        reason="A task whose own reference fails measures the task, not the model.",
+        fix="Mend these tasks, or set dataset.exclude_broken_references=true to measure without them.",
+        evidence=[f"{task.id}: {verdict.outcome}: {verdict.detail}" for task, verdict in failing],
+    )
+
+
+def _constant_check(accepting: Sequence[tuple[str, Task]]) -> Check:
+    return judged(
+        "constant answers",
+        "block",
+        not accepting,
+        f"{len(accepting)} tasks accept one",
+        f"no task accepts any of {len(CONSTANT_ANSWERS)} fixed answers",
+        reason="A task that accepts a fixed answer tells nothing about the model.",
+        fix="Give these tasks checks that ask for what the instruction asks.",
+        evidence=[f"{task.id}: accepts {constant!r}" for constant, task in accepting],
+    )
+
+
+def _near_miss_check(accepted: Sequence[tuple[Task, NearMiss]], total: int) -> Check:
+    return judged(
+        "near misses",
+        "block",
+        not accepted,
+        f"{len(accepted)} of {total} plausible wrong answers are accepted",
+        "none is",
+        reason="A task that accepts what its author calls wrong measures something else.",
+        fix="Sharpen the checks of these tasks, or remove the near miss.",
+        evidence=[f"{task.source or task.id}: accepts a near miss: {miss.why}" for task, miss in accepted],
+    )
+
+
+# The tiers, each with the check that judges it (its waiver has the same name) and what its leak means.
+_TIERS: dict[Tier, tuple[str, str, str]] = {
+    "T1": (
+        "exact leaks",
+        "word for word in the training rows",
+        "The adapter would be asked what it was told: the gain would be memory.",
+    ),
+    "T3": (
+        "near leaks",
+        "nearly in the training rows (J ≥ 0.7)",
+        "An item that training has seen with a word changed measures memory too.",
+    ),
+    "T2": (
+        "partial leaks",
+        "in long parts in the training rows (a 13-gram of the answer, or 8-grams over half the prompt)",
+        "What training has seen of a prompt or an answer need not be worked out.",
+    ),
+}
+
+
+def _leak_checks(found: Contamination, total: int) -> list[Check]:
+    """Judge what training has seen of the tasks; each leaked task is counted once, in its strongest tier."""
+    counted = found.tier_of()
+    return [
+        _leak_check(tier, found, [task_id for task_id in counted if counted[task_id] == tier], total) for tier in _TIERS
+    ]
+
+
+def _leak_check(tier: Tier, found: Contamination, leaked: Sequence[str], total: int) -> Check:
+    name, where, meaning = _TIERS[tier]
+    counted = set(leaked)
+    mine = sorted(
+        (o for o in found.overlaps if o.tier == tier and o.task_id in counted), key=lambda o: o.part != "both"
+    )
+    return judged(
+        name,
+        "block",
+        not leaked,
+        _leak_sentence(mine, len(leaked), total, where),
+        f"no eval item {where}",
+        reason=meaning,
+        fix=f"Remove these rows from the training file, or waive: gate.a.waivers.{name.replace(' ', '_')}='<reason>'.",
+        evidence=[str(o) for o in mine],
+        data=[asdict(o) for o in mine],
+    )
+
+
+def _leak_sentence(overlaps: Sequence[Overlap], leaked: int, total: int, where: str) -> str:
+    """Return how many items leak; of a word-for-word leak, how many with prompt and answer."""
+    whole = len({o.task_id for o in overlaps if o.part == "both"})
+    if not whole or whole == leaked:
+        return f"{leaked} of {total} eval items stand {where}"
+    return f"{whole} of {total} eval items stand {where}, {leaked - whole} more by prompt or answer alone"
+
+
+def _alike_check(tasks: Sequence[Task]) -> Check:
+    pairs = alike_across_clusters([f"{task.instruction}\n{task.input}" for task in tasks], [t.cluster for t in tasks])
+    return judged(
+        "alike tasks",
+        "block",
+        not pairs,
+        f"{len(pairs)} pairs of near-duplicate tasks (J ≥ {ALIKE_JACCARD}) stand in different clusters",
+        "near-duplicates share a cluster",
+        reason="One task asked twice would count as two, and dev could show what test asks.",
+        fix="Give these tasks one cluster, or remove the repetition.",
+        evidence=[f"{tasks[p.left].id} and {tasks[p.right].id}: J {p.jaccard:.2f}" for p in pairs],
+    )
+
+
+def _duplicate_check(found: Contamination, total: int) -> Check:
+    repeated = sum(len(group) - 1 for group in found.row_duplicates)
+    return judged(
+        "duplicates",
+        "warn",
+        repeated == 0,
+        f"{repeated} of {total} training rows repeat another one",
+        "every row once",
+        reason="Repeated rows weigh more without teaching more.",
+        fix="Remove the repetitions.",
+        evidence=[_lines_sentence(group) for group in found.row_duplicates],
+    )
+
+
+def _lines_sentence(lines: Sequence[int]) -> str:
+    more = f" and {len(lines) - _LINES_NAMED} more" if len(lines) > _LINES_NAMED else ""
+    return f"lines {', '.join(map(str, lines[:_LINES_NAMED]))}{more}"
+
+
+def _answer_check(answers: Sequence[tuple[Row, Verdict]], total: int) -> Check:
+    broken = [(number, row, v) for number, (row, v) in enumerate(answers, start=1) if v.outcome != Outcome.PASSED]
+    return judged(
+        "training answers",
+        "warn",
+        not broken,
+        f"{total - len(broken)} of {total} apply, parse and load",
+        "every training answer loads",
+        reason="The adapter learns what it is shown, errors too.",
+        fix="Mend or remove these rows.",
+        evidence=[
+            f"{f'line {row.line}' if row.line else f'row {number}'}: {v.outcome}: {v.detail}"
+            for number, row, v in broken
+        ],
+    )
+
+
+def _summary(dataset: Dataset, excluded: list[str]) -> dict[str, Any]:
+    families = Counter(task.family for task in dataset.tasks)
+    return {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "tasks": len(dataset.tasks),
+        **split_sizes(dataset.tasks),
+        "rows": len(dataset.rows),
+        "families": dict(sorted(families.items())),
+        "excluded": excluded,
+        "notes": list(dataset.notes),
+    }

@@ -1,0 +1,189 @@
+"""Gate A, environment: can this machine and this data do the experiment? The decision rule is frozen here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from env.checks import Check, blocking
+from gates.concluding import conclude
+from gates.context import GateContext, Plan, PlanContext, Progress
+from gates.document import Document
+from gates.report import GateReport
+
+if TYPE_CHECKING:
+    from gates.a_environment.data_checks import DataFindings
+    from gates.a_environment.decision_plan import PlannedDecision
+    from gates.settings import Experiment
+
+TITLE = "environment"
+USES = ("seed", "model", "backend", "dataset", "verifier", "sampling", "rule")
+NEEDS = ()
+PROJECT = Path(__file__).resolve().parents[2]
+# with which locks of env/locks a backend's environment was measured; the core's for all others
+_LOCKS = {"unsloth": ("unsloth",), "mlx": ("core", "mlx")}
+
+
+class Machine(Document):
+    """What the machine must have; see env/requirements.py for each."""
+
+    min_python: str
+    min_cores: float = Field(ge=0)
+    min_free_disk_gb: float = Field(ge=0)
+    min_free_ram_gb: float = Field(ge=0)
+    require_gpu: bool
+    min_vram_gb: float = Field(ge=0)
+    min_compute_capability: float = Field(ge=0)
+    require_packages: dict[str, str]
+    require_engine: bool
+    require_bubblewrap: bool
+
+
+class Config(Document):
+    """Gate A's configuration.
+
+    ``waivers``: check name -> the reason to go on in spite of it; the report prints every one on its first page.
+    ``assumed_base_pct``: the base's pass@k that planning figures assume before Gate B has measured it.
+    """
+
+    machine: Machine
+    waivers: dict[str, str | None]
+    assumed_base_pct: float = Field(gt=0, lt=100)
+
+
+def plan(context: PlanContext) -> Plan:
+    """Return what is looked at."""
+    return Plan("machine, packages, data, one training step, one sample; freezes the rule")
+
+
+def run(context: GateContext) -> GateReport:
+    """Look at machine, data and model. Says no when an unwaived check blocks; never starts what cannot end well."""
+    from gates.a_environment.data_checks import inspect_data
+    from gates.a_environment.decision_plan import plan_decision, planning_checks
+    from gates.a_environment.model_files import model_checks
+    from gates.measuring.bench import dataset_of
+    from training.schedule import with_steps
+
+    experiment = context.experiment
+    context.on_progress(Progress("machine", 0, 0, ""))
+    checks = [*machine_checks(experiment, context.run_dir), *model_checks(experiment, context.run_dir)]
+    context.on_progress(Progress("data", 0, 0, ""))
+    dataset = dataset_of(experiment)
+    # epochs become steps with the rows: a schedule without a checkpoint is refused here, and not after the baseline
+    with_steps(experiment.gate.c.train, len(dataset.rows))
+    findings = inspect_data(experiment, dataset)
+    context.on_progress(Progress("planning", 0, 0, "", "what these tasks can detect"))
+    planned = plan_decision(experiment, findings)
+    checks = waive([*checks, *findings.checks, *planning_checks(planned, findings)], experiment.gate.a.waivers)
+    tables: dict[str, Any] = {
+        "dataset": findings.summary,
+        "contaminated": list(findings.contamination.leaked),
+        "contamination": findings.contamination.to_json(),
+    }
+    files = []
+    if not blocking(checks):
+        files = [_freeze(context, planned, findings, tables)]
+        checks = retold(checks, _model_checks(context, findings, tables))
+    return _report(context, checks, tables, files, planned)
+
+
+def _model_checks(context: GateContext, findings: DataFindings, tables: dict[str, Any]) -> list[Check]:
+    from gates.a_environment.model_probe import probe_model
+
+    context.safe_point()
+    context.on_progress(Progress("model", 0, 0, ""))
+    probed = probe_model(context.experiment, findings.usable)
+    tables["probe"], tables["base"] = probed.table, probed.base
+    return waive(probed.checks, context.experiment.gate.a.waivers)
+
+
+def _report(
+    context: GateContext, checks: list[Check], tables: dict[str, Any], files: list[Path], planned: PlannedDecision
+) -> GateReport:
+    stopping = blocking(checks)
+    gain = "nothing" if planned.detectable.gain is None else f"{100 * planned.detectable.gain:.1f} pp"
+    waived = sum(bool(check.waived) for check in checks)
+    passed = (
+        f"{len(checks)} checks{f' ({waived} waived)' if waived else ''} · detectable gain {gain} · "
+        f"{planned.generations.total:,} generations"
+    )
+    return conclude(
+        context,
+        "failed" if stopping else "passed",
+        "; ".join(f"{check.name}: {check.value}" for check in stopping) if stopping else passed,
+        reasons=[f"{check.name}: {check.reason}" for check in stopping],
+        checks=checks,
+        tables=tables,
+        files=files,
+    )
+
+
+def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
+    """Return the judged facts of this machine."""
+    from env.machine.probe import probe
+    from env.pins import find_lock
+    from env.requirements import EnvironmentRules, judge
+
+    rules = EnvironmentRules(**experiment.gate.a.machine.model_dump())
+    locks = tuple(find_lock(name) for name in _LOCKS.get(experiment.backend.name, ("core",)))
+    return list(judge(probe(results, PROJECT, locks), rules))
+
+
+def inspect(
+    experiment: Experiment, results: Path, *, with_model: bool, on_part: Callable[[str], None] = lambda _part: None
+) -> list[Check]:
+    """Return what Gate A would find; the model is loaded only ``with_model`` and when nothing before it blocks.
+
+    ``on_part`` is told what is looked at next.
+    """
+    from gates.a_environment.data_checks import inspect_data
+    from gates.a_environment.decision_plan import plan_decision, planning_checks
+    from gates.a_environment.model_files import model_checks_or_miss
+    from gates.a_environment.model_probe import probe_model
+    from gates.measuring.bench import dataset_of
+    from training.schedule import with_steps
+
+    on_part("the machine")
+    checks = machine_checks(experiment, results)
+    on_part("the model's files, without reading a weight")
+    checks += model_checks_or_miss(experiment, results)
+    on_part("the data: every reference and training answer is executed")
+    dataset = dataset_of(experiment)
+    with_steps(experiment.gate.c.train, len(dataset.rows))
+    findings = inspect_data(experiment, dataset)
+    planned = planning_checks(plan_decision(experiment, findings), findings)
+    checks = [*checks, *findings.checks, *planned]
+    if with_model and not blocking(waive(checks, experiment.gate.a.waivers)):
+        on_part("the model: one training step, one adapter saved and read back, one sample")
+        checks = retold(checks, probe_model(experiment, findings.usable).checks)
+    return waive(checks, experiment.gate.a.waivers)
+
+
+def retold(before: list[Check], later: list[Check]) -> list[Check]:
+    """Return both lists as one; what the loaded model tells again stands once, as it tells it."""
+    again = {check.name for check in later}
+    return [*(check for check in before if check.name not in again), *later]
+
+
+def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]:
+    """Return the checks, misses that the user waived by name marked with the reason."""
+    reasons = {name.replace("_", " "): reason for name, reason in waivers.items() if reason}
+    return [
+        replace(check, waived=reasons[check.name]) if check.name in reasons and not check.ok else check
+        for check in checks
+    ]
+
+
+def _freeze(context: GateContext, planned: PlannedDecision, findings: DataFindings, tables: dict[str, Any]) -> Path:
+    from eval.decision.rule import write_rule
+
+    path = context.folder / "rule.json"
+    tables["rule"], tables["rule_digest"] = planned.rule.to_json(), write_rule(path, planned.rule)
+    tables["selection"] = {"value": planned.rule.selection, "reason": findings.selection_reason}
+    tables["detectable"] = asdict(planned.detectable)
+    tables["generations"] = {**asdict(planned.generations), "total": planned.generations.total}
+    return path

@@ -1,0 +1,184 @@
+"""A look at the model before the long gates: a real step, an adapter saved and read back, one executed sample."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from env.checks import Check, fact, judged
+from eval.pipeline.loop import judge
+from eval.pipeline.prompts import render
+from eval.pipeline.sampling import GenerationRequest, sample_seed
+from eval.pipeline.verifier import open_verifier
+from eval.records import Dataset
+from gates.measuring.bench import base_table, examples_of, one_process
+from gates.settings import Experiment
+from training.backends import load_model
+from training.examples import EncodedExamples
+from training.hooks import NoHooks
+from training.records import Example
+
+# of a prompt's end and of a completion's start
+_SHOWN_ROWS, _SHOWN_COLUMNS = 4, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What the probe found: judged checks, the numbers behind them, and what identifies the base."""
+
+    checks: list[Check]
+    table: dict[str, Any]
+    base: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """One step's adapter, saved and read back: how far it moves a log-probability (nats), as trained and at scale 0."""
+
+    moved_nats: float
+    zero_moved_nats: float
+    adapter_mb: float
+
+
+def probe_model(experiment: Experiment, dataset: Dataset) -> Probed:
+    """Load the model, train one step that is thrown away, draw one sample and execute it."""
+    model = load_model(experiment.backend.name, one_process(experiment.model))
+    try:
+        config = experiment.gate.c
+        examples = examples_of(dataset.rows, model)
+        data = model.encoded(examples, config.train)
+        # the longest rows of all: what runs out of memory shall do so here, and not in the middle of training
+        longest = _longest(examples, data)[: config.train.batch_size * config.train.grad_accum]
+        loss = model.probe_step(longest[: config.train.batch_size], config.lora, config.train)
+        trip = _round_trip(model, longest, experiment) if math.isfinite(loss) else None
+        sample = _one_sample(experiment, dataset, model)
+        base = base_table(model)
+        choices = [fact(f"model {name}", chosen) for name, chosen in model.choices.items()]
+    finally:
+        model.close()
+    rows = _rows_check(data, len(examples), experiment)
+    checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
+    table = {
+        "loss": loss if math.isfinite(loss) else None,
+        "adapter": asdict(trip) if trip else None,
+        "sample": sample,
+    }
+    return Probed(checks, table, base)
+
+
+def _longest(examples: list[Example], data: EncodedExamples) -> list[Example]:
+    """Return the examples that fit, the longest first."""
+    dropped = set(data.dropped)
+    fitting = [example for example in examples if example.id not in dropped]
+    pairs = zip(data.rows, fitting, strict=True)
+    return [example for _, example in sorted(pairs, key=lambda pair: -len(pair[0].ids))]
+
+
+def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> RoundTrip:
+    """Train one step into a temporary folder, and score an answer without and with what was saved there."""
+    config = experiment.gate.c
+    # the full rate at the only step, so that the adapter is more than its start
+    once = replace(config.train, max_steps=1, epochs=0.0, checkpoint_every=1, warmup_steps=0, scheduler="constant")
+    scored = examples[-1]
+    with tempfile.TemporaryDirectory(prefix="luagate-probe-") as folder:
+        result = model.train(examples, config.lora, once, Path(folder), NoHooks())
+        adapter = result.checkpoints[-1].folder
+        base = model.log_prob(scored.prompt, scored.answer)
+        with model.adapter(adapter, 1.0):
+            moved = model.log_prob(scored.prompt, scored.answer)
+        with model.adapter(adapter, 0.0):
+            zero = model.log_prob(scored.prompt, scored.answer)
+        size_mb = sum(file.stat().st_size for file in adapter.glob("*adapter*.safetensors")) / 1e6
+    return RoundTrip(abs(moved - base), abs(zero - base), size_mb)
+
+
+def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> dict[str, Any]:
+    """Return one dev task's completion and what executing it gave. Test tasks stay closed."""
+    task = next(task for task in dataset.tasks if task.split == "dev")
+    prompt = render(task.instruction, task.input, model.apply_chat_template)
+    request = GenerationRequest(prompt, (sample_seed(experiment.seed, task.id, 0),))
+    [[completion]] = model.generate([request], experiment.sampling.settings())
+    with open_verifier(experiment.verifier) as verifier:
+        [(_, verdict)] = judge([(task, completion.text)], verifier)
+    return {
+        "task_id": task.id,
+        "prompt": prompt,
+        "completion": completion.text,
+        "tokens": completion.tokens,
+        "finish": completion.finish,
+        "outcome": verdict.outcome,
+        "detail": verdict.detail,
+        "verifier": verdict.verifier,
+        "isolation": verdict.isolation,
+    }
+
+
+def _rows_check(data: EncodedExamples, total: int, experiment: Experiment) -> Check:
+    limit, longest = experiment.gate.c.train.max_length, max(len(row.ids) for row in data.rows)
+    dropped = len(data.dropped)
+    return judged(
+        "rows fit",
+        "warn",
+        not dropped,
+        f"{dropped} of {total} training rows are too long and will be left out"
+        if dropped
+        else f"all {total} training rows, the longest takes {longest:,} tokens",
+        f"every row within {limit:,} tokens and the model's context",
+        reason="What is left out teaches nothing.",
+        fix="Raise gate.c.train.max_length, shorten the rows, or refuse them: gate.c.train.on_too_long=error.",
+        evidence=data.dropped,
+    )
+
+
+def _loss_check(loss: float) -> Check:
+    return judged(
+        "training step",
+        "block",
+        math.isfinite(loss),
+        f"loss {loss:.3f} on one batch, forward and backward",
+        "a finite loss",
+        reason="Training would produce nothing but NaN.",
+        fix="Try model.dtype=float32, or another base model.",
+    )
+
+
+def _trip_checks(trip: RoundTrip | None, experiment: Experiment) -> list[Check]:
+    if trip is None:
+        return []
+    limit = experiment.rule.canary_max_zero_nats
+    return [
+        judged(
+            "adapter round trip",
+            "block",
+            0 < trip.moved_nats < math.inf and trip.zero_moved_nats <= limit,
+            f"{trip.adapter_mb:.2f} MB saved and read back: moves {trip.moved_nats:.2g} nats, "
+            f"{trip.zero_moved_nats:.2g} at scale 0",
+            f"moves the model, and at scale 0 by no more than {limit:g} nats",
+            reason="An adapter that is not applied, or not taken off, would be measured as if it were.",
+            fix="Try another backend or model.quantization=none, and report the model's architecture.",
+        )
+    ]
+
+
+def _sample_check(sample: dict[str, Any]) -> Check:
+    return judged(
+        "generated sample",
+        "block",
+        sample["outcome"] != "HARNESS_ERROR",
+        f"{sample['tokens']} tokens on {sample['task_id']}: {sample['outcome']}"
+        + (f", {sample['detail']}" if sample["detail"] else ""),
+        "a verdict on what was executed",
+        reason=str(sample["detail"]),
+        fix="Mend the verifier: `python -m runner doctor`.",
+        evidence=[*_some("asked", sample["prompt"], last=True), *_some("wrote", sample["completion"], last=False)],
+    )
+
+
+def _some(word: str, text: str, last: bool) -> list[str]:
+    """Return the first or the last lines of a text, shortened: enough to see whether the model was spoken to well."""
+    rows = [row[:_SHOWN_COLUMNS] for row in text.splitlines() if row.strip()]
+    shown = rows[-_SHOWN_ROWS:] if last else rows[:_SHOWN_ROWS]
+    return [f"{word}: {row}" for row in shown] or [f"{word}: nothing"]

@@ -1,0 +1,1 @@
+"""Gate C: train the adapter, with checkpoints that resume exactly."""

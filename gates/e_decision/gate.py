@@ -1,0 +1,156 @@
+"""Gate E, decision: the base and the chosen cell on tasks that nobody looked at, by the rule that Gate A froze."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from env.files import write_atomic
+from gates.concluding import conclude
+from gates.context import GateContext, Plan, PlanContext, Progress
+from gates.document import Document
+from gates.e_decision.trial import Trial, hold_trial
+from gates.report import GateReport
+
+if TYPE_CHECKING:
+    from eval.decision.guards import Evidence
+    from eval.decision.regressions import GroupGain
+    from eval.decision.verdict import Decision
+    from eval.records import EvalResult, Row
+
+TITLE = "decision"
+USES = ("seed", "model", "backend", "dataset", "verifier", "sampling", "rule")
+NEEDS = ("a", "b", "c", "d")
+SCHEMA_VERSION = 1
+
+
+class Config(Document):
+    """Gate E's configuration; the rule is frozen by Gate A.
+
+    ``canary_prompts``: reference answers scored with and without the adapter, to see that it is really applied.
+    """
+
+    canary_prompts: int = Field(ge=1)
+
+
+def plan(context: PlanContext) -> Plan:
+    """Return the rule in one line."""
+    experiment, rule = context.experiment, context.frozen_rule()
+    summary = f"rule: pass@{experiment.rule.k} gain ≥ {experiment.rule.margin_pp:.1f} pp"
+    if rule is not None and rule["selection"] == "max-t":
+        return Plan(f"{summary} on the {rule['dev_tasks']} tasks that chose the cell, by max-T; nothing is generated")
+    known = experiment.dataset.test_tasks if experiment.dataset.tasks_known else 0
+    count = rule["test_tasks"] if rule is not None else known
+    tasks = f"{count} " if count else ""
+    return Plan(f"{summary} on {tasks}unseen tasks", count * experiment.sampling.samples_test, "samples")
+
+
+def run(context: GateContext) -> GateReport:
+    """Try the chosen cell and decide. Passes on PROCEED; says no on ADJUST and INCONCLUSIVE."""
+    from eval.decision.guards import Evidence
+    from eval.decision.rule import read_rule
+    from eval.decision.verdict import Ruling
+    from gates.e_decision.task_tables import gains_by_group, regression_tables, task_rows
+    from gates.measuring.bench import base_table, judge_table, open_bench, require_same_base
+
+    rule = read_rule(context.gate_folder("a") / "rule.json")
+    with open_bench(context) as bench:
+        require_same_base(bench.model, context.earlier("b"))
+        require_same_base(bench.model, context.earlier("c"))
+        trial = hold_trial(context, bench, rule)
+        tasks, results = bench.tasks(trial.split), trial.results
+        groups = gains_by_group(tasks, results, rule)
+        tables: dict[str, Any] = {
+            "base": base_table(bench.model),
+            "judge": judge_table(bench.verifier),
+            "chosen": context.earlier("d").tables["chosen"],
+            "split": trial.split,
+            "canary": asdict(trial.canary),
+            "openings": trial.openings,
+            "results": {arm: asdict(result) for arm, result in results.items()},
+            "tasks": task_rows(tasks, results, context.earlier("a").tables.get("contamination", {})),
+            **regression_tables(groups, results, rule),
+        }
+        choices = dict(bench.model.choices)
+        rows = bench.dataset.rows
+    context.on_progress(Progress("deciding", 0, 0, ""))
+    evidence = Evidence(trial.cell.name, trial.canary, len(trial.openings))
+    decision = trial.decide(evidence)
+    tables["decision"] = decision.to_json()
+    tables["recommendations"] = _recommendations(context, decision, rows, results["cell"], groups)
+    tables |= _decision_without_contaminated(context, trial, evidence)
+    file = write_decision(context.folder / "decision.json", decision)
+    return conclude(
+        context,
+        "passed" if decision.verdict is Ruling.PROCEED else "failed",
+        decision.headline,
+        reasons=decision.reasons,
+        metrics=decision.metrics(),
+        tables=tables,
+        files=[*trial.files, file],
+        choices=choices,
+    )
+
+
+def write_decision(path: Path, decision: Decision) -> Path:
+    """Write decision.json: the verdict and everything it rests on."""
+    document = {"schema_version": SCHEMA_VERSION, "decision": decision.to_json()}
+    write_atomic(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    return path
+
+
+def _decision_without_contaminated(context: GateContext, trial: Trial, evidence: Evidence) -> dict[str, Any]:
+    """Return the table with the decision without the tasks that training has seen, or with why there is none.
+
+    Empty where Gate A found no leak of any tier among the tasks that judge.
+    """
+    from dataclasses import replace
+
+    from env.refusal import Refusal
+
+    contaminated = context.earlier("a").tables["contaminated"]
+    here = {score.task_id for score in trial.results["cell"].scores}
+    excluded = tuple(sorted(here.intersection(contaminated)))
+    if not excluded:
+        return {}
+    without = replace(evidence, excluded=excluded, excluded_why="training has seen them (Gate A's contamination table)")
+    try:
+        clean = trial.decide(without)
+    except Refusal as refusal:
+        sentence = (
+            f"{len(excluded)} of {len(here)} {trial.split} tasks are contaminated; without them: {refusal.sentence}"
+        )
+        return {"no_decision_without_contaminated": sentence}
+    return {"decision_without_contaminated": clean.to_json()}
+
+
+def _recommendations(
+    context: GateContext, decision: Decision, rows: Sequence[Row], cell: EvalResult, groups: Sequence[GroupGain]
+) -> list[dict[str, Any]]:
+    """Return what to do next when the verdict is not PROCEED, most important first, each with its number."""
+    from eval.decision.cells import Cell
+    from eval.decision.recommendations import TrainingFacts, recommend
+
+    config = context.experiment.gate.c
+    seen = set(context.earlier("a").tables["contaminated"])
+    facts = TrainingFacts(
+        rows_by_family=Counter(row.family for row in rows),
+        rank=config.lora.r,
+        learning_rate=config.train.learning_rate,
+        outcomes=cell.outcomes,
+        truncated=cell.truncated,
+        samples=cell.samples,
+        rows_by_kind=Counter(row.kind for row in rows if row.kind),
+        groups=groups,
+        contaminated=sum(score.task_id in seen for score in cell.scores),
+        tested=len(cell.scores),
+    )
+    swept = {Cell(row["step"], row["scale"]): row["gain"]["value"] for row in context.earlier("d").tables["cells"]}
+    fractions = {at: None if points is None else points / 100 for at, points in swept.items()}
+    return [asdict(step) for step in recommend(decision, fractions, facts)]

@@ -1,0 +1,146 @@
+"""The trial of the chosen cell: on test tasks that nobody looked at, or, where there are none, on the dev tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gates.context import GateContext, Progress
+from gates.d_sweep import base_of, cell_file, verified_checkpoints
+from gates.e_decision.openings import record_opening
+
+if TYPE_CHECKING:
+    from eval.decision.cells import Cell
+    from eval.decision.guards import Canary, Evidence
+    from eval.decision.rule import DecisionRule
+    from eval.decision.verdict import Decision
+    from eval.records import EvalResult, TaskScore
+    from gates.measuring.bench import Bench
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What Gate E decides on.
+
+    Attributes:
+        split: whose tasks judge: "test", or "dev" under max-T.
+        results: of "base" and "cell" on that split.
+        openings: every opening of the test tasks in this run; none under max-T.
+        files: what Gate E itself drew.
+        decide: the decision on these scores, given the evidence.
+    """
+
+    cell: Cell
+    split: str
+    results: dict[str, EvalResult]
+    canary: Canary
+    openings: list[dict[str, Any]]
+    files: list[Path]
+    decide: Callable[[Evidence], Decision]
+
+
+def hold_trial(context: GateContext, bench: Bench, rule: DecisionRule) -> Trial:
+    """Return the trial of the cell that Gate D chose, by the kind of selection that the rule froze."""
+    return _on_unseen_tasks(context, bench, rule) if rule.selection == "split" else _on_all_tasks(context, bench, rule)
+
+
+def _on_unseen_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> Trial:
+    """Open test once, for the base and the one chosen cell."""
+    from eval.decision.cells import cell_from_name
+    from eval.decision.verdict import decide
+
+    cell = cell_from_name(context.earlier("d").tables["chosen"]["cell"])
+    canary = measure_canary(context, bench, [cell])
+    openings = record_opening(context.run_dir, context.attempt, context.started_at, cell.name)
+    path = context.folder / "samples.jsonl"
+    folder = verified_checkpoints(context, context.earlier("c"))[cell.step]
+    with bench.model.adapter(folder, cell.scale):
+        samples = bench.measure(cell.name, "test", path, f"{cell.name} on test", 0, bench.planned("test"))
+    base, result = base_of(bench, context, "test"), bench.evaluate(samples, cell.name, "test")
+
+    def judged(evidence: Evidence) -> Decision:
+        return decide(base.scores, result.scores, rule, evidence)
+
+    return Trial(cell, "test", {"base": base, "cell": result}, canary, openings, [path], judged)
+
+
+def _on_all_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> Trial:
+    """Judge on the tasks that chose: nothing is generated and no test task opened; the bounds pay for the choice."""
+    from eval.decision.cells import cell_from_name
+    from eval.decision.verdict import decide_max_t
+    from eval.pipeline.loop import read_samples
+
+    cells = {cell_from_name(row["cell"]): _scores(row) for row in context.earlier("d").tables["cells"]}
+    base = base_of(bench, context, "dev")
+    chosen, *others = _cells_to_judge(context, base.scores, cells, rule)
+    canary = measure_canary(context, bench, [chosen, *others])
+    result = bench.evaluate(read_samples(cell_file(context, chosen)), chosen.name, "dev")
+
+    def judged(evidence: Evidence) -> Decision:
+        return decide_max_t(base.scores, cells, rule, evidence)[1]
+
+    return Trial(chosen, "dev", {"base": base, "cell": result}, canary, [], [], judged)
+
+
+def _scores(row: dict[str, Any]) -> list[TaskScore]:
+    """Return the scores of a cell as Gate D's table holds them."""
+    from eval.records import TaskScore
+
+    return [TaskScore(**score) for score in row["result"]["scores"]]
+
+
+def _cells_to_judge(
+    context: GateContext, base: Sequence[TaskScore], cells: dict[Cell, list[TaskScore]], rule: DecisionRule
+) -> list[Cell]:
+    """Return the chosen cell, and the one that is chosen without the tasks that training has seen where it differs."""
+    from env.refusal import Refusal
+    from eval.decision.verdict import select_cell
+
+    seen = set(context.earlier("a").tables["contaminated"])
+    chosen = [select_cell(base, cells, rule).chosen]
+    unseen = {cell: [score for score in own if score.task_id not in seen] for cell, own in cells.items()}
+    try:
+        chosen.append(select_cell([score for score in base if score.task_id not in seen], unseen, rule).chosen)
+    except Refusal:
+        # nothing is left to choose by: the decision without those tasks says so itself
+        return chosen
+    return list(dict.fromkeys(chosen))
+
+
+def measure_canary(context: GateContext, bench: Bench, cells: Sequence[Cell]) -> Canary:
+    """Score dev references under base, adapter and adapter at scale 0, to see that the adapter is really applied.
+
+    Of several cells the worst values are returned: they hold for each.
+    """
+    folders = verified_checkpoints(context, context.earlier("c"))
+    context.on_progress(Progress("canary", 0, 0, ""))
+    first, *others = [_canary_of(context, bench, folders[cell.step], cell.scale) for cell in cells]
+    for other in others:
+        first = replace(
+            first,
+            moved_nats=min(first.moved_nats, other.moved_nats),
+            zero_moved_nats=max(first.zero_moved_nats, other.zero_moved_nats),
+        )
+    return first
+
+
+def _canary_of(context: GateContext, bench: Bench, adapter: Path, scale: float) -> Canary:
+    from eval.decision.guards import Canary
+
+    tasks = bench.tasks("dev")[: context.experiment.gate.e.canary_prompts]
+
+    def scores() -> list[float]:
+        return [bench.model.log_prob(bench.prompt(task), task.reference) for task in tasks]
+
+    base = scores()
+    with bench.model.adapter(adapter, scale):
+        moved = scores()
+    with bench.model.adapter(adapter, 0.0):
+        zero = scores()
+    return Canary(
+        moved_nats=max(abs(a - b) for a, b in zip(moved, base, strict=True)),
+        zero_moved_nats=max(abs(a - b) for a, b in zip(zero, base, strict=True)),
+        prompts=len(tasks),
+    )

@@ -1,0 +1,1 @@
+"""What gates B, D and E share: a loaded bench, the search over cells, stored results."""

@@ -1,0 +1,235 @@
+"""Measure one arm: the base or an adapter cell, on tasks of one split, with an instrument that was tested first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from env.refusal import Refusal
+from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.datasets.splits import all_dev
+from eval.pipeline.loop import Arm, Unit, judge, measure
+from eval.pipeline.prompts import render
+from eval.pipeline.result import evaluate, score_tasks
+from eval.pipeline.verifier import open_verifier
+from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task, TaskScore
+from gates.context import GateContext, Progress
+from gates.report import GateReport
+from gates.settings import Experiment
+from training.backends import load_model
+from training.records import Example, ModelSettings
+
+# Answers that no task may accept.
+CONSTANT_ANSWERS: tuple[str, ...] = ("", "return true", "local mod = {}\nreturn mod")
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that measuring needs, opened: the base model, the verifier, the tasks."""
+
+    context: GateContext
+    model: Any
+    verifier: Any
+    dataset: Dataset
+
+    def prompt(self, task: Task) -> str:
+        """Return the text a task is asked with."""
+        return render(task.instruction, task.input, self.model.apply_chat_template)
+
+    def tasks(self, split: str) -> list[Task]:
+        """Return the tasks of a split, in the dataset's order."""
+        return [task for task in self.dataset.tasks if task.split == split]
+
+    def planned(self, split: str) -> int:
+        """Return how many samples one arm takes on a split."""
+        return len(self.tasks(split)) * self._samples(split)
+
+    def measure(
+        self, arm: str, split: str, path: Path, phase: str, before: int, overall: int, only: Collection[str] = ()
+    ) -> list[Sample]:
+        """Draw and judge all samples of one arm on a split (or ``only`` those tasks of it), resuming from ``path``.
+
+        Progress is told over the whole gate: ``before`` samples came earlier, ``overall`` there are in all.
+        """
+        experiment = self.context.experiment
+
+        def on_progress(done: int, _planned: int) -> None:
+            self.context.on_progress(Progress("sampling", before + done, overall, "samples", phase))
+
+        return measure(
+            [Unit(task, self._samples(split)) for task in self.tasks(split) if not only or task.id in only],
+            Arm(arm, experiment.seed, experiment.sampling.settings(), experiment.sampling.samples_per_call),
+            self.model,
+            self.prompt,
+            self.verifier,
+            path,
+            on_progress,
+            self.context.safe_point,
+        )
+
+    def evaluate(self, samples: Sequence[Sample], arm: str, split: str) -> EvalResult:
+        """Return scores and metrics of one arm; refuses, as ``require_judged``, when too many are missing data."""
+        self.require_judged(samples, arm)
+        self.context.on_progress(Progress("scoring", 0, 0, "", f"{arm} on {split}"))
+        return self.result(samples, arm, split)
+
+    def require_judged(self, samples: Sequence[Sample], whose: str) -> None:
+        """Require that nearly all of ``samples`` could be judged.
+
+        Raises:
+            Refusal: more than rule.max_missing_pct of the samples are HARNESS_ERROR: the harness failed, not the model.
+        """
+        limit_pct = self.context.experiment.rule.max_missing_pct
+        lost = [s for s in samples if s.verdict.outcome == Outcome.HARNESS_ERROR]
+        if len(lost) * 100 > limit_pct * len(samples):
+            raise Refusal(
+                f"{len(lost)} of {len(samples)} samples of {whose} could not be judged (limit {limit_pct}%): "
+                f"{lost[0].verdict.detail}",
+                "Mend the verifier (see `python -m runner doctor`), then advance; stored samples are kept.",
+            )
+
+    def result(self, samples: Sequence[Sample], arm: str, split: str, only: Collection[str] = ()) -> EvalResult:
+        """Return scores and metrics of one arm on one split, or on ``only`` those tasks of it."""
+        ks = sorted({1, self.context.experiment.rule.k, self._samples(split)})
+        return evaluate(samples, [t for t in self.dataset.tasks if not only or t.id in only], arm, split, ks)
+
+    def scores(self, samples: Sequence[Sample], arm: str, only: Collection[str]) -> tuple[TaskScore, ...]:
+        """Return the counts of one arm on ``only`` those tasks, without intervals."""
+        return score_tasks(samples, [task for task in self.dataset.tasks if task.id in only], arm)
+
+    def _samples(self, split: str) -> int:
+        sampling = self.context.experiment.sampling
+        return sampling.samples_dev if split == "dev" else sampling.samples_test
+
+
+def dataset_of(experiment: Experiment) -> Dataset:
+    """Return the experiment's tasks and rows."""
+    section = experiment.dataset
+    return load_dataset(
+        DatasetSettings(
+            name=section.name,
+            eval_path=section.eval or "",
+            train_path=section.train or "",
+            seed=section.seed,
+            n_dev=section.dev_tasks,
+            n_test=section.test_tasks,
+            n_train=section.rows,
+            shuffle_answers=section.shuffle_answers,
+        )
+    )
+
+
+def approved_dataset(context: GateContext) -> Dataset:
+    """Return the dataset that Gate A approved, without the tasks it excluded.
+
+    Raises:
+        Refusal: the data is no longer what Gate A looked at.
+    """
+    dataset = dataset_of(context.experiment)
+    approved = context.earlier("a").tables["dataset"]
+    if dataset.digest != approved["digest"]:
+        raise Refusal(
+            "The dataset is not the one that Gate A approved: its content changed.",
+            "`python -m runner rewind A`, then advance, judges the present one.",
+        )
+    excluded = set(approved["excluded"])
+    kept = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
+    return all_dev(kept) if context.earlier("a").tables["rule"]["selection"] == "max-t" else kept
+
+
+@contextmanager
+def open_bench(context: GateContext) -> Iterator[Bench]:
+    """Open model, verifier and tasks; test the instrument; close everything in the end."""
+    experiment = context.experiment
+    dataset = approved_dataset(context)
+    with open_verifier(experiment.verifier) as verifier:
+        context.on_progress(Progress("testing the instrument", 0, 0, "", f"{len(dataset.tasks)} tasks"))
+        test_instrument(dataset.tasks, verifier)
+        context.on_progress(Progress("loading model", 0, 0, ""))
+        model = load_model(experiment.backend.name, experiment.model)
+        try:
+            yield Bench(context, model, verifier, dataset)
+        finally:
+            model.close()
+
+
+def test_instrument(tasks: Sequence[Task], verifier: Any) -> None:
+    """Require that every reference passes and that no task accepts a constant answer.
+
+    Raises:
+        Refusal: names the tasks where the instrument is wrong.
+    """
+    wrong = instrument_faults(tasks, verifier)
+    if wrong:
+        raise Refusal(
+            f"The verifier is not to be trusted on {len(wrong)} task(s): " + "; ".join(wrong[:5]) + ".",
+            "Mend the tasks or the verifier; nothing is measured with a wrong instrument.",
+        )
+
+
+def instrument_faults(tasks: Sequence[Task], verifier: Any) -> list[str]:
+    """Return one sentence for each reference that fails and each constant answer that passes."""
+    references = judge([(task, task.reference) for task in tasks], verifier)
+    faults = [
+        f"{task.id}: its reference is {verdict.outcome} ({verdict.detail})"
+        for task, (_, verdict) in zip(tasks, references, strict=True)
+        if verdict.outcome != Outcome.PASSED
+    ]
+    for constant in CONSTANT_ANSWERS:
+        verdicts = judge([(task, constant) for task in tasks], verifier)
+        faults += [
+            f"{task.id}: accepts the constant answer {constant!r}"
+            for task, (_, verdict) in zip(tasks, verdicts, strict=True)
+            if verdict.outcome == Outcome.PASSED
+        ]
+    return faults
+
+
+def require_same_base(model: Any, report: GateReport) -> None:
+    """Require that ``model`` is the base that an earlier gate loaded. Raises Refusal naming the part that differs."""
+    before, now = report.tables["base"]["parts"], dict(model.identity.parts)
+    differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    if differing:
+        raise Refusal(
+            f"The base model differs from the one Gate {report.gate.upper()} loaded: {', '.join(differing)}.",
+            f"Restore it, or `python -m runner rewind {report.gate.upper()}`.",
+        )
+
+
+def judge_table(verifier: Any) -> dict[str, str]:
+    """Return what judged the candidates and what held them, for reports."""
+    return {"verifier": verifier.name, "isolation": verifier.isolation}
+
+
+def base_table(model: Any) -> dict[str, Any]:
+    """Return what identifies the loaded base, for reports."""
+    return {"digest": model.identity.digest, "parts": dict(model.identity.parts), "parameters": model.parameters}
+
+
+def metric_text(metric: Metric) -> str:
+    """Return 'pass@5 34.8 ± 3.9' of a metric in percent; 'pass@5 undefined' where it is."""
+    if metric.value is None:
+        return f"{metric.name} undefined"
+    if metric.low is None or metric.high is None:
+        return f"{metric.name} {metric.value:.1f}"
+    return f"{metric.name} {metric.value:.1f} ± {(metric.high - metric.low) / 2:.1f}"
+
+
+def one_process(settings: ModelSettings) -> ModelSettings:
+    """Return the same base held by one process: more than one only help to generate many samples."""
+    return replace(settings, processes=1)
+
+
+def examples_of(rows: Sequence[Row], model: Any) -> list[Example]:
+    """Return training rows as the model reads them: by the same prompt function as in measuring."""
+    return [
+        Example(render(row.instruction, row.input, model.apply_chat_template), row.output, _row_name(number, row))
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def _row_name(number: int, row: Row) -> str:
+    return f"line {row.line}" if row.line else f"row {number}"

@@ -1,0 +1,92 @@
+"""Why a worker could not finish its gate: written by the dying worker, read by its supervisor."""
+
+from __future__ import annotations
+
+import json
+import signal
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from env.files import write_atomic
+from env.refusal import Refusal
+from runner.runs.exit_codes import Exit
+
+if TYPE_CHECKING:
+    from runner.advance.supervisor import Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A gate that could not look.
+
+    Attributes:
+        kind: "refusal" (we know why and say what to do), "crash" (an exception), "memory" (there was not enough),
+            "killed" (a signal from outside), "stalled" (nothing got on, and its supervisor ended it).
+        where: file and line of our code where an exception passed, "" otherwise.
+    """
+
+    kind: Literal["refusal", "crash", "memory", "killed", "stalled"]
+    sentence: str
+    fix: str = ""
+    where: str = ""
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code of an advance that ends so."""
+        return Exit.REFUSED if self.kind == "refusal" else Exit.CRASHED
+
+
+def failure_of(error: BaseException, project: Path) -> Failure:
+    """Describe an exception in one sentence, with the deepest line of our own code that it passed."""
+    if isinstance(error, Refusal):
+        return Failure("refusal", error.sentence, error.fix)
+    ours = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith(str(project)) and "site-packages" not in frame.filename
+    ]
+    where = f"{Path(ours[-1].filename).relative_to(project)}:{ours[-1].lineno}" if ours else ""
+    first_line = str(error).strip().split("\n")[0]
+    kind: Literal["memory", "crash"] = "memory" if _is_out_of_memory(error) else "crash"
+    return Failure(kind, f"{type(error).__name__}: {first_line}"[:400], where=where)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is Python's MemoryError or torch's OutOfMemoryError, by type: torch is never imported here."""
+    kinds = type(error).__mro__
+    return isinstance(error, MemoryError) or any(
+        kind.__name__ == "OutOfMemoryError" and kind.__module__.partition(".")[0] == "torch" for kind in kinds
+    )
+
+
+def write_failure(path: Path, failure: Failure) -> None:
+    """Leave ``failure`` for the supervisor."""
+    write_atomic(path, json.dumps(asdict(failure), indent=2) + "\n")
+
+
+def read_failure(path: Path) -> Failure | None:
+    """Return what the worker left; None when it left nothing readable."""
+    try:
+        return Failure(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def unspoken_failure(ending: Ending) -> Failure:
+    """Return what the way a worker ended tells when it left no word."""
+    if ending.returncode >= 0:
+        return Failure("crash", f"the worker ended with status {ending.returncode} and left no word")
+    name = signal.Signals(-ending.returncode).name
+    memory = f"; it last used {ending.pulse.rss_mb / 1e3:.1f} GB" if ending.pulse is not None else ""
+    if name != "SIGKILL":
+        return Failure("killed", f"the worker was killed by {name}{memory}")
+    kills = ending.oom_kills
+    if kills.count:
+        return Failure("memory", f"the worker was killed by SIGKILL: out of memory, as the kernel counts{memory}")
+    if kills.count is None:
+        return Failure("killed", f"the worker was killed by SIGKILL: often the kernel, out of memory{memory}")
+    return Failure(
+        "killed", f"the worker was killed by SIGKILL from outside: the kernel killed nothing for memory{memory}"
+    )

@@ -1,0 +1,1 @@
+"""Changing a run's configuration and starting gates again."""

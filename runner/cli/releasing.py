@@ -1,0 +1,42 @@
+"""The command that takes an adapter out of a run."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runner.cli.app import Results, RunName, app, existing_run
+from runner.runs.locations import RESULTS
+
+
+class Form(StrEnum):
+    """What is written: the adapter with its scale baked in, or the base with it merged in."""
+
+    ADAPTER = "adapter"
+    MERGED = "merged"
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A folder that does not exist yet.")],
+    form: Annotated[
+        Form, typer.Option("--form", help="The adapter at its scale, or the base with it merged in.")
+    ] = Form.ADAPTER,
+    cell: Annotated[str, typer.Option("--cell", help="Such as step-000100_x0.50; default: the chosen one.")] = "",
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Export although the verdict is not PROCEED; the card says so.")
+    ] = False,
+    run: RunName = None,
+    results: Results = RESULTS,
+) -> None:
+    """Write a run's adapter for use elsewhere, read it back, compare it, and tell where it comes from."""
+    from runner.release.export import export_cell
+    from runner.runs.config import read_config
+
+    folder = existing_run(results, run)
+    experiment, _ = read_config(folder / "config.yaml")
+    origin, found = export_cell(folder, experiment, cell, form.value, to.expanduser().absolute(), anyway)
+    typer.echo(f"{origin.cell.name} of {origin.run}, verdict {origin.verdict}\n{found.sentence}\n{to}")

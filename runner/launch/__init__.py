@@ -1,0 +1,1 @@
+"""Where a run is started: this shell, tmux, an SSH connection."""

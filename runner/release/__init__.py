@@ -1,0 +1,1 @@
+"""What leaves a finished run: exported adapters and merged models."""

@@ -1,0 +1,205 @@
+"""Taking an adapter out of a run: which cell, whether its verdict allows it, and what the export says of its origin."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from env.files import make_folder, sha256_file, sync_folder, write_atomic
+from env.refusal import Refusal
+from env.space import DiskFull
+from gates.report import GateReport, read_report
+
+if TYPE_CHECKING:
+    from eval.decision.cells import Cell
+    from gates.settings import Experiment
+    from training.exports import Form, RoundTrip
+
+SCHEMA_VERSION = 1
+PROVENANCE = "provenance.json"
+CARD = "README.md"
+# card, provenance, configuration and tokenizer
+_SMALL_FILES_BYTES = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an export comes from.
+
+    Attributes:
+        verdict: PROCEED, ADJUST or INCONCLUSIVE; "UNDECIDED" before Gate E.
+        headline: the decision in one line; "" before Gate E.
+        decided: the cell that the decision is about; None before Gate E.
+    """
+
+    run: str
+    cell: Cell
+    checkpoint: Path
+    adapter_digest: str
+    verdict: str
+    headline: str
+    decided: str | None
+    reports: dict[str, GateReport]
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the run's decision speaks for this very cell."""
+        return self.verdict == "PROCEED" and self.decided == self.cell.name
+
+
+def export_cell(
+    run_dir: Path, experiment: Experiment, cell_name: str, form: Form, to: Path, anyway: bool
+) -> tuple[Origin, RoundTrip]:
+    """Write the cell (the chosen one where ``cell_name`` is "") of a run into the new folder ``to``.
+
+    Raises:
+        Refusal: the folder exists, there is no such cell, its checkpoint is damaged, the decision does not speak for
+            it (unless ``anyway``), or the export, read back, does not compute what was measured.
+    """
+    from training.backends import export_adapter
+    from training.exports import ExportRequest
+
+    if to.exists():
+        raise Refusal(f"{to} exists already, and nothing is overwritten.", "Give a folder that does not exist yet.")
+    origin = find_origin(run_dir, cell_name)
+    if not origin.is_allowed and not anyway:
+        raise Refusal(
+            f"The verdict of {origin.run} on {origin.cell.name} is {_verdict_on(origin)}.",
+            "Add --anyway to export it; its card will say so.",
+        )
+    make_folder(to.parent)
+    require_room(experiment, origin.checkpoint, form, to)
+    partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    make_folder(partial)
+    try:
+        request = ExportRequest(origin.checkpoint, origin.cell.scale, form, partial, _texts(origin))
+        found = export_adapter(experiment.backend.name, experiment.model, request)
+        write_atomic(partial / CARD, card(origin, experiment, form, found))
+        document = provenance(origin, experiment, form, found, partial)
+        write_atomic(partial / PROVENANCE, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        partial.rename(to)
+        sync_folder(to.parent)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        # libraries written in other languages tell it in words alone
+        if isinstance(error, Exception) and "No space left on device" in str(error):
+            raise DiskFull(to, export_bytes(experiment, origin.checkpoint, form), "the export") from error
+        raise
+    return origin, found
+
+
+def require_room(experiment: Experiment, checkpoint: Path, form: Form, to: Path) -> None:
+    """Raise DiskFull unless the export fits on the disk of ``to``, whose parent exists; nothing is loaded for it."""
+    needed = export_bytes(experiment, checkpoint, form)
+    if shutil.disk_usage(to.parent).free < needed:
+        raise DiskFull(to, needed, "the export")
+
+
+def export_bytes(experiment: Experiment, checkpoint: Path, form: Form) -> int:
+    """Return about how many bytes an export takes: the adapter's file, or the whole base as its files hold it."""
+    from training.backends import local_folder
+    from training.checkpoints import ADAPTER_WEIGHTS
+    from training.needs.weight_headers import read_tensors
+
+    if form == "adapter":
+        return (checkpoint / ADAPTER_WEIGHTS).stat().st_size + _SMALL_FILES_BYTES
+    folder = local_folder(experiment.model)
+    return (read_tensors(folder).unpacked_bytes if folder else 0) + _SMALL_FILES_BYTES
+
+
+def find_origin(run_dir: Path, cell_name: str) -> Origin:
+    """Return where the cell of a run comes from, its checkpoint's files hashed. Raises Refusal as ``export_cell``."""
+    from eval.decision.cells import cell_from_name
+    from training.checkpoints import read_checkpoint, step_name
+
+    reports = {gate: found for gate in "bcde" if (found := read_report(run_dir / f"gate_{gate}" / "report.json"))}
+    if "c" not in reports:
+        raise Refusal(f"{run_dir.name} has no trained adapter yet.", "`python -m runner advance` goes on with it.")
+    decided = reports["e"].tables["decision"] if "e" in reports else None
+    if not cell_name and "d" not in reports:
+        raise Refusal(f"{run_dir.name} has not chosen a cell yet.", "Advance it, or name one with --cell.")
+    cell = cell_from_name(cell_name or reports["d"].tables["chosen"]["cell"])
+    trained = {row["step"]: row["digest"] for row in reports["c"].tables["checkpoints"]}
+    if cell.step not in trained:
+        steps = ", ".join(str(step) for step in sorted(trained))
+        raise Refusal(f"{run_dir.name} has no checkpoint of step {cell.step}.", f"Steps: {steps}.")
+    checkpoint = read_checkpoint(run_dir / "gate_c" / "checkpoints" / step_name(cell.step))
+    if checkpoint.digest != trained[cell.step]:
+        raise Refusal(f"{checkpoint.folder}: not the adapter that gate C reported.", "Restore it.")
+    return Origin(
+        run=run_dir.name,
+        cell=cell,
+        checkpoint=checkpoint.folder,
+        adapter_digest=checkpoint.digest,
+        verdict=decided["verdict"] if decided else "UNDECIDED",
+        headline=decided["headline"] if decided else "",
+        decided=decided["cell"] if decided else None,
+        reports=reports,
+    )
+
+
+def provenance(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip, folder: Path) -> dict[str, Any]:
+    """Return provenance.json: everything that leads from the files of an export back to the run, by digest."""
+    base = origin.reports["c"].tables["base"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": origin.run,
+        "cell": origin.cell.name,
+        "scale": origin.cell.scale,
+        "form": form,
+        "verdict": origin.verdict,
+        "verdict_is_on_this_cell": origin.decided == origin.cell.name,
+        "headline": origin.headline,
+        "base": {"name": experiment.model.path, "digest": base["digest"], "parts": base["parts"]},
+        "adapter": origin.adapter_digest,
+        "lora": asdict(experiment.gate.c.lora),
+        "train": asdict(experiment.gate.c.train),
+        "round_trip": asdict(found),
+        "versions": origin.reports["c"].versions,
+        "reports": {gate: report.inputs for gate, report in origin.reports.items()},
+        "files": {file.name: sha256_file(file) for file in sorted(folder.iterdir()) if file.is_file()},
+    }
+
+
+def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -> str:
+    """Return README.md: what a reader elsewhere must know, warning first where the verdict does not speak for it."""
+    base, lora = experiment.model.path, experiment.gate.c.lora
+    library = "peft" if form == "adapter" else "transformers"
+    lines = ["---", f"base_model: {base}", f"library_name: {library}", "tags: [lora, luagate]", "---", ""]
+    lines += [f"# {origin.run}, {origin.cell.name}", ""]
+    if not origin.is_allowed:
+        lines += [f"**Exported with --anyway: the verdict on it is {_verdict_on(origin)}.**", ""]
+    what = (
+        f"A LoRA adapter with the scale {origin.cell.scale:g} multiplied into its matrices: load it at its own scale."
+        if form == "adapter"
+        else f"The base model with a LoRA adapter merged in at scale {origin.cell.scale:g}; it is not quantised."
+    )
+    lines += [what, ""]
+    lines += [f"* decision: {origin.headline}"] if origin.headline else []
+    lines += [
+        f"* base: {base}, digest {origin.reports['c'].tables['base']['digest'][:16]}",
+        f"* trained: rank {lora.r}, alpha {lora.alpha:g} on {', '.join(lora.target_modules)}, {origin.cell.step} steps",
+        f"* adapter digest: {origin.adapter_digest[:16]}",
+        f"* read back: {found.sentence}",
+        f"* everything else: {PROVENANCE}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict_on(origin: Origin) -> str:
+    if origin.decided is None:
+        return "UNDECIDED: gate E has not judged it"
+    if origin.decided != origin.cell.name:
+        return f"UNDECIDED: gate E judged {origin.decided} ({origin.verdict})"
+    return origin.verdict
+
+
+def _texts(origin: Origin) -> tuple[str, ...]:
+    """Return prompts that the base was measured on; logits are compared on them."""
+    rows = origin.reports["e"].tables["tasks"][:4] if "e" in origin.reports else []
+    return tuple(row["instruction"] for row in rows) or ("Register a node.", "local mod = {}\nreturn mod")

@@ -1,0 +1,1 @@
+"""How the report page is written: templates, figures, packed samples."""

@@ -1,0 +1,85 @@
+"""The page that shows runs side by side: one self-contained HTML file in the report's style, without scripts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from env.files import digest, make_folder, write_atomic
+from eval.records import Metric
+from runner.report.data import Interval
+from runner.report.page import figures
+from runner.report.page.writing import moment, printable, signed
+from runner.views.comparison import Comparison, Side
+from runner.views.paired_adapters import Pairing
+
+FOLDER = "comparisons"
+# More names than this make a file name that no file system takes.
+_NAMED = 3
+
+
+def comparison_page(results: Path, comparison: Comparison) -> Path:
+    """Return where the page of a comparison goes by default: the same runs in the same order, the same page."""
+    ids = [side.id for side in comparison.sides]
+    name = "_vs_".join(ids) if len(ids) <= _NAMED else f"{ids[0]}_vs_{len(ids) - 1}_others_{digest(ids)[:8]}"
+    return results / FOLDER / f"{name}.html"
+
+
+def write_comparison(comparison: Comparison, path: Path) -> Path:
+    """Write the page and return its path. Raises Refusal where it cannot be written."""
+    helpers = {"interval": interval, "family_rows": family_rows, "group_names": group_names, "group_of": group_of}
+    template = _templates().get_template("comparison.html.j2")
+    text = template.render(comparison=comparison, figures=figures, **helpers)
+    make_folder(path.parent)
+    write_atomic(path, text.encode("utf-8", "replace"))
+    return path
+
+
+def interval(metric: Metric | None, sign: bool = False) -> str:
+    """Return '38.3 (31.7 to 44.9)', with signs for a gain; a dash where nothing was measured."""
+    if metric is None:
+        return "–"
+    if metric.value is None:
+        return "undefined"
+    form = "+.1f" if sign else ".1f"
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:{form}}"
+    return f"{metric.value:{form}} ({metric.low:{form}} to {metric.high:{form}})"
+
+
+def family_rows(pairing: Pairing) -> list[Interval]:
+    """Return the difference of all tasks, then by family."""
+    whole = [] if pairing.difference is None else [_row("all", pairing.difference, "")]
+    return [*whole, *(_row(group.name, group.gain, group.flag) for group in pairing.groups if group.by == "family")]
+
+
+def group_names(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return every (division, group) that some run reports, in the order of the first that does."""
+    return list(dict.fromkeys((group.by, group.name) for side in comparison.sides for group in side.groups))
+
+
+def group_of(side: Side, by: str, name: str) -> str:
+    """Return one run's gain in a group, with its flag; a dash where it has none."""
+    found = next((group for group in side.groups if (group.by, group.name) == (by, name)), None)
+    if found is None:
+        return "–"
+    return f"{interval(found.gain, sign=True)}{f' {found.flag}' if found.flag else ''}"
+
+
+def _row(label: str, metric: Metric, mark: str) -> Interval:
+    return Interval(label, metric.value, metric.low, metric.high, metric.unit, metric.n, mark)
+
+
+@lru_cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("runner.report.page"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(moment=moment, printable=printable, signed=signed)
+    return environment

@@ -1,0 +1,1 @@
+"""The report's sections, one module each, as data for the page."""

@@ -1,0 +1,79 @@
+"""The training part of a report: loss, learning rate and gradient norm by step, restarts, what was trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, TypeGuard
+
+from runner.report.data import Fact, Series, Training
+from runner.views.artifacts import Artifacts, read_json_lines
+
+# A curve of more points than a screen has columns shows the same; means of neighbours keep the page small.
+_MAX_POINTS = 400
+# What is drawn, in this order, of what metrics.jsonl has.
+_DRAWN = (("loss", "loss"), ("learning_rate", "learning rate"), ("grad_norm", "gradient norm"))
+
+
+def read_training(found: Artifacts) -> Training | None:
+    """Return the curves of metrics.jsonl (a repeated step counts as last trained); None before the first step."""
+    rows = read_json_lines(found, found.run.gate_folder("c") / "metrics.jsonl")
+    by_step = {int(row["step"]): row for row in rows}
+    if not by_step:
+        return None
+    steps = sorted(by_step)
+    chosen = found.table("d", "chosen")
+    return Training(
+        series=tuple(series for key, name in _DRAWN if (series := _series(by_step, steps, key, name)).points),
+        restarts=tuple(b for a, b in pairwise(steps) if by_step[a]["session"] != by_step[b]["session"]),
+        checkpoints=tuple(int(row["step"]) for row in found.table("c", "checkpoints") or ()),
+        chosen=int(chosen["step"]) if chosen is not None else None,
+        facts=(*_facts(found, by_step[steps[-1]]), *_not_finite(by_step, steps)),
+    )
+
+
+def _series(by_step: Mapping[int, Mapping[str, Any]], steps: Sequence[int], key: str, name: str) -> Series:
+    told = [(step, by_step[step].get(key)) for step in steps]
+    return Series(name, thinned([(step, float(value)) for step, value in told if _is_finite(value)], _MAX_POINTS))
+
+
+def _is_finite(value: Any) -> TypeGuard[float]:
+    """Whether a recorded value can be drawn; a NaN loss is told as a fact instead."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def thinned(points: Sequence[tuple[int, float]], at_most: int) -> tuple[tuple[int, float], ...]:
+    """Return the points, or means of equally many neighbours when there are more than ``at_most``."""
+    size = -(-len(points) // at_most)
+    if size <= 1:
+        return tuple(points)
+    groups = [points[at : at + size] for at in range(0, len(points), size)]
+    return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)
+
+
+def _not_finite(by_step: Mapping[int, Mapping[str, Any]], steps: Sequence[int]) -> list[Fact]:
+    wrong = [step for step in steps if not _is_finite(by_step[step]["loss"])]
+    return [Fact("Loss not finite", f"{len(wrong)} steps", f"first at step {wrong[0]}")] if wrong else []
+
+
+def _facts(found: Artifacts, last: Mapping[str, Any]) -> tuple[Fact, ...]:
+    facts = [Fact("Last step", f"{last['step']}", f"loss {last['loss']:.3f}")]
+    table = found.table("c", "training")
+    if table is None:
+        return tuple(facts)
+    dropped = f"{table['dropped']} dropped as too long" if table["dropped"] else "none dropped"
+    resumed = "resumed after an interruption" if len(table["sessions"]) > 1 else "without interruption"
+    facts += [
+        Fact(
+            "Loss",
+            f"{table['loss_at_start']:.3f} → {table['loss_at_end']:.3f}",
+            "means of the first and last ten steps",
+        ),
+        Fact("Rows", f"{table['examples']:,}", dropped),
+        Fact("Trained parameters", f"{table['trainable_parameters']:,}", f"in {table['targets']} modules"),
+        Fact("Sessions", f"{len(table['sessions'])}", resumed),
+    ]
+    if table["quarantined"]:
+        facts.append(Fact("Quarantined", ", ".join(map(str, table["quarantined"])), "checkpoints that were not whole"))
+    return tuple(facts)

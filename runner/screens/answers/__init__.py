@@ -1,0 +1,1 @@
+"""Screens of the commands that answer a question about a run."""

@@ -1,0 +1,116 @@
+"""Runs side by side on a screen: verdicts and intervals, the paired difference of their adapters, what differs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from runner.screens.ink import Line, Span, columns, line, pad, write_lines
+
+if TYPE_CHECKING:
+    from eval.records import Metric
+    from runner.views.comparison import Comparison, Difference, Side
+    from runner.views.paired_adapters import Pairing
+
+# A digest tells apart by its beginning; the page and --json have all of it.
+_MAX_VALUE = 28
+_STYLES = {"PROCEED": "good", "ADJUST": "no", "INCONCLUSIVE": "no"}
+
+
+def print_comparison(comparison: Comparison, stream: TextIO | None = None) -> None:
+    """Write the comparison to ``stream`` (standard output)."""
+    write_lines(stream or sys.stdout, comparison_lines(comparison))
+
+
+def comparison_lines(comparison: Comparison) -> list[Line]:
+    """Return the runs, the measured table, the paired differences, and what differs."""
+    paired = [item for pairing in comparison.pairings for item in _pairing_lines(pairing)]
+    return [
+        *(item for side in comparison.sides for item in _side_lines(side)),
+        line(),
+        *_table(_measured(comparison.sides)),
+        line(),
+        line(("adapter against adapter, on the same test tasks", "bold")),
+        *paired,
+        line(),
+        line(("what differs", "bold")),
+        *_difference_lines(comparison.differences, len(comparison.sides)),
+    ]
+
+
+def _side_lines(side: Side) -> Iterator[Line]:
+    ruling = side.verdict or side.stands
+    style = _STYLES.get(side.verdict.partition(" ")[0], "dim")
+    yield line(
+        (f"{side.number}  ", "bold"), (side.id, "bold"), "  ", (ruling, style), (f"  {side.profile}", "dim"), hang=3
+    )
+    if not side.verdict and side.headline:
+        yield line("   ", side.headline, hang=3)
+    if side.without_contaminated:
+        yield line("   ", (side.without_contaminated, "no"), hang=3)
+    for waived in side.waived:
+        yield line("   ", (f"waived: {waived}", "odd"), hang=3)
+    for problem in side.problems:
+        yield line("   ", (f"damaged: {problem}", "no"), hang=3)
+
+
+def _measured(sides: Sequence[Side]) -> list[list[str]]:
+    k = next((metric.k for side in sides if (metric := side.base) is not None), None)
+    name = f"pass@{k}" if k else "pass@k"
+    rows = [["run", f"base {name}", "adapter", "gain, pp", "cell", "decided on"]]
+    for side in sides:
+        metrics = [_metric(metric, signed) for metric, signed in ((side.base, 0), (side.adapter, 0), (side.gain, 1))]
+        rows.append([str(side.number), *metrics, side.cell or "-", side.size or "-"])
+    return rows
+
+
+def _metric(metric: Metric | None, signed: int) -> str:
+    if metric is None:
+        return "-"
+    if metric.value is None:
+        return "undefined"
+    form = "+.1f" if signed else ".1f"
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:{form}}"
+    return f"{metric.value:{form}} ({metric.low:{form}} to {metric.high:{form}})"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[Line]:
+    """Return rows in columns as wide as their widest cell; the first row is the head."""
+    widths = [max(columns(row[place]) for row in rows) for place in range(len(rows[0]))]
+    laid = ["  ".join(pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [line((laid[0], "dim"), hang=5), *(line(text, hang=5) for text in laid[1:])]
+
+
+def _pairing_lines(pairing: Pairing) -> Iterator[Line]:
+    name = f"{pairing.left} - {pairing.right}"
+    if pairing.refused or pairing.difference is None:
+        yield line(f"  {name}  ", ("not paired: ", "no"), pairing.refused, hang=9)
+        return
+    gain = pairing.difference
+    size = f" pp of pass@{gain.k} on {gain.n} tasks in {pairing.clusters} clusters"
+    yield line(f"  {name}  ", (_metric(gain, 1), "bold"), size, hang=9)
+    for group in pairing.groups:
+        if group.by == "family" or (group.flag and group.tasks < gain.n):
+            flag: Span = (f"  {group.flag}", "no" if group.flag == "worse" else "good") if group.flag else ("", "")
+            label = pad(f"{group.by} {group.name}", 18)
+            yield line(f"         {label}", _metric(group.gain, 1), (f"  {group.tasks} tasks", "dim"), flag, hang=9)
+    for note in pairing.notes:
+        yield line("         ", (note, "no"), hang=9)
+
+
+def _difference_lines(differences: Sequence[Difference], runs: int) -> list[Line]:
+    if not differences:
+        return [line("  nothing: configuration, data, model and code are the same")]
+    head = ["", "", *(str(number) for number in range(1, runs + 1))]
+    rows = [[item.part, item.key, *map(_short, item.values)] for item in differences]
+    widths = [max(columns(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    laid = [
+        "  ".join(pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    ]
+    return [line((f"  {laid[0]}", "dim")), *(line(f"  {text}", hang=widths[0] + 6) for text in laid[1:])]
+
+
+def _short(value: str) -> str:
+    return value if columns(value) <= _MAX_VALUE else f"{value[: _MAX_VALUE - 2]} …"

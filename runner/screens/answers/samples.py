@@ -1,0 +1,131 @@
+"""Stored samples on a screen: the program in colour, its verdict, the failed check, and what judged it.
+
+What a model wrote is foreign text: it reaches the terminal with every control sign made visible, never as a code.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from io import StringIO
+from typing import TYPE_CHECKING, TextIO
+
+from runner.screens.ink import Line, Paper, foreign_lines, line, paper_of, rendered, write_text
+from runner.views.wording import count_text
+
+if TYPE_CHECKING:
+    from eval.records import CheckResult, Sample, Task
+    from runner.views.samples import FoundSamples, Labels
+
+_INDENT = "    "
+_MAX_LINES = 200
+
+
+def print_samples(found: FoundSamples, matching: str = "", stream: TextIO | None = None) -> None:
+    """Write what was found; ``matching`` is the filter in words."""
+    stream = stream or sys.stdout
+    if stream is not None:
+        write_text(stream, samples_text(found, matching, paper_of(stream)))
+
+
+def samples_text(found: FoundSamples, matching: str, paper: Paper) -> str:
+    """Return the samples as they are written on ``paper``: coloured where it takes colour, else plain."""
+    parts = [_laid([line(("! ", "odd"), problem, hang=2) for problem in found.problems], paper)]
+    for sample in found.samples:
+        parts.append(_sample_text(sample, found.labels.get(sample.task_id), found.tasks.get(sample.task_id), paper))
+    return "".join([*parts, _laid([summary_line(found, matching)], paper)])
+
+
+def summary_line(found: FoundSamples, matching: str) -> Line:
+    """Return how many samples match, and how they ended."""
+    asked = f" with {matching}" if matching else ""
+    if not found.matching:
+        return line(f"no sample of gate {found.gate.upper()}{asked}, of {count_text(found.stored, 'sample')} stored")
+    ends = ", ".join(f"{name} {number:,}" for name, number in found.outcomes.items())
+    more = "" if found.matching == len(found.samples) else "; --limit N shows more"
+    return line(
+        (f"{len(found.samples):,} of {count_text(found.matching, 'sample')}{asked}, {found.stored:,} stored", "bold"),
+        (f" ({ends}){more}", "dim"),
+    )
+
+
+def _sample_text(sample: Sample, labels: Labels | None, task: Task | None, paper: Paper) -> str:
+    verdict, candidate = sample.verdict, sample.candidate
+    text = candidate.code if candidate.code is not None else sample.completion.text
+    parts = [_laid(_head(sample, labels), paper)]
+    if task is not None:
+        parts.append(_foreign("asked", f"{task.instruction}\n{task.input}".strip(), paper))
+    lines = [_detail("why", verdict.detail or candidate.detail)]
+    lines += _check_lines(verdict.checks)
+    lines += [_detail("finding", finding) for finding in verdict.findings]
+    lines += [_detail("made", ", ".join(verdict.registered))]
+    lines += [_detail("judge", f"{verdict.verifier} held by {verdict.isolation}, {1000 * verdict.seconds:.0f} ms")]
+    lines += [_detail("drawn", _drawn(sample))]
+    parts.append(_laid([item for item in lines if item.spans], paper))
+    if candidate.code is None:
+        parts.append(_laid([_detail("code", "none; this was written:")], paper))
+    return "".join([*parts, _program(text, paper, in_lua=candidate.code is not None), "\n"])
+
+
+def _check_lines(checks: Sequence[CheckResult]) -> list[Line]:
+    """Return the failed checks, each with its reason, then the names of those that passed or were not reached."""
+    failed = [_detail("failed", check.name, check.detail) for check in checks if check.passed is False]
+    passed = ", ".join(check.name for check in checks if check.passed)
+    unreached = ", ".join(check.name for check in checks if check.passed is None)
+    return [*failed, _detail("passed", passed), _detail("beyond", f"not reached: {unreached}" if unreached else "")]
+
+
+def _head(sample: Sample, labels: Labels | None) -> list[Line]:
+    outcome = sample.verdict.outcome.value
+    about = f"{labels.family}/{labels.kind}  {labels.split}  " if labels else ""
+    style = "good" if outcome == "PASSED" else "no"
+    return [
+        line((f"{outcome}  ", style), (f"{sample.task_id} ", "bold"), (f"#{sample.index}  {about}{sample.arm}", "dim"))
+    ]
+
+
+def _drawn(sample: Sample) -> str:
+    ended = "ran into the token limit" if sample.completion.finish == "length" else "ended by itself"
+    patch = f", patch matched by {sample.candidate.patch_level}" if sample.candidate.patch_level else ""
+    return f"{sample.completion.tokens} tokens, {ended}, seed {sample.seed}, found by {sample.candidate.rule}{patch}"
+
+
+def _detail(label: str, text: str, remark: str = "") -> Line:
+    """Return an indented 'label: text' line, or an empty one where there is no text."""
+    if not text:
+        return line()
+    return line("  ", (f"{label}: ".ljust(9), "dim"), text, (f"  {remark}" if remark else "", "dim"), hang=11)
+
+
+def _foreign(label: str, text: str, paper: Paper) -> str:
+    rows = foreign_lines(text, paper)
+    return "".join(f"  {(f'{label}: ' if number == 0 else '').ljust(9)}{row}\n" for number, row in enumerate(rows))
+
+
+def _program(text: str, paper: Paper, in_lua: bool) -> str:
+    """Return a program's lines, indented, highlighted where the paper takes colour; a very long one is cut."""
+    rows = foreign_lines(text.rstrip("\n"), paper)
+    shown = _highlighted(rows[:_MAX_LINES]) if paper.colour and in_lua else rows[:_MAX_LINES]
+    more = [f"... {len(rows) - _MAX_LINES} more lines"] if len(rows) > _MAX_LINES else []
+    return "".join(f"{_INDENT}{row}\n" for row in (*shown, *more))
+
+
+def _highlighted(rows: Sequence[str]) -> list[str]:
+    """Return the lines of a Lua program with colour codes, none of them longer or shorter than before."""
+    from pygments.token import Comment, Keyword, Name, Number, String, Token  # type: ignore[import-untyped]
+    from rich.console import Console
+    from rich.style import Style
+    from rich.syntax import ANSISyntaxTheme, Syntax
+
+    # No red: on our screens that is a crash.
+    inks = {Token: "", Comment: "dim", Keyword: "magenta", Name.Function: "bold", Number: "cyan", String: "green"}
+    theme = ANSISyntaxTheme({token: Style.parse(ink) for token, ink in inks.items()})
+    width = 2 * max(map(len, rows), default=0) + 2
+    console = Console(file=StringIO(), force_terminal=True, color_system="standard", width=width, markup=False)
+    with console.capture() as captured:
+        console.print(Syntax("", "lua", theme=theme).highlight("\n".join(rows)), end="", soft_wrap=True)
+    return captured.get().split("\n")[: len(rows)]
+
+
+def _laid(lines: Sequence[Line], paper: Paper) -> str:
+    return "".join(f"{text}\n" for text in rendered(lines, paper))

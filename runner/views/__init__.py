@@ -1,0 +1,1 @@
+"""Typed views of a run's files, for screens and reports."""

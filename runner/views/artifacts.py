@@ -1,0 +1,139 @@
+"""Reading a run's artifacts for a report: what is damaged is named, never raised."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from env.files import read_lines
+from env.refusal import Refusal
+from eval.records import Sample, sample_from_json
+from gates.evidence import changed_artifacts
+from gates.report import GateReport, read_report
+from runner.runs.folder import Run
+from runner.runs.state_machine import GATES
+from runner.validity.intactness import report_changes
+
+T = TypeVar("T")
+# What reading a table of an unexpected shape can raise.
+FOREIGN = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+NOTHING: tuple[Any, ...] = ()
+_NAMED_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """The readable reports of a run by gate, and what was found wrong with the folder so far."""
+
+    run: Run
+    reports: dict[str, GateReport]
+    problems: list[str] = field(default_factory=list)
+
+    def table(self, gate: str, name: str) -> Any:
+        """Return a table of a gate's report; None where there is none."""
+        report = self.reports.get(gate)
+        return None if report is None else report.tables.get(name)
+
+    def section(self, what: str, make: Callable[[Artifacts], T], otherwise: T) -> T:
+        """Return ``make``'s part of the report; a table of a foreign shape costs that part and is named."""
+        try:
+            return make(self)
+        except FOREIGN as error:
+            self.problems.append(f"{what}: left out, its data has not the expected shape ({error!r}).")
+        except Refusal as refusal:
+            self.problems.append(f"{what}: left out: {refusal.sentence}")
+        return otherwise
+
+
+def read_artifacts(run: Run) -> Artifacts:
+    """Read every gate's report and compare it with the journal and with the bytes of its artifacts."""
+    found = Artifacts(run, {})
+    for gate in GATES:
+        path = run.gate_folder(gate) / "report.json"
+        try:
+            report = read_report(path)
+        except (Refusal, OSError, UnicodeDecodeError) as error:
+            found.problems.append(f"{_inside(run, path)} cannot be read: {error}")
+            continue
+        if report is None:
+            if run.has_concluded(gate):
+                found.problems.append(
+                    f"{_inside(run, path)} is missing, though the journal says gate {gate.upper()} concluded."
+                )
+            continue
+        found.reports[gate] = report
+        found.problems.extend(report_changes(run, report))
+        found.problems.extend(changed_artifacts(run.folder, report))
+    return found
+
+
+def real(value: Any) -> float | None:
+    """Return a finite number or None as such. Raises TypeError or ValueError on anything else."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is not a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is not finite")
+    return float(value)
+
+
+def read_sample_lines(found: Artifacts, path: Path) -> list[Sample]:
+    """Return the samples of a file, each (arm, task, index) once; damaged lines are left out and named."""
+    samples: dict[tuple[str, str, int], Sample] = {}
+    for sample in _parsed(found, path, sample_from_json, "sample"):
+        samples.setdefault((sample.arm, sample.task_id, sample.index), sample)
+    return list(samples.values())
+
+
+def read_json_lines(found: Artifacts, path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a JSON lines file; damaged lines are left out and named."""
+    return _parsed(found, path, dict, "record")
+
+
+def _parsed(found: Artifacts, path: Path, parse: Callable[[Any], T], kind: str) -> list[T]:
+    if not path.is_file():
+        return []
+    name = _inside(found.run, path)
+    try:
+        lines = read_lines(path)
+        if _is_torn(path) and not _is_being_written(found.run, name):
+            found.problems.append(f"{name}: its last line is torn (a write was cut off); read without it.")
+    except (Refusal, OSError) as error:
+        found.problems.append(f"{name} cannot be read: {error}")
+        return []
+    records, bad = [], []
+    for number, text in enumerate(lines, start=1):
+        try:
+            records.append(parse(json.loads(text)))
+        except FOREIGN:
+            bad.append(number)
+    if bad:
+        named = ", ".join(map(str, bad[:_NAMED_LINES])) + (", …" if len(bad) > _NAMED_LINES else "")
+        found.problems.append(
+            f"{name}: {len(bad)} of {len(lines)} lines are no {kind} (line {named}); read without them."
+        )
+    return records
+
+
+def _is_being_written(run: Run, name: str) -> bool:
+    """Whether a file is of a gate that has not concluded: a line that is cut off there is finished or dropped later."""
+    gate = name.removeprefix("gate_")[:1]
+    return gate in GATES and not run.has_concluded(gate)
+
+
+def _is_torn(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(0, 2)
+        if stream.tell() == 0:
+            return False
+        stream.seek(-1, 2)
+        return stream.read(1) != b"\n"
+
+
+def _inside(run: Run, path: Path) -> str:
+    return path.relative_to(run.folder).as_posix()

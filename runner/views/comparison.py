@@ -1,0 +1,246 @@
+"""Runs side by side, from their artifacts alone: what each measured, and in what they differ.
+
+Not covered: choosing the best of several runs by their test results, which is a selection on test and looks better than
+it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from eval.records import Metric
+from runner.report.sections.provenance import read_config
+from runner.runs.folder import Run
+from runner.views.artifacts import NOTHING, Artifacts, read_artifacts
+from runner.views.paired_adapters import Pairing, pair
+from runner.views.run_view import RunView, view_run
+
+_NOT_THERE = "not there"
+Measured = tuple[Metric | None, Metric | None, Metric | None]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """What one run's report says of one group of tasks."""
+
+    by: str
+    name: str
+    tasks: int
+    gain: Metric
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One run, as far as it has come.
+
+    Attributes:
+        number: its place on the command line, from 1; what other parts call it.
+        stands: "finished", or the gate it stands at, such as "C training crashed".
+        headline: of the last gate that concluded.
+        verdict: "PROCEED (strong)" or another ruling; "" before Gate E.
+        size: tasks, clusters and samples it was decided on; "" before Gate A.
+        base, adapter, gain: on the test tasks; None where not measured.
+        waived: checks that said no and were waived, each with its reason.
+        without_contaminated: the decision without the tasks that training has seen; "" where there are none.
+        problems: damage in its folder.
+    """
+
+    number: int
+    id: str
+    created_at: str
+    profile: str
+    stands: str
+    headline: str
+    verdict: str
+    cell: str
+    size: str
+    base: Metric | None
+    adapter: Metric | None
+    gain: Metric | None
+    groups: tuple[GroupResult, ...]
+    waived: tuple[str, ...]
+    without_contaminated: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing in which the runs differ: ``part`` is "config", "data", "model" or "code"; one value a run."""
+
+    part: str
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All runs, every later one paired with the first, and what differs."""
+
+    sides: tuple[Side, ...]
+    pairings: tuple[Pairing, ...]
+    differences: tuple[Difference, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        return asdict(self)
+
+
+def compare_runs(runs: Sequence[Run]) -> Comparison:
+    """Return the comparison of two and more opened runs; damage is named in each side's ``problems``."""
+    found = [_concluded(read_artifacts(run)) for run in runs]
+    pairings = [pair(found[0], found[place], place + 1) for place in range(1, len(found))]
+    differences = _differences(found)
+    sides = [
+        _side(artifacts, view_run(run), place)
+        for place, (artifacts, run) in enumerate(zip(found, runs, strict=True), 1)
+    ]
+    return Comparison(tuple(sides), tuple(pairings), differences)
+
+
+def _concluded(found: Artifacts) -> Artifacts:
+    """Return the artifacts without reports of gates that are to be run again: they speak of an earlier attempt."""
+    reports = {gate: report for gate, report in found.reports.items() if found.run.has_concluded(gate)}
+    return Artifacts(found.run, reports, found.problems)
+
+
+def _side(found: Artifacts, view: RunView, number: int) -> Side:
+    unmeasured: Measured = (None, None, None)
+    base, adapter, gain = found.section("Metrics", _metrics, unmeasured)
+    concluded = [gate for gate in view.gates if gate.state in ("passed", "failed")]
+    return Side(
+        number=number,
+        id=found.run.id,
+        created_at=found.run.info.created_at,
+        profile=found.run.info.profile,
+        stands=_stands(view),
+        headline=concluded[-1].text if concluded else "",
+        verdict=found.section("Verdict", _verdict, ""),
+        cell=found.section("Cell", _cell, ""),
+        size=found.section("Size", _size, ""),
+        base=base,
+        adapter=adapter,
+        gain=gain,
+        groups=found.section("Groups", _groups, NOTHING),
+        waived=tuple(
+            f"{check.name}: {check.value}; waived because: {check.waived}"
+            for report in found.reports.values()
+            for check in report.checks
+            if check.waived
+        ),
+        without_contaminated=found.section("Without the contaminated", _without_contaminated, ""),
+        problems=tuple(dict.fromkeys(found.problems)),
+    )
+
+
+def _stands(view: RunView) -> str:
+    if view.state == "finished":
+        return "finished"
+    stands = next((gate for gate in view.gates if gate.state != "passed"), view.gates[-1])
+    if stands.gate == "e" and stands.state == "failed":
+        return "finished"
+    word = {"failed": "said no", "ready": "is next"}.get(stands.state, stands.state)
+    return f"{stands.gate.upper()} {stands.title} {word}"
+
+
+def _verdict(found: Artifacts) -> str:
+    decision = found.table("e", "decision")
+    if decision is None:
+        return ""
+    return f"{decision['verdict']}{' (strong)' if decision['strong'] else ''}"
+
+
+def _cell(found: Artifacts) -> str:
+    chosen = found.table("e", "chosen") or found.table("d", "chosen")
+    return str(chosen["cell"]) if chosen is not None else ""
+
+
+def _metrics(found: Artifacts) -> Measured:
+    """Return pass@k of base and adapter and the gain, on test; the base alone before Gate E."""
+    decision = found.table("e", "decision")
+    if decision is not None:
+        by_name = {metric.name: metric for metric in found.reports["e"].metrics}
+        base, adapter, gain = (by_name[f"pass@{decision['k']} {what}"] for what in ("base", "adapter", "gain"))
+        return base, adapter, gain
+    rule, results = found.table("a", "rule"), found.table("b", "results")
+    if rule is None or results is None or "test" not in results:
+        return None, None, None
+    measured = (Metric(**metric) for metric in results["test"]["metrics"])
+    return next((metric for metric in measured if metric.k == rule["k"]), None), None, None
+
+
+def _size(found: Artifacts) -> str:
+    rule = found.table("a", "rule")
+    if rule is None:
+        return ""
+    split = "test" if rule["selection"] == "split" else "dev"
+    tasks, clusters, samples = (rule[f"{split}_{key}"] for key in ("tasks", "clusters", "samples"))
+    return f"{tasks} tasks in {clusters} clusters x {samples}"
+
+
+def _groups(found: Artifacts) -> tuple[GroupResult, ...]:
+    return tuple(
+        GroupResult(str(row["by"]), str(row["name"]), int(row["tasks"]), Metric(**row["gain"]), str(row["flag"]))
+        for row in found.table("e", "groups") or ()
+    )
+
+
+def _without_contaminated(found: Artifacts) -> str:
+    clean = found.table("e", "decision_without_contaminated")
+    if clean is None:
+        return str(found.table("e", "no_decision_without_contaminated") or "")
+    gain = clean["gain"]["value"]
+    value = "undefined" if gain is None else f"{100 * gain:+.1f} pp"
+    return f"without {len(clean['excluded'])} contaminated tasks: {clean['verdict']}, gain {value}"
+
+
+def _differences(found: Sequence[Artifacts]) -> tuple[Difference, ...]:
+    """Return everything in which the runs differ, configuration first."""
+    parts = {"config": _config, "data": _data, "model": _model, "code": _code}
+    rows = []
+    nothing: dict[str, str] = {}
+    for part, read in parts.items():
+        values = [artifacts.section(f"Differences in {part}", read, nothing) for artifacts in found]
+        for key in dict.fromkeys(key for own in values for key in own):
+            shown = tuple(own.get(key, _NOT_THERE) for own in values)
+            if len(set(shown)) > 1:
+                rows.append(Difference(part, key, shown))
+    return tuple(rows)
+
+
+def _config(found: Artifacts) -> dict[str, str]:
+    return _flat(read_config(found), "")
+
+
+def _flat(config: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    rows: dict[str, str] = {}
+    for key, value in config.items():
+        rows |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": str(value)}
+    return rows
+
+
+def _data(found: Artifacts) -> dict[str, str]:
+    dataset = found.table("a", "dataset")
+    if dataset is None:
+        return {}
+    named = ("name", "digest", "tasks", "rows", "dev_tasks", "test_tasks")
+    rows = {f"dataset {key}": str(dataset[key]) for key in named}
+    return {**rows, "decision rule": str(found.table("a", "rule_digest"))}
+
+
+def _model(found: Artifacts) -> dict[str, str]:
+    base = next((table for gate in "bcde" if (table := found.table(gate, "base"))), None)
+    training = found.table("c", "training") or {}
+    judge = found.table("e", "judge") or found.table("b", "judge") or {}
+    return {
+        **({"base model": str(base["digest"]), "parameters": f"{base['parameters']:,}"} if base else {}),
+        **{f"trained {key}": str(training[key]) for key in ("examples", "trainable_parameters") if key in training},
+        **{f"judge {key}": str(judge[key]) for key in ("verifier", "isolation") if key in judge},
+    }
+
+
+def _code(found: Artifacts) -> dict[str, str]:
+    versions = {name: version for report in found.reports.values() for name, version in report.versions.items()}
+    return {"source": found.run.info.git or "unknown", **versions}

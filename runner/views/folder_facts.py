@@ -1,0 +1,71 @@
+"""What a run folder tells at a glance beside its journal: its subject, what is safe, why a gate said no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from runner.views.wording import count_text
+
+
+def subject(folder: Path) -> str:
+    """Return 'base-2m · luanti_mini' from the resolved config; '' where it cannot be read."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        config = yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), Loader=loader)
+        model, data = str(config["model"]["path"]), config["dataset"]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return ""
+    name = str(data.get("name", ""))
+    return " · ".join(part for part in (Path(model).name or model, name) if part)
+
+
+def safe_work(folder: Path, gate: str) -> str:
+    """Return what of an unfinished gate's work is stored: 'checkpoint step-000800', '1,240 samples'; '' for nothing."""
+    gate_folder = folder / f"gate_{gate}"
+    if gate == "c":
+        step = newest_checkpoint(gate_folder)
+        return f"checkpoint step-{step:06d}" if step else ""
+    files = sorted(gate_folder.glob("cells/*/samples.jsonl")) if gate == "d" else [gate_folder / "samples.jsonl"]
+    number = sum(_lines(file) for file in files)
+    cells = f" of {count_text(len(files), 'cell')}" if gate == "d" and number else ""
+    return count_text(number, "sample") + cells if number else ""
+
+
+def newest_checkpoint(gate_folder: Path) -> int:
+    """Return the step of the newest finished checkpoint by its mark alone (no digest is verified); 0 without one."""
+    steps = [
+        int(mark.parent.name.removeprefix("step-"))
+        for mark in gate_folder.glob("checkpoints/step-*/CHECKPOINT.json")
+        if mark.parent.name.removeprefix("step-").isdigit()
+    ]
+    return max(steps, default=0)
+
+
+def resumes(folder: Path, gate: str) -> str:
+    """Return what the next advance begins with: 'resumes at step 800', 'keeps 1,240 samples', 'starts over'."""
+    if gate == "c":
+        step = newest_checkpoint(folder / "gate_c")
+        return f"resumes at step {step}" if step else "starts over: no checkpoint yet"
+    stored = safe_work(folder, gate)
+    return f"keeps the {stored}" if stored else "starts over: nothing was stored yet"
+
+
+def reasons(folder: Path, gate: str) -> list[str]:
+    """Return why a gate said no, as its report tells; [] where there is no readable report."""
+    try:
+        report: Any = json.loads((folder / f"gate_{gate}" / "report.json").read_text(encoding="utf-8"))
+        return [str(reason) for reason in report["reasons"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _lines(path: Path) -> int:
+    try:
+        with path.open("rb") as stream:
+            return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    except OSError:
+        return 0

@@ -1,0 +1,206 @@
+"""The stored samples of a gate that match what a reader asks for; damage is named, what is readable is given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from env.refusal import Refusal, choices_hint
+from eval.records import Outcome, Sample, Task
+from gates.evidence import changed_artifacts
+from gates.rejudging import MEASURING_GATES
+from runner.runs.folder import Run, command
+from runner.views.artifacts import Artifacts, read_sample_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which samples to show: every field that is not "" must match; ``limit`` of those that do."""
+
+    outcome: str = ""
+    family: str = ""
+    kind: str = ""
+    task: str = ""
+    cell: str = ""
+    limit: int = 5
+
+    def describe(self) -> str:
+        """Return the filter in words, such as "outcome WRONG, family repair"; "" where all match."""
+        fields = (("outcome", self.outcome), ("family", self.family), ("kind", self.kind), ("task", self.task))
+        return ", ".join(f"{name} {value}" for name, value in (*fields, ("cell", self.cell)) if value)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the gate's report says of a task."""
+
+    family: str
+    kind: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSamples:
+    """What was found.
+
+    Attributes:
+        files: the sample files, relative to the run folder.
+        stored: readable samples in them; ``matching`` of them match, ``outcomes`` counts those by outcome.
+        samples: the first matching ones, in the order of the files.
+        labels: of their tasks, as far as they are known.
+        tasks: their tasks as the dataset has them, where the prompt was asked for.
+        problems: torn lines, files that changed since the gate concluded.
+    """
+
+    gate: str
+    files: tuple[str, ...]
+    stored: int
+    matching: int
+    outcomes: dict[str, int]
+    samples: tuple[Sample, ...]
+    labels: dict[str, Labels]
+    tasks: dict[str, Task]
+    problems: tuple[str, ...]
+
+
+def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = False) -> FoundSamples:
+    """Return the stored samples of ``gate`` that match ``wanted``.
+
+    Raises:
+        Refusal: the gate stores no samples or has none yet; the outcome, family, kind, task or cell does not occur.
+    """
+    if gate not in MEASURING_GATES:
+        raise Refusal(f"Gate {gate.upper()} stores no samples.", "Gates that do: B, D, E.")
+    files = sorted(run.gate_folder(gate).rglob("samples.jsonl"))
+    found = Artifacts(run, {})
+    stored = [sample for file in files for sample in read_sample_lines(found, file)]
+    if not stored and not found.problems:
+        begun = "has begun, but stored no sample yet" if run.has_begun(gate) else "has not begun: it has no samples yet"
+        raise Refusal(f"Gate {gate.upper()} of {run.id} {begun}.", f"`{command(run.folder, 'advance')}` goes on.")
+    labels = _labels(run, gate, found, {sample.task_id for sample in stored})
+    _require_known(wanted, stored, labels)
+    matching = [sample for sample in stored if _matches(sample, wanted, labels)]
+    shown = tuple(matching[: wanted.limit])
+    return FoundSamples(
+        gate=gate,
+        files=tuple(file.relative_to(run.folder).as_posix() for file in files),
+        stored=len(stored),
+        matching=len(matching),
+        outcomes=dict(Counter(sample.verdict.outcome.value for sample in matching).most_common()),
+        samples=shown,
+        labels={s.task_id: labels[s.task_id] for s in shown if s.task_id in labels},
+        tasks=_tasks(run, found, {s.task_id for s in shown}) if with_prompts else {},
+        problems=tuple(dict.fromkeys(found.problems)),
+    )
+
+
+def sample_rows(found: FoundSamples) -> dict[str, Any]:
+    """Return what was found as plain data."""
+    return {
+        "gate": found.gate,
+        "files": list(found.files),
+        "stored": found.stored,
+        "matching": found.matching,
+        "outcomes": found.outcomes,
+        "problems": list(found.problems),
+        "samples": [_row(sample, found) for sample in found.samples],
+    }
+
+
+def _row(sample: Sample, found: FoundSamples) -> dict[str, Any]:
+    labels, task = found.labels.get(sample.task_id), found.tasks.get(sample.task_id)
+    about = {} if labels is None else {"family": labels.family, "kind": labels.kind, "split": labels.split}
+    asked = {} if task is None else {"instruction": task.instruction, "input": task.input, "reference": task.reference}
+    return {**sample.to_json(), **about, **asked}
+
+
+def _labels(run: Run, gate: str, found: Artifacts, task_ids: set[str]) -> dict[str, Labels]:
+    """Return what the reports say of the tasks; the dataset is asked only where no report knows them all yet."""
+    labels: dict[str, Labels] = {}
+    for letter in dict.fromkeys((gate, "b")):
+        report = _report(run, letter, found)
+        if report is not None:
+            labels = dict(_scored(report.tables)) | labels
+            if letter == gate:
+                found.problems.extend(changed_artifacts(run.folder, report))
+    if not task_ids <= labels.keys():
+        labels |= {
+            task.id: Labels(task.family, task.kind, task.split) for task in _tasks(run, found, task_ids).values()
+        }
+    return labels
+
+
+def _report(run: Run, gate: str, found: Artifacts) -> Any:
+    """Return a gate's report, None where there is none or it cannot be read (which is named)."""
+    from gates.report import read_report
+
+    try:
+        return read_report(run.gate_folder(gate) / "report.json")
+    except Refusal as refusal:
+        found.problems.append(refusal.sentence)
+        return None
+
+
+def _scored(tables: Mapping[str, Any]) -> Iterable[tuple[str, Labels]]:
+    """Yield every scored task of a report's result tables; a table of another shape knows none."""
+    results = [*_dicts(tables.get("results")), *(cell.get("result") for cell in _list(tables.get("cells")))]
+    for result in results:
+        if isinstance(result, dict):
+            for score in _list(result.get("scores")):
+                yield (
+                    str(score.get("task_id")),
+                    Labels(str(score.get("family")), str(score.get("kind", "")), str(result.get("split", ""))),
+                )
+
+
+def _dicts(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else []
+
+
+def _list(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, (list, tuple)) else []
+
+
+def _tasks(run: Run, found: Artifacts, task_ids: set[str]) -> dict[str, Task]:
+    """Return the tasks from the dataset, as far as it still has them; {} where it cannot be read, which is named."""
+    from gates.measuring.bench import dataset_of
+    from runner.runs.config import read_config
+
+    try:
+        dataset = dataset_of(read_config(run.file("config.yaml"))[0])
+    except Refusal as refusal:
+        found.problems.append(f"The dataset cannot be read, so prompts are not known: {refusal.sentence}")
+        return {}
+    known = {task.id: task for task in dataset.tasks if task.id in task_ids}
+    if lost := sorted(task_ids - known.keys()):
+        found.problems.append(f"The dataset no longer has the tasks {', '.join(lost[:5])}.")
+    return known
+
+
+def _require_known(wanted: Wanted, stored: Sequence[Sample], labels: Mapping[str, Labels]) -> None:
+    """Raise Refusal naming the nearest choice for a filter whose value occurs nowhere."""
+    known = labels.values()
+    choices: tuple[tuple[str, str, Iterable[str]], ...] = (
+        ("outcome", wanted.outcome, [outcome.value for outcome in Outcome]),
+        ("family", wanted.family, {label.family for label in known}),
+        ("kind", wanted.kind, {label.kind for label in known if label.kind}),
+        ("cell", wanted.cell, {sample.arm for sample in stored}),
+        ("task", wanted.task, {sample.task_id for sample in stored}),
+    )
+    for name, value, there in choices:
+        if value and value not in there:
+            raise Refusal(f'No sample here has the {name} "{value}".', choices_hint(value, there))
+
+
+def _matches(sample: Sample, wanted: Wanted, labels: Mapping[str, Labels]) -> bool:
+    about = labels.get(sample.task_id)
+    asked = (
+        (wanted.outcome, sample.verdict.outcome.value),
+        (wanted.task, sample.task_id),
+        (wanted.cell, sample.arm),
+        (wanted.family, about.family if about else ""),
+        (wanted.kind, about.kind if about else ""),
+    )
+    return all(not value or value == found for value, found in asked)

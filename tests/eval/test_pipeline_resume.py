@@ -1,0 +1,171 @@
+"""A measurement cut off anywhere goes on to the same file: nothing stored is judged again, little is drawn again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from env.refusal import Refusal
+from env.space import DiskFull
+from eval.pipeline.loop import CHUNKS_IN_FLIGHT, Arm, Unit, measure
+from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.verifier import Job
+from eval.records import Completion, Outcome, Task, Verdict
+
+PROJECT = Path(__file__).resolve().parents[2]
+TASKS = [
+    Task(f"t{number}", "scaffold", "node", f"c{number}", "dev", "x" * number, "", "code", "return 1", ())
+    for number in range(7)
+]
+UNITS = [Unit(task, 3) for task in TASKS]
+ARM = Arm("base", 5, SamplingSettings(0.8, 0.95, 0, 16), samples_per_call=6)
+SAMPLES = 21
+
+
+@dataclass
+class Model:
+    """Writes text that follows from the seed; remembers how many samples it drew."""
+
+    drawn: int = 0
+
+    def generate(self, requests: Sequence[GenerationRequest], _: SamplingSettings) -> list[list[Completion]]:
+        self.drawn += sum(len(request.seeds) for request in requests)
+        return [[Completion(f"return {seed}", "stop", 3) for seed in request.seeds] for request in requests]
+
+
+@dataclass
+class Judge:
+    """Passes about half of the programs; remembers every one it was asked about."""
+
+    name: str = "counting"
+    isolation: str = "none"
+    judged: list[str] = field(default_factory=list)
+
+    def submit(self, job: Job) -> Future[Verdict]:
+        self.judged.append(job.code)
+        passed = hashlib.sha256(job.code.encode()).digest()[0] % 2
+        done: Future[Verdict] = Future()
+        done.set_result(Verdict(Outcome.PASSED if passed else Outcome.WRONG, "", 0.001, self.name, self.isolation))
+        return done
+
+
+def go(path: Path, model: Model, judge: Judge, safe_point: Callable[[], None] = lambda: None) -> None:
+    measure(UNITS, ARM, model, lambda task: task.instruction, judge, path, lambda *_: None, safe_point)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("undisturbed") / "samples.jsonl"
+    judge = Judge()
+    go(path, Model(), judge)
+    assert len(judge.judged) == len(set(judge.judged)) == SAMPLES
+    return path.read_bytes()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(share=st.floats(0, 1))
+def test_cut_at_any_byte_it_ends_with_the_same_bytes_and_judges_only_what_is_missing(
+    tmp_path: Path, undisturbed: bytes, share: float
+) -> None:
+    path = tmp_path / "samples.jsonl"
+    cut = undisturbed[: round(share * len(undisturbed))]
+    path.write_bytes(cut)
+    missing = SAMPLES - cut.count(b"\n")
+    model, judge = Model(), Judge()
+    go(path, model, judge)
+    assert path.read_bytes() == undisturbed
+    assert len(judge.judged) == len(set(judge.judged)) == missing
+    # generation resumes at the chunk: at most the stored part of one chunk is drawn again
+    assert missing <= model.drawn < missing + ARM.samples_per_call
+
+
+@pytest.mark.parametrize("after_chunks", [1, 2, 3])
+def test_a_stop_stores_everything_that_was_drawn(tmp_path: Path, undisturbed: bytes, after_chunks: int) -> None:
+    path = tmp_path / "samples.jsonl"
+    first, calls = Model(), iter(range(100))
+
+    def stop() -> None:
+        if next(calls) + 1 == after_chunks:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(path, first, Judge(), stop)
+    assert path.read_bytes().count(b"\n") == first.drawn
+    second, judge = Model(), Judge()
+    go(path, second, judge)
+    assert path.read_bytes() == undisturbed
+    assert first.drawn + second.drawn == SAMPLES, "nothing was drawn twice"
+    assert len(judge.judged) == second.drawn
+
+
+def test_a_kill_costs_at_most_the_chunks_in_flight(tmp_path: Path, undisturbed: bytes) -> None:
+    """A real kill, in the middle of a write of the third chunk's lines."""
+    path = tmp_path / "samples.jsonl"
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(PROJECT)!r})
+from pathlib import Path
+from tests.eval.test_pipeline_resume import Judge, Model, go
+write, count = os.write, iter(range(100))
+def torn(descriptor, data):
+    if next(count) == 2:
+        write(descriptor, data[: len(data) // 2])
+        print(model.drawn, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write(descriptor, data)
+os.write, model = torn, Model()
+go(Path({str(path)!r}), model, Judge())
+"""
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert killed.returncode == -9, killed.stderr
+    drawn, stored = int(killed.stdout), path.read_bytes().count(b"\n")
+    assert 0 < drawn - stored <= CHUNKS_IN_FLIGHT * ARM.samples_per_call
+    judge = Judge()
+    go(path, Model(), judge)
+    assert path.read_bytes() == undisturbed
+    assert len(judge.judged) == SAMPLES - stored
+
+
+def test_a_full_disk_names_what_the_missing_samples_need_and_going_on_needs_no_repair(
+    tmp_path: Path, undisturbed: bytes
+) -> None:
+    """RLIMIT_FSIZE gives real short writes, as a full disk does."""
+    path = tmp_path / "samples.jsonl"
+    room = len(undisturbed) // 2
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(DiskFull, match=r"needed for the \d+ samples still to be stored") as full:
+            go(path, Model(), Judge())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    stored = path.read_bytes()
+    assert undisturbed.startswith(stored)
+    assert stored.endswith(b"\n")
+    # an estimate by the lines at hand, all of nearly the same length
+    assert full.value.needed_bytes == pytest.approx(max(4096, len(undisturbed) - len(stored)), rel=0.1)
+    assert f"under {tmp_path}" in full.value.fix
+    go(path, Model(), Judge())
+    assert path.read_bytes() == undisturbed
+
+
+def test_a_stored_line_that_was_damaged_is_refused_and_not_drawn_anew(tmp_path: Path, undisturbed: bytes) -> None:
+    path = tmp_path / "samples.jsonl"
+    lines = undisturbed.splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], lines[1][:20] + b"\n", *lines[2:]]))
+    model = Model()
+    with pytest.raises(Refusal, match=r"samples\.jsonl, line 2"):
+        go(path, model, Judge())
+    assert model.drawn == 0
+    assert os.listdir(tmp_path) == ["samples.jsonl"]

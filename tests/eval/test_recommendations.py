@@ -1,0 +1,161 @@
+"""Next steps: ranked by evidence, each with its number, the learning rate never first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.decision.cells import Cell
+from eval.decision.guards import Canary, Evidence
+from eval.decision.recommendations import TrainingFacts, recommend
+from eval.decision.regressions import Precision, group_gains
+from eval.decision.verdict import Decision, Ruling, decide, select_cell
+from eval.records import FAMILIES, TaskScore
+from eval.simulate.command import bench_parser, simulated_rule
+
+TASKS = 80
+SIZES = ["--dev-tasks=80", "--dev-clusters=80", "--test-tasks=80", "--test-clusters=80", "--test-samples=5"]
+RULE = simulated_rule(bench_parser().parse_args(SIZES))
+CELLS = [Cell(step, scale) for step in (40, 80, 120) for scale in (0.25, 0.5, 1.0)]
+FACTS = TrainingFacts({"scaffold": 500, "repair": 300, "doc": 30, "refactor": 170}, rank=8, learning_rate=2e-4)
+
+
+def arm(passing) -> list[TaskScore]:
+    chosen = set(passing)
+    return [TaskScore(f"t{i:03d}", FAMILIES[i % 4], f"c{i}", 5, 5 if i in chosen else 0) for i in range(TASKS)]
+
+
+BASE = arm(range(20))
+SELECTION = select_cell(BASE, {cell: arm(range(20 + i)) for i, cell in enumerate(CELLS)}, RULE)
+SWEPT = {row.cell: row.gain.value for row in SELECTION.table}
+
+
+def decided(adapter: list[TaskScore], canary: Canary | None = Canary(1.0, 0.0, 8)) -> Decision:  # noqa: B008
+    return decide(BASE, adapter, RULE, Evidence(SELECTION.chosen.name, canary))
+
+
+# Every family but doc (index 2 of four) gains: doc is the weakest.
+ADJUST = decided(arm([*range(20), *(i for i in range(20, 28) if i % 4 != 2)][:23]))
+
+
+def test_after_proceed_there_is_nothing_to_recommend():
+    assert recommend(decided(arm(range(60))), SWEPT, FACTS) == ()
+
+
+def test_the_weakest_familys_share_of_the_training_data_comes_first():
+    assert ADJUST.verdict is Ruling.ADJUST
+    first = recommend(ADJUST, SWEPT, FACTS)[0]
+    assert first.rank == 1
+    assert first.action == "Add and verify training rows of the family doc."
+    assert "3.0% of the training rows (30 of 1000) and 25.0% of the test tasks" in first.why
+
+
+def test_a_well_fed_weakest_family_is_told_to_check_its_rows_instead():
+    fed = replace(FACTS, rows_by_family={"scaffold": 10, "doc": 900})
+    assert recommend(ADJUST, SWEPT, fed)[0].action == "Check and replace wrong training rows of the family doc."
+
+
+def test_rank_comes_after_the_data_and_the_learning_rate_last():
+    actions = [step.action for step in recommend(ADJUST, SWEPT, FACTS)]
+    assert actions[1] == "Raise the LoRA rank from 8 to 16."
+    assert actions[-1] == "Then try another learning rate."
+
+
+def test_a_measurement_that_cannot_be_trusted_is_mended_first():
+    decision = decided(arm(range(60)), canary=None)
+    first = recommend(decision, SWEPT, FACTS)[0]
+    assert first.action.startswith("Find out why the adapter is not applied")
+    torn = [replace(score, n=3, c=0) if i < 20 else score for i, score in enumerate(arm(range(60)))]
+    assert recommend(decided(torn), SWEPT, FACTS)[0].action.startswith("Mend the verifier")
+
+
+def test_a_family_shown_to_be_harmed_is_the_weakest_even_where_a_noisier_one_lost_more():
+    # doc loses 7 of 20 (p = .002); refactor loses 14 and gains 6 (p = .036, not shown over four families).
+    doc, refactor = ([i for i in range(TASKS) if i % 4 == place] for place in (2, 3))
+    base, adapter = arm([*doc, *refactor[:14]]), arm([*doc[7:], *refactor[14:]])
+    decision = decide(base, adapter, RULE, Evidence("c", Canary(1.0, 0.0, 8)))
+    gains = {item.family: item.gain.value for item in decision.families}
+    assert gains["refactor"] < gains["doc"]
+    assert "doc is harmed (-35.0 pp)" in recommend(decision, {}, FACTS)[0].why
+
+
+def test_a_kind_shown_to_have_got_worse_is_named_after_the_weakest_family_with_its_loss_and_its_rows():
+    kinds = {f"t{i:03d}": "node" if i % 8 < 4 else "command" for i in range(TASKS)}
+    lost = [i for i in range(TASKS) if kinds[f"t{i:03d}"] == "command"]
+    groups = group_gains(arm(lost), arm([0, 8, 16]), {"kind": kinds}, RULE.k, Precision(0.05, 1, 1000))
+    facts = replace(FACTS, groups=groups, rows_by_kind={"node": 190, "command": 10})
+    steps = recommend(ADJUST, SWEPT, facts)
+    assert "of the family doc" in steps[0].action
+    assert steps[1].action == "Look at what training teaches of the kind command: add or mend its rows."
+    assert steps[1].why.startswith("command lost 100.0 pp (95% -100.0 to ")
+    assert steps[1].why.endswith(
+        "on 40 tasks, beyond chance over all kinds; it is 5.0% of the training rows (10 of 200)."
+    )
+    unknown = recommend(ADJUST, SWEPT, replace(facts, rows_by_kind={}))
+    assert unknown[1].why.endswith("on 40 tasks, beyond chance over all kinds.")
+
+
+def test_leaked_test_tasks_are_the_first_thing_to_mend():
+    first = recommend(ADJUST, SWEPT, replace(FACTS, contaminated=30, tested=44))[0]
+    assert first.action.startswith("Measure on tasks that training has not seen")
+    assert first.why.startswith("30 of 44 test tasks")
+
+
+def test_an_inconclusive_result_first_asks_for_the_clusters_that_settle_it():
+    decision = decided(arm(range(28)))
+    assert decision.verdict is Ruling.INCONCLUSIVE
+    first = recommend(decision, SWEPT, FACTS)[0]
+    assert f"Measure on {decision.more_clusters} more clusters" in first.action
+    assert str(decision.clusters_needed) in first.why
+
+
+def test_answers_of_the_wrong_form_are_named_with_their_share():
+    facts = replace(
+        FACTS, outcomes={"NO_CODE": 30, "PATCH_REJECTED": 50, "SYNTAX_ERROR": 10}, truncated=120, samples=400
+    )
+    steps = recommend(ADJUST, SWEPT, facts)
+    whys = [step.why for step in steps]
+    assert whys[1] == "30.0% of the adapter's 400 samples hit the token limit."
+    assert whys[2] == "20.0% of the adapter's 400 samples hold no code or a diff that does not apply."
+    assert not any("not valid syntax" in why for why in whys), "2.5% is too few to act on"
+
+
+def test_a_best_cell_at_the_edge_of_the_sweep_says_so():
+    actions = {step.action: step.why for step in recommend(ADJUST, SWEPT, FACTS)}
+    assert SELECTION.chosen == Cell(120, 1.0)
+    assert actions["Train longer, or on more rows."].endswith("and it is the last checkpoint.")
+    assert actions["Sweep larger scales."].endswith("and 1 is the largest scale.")
+    inner = {cell: arm(range(26 if cell == Cell(80, 0.5) else 20)) for cell in CELLS}
+    middle = replace(ADJUST, cell=Cell(80, 0.5).name)
+    swept = {row.cell: row.gain.value for row in select_cell(BASE, inner, RULE).table}
+    assert not [s for s in recommend(middle, swept, FACTS) if "weep" in s.action]
+
+
+def test_a_sweep_in_which_nothing_is_better_than_the_rest_asks_for_no_wider_one():
+    flat = dict.fromkeys(SWEPT, 0.0)
+    assert not [s for s in recommend(ADJUST, flat, FACTS) if "weep" in s.action or "longer" in s.action]
+
+
+@given(
+    st.integers(0, 40),
+    st.sampled_from([None, Canary(1.0, 0.0, 8)]),
+    st.dictionaries(st.sampled_from(FAMILIES), st.integers(0, 500)),
+    st.booleans(),
+)
+def test_the_learning_rate_is_never_first_and_every_step_has_a_number(more, canary, rows, with_table):
+    decision = decided(arm(range(20 + more)), canary)
+    steps = recommend(decision, SWEPT if with_table else {}, replace(FACTS, rows_by_family=rows))
+    assert bool(steps) is (decision.verdict is not Ruling.PROCEED)
+    assert not steps or "learning rate" not in steps[0].action
+    assert [step.rank for step in steps] == list(range(1, len(steps) + 1))
+    assert all(re.search(r"\d", step.why) or "canary was not run" in step.why for step in steps)
+
+
+@pytest.mark.parametrize("rows", [{}, {"doc": 0}])
+def test_unknown_training_shares_are_not_invented(rows):
+    steps = recommend(ADJUST, SWEPT, replace(FACTS, rows_by_family=rows))
+    assert not any("training rows of the family" in step.action for step in steps)

@@ -1,0 +1,84 @@
+"""What the engine and its builtin both do: accept, refuse, behave and withstand as one, and agree with every reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
+
+from eval.datasets.bench_files import read_bench
+from eval.pipeline.verifier import Job, Verifier, VerifierSettings, open_verifier
+from eval.records import Outcome, TaskCheck
+from tests.support.engine_claims import (
+    ACCEPTED,
+    BEHAVIOURS,
+    NEEDS_BUILTIN,
+    NEEDS_ENGINE,
+    REFUSED,
+    Judge,
+    disagreements,
+    judging,
+    mini_tasks,
+)
+
+BOTH = [pytest.param("engine", marks=NEEDS_ENGINE), pytest.param("builtin", marks=NEEDS_BUILTIN)]
+# An engine takes minutes for the whole benchmark.
+BOTH_PATIENTLY = [pytest.param("engine", marks=(*NEEDS_ENGINE, pytest.mark.slow)), BOTH[1]]
+# The engine serializes a table that holds itself; the recorder refuses it. The check after it fails either way.
+ENGINE_DIFFERS = {"cyclic data to serialize"}
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
+    with judging(request.param) as run:
+        yield run
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def verifier(request: pytest.FixtureRequest) -> Iterator[Verifier]:
+    short = VerifierSettings(name=request.param, workers=2, cpu_s=0.5, timeout_s=20.0, memory_mb=32)
+    with open_verifier(short) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("code", ACCEPTED)
+def test_what_the_engine_accepts_passes(judge: Judge, code: str) -> None:
+    assert judge(code).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(("code", "why"), REFUSED)
+def test_what_the_engine_refuses_does_not_load(judge: Judge, code: str, why: str) -> None:
+    verdict = judge(code, 'fail("reached")')
+    assert verdict.outcome in (Outcome.RUNTIME_ERROR, Outcome.SYNTAX_ERROR)
+    assert why in verdict.detail
+    assert [check.passed for check in verdict.checks] == [None]
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+def test_the_engines_behaviour_reaches_the_checks(judge: Judge, name: str) -> None:
+    verdict = judge(*BEHAVIOURS[name])
+    assert verdict.outcome is Outcome.PASSED, verdict.detail
+
+
+@pytest.mark.parametrize("attack", ALL, ids=lambda attack: attack.name)
+def test_an_attack_ends_in_the_right_outcome(verifier: Verifier, attack: Hostile) -> None:
+    verdict = verifier.submit(Job(attack.code, (TaskCheck("never", 'fail("reached")'),))).result(timeout=120)
+    allowed = attack.outcomes | ({Outcome.WRONG} if attack.name in ENGINE_DIFFERS else set())
+    assert verdict.outcome in allowed, verdict.detail
+
+
+@pytest.mark.parametrize("attack", FORGERIES, ids=lambda attack: attack.name)
+def test_a_forged_result_is_not_a_pass(verifier: Verifier, attack: Hostile) -> None:
+    verdict = verifier.submit(Job(attack.code, (TaskCheck("forgery", FORGERY_CHECK),))).result(timeout=120)
+    assert verdict.outcome in attack.outcomes, verdict.detail
+
+
+def test_generated_references_pass_and_near_misses_fail(verifier: Verifier) -> None:
+    assert disagreements(mini_tasks(60 if verifier.name.startswith("builtin") else 20), verifier) == []
+
+
+@pytest.mark.parametrize("name", BOTH_PATIENTLY)
+def test_the_benchmarks_references_pass_and_near_misses_fail(name: str) -> None:
+    with open_verifier(VerifierSettings(name=name, workers=2)) as opened:
+        assert disagreements(read_bench(), opened) == []

@@ -1,0 +1,114 @@
+"""Nothing is measured with a wrong instrument, on data that Gate A did not approve, or on another base."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from env.refusal import Refusal
+from eval.pipeline.verifier import Verifier, VerifierSettings, open_verifier
+from eval.records import Task, TaskCheck
+from gates.context import GateContext
+from gates.measuring.bench import approved_dataset, dataset_of, instrument_faults, require_same_base
+from gates.measuring.bench import test_instrument as require_right_instrument
+from gates.report import read_report
+from runner.runs.config import compose_experiment
+from tests.support.run_edits import edit_json
+from tests.support.run_factory import BASE, make_run
+from tests.support.story import Story
+
+LAMP = 'core.register_node("mymod:lamp", {light_source = 7})'
+IS_LAMP = TaskCheck("lamp", 'equal(node("mymod:lamp").light_source, 7, "light_source")')
+NOTHING_ASKED = TaskCheck("nothing", "expect(true)")
+
+
+def task(name: str, reference: str, check: TaskCheck) -> Task:
+    return Task(name, "scaffold", "node", name, "dev", "Make a lamp.", "", "code", reference, (check,))
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Iterator[Verifier]:
+    with open_verifier(VerifierSettings(workers=1)) as opened:
+        yield opened
+
+
+def test_a_right_instrument_is_let_through(verifier: Verifier) -> None:
+    tasks = [task("lamp", LAMP, IS_LAMP)]
+    assert instrument_faults(tasks, verifier) == []
+    require_right_instrument(tasks, verifier)
+
+
+def test_a_reference_that_fails_its_own_checks_stops_everything(verifier: Verifier) -> None:
+    tasks = [task("lamp", LAMP, IS_LAMP), task("dark", LAMP.replace("7", "3"), IS_LAMP)]
+    with pytest.raises(Refusal, match=r"1 task\(s\): dark: its reference is WRONG \(lamp: light_source"):
+        require_right_instrument(tasks, verifier)
+
+
+def test_a_task_that_accepts_a_fixed_text_stops_everything(verifier: Verifier) -> None:
+    tasks = [task("lamp", LAMP, IS_LAMP), task("lenient", LAMP, NOTHING_ASKED)]
+    # the empty answer holds no program and passes nothing
+    assert instrument_faults(tasks, verifier) == [
+        "lenient: accepts the constant answer 'return true'",
+        "lenient: accepts the constant answer 'local mod = {}\\nreturn mod'",
+    ]
+    with pytest.raises(Refusal, match="The verifier is not to be trusted on 2"):
+        require_right_instrument(tasks, verifier)
+
+
+def approved(results: Path, selection: str = "split", **dataset: Any) -> GateContext:
+    """Return Gate B's context in a run whose Gate A approved the present data, but for what ``dataset`` says."""
+    experiment = compose_experiment(["profile=smoke"])[0]
+    run = make_run(results, Story(gates="a"))
+    table = {"digest": dataset_of(experiment).digest, "excluded": [], **dataset}
+
+    def approve(report: Any) -> None:
+        report["tables"]["dataset"].update(table)
+        report["tables"]["rule"]["selection"] = selection
+
+    edit_json(run.gate_folder("a") / "report.json", approve)
+    return GateContext(
+        run_dir=run.folder,
+        experiment=experiment,
+        gate="b",
+        attempt=1,
+        started_at="2026-01-01T00:00:00+00:00",
+        elapsed_before_s=0.0,
+        inputs={},
+        on_progress=lambda progress: None,
+        should_stop=lambda: False,
+        log=logging.getLogger("test"),
+    )
+
+
+def test_data_that_gate_a_did_not_look_at_is_refused(tmp_path: Path) -> None:
+    assert approved_dataset(context := approved(tmp_path)) == dataset_of(context.experiment)
+    with pytest.raises(Refusal, match="not the one that Gate A approved"):
+        approved_dataset(approved(tmp_path, digest="00" * 32))
+
+
+def test_tasks_that_gate_a_excluded_are_not_measured(tmp_path: Path) -> None:
+    whole = dataset_of(compose_experiment(["profile=smoke"])[0])
+    excluded = [whole.tasks[0].id, whole.tasks[-1].id]
+    kept = approved_dataset(approved(tmp_path, excluded=excluded))
+    assert [task.id for task in kept.tasks] == [task.id for task in whole.tasks[1:-1]]
+
+
+def test_under_max_t_every_task_is_a_dev_task(tmp_path: Path) -> None:
+    assert {task.split for task in approved_dataset(approved(tmp_path)).tasks} == {"dev", "test"}
+    assert {task.split for task in approved_dataset(approved(tmp_path, selection="max-t")).tasks} == {"dev"}
+
+
+def test_another_base_is_refused_by_the_part_that_differs(tmp_path: Path) -> None:
+    run = make_run(tmp_path, Story(gates="ab", dev_tasks=6, test_tasks=6))
+    report = read_report(run.gate_folder("b") / "report.json")
+    assert report is not None
+    parts: dict[str, str] = BASE["parts"]  # type: ignore[assignment]
+    require_same_base(SimpleNamespace(identity=SimpleNamespace(parts=parts)), report)
+    for other in (parts | {"weights": "44" * 32}, {key: parts[key] for key in ("config", "tokenizer")}):
+        with pytest.raises(Refusal, match="differs from the one Gate B loaded: weights"):
+            require_same_base(SimpleNamespace(identity=SimpleNamespace(parts=other)), report)

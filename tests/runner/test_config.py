@@ -1,0 +1,180 @@
+"""Configuration: one place for defaults, every error at once and by its key, nothing unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from env.refusal import Refusal
+from runner.runs.config import CONF, compose_experiment, dump_config, groups, leaves, merge_overrides, read_config
+from tests.support.runs import PROJECT
+
+CHOICES = [(group, choice) for group, choices in groups().items() for choice in choices]
+PROFILES = sorted(path.stem for path in (CONF / "profile").glob("*.yaml"))
+
+
+def refusal(*overrides: str) -> str:
+    with pytest.raises(Refusal) as caught:
+        compose_experiment(list(overrides))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_composes_and_says_what_it_promises_and_costs(profile: str) -> None:
+    experiment, _ = compose_experiment([f"profile={profile}"])
+    assert experiment.profile == profile
+    header = (CONF / "profile" / f"{profile}.yaml").read_text(encoding="utf-8").splitlines()[:3]
+    assert header[0] == "# @package _global_"
+    assert header[1].startswith(f"# {profile}: ")
+    assert header[2].startswith("# Price: ")
+
+
+def test_the_default_profile_is_tiny() -> None:
+    assert compose_experiment([])[0].profile == "tiny"
+
+
+def test_the_command_line_wins_over_the_profile_and_the_profile_over_the_groups() -> None:
+    assert compose_experiment([])[0].gate.c.train.max_steps != 6
+    assert compose_experiment(["profile=smoke"])[0].gate.c.train.max_steps == 6
+    assert compose_experiment(["profile=smoke", "gate.c.train.max_steps=9"])[0].gate.c.train.max_steps == 9
+
+
+def test_lora_without_quantisation_measures_the_same_unquantised_base() -> None:
+    assert compose_experiment([])[0].model.quantization == "nf4"
+    assert compose_experiment(["gate/c=lora"])[0].model.quantization == "none"
+
+
+def test_a_misspelt_key_is_refused_with_the_nearest_one() -> None:
+    assert 'gate.c.lora.rslra: no such key. Did you mean "gate.c.lora.rslora"?' in refusal("gate.c.lora.rslra=true")
+    assert 'sede: no such key. Did you mean "seed"?' in refusal("sede=1")
+
+
+def test_all_errors_come_at_once() -> None:
+    text = refusal("sede=1", "seed=x", "sampling.top_p=2")
+    assert "sede: no such key" in text
+    assert "seed: must be a valid integer" in text
+    assert "sampling.top_p: must be less than or equal to 1" in text
+
+
+@pytest.mark.parametrize(
+    ("group", "wrong", "near"),
+    [
+        ("profile", "tinny", "tiny"),
+        ("backend", "mlxx", "mlx"),
+        ("dataset", "luanti_mimi", "luanti_mini"),
+        ("gate/c", "qlor", "qlora"),
+    ],
+)
+def test_an_unknown_choice_is_refused_with_the_nearest_one(group: str, wrong: str, near: str) -> None:
+    assert f'{group}={wrong}: no such choice. Did you mean "{near}"?' in refusal(f"{group}={wrong}")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("+new.key=1", '"+new.key=1": keys cannot be added or removed'),
+        ("~seed", '"~seed": keys cannot be added or removed'),
+        ("seed", '"seed" is not of the form key=value'),
+        ("=3", '"=3" is not of the form key=value'),
+    ],
+)
+def test_what_is_not_a_plain_override_is_refused(override: str, says: str) -> None:
+    assert says in refusal(override)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_that_is_not_finite_is_refused(value: str) -> None:
+    assert "rule.margin_pp" in refusal(f"rule.margin_pp={value}")
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("gate.c.lora.r=0", "gate.c.lora.r"),
+        ("gate.c.train.checkpoint_every=1000", "checkpoint_every"),
+        ("gate.d.scales=[]", "gate.d.scales"),
+        ("gate.d.scales=[1.0,1.0]", "gate.d.scales"),
+        ("gate.d.scales=[-0.5]", "gate.d.scales"),
+        ("sampling.samples_dev=3", "rule.k=5 needs at least as many samples"),
+        ("dataset=jsonl", "eval=FILE and train=FILE"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_by_their_key(override: str, key: str) -> None:
+    assert key in refusal(override)
+
+
+def said_by(group: str, choice: str) -> dict[str, object]:
+    """Return the dotted keys and values that a choice's file names itself, whatever else it includes or refers to."""
+    text = (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8")
+    said = {key: value for key, value in yaml.safe_load(text).items() if key != "defaults"}
+    if not text.startswith("# @package _global_"):
+        for section in reversed(group.split("/")):
+            said = {section: said}
+    return {key: value for key, value in leaves(said).items() if not str(value).startswith("${")}
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_group_choice_composes(group: str, choice: str) -> None:
+    files = {
+        "dataset=jsonl": {"dataset.eval": "a.jsonl", "dataset.train": "b.jsonl"},
+        "model=local": {"model.path": "somewhere"},
+    }.get(f"{group}={choice}", {})
+    composed = leaves(compose_experiment([f"{group}={choice}", *(f"{key}={value}" for key, value in files.items())])[1])
+    expected = said_by(group, choice) | files
+    if group == "model":
+        # the embedded model is found from any folder
+        expected["model.path"] = str(expected["model.path"]).replace("training/", f"{PROJECT}/training/")
+    assert {key: composed[key] for key in expected} == expected
+
+
+def test_a_resolved_config_reads_back_as_the_same_experiment(tmp_path: Path) -> None:
+    experiment, config = compose_experiment(["seed=7"])
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config), encoding="utf-8")
+    assert read_config(path) == (experiment, config)
+
+
+def test_a_config_file_with_an_unknown_key_is_refused_by_its_name(tmp_path: Path) -> None:
+    _, config = compose_experiment([])
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**config, "extra": 1}), encoding="utf-8")
+    with pytest.raises(Refusal, match="extra: no such key"):
+        read_config(path)
+
+
+def test_yaml_that_is_none_is_refused_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("seed: 0\nmodel: {path\n", encoding="utf-8")
+    with pytest.raises(Refusal, match=r"config.yaml, line \d+: not YAML"):
+        read_config(path)
+
+
+def test_a_later_override_of_a_key_replaces_the_earlier_one() -> None:
+    assert merge_overrides(["seed=1", "profile=smoke"], ["seed=2"]) == ["seed=2", "profile=smoke"]
+
+
+def test_no_yaml_in_conf_names_python_code() -> None:
+    assert not [path for path in CONF.rglob("*.yaml") if "_target_" in path.read_text(encoding="utf-8")]
+
+
+def test_leaves_are_dotted() -> None:
+    assert leaves({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
+
+
+def test_bad_values_of_one_section_and_of_several_come_at_once_and_in_our_words() -> None:
+    lora, train = ("gate.c.lora.r=0", "gate.c.lora.dropout=1.5"), ("gate.c.train.batch_size=0",)
+    text = refusal(*lora, *train, "gate.d.scales=[]", "gate.c.lora.layers=all")
+    assert "gate.d.scales: must hold at least 1 value" in text
+    assert "gate.c.lora.layers: must be a list" in text
+    text = refusal(*lora, *train, "model.threads=-1", "gate.c.lora.target_modules=[]")
+    for part in ("lora.r = 0", "lora.dropout = 1.5", "train.batch_size = 0", "lora.target_modules = []"):
+        assert f"gate.c.{part}: must be" in text
+    assert "model.threads = -1: must be" in text
+
+
+def test_a_list_whose_value_is_refused_is_not_also_called_empty() -> None:
+    text = refusal("gate.d.scales=[nan]")
+    assert "gate.d.scales.0: must be a finite number (got nan)" in text
+    assert "at least" not in text

@@ -1,0 +1,198 @@
+"""Artifacts of another version are read, or refused with the way on; none is ever misread."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from env.heartbeat import read_heartbeat
+from env.refusal import Refusal
+from eval.decision.rule import read_rule
+from eval.pipeline.loop import read_samples
+from gates.report import read_report
+from runner.runs.folder import Run, read_info
+from runner.runs.journal import EventType, Journal, event_line
+from runner.validity.freshness import read_inputs
+from runner.views.run_view import view_run
+from tests.support.run_edits import edit_json
+from tests.support.run_factory import make_run
+from tests.support.runs import Cli
+from tests.support.story import Story
+from training.checkpoints import read_manifest, save_checkpoint
+
+# Lines as version 0.1.0 wrote them, before events had a checksum and reports a source.
+OLD_EVENTS = """\
+{"seq": 1, "at": "2026-11-20T22:09:01+00:00", "type": "run_created", "gate": "", "data": {"profile": "smoke"}}
+{"seq": 2, "at": "2026-11-20T22:09:02+00:00", "type": "gate_started", "gate": "a", "data": {"attempt": 1, \
+"first_started_at": "2026-11-20T22:09:02+00:00", "elapsed_before_s": 0.0}}
+{"seq": 3, "at": "2026-11-20T22:09:11+00:00", "type": "gate_passed", "gate": "a", "data": {"headline": "40 checks", \
+"seconds": 8.5, "reasons": [], "attempt": 1, "report_sha256": "SHA"}}
+"""
+OLD_REPORT = {
+    "schema_version": 1,
+    "gate": "a",
+    "title": "environment",
+    "status": "passed",
+    "headline": "40 checks",
+    "reasons": [],
+    "attempt": 1,
+    "started_at": "2026-11-20T22:09:02+00:00",
+    "finished_at": "2026-11-20T22:09:11+00:00",
+    "seconds": 8.5,
+    "checks": [],
+    "metrics": [],
+    "tables": {},
+    "inputs": {"config.seed": "ab" * 32},
+    "artifacts": [],
+    "choices": {},
+    "versions": {"python": "3.11.2", "luagate": "0.1.0"},
+}
+OLD_PULSE = {
+    "pid": 7, "host": "h", "gate": "b", "phase": "sampling", "done": 1, "total": 2, "unit": "samples", "rate": None,
+    "eta_s": None, "rss_mb": 1.0, "message": "", "at": 0.0, "ticks_s": 0.0, "clock": "", "elapsed_s": 0.0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def old(results: Path) -> Path:
+    """A run folder as version 0.1.0 left it after Gate A."""
+    folder = results / "2026-11-20_smoke_0a1b"
+    (folder / "gate_a").mkdir(parents=True)
+    report = folder / "gate_a" / "report.json"
+    report.write_text(json.dumps(OLD_REPORT, indent=2) + "\n", encoding="utf-8")
+    sha256 = hashlib.sha256(report.read_bytes()).hexdigest()
+    (folder / "events.jsonl").write_text(OLD_EVENTS.replace("SHA", sha256), encoding="utf-8")
+    inputs = {
+        "schema_version": 1,
+        "gate": "a",
+        "attempt": 1,
+        "digests": {"config.seed": "ab" * 32},
+        "config": {"seed": 0},
+    }
+    (folder / "gate_a" / "inputs.json").write_text(json.dumps(inputs), encoding="utf-8")
+    (folder / "heartbeat.json").write_text(json.dumps(OLD_PULSE), encoding="utf-8")
+    (folder / "plans.json").write_text('{"b": "samples of the base"}', encoding="utf-8")
+    info = {
+        "schema_version": 1,
+        "id": folder.name,
+        "created_at": "2026-11-20T23:09:01+01:00",
+        "profile": "smoke",
+        "git": "cf9b9e35ca",
+        "argv": ["profile=smoke"],
+    }
+    (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
+    (folder / "overrides.txt").write_text("profile=smoke\n", encoding="utf-8")
+    (folder / "config.yaml").write_text("profile: smoke\nseed: 0\n", encoding="utf-8")
+    return folder
+
+
+def test_a_run_of_the_first_version_is_read_whole(old: Path) -> None:
+    run = Run.open(old)
+    assert run.machine.state == "b_ready"
+    view = view_run(run)
+    assert [(gate.state, gate.text) for gate in view.gates][:2] == [
+        ("passed", "40 checks"),
+        ("ready", "samples of the base"),
+    ]
+    report = read_report(old / "gate_a" / "report.json")
+    assert report is not None
+    assert (report.schema_version, report.taken_over) == (1, None)
+    pulse = read_heartbeat(old / "heartbeat.json")
+    assert pulse is not None
+    assert pulse.done == 1
+
+
+def test_an_old_configuration_is_refused_by_its_missing_keys_with_the_way_on(old: Path, cli: Cli) -> None:
+    before = (old / "events.jsonl").read_bytes()
+    code, said = cli("advance")
+    assert code == 2
+    assert "watch" in said
+    assert "rewind A" in said
+    assert cli("status")[0] == 0, "it can still be looked at"
+    assert (old / "events.jsonl").read_bytes() == before, "nothing was written into it"
+
+
+def newer(path: Path) -> None:
+    edit_json(path, lambda data: data.update(schema_version=99))
+
+
+@pytest.fixture
+def present(results: Path) -> Run:
+    """A run of this version whose gates A and B have passed."""
+    run = make_run(results, Story(gates="ab", dev_tasks=6, test_tasks=6))
+    text = json.dumps({"schema_version": 1, "gate": "b", "attempt": 1, "digests": {}, "config": {}})
+    (run.gate_folder("b") / "inputs.json").write_text(text, encoding="utf-8")
+    return run
+
+
+READERS: list[tuple[str, Callable[[Run], Any]]] = [
+    ("run.json", lambda run: read_info(run.folder)),
+    ("gate_b/report.json", lambda run: read_report(run.gate_folder("b") / "report.json")),
+    ("gate_b/inputs.json", lambda run: read_inputs(run, "b")),
+    ("gate_a/rule.json", lambda run: read_rule(run.gate_folder("a") / "rule.json")),
+]
+
+
+@pytest.mark.parametrize(("name", "read"), READERS, ids=[name for name, _ in READERS])
+def test_a_newer_artifact_is_refused_by_its_schema(present: Run, name: str, read: Callable[[Run], Any]) -> None:
+    assert read(present) is not None
+    newer(present.folder / name)
+    with pytest.raises(Refusal, match="schema") as refused:
+        read(present)
+    assert name.rpartition("/")[2] in refused.value.sentence
+    assert refused.value.fix
+
+
+def test_a_newer_checkpoint_is_refused_by_its_schema(tmp_path: Path) -> None:
+    def write_files(folder: Path) -> None:
+        for name in ("adapter_model.safetensors", "adapter_config.json"):
+            (folder / name).write_bytes(b"{}")
+
+    facts = {"loss": 0.5, "base": "b", "lora": {}, "train": {}, "examples": "e"}
+    saved = save_checkpoint(tmp_path, 3, write_files, facts, True)
+    assert read_manifest(saved.folder)["step"] == 3
+    newer(saved.folder / "CHECKPOINT.json")
+    with pytest.raises(Refusal, match="schema 99"):
+        read_manifest(saved.folder)
+
+
+def test_an_event_of_a_newer_version_is_told_from_a_damaged_line(results: Path, cli: Cli) -> None:
+    run = make_run(results, Story(gates=""))
+    run.journal.append(EventType.GATE_STARTED, "a", attempt=1)
+    line = event_line(run.journal.events[-1])
+    body = line.partition(', "sum"')[0].replace("gate_started", "gate_frozen") + "}"
+    whole = f'{body[:-1]}, "sum": "{hashlib.sha256(body.encode()).hexdigest()[:16]}"}}\n'
+    lines = run.journal.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    run.journal.path.write_text(lines[0] + whole, encoding="utf-8")
+    with pytest.raises(Refusal, match=r"line 2: 'gate_frozen' is no event .* knows") as refused:
+        Journal.read(run.journal.path)
+    assert "newer version" in refused.value.fix
+    run.journal.path.write_text(lines[0] + line.replace("gate_started", "gate_frozen") + "\n", encoding="utf-8")
+    with pytest.raises(Refusal, match="not an event"):
+        Journal.read(run.journal.path)
+    assert "line 2" in cli("runs")[1], "one unreadable run does not hide the others"
+
+
+def test_a_sample_with_keys_of_another_version_is_refused_by_its_line(present: Run) -> None:
+    path = present.gate_folder("b") / "samples.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    first = json.loads(lines[0])
+    first["verdict"]["confidence"] = 0.5
+    path.write_text(json.dumps(first) + "\n" + "".join(lines[1:]), encoding="utf-8")
+    with pytest.raises(Refusal, match="line 1"):
+        read_samples(path)
+
+
+@pytest.mark.parametrize("content", ['{"schema_version": 99, "b": {"text": "x"}}', "[]", '{"b": 3}'])
+def test_plans_and_pulses_of_another_version_cost_a_screen_its_line_and_nothing_else(
+    present: Run, content: str
+) -> None:
+    present.file("plans.json").write_text(content, encoding="utf-8")
+    present.file("heartbeat.json").write_text(content, encoding="utf-8")
+    assert view_run(present).gates[2].text == ""
+    assert read_heartbeat(present.file("heartbeat.json")) is None

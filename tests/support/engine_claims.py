@@ -1,0 +1,170 @@
+"""What the real engine and its builtin are both held to: programs with the outcome the engine gives them, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.domains.luanti.verify.engine.installation import find_installation
+from eval.pipeline.loop import judge
+from eval.pipeline.verifier import Job, Verifier, VerifierSettings, open_verifier
+from eval.records import Outcome, Task, TaskCheck, Verdict
+
+NEEDS_ENGINE = (
+    pytest.mark.debian,
+    pytest.mark.xdist_group("engine"),
+    pytest.mark.skipif(
+        not find_installation().server, reason="the engine is not installed (luanti-server or minetest-server)"
+    ),
+)
+NEEDS_BUILTIN = (
+    pytest.mark.debian,
+    pytest.mark.xdist_group("builtin"),
+    pytest.mark.skipif(
+        not find_installation().builtin, reason="the engine's Lua is not installed (luanti-data or minetest-data)"
+    ),
+)
+Judge = Callable[..., Verdict]
+NODE = 'core.register_node("mymod:a", {%s})'
+
+ACCEPTED = (
+    NODE % 'tiles = "x.png"',
+    NODE % "",
+    NODE % 'drawtype = "no_such_drawtype", tiles = {"x.png"}',
+    NODE % "light_source = 15",
+    'core.register_node(":other:a", {})',
+    'core.register_craft({output = "no:such 3", recipe = {{"also:none"}}})',
+    'core.register_craft({type = "fuel", recipe = "a", burntime = 3})',
+    'core.register_abm({nodenames = {"a"}, interval = 1, chance = 1, action = function() end})',
+    'core.register_entity("mymod:e", {on_step = function() end})',
+    "goto done; do x = 1 end ::done:: y = 0x10LL == 16",
+)
+
+REFUSED = (
+    ('core.register_node("a", {})', "naming conventions"),
+    ('core.register_node("other:a", {})', "naming conventions"),
+    ('core.register_node("mymod:a-b", {})', "unallowed characters"),
+    ('core.register_node("mymod:a")', "a nil value"),
+    ("core.register_node(nil, {})", "Name is nil"),
+    (NODE % 'light_source = "14"', "compare number with string"),
+    (NODE % "groups = {cracky = true}", ""),
+    (NODE % 'groups = "cracky"', ""),
+    ('core.register_craft({recipe = {{"a"}}})', "missing an output"),
+    ('core.register_craft({output = "a"})', "missing a recipe"),
+    ('core.register_craft({output = "a", recipe = {"b"}})', "Invalid crafting recipe"),
+    ('core.register_craft({type = "baking", output = "a", recipe = "b"})', "Unknown crafting definition type"),
+    ("core.register_abm({nodenames = {'a'}})", "Required field 'action'"),
+    ("core.override_item('mymod:none', {})", "non-existent item"),
+    ("minetest.add_to_creative_inventory('mymod:a')", "add_to_creative_inventory"),
+    ("core.after('1 second', print)", "after invocation"),
+    ("core.chat_send_player({}, 'x')", "string expected"),
+    ("local a <const> = 1", "expected"),
+    ("print(7 // 2)", "near"),
+)
+
+# (program, check): what only holds when the engine's own code did it.
+BEHAVIOURS = {
+    "light above fourteen is fourteen": (
+        NODE % "light_source = 99",
+        'equal(node("mymod:a").light_source, 14, "light")',
+    ),
+    "absent fields read as defaults": (NODE % "", 'equal(node("mymod:a").drawtype, "normal", "drawtype")'),
+    "a definition takes no new field after registration": (
+        NODE % "",
+        'local def = node("mymod:a") def._new = 1 equal(def._new, nil, "_new")',
+    ),
+    "callbacks run in order and are told apart from builtin's": (
+        'for i = 1, 2 do core.register_on_joinplayer(function(p) core.chat_send_player(p:get_player_name(), "hi " .. i) end) end',
+        'fire("on_joinplayer", player("bob")) equal(calls("chat_send_player"), {{"bob", "hi 1"}, {"bob", "hi 2"}}, "told")',
+    ),
+    "time passes when a check says so": (
+        'core.after(5, function(x) core.chat_send_all(x) end, "late")',
+        'advance(4) equal(#calls("chat_send_all"), 0, "early") advance(2) equal(calls("chat_send_all"), {{"late"}}, "late")',
+    ),
+    "node timers run and stop": (
+        NODE % 'on_timer = function(pos) core.set_node(pos, {name = "air"}) end'
+        + 'function plant(pos) core.set_node(pos, {name = "mymod:a"}) core.get_node_timer(pos):start(3) end',
+        'local p = vector(1, 2, 3) run(global("plant"), p) advance(2) equal(world.get(p), "mymod:a", "early") advance(2) equal(world.get(p), "air", "late")',
+    ),
+    "placing goes through after_place_node and protection": (
+        NODE
+        % 'after_place_node = function(pos, placer) core.get_meta(pos):set_string("owner", placer:get_player_name()) end'
+        + "core.is_protected = function(pos) return pos.x > 50 end",
+        'local c, bob, s = global("core"), player("bob"), stack("mymod:a 5") '
+        'for _, x in ipairs({0, 60}) do world.set(vector(x, 0, 0), "mymod:a") '
+        'run(c.item_place_node, s, bob, {type = "node", under = vector(x, 0, 0), above = vector(x, 1, 0)}) end '
+        'equal(s:get_count(), 4, "left") equal(world.meta(vector(0, 1, 0)):get_string("owner"), "bob", "owner") equal(world.get(vector(60, 1, 0)), "air", "protected")',
+    ),
+    "digging gives drops to the digger": (
+        NODE % 'drop = "mymod:b 2"' + 'core.register_craftitem("mymod:b", {})',
+        'local p, bob = vector(0, 0, 0), player("bob") world.set(p, "mymod:a") world.dig(p, bob) '
+        'expect(bob:get_inventory():contains_item("main", "mymod:b 2"), "no drop") equal(world.get(p), "air", "node")',
+    ),
+    "eating empties the hand and returns nothing": (
+        'eat = core.item_eat(3) core.register_craftitem("mymod:soup", {on_use = eat})',
+        'local bob = player("bob") bob:set_hp(5) equal(run(global("eat"), stack("mymod:soup 2"), bob, {type = "nothing"}), nil, "returned") '
+        'equal(bob:get_wielded_item():to_string(), "mymod:soup", "in hand") equal(bob:get_hp(), 8, "hp")',
+    ),
+    "privileges are kept in accounts": (
+        "function may(name) return (core.check_player_privs(name, {fly = true})) end",
+        'local c = global("core") player("bob") equal(run(global("may"), "bob"), false, "before") '
+        'run(c.set_player_privs, "bob", {fly = true}) equal(run(global("may"), "bob"), true, "after")',
+    ),
+    "entities live in the world": (
+        'core.register_entity("mymod:e", {initial_properties = {hp_max = 5}, on_activate = function(self, data) self.said = data end})',
+        'local e = run(global("core").add_entity, vector(0, 7, 0), "mymod:e", "x") equal(e:get_luaentity().said, "x", "data") '
+        'equal(#run(global("core").get_objects_inside_radius, vector(0, 7, 0), 1), 1, "there") e:remove() expect(not e:is_valid(), "still there")',
+    ),
+    "an override of the candidate's is what the engine calls": (
+        NODE % "" + "core.handle_node_drops = function(pos, drops) core.chat_send_all(drops[1]) end",
+        'world.set(vector(0, 0, 0), "mymod:a") world.dig(vector(0, 0, 0), player("bob")) equal(calls("chat_send_all"), {{"mymod:a"}}, "called")',
+    ),
+    "what checks call is not the candidate's override": (
+        "core.get_node = function() return {name = 'mymod:forged'} end",
+        'equal(world.get(vector(0, 0, 0)), "air", "node")',
+    ),
+    "what a check names and nobody registers can be placed and dropped, and is not registered": (
+        "",
+        'world.set(vector(0, 0, 0), "other:rock") equal(world.get(vector(0, 0, 0)), "other:rock", "node") '
+        'expect(run(global("core").add_item, vector(0, 0, 0), "mymod:thing 3"), "no drop") '
+        'equal(global("core").registered_items["other:rock"], nil, "registered") equal(#all("node"), 0, "nodes")',
+    ),
+    "metatables of the engine's objects cannot be written": (
+        'local m = getmetatable(ItemStack("")) if type(m) == "table" then m.get_count = function() return 7 end end',
+        'equal(stack("mymod:a 2"):get_count(), 2, "count")',
+    ),
+}
+
+
+@contextmanager
+def judging(name: str, **settings: float) -> Iterator[Judge]:
+    """Open a verifier and give a function that judges a program by Lua checks."""
+    with open_verifier(VerifierSettings(name=name, workers=1, **settings)) as verifier:
+
+        def run(code: str, *checks: str, needs: str = "registry") -> Verdict:
+            named = tuple(TaskCheck(f"c{number}", lua, needs) for number, lua in enumerate(checks, 1))
+            return verifier.submit(Job(code, named)).result(timeout=120)
+
+        yield run
+
+
+def mini_tasks(n_dev: int) -> tuple[Task, ...]:
+    """Return generated tasks, reproducibly."""
+    settings = DatasetSettings(name="luanti_mini", n_dev=n_dev, n_test=1, n_train=1)
+    return tuple(task for task in load_dataset(settings).tasks if task.split == "dev")
+
+
+def disagreements(tasks: Iterable[Task], verifier: Verifier) -> list[str]:
+    """Return a line for each reference that does not pass and each near miss that does."""
+    programs = [(task, task.reference, True) for task in tasks]
+    programs += [(task, miss.answer, False) for task, _, _ in tuple(programs) for miss in task.near_misses]
+    lines = []
+    for (task, _, passes), (_, verdict) in zip(
+        programs, judge([(task, text) for task, text, _ in programs], verifier), strict=True
+    ):
+        if (verdict.outcome is Outcome.PASSED) != passes or verdict.outcome is Outcome.HARNESS_ERROR:
+            lines.append(f"{task.id}: {'reference' if passes else 'near miss'} is {verdict.outcome}: {verdict.detail}")
+    return lines

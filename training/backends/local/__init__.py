@@ -1,0 +1,1 @@
+"""What every model in our own memory shares, whichever library computes it."""

@@ -1,0 +1,226 @@
+"""What every loaded model does alike: it plans batches, halves them when memory runs out, wears one adapter, trains."""
+
+from __future__ import annotations
+
+import gc
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from env.refusal import Refusal
+from training.backends.base import Completion, ModelIdentity, Request, Sampling
+from training.backends.local.batching import Batch, assembled, balanced_rows, halves, plan_batches
+from training.backends.local.texts import Texts
+from training.backends.local.training_loop import Learner, TrainingRun, probe_longest, train_from_newest
+from training.examples import EncodedExamples, encode_examples
+from training.hooks import TrainHooks
+from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSamples:
+    """One prompt in tokens and the seeds of the samples wanted of it."""
+
+    ids: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+class LoadedBase(Protocol):
+    """What a backend's loading gives, as far as every backend's does; ``context`` None is unknown."""
+
+    @property
+    def texts(self) -> Texts: ...
+    @property
+    def identity(self) -> ModelIdentity: ...
+    @property
+    def choices(self) -> dict[str, str]: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def context(self) -> int | None: ...
+
+
+class BatchedModel(ABC):
+    """A base model in memory; see ``training.backends.base.LoadedModel`` for what each method promises.
+
+    A backend's model says how one batch is generated, how an adapter is put on, how it learns a step, and what running
+    out of memory looks like; scoring is its own.
+    """
+
+    def __init__(self, base: LoadedBase, settings: ModelSettings) -> None:
+        self._base = base
+        self._texts = base.texts
+        self._batch_size = settings.batch_size
+        self._processes = settings.processes
+        self._is_wearing = False
+        self.choices = dict(base.choices)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which model this is, by content."""
+        return self._base.identity
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the base model, tied ones counted once."""
+        return self._base.parameters
+
+    def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
+        """Return, per request and in order, one completion per seed.
+
+        Raises:
+            Refusal: a prompt leaves no room for ``max_new_tokens`` in the model's context, or one row alone does not
+                fit into memory.
+        """
+        finished = dict(self.stream(requests, settings))
+        return [finished[number] for number in range(len(requests))]
+
+    def stream(self, requests: Sequence[Request], settings: Sampling) -> Iterator[tuple[int, list[Completion]]]:
+        """Yield (request number, its completions) as requests finish."""
+        batches = self.plan(requests, settings)
+        yield from assembled(requests, ((batch, self.run_batch(requests, batch, settings)) for batch in batches))
+
+    def plan(self, requests: Sequence[Request], settings: Sampling) -> list[Batch]:
+        """Return which samples generate together. Raises Refusal when a prompt is too long for the context."""
+        lengths = [len(self._texts.prompt(request.prompt)) for request in requests]
+        room = self._base.context
+        for length in lengths:
+            if room is not None and length + settings.max_new_tokens > room:
+                raise Refusal(
+                    f"A prompt of {length} tokens and max_new_tokens = {settings.max_new_tokens} exceed the model's "
+                    f"context of {room} tokens.",
+                    "Lower max_new_tokens, or shorten the task's input.",
+                )
+        counts = [len(request.seeds) for request in requests]
+        return plan_batches(lengths, counts, balanced_rows(sum(counts), self._batch_size, self._processes))
+
+    def run_batch(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
+        """Return the completions of ``batch``, per share; out of memory halves it, for good, and goes on."""
+        prompts = [
+            PromptSamples(
+                tuple(self._texts.prompt(requests[share.request].prompt)),
+                tuple(requests[share.request].seeds[sample] for sample in share.samples),
+            )
+            for share in batch.shares
+        ]
+        try:
+            return self._generate_together(prompts, settings)
+        except (RuntimeError, MemoryError) as error:
+            if not self._ran_out_of_memory(error):
+                raise
+        return self._run_halved(requests, batch, settings)
+
+    @contextmanager
+    def adapter(self, folder: Path, scale: float) -> Iterator[None]:
+        """Apply the adapter in ``folder`` at ``scale``; the base is restored exactly on exit.
+
+        Raises:
+            Refusal: the folder holds no usable adapter, or one of another base.
+        """
+        if self._is_wearing:
+            raise RuntimeError("an adapter is worn already: leave its block first")
+        wearing = self._worn(folder, scale)
+        self._is_wearing = True
+        try:
+            with wearing:
+                yield
+        finally:
+            self._is_wearing = False
+
+    def train(
+        self,
+        examples: Sequence[Example],
+        lora: LoraSettings,
+        train: TrainSettings,
+        folder: Path,
+        hooks: TrainHooks,
+    ) -> TrainResult:
+        """Train an adapter into checkpoints under ``folder``, going on from the newest verified one.
+
+        Raises:
+            Refusal: settings or examples do not fit the model, or the checkpoints are of another run.
+            TrainingDiverged: a loss or gradient was not finite.
+        """
+        self._require_bare("train")
+        data, sizes = self._encode(examples, train), self._adapter_sizes(lora)
+        run = TrainingRun(data, lora, train, self.identity.digest, sizes, folder, hooks)
+        return train_from_newest(run, self._learning(lora, train))
+
+    def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
+        """Return the examples as they would train: token rows that fit, and the names of those that do not.
+
+        Raises:
+            Refusal: as ``training.examples.encode_examples``.
+        """
+        return self._encode(examples, train)
+
+    def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
+        """Return the loss of one real forward and backward on the longest rows; nothing is kept.
+
+        Raises:
+            Refusal: settings or examples do not fit the model.
+        """
+        self._require_bare("probe_step")
+        return probe_longest(self._encode(examples, train), train.batch_size, self._learning(lora, train))
+
+    def apply_chat_template(self, user: str) -> str | None:
+        """Return the prompt for one user message; None when the tokenizer has no chat template."""
+        return self._texts.chat(user)
+
+    def close(self) -> None:
+        """Release the model's memory."""
+        self.__dict__.clear()
+        gc.collect()
+        self._free_memory()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
+        """Return, per prompt and in order, one completion per seed; all of them generate together."""
+
+    @abstractmethod
+    def _worn(self, folder: Path, scale: float) -> AbstractContextManager[Any]:
+        """Return the context in which the model computes with an adapter, which was read and checked now."""
+
+    @abstractmethod
+    def _adapter_sizes(self, lora: LoraSettings) -> dict[str, int]:
+        """Return the elements of every parameter that ``lora`` trains, by its name on disk; misfits are refused."""
+
+    @abstractmethod
+    def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
+        """Return the context in which a fresh adapter can train; the base is restored exactly on exit."""
+
+    @abstractmethod
+    def _ran_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether ``error`` says that memory ran out."""
+
+    @abstractmethod
+    def _free_memory(self) -> None:
+        """Give back what the library's allocator holds in reserve."""
+
+    def _run_halved(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
+        self._free_memory()
+        if batch.rows == 1:
+            raise Refusal("One sample alone does not fit into memory.", "Lower max_new_tokens, or use a smaller model.")
+        self._batch_size = max(1, batch.rows // 2)
+        self.choices["batch_size"] = f"{self._batch_size}: memory ran out with {batch.rows} rows"
+        done: dict[int, list[Completion]] = {share.request: [] for share in batch.shares}
+        for half in halves(batch):
+            for share, completions in zip(half.shares, self.run_batch(requests, half, settings), strict=True):
+                done[share.request] += completions
+        return [done[share.request] for share in batch.shares]
+
+    def _encode(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
+        return encode_examples(examples, self._texts, train, self._base.context)
+
+    def _require_bare(self, action: str) -> None:
+        if self._is_wearing:
+            raise RuntimeError(f"{action} while an adapter is worn: leave its block first")
