@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
+from env.checks import Check
 from env.refusal import Refusal
-from gates.report import GateReport, installed_versions, read_report
-
-if TYPE_CHECKING:
-    from gates.settings import Experiment
+from eval.records import Metric
+from gates import gate_title
+from gates.report import GateReport, artifact, installed_versions, read_report
+from gates.settings import Experiment
 
 
 class StopRequested(Exception):
@@ -113,3 +115,36 @@ class GateContext(PlanContext):
                 f"Run `python -m runner rewind {gate.upper()}`, then advance.",
             )
         return report
+
+
+def conclude(
+    context: GateContext,
+    status: Literal["passed", "failed"],
+    headline: str,
+    *,
+    reasons: Sequence[str] = (),
+    checks: Sequence[Check] = (),
+    metrics: Sequence[Metric] = (),
+    tables: dict[str, Any] | None = None,
+    files: Sequence[Path] = (),
+    choices: dict[str, str] | None = None,
+) -> GateReport:
+    """Return the gate's report; the worker writes it, last of all."""
+    return GateReport(
+        gate=context.gate,  # type: ignore[arg-type]
+        title=gate_title(context.gate),
+        status=status,
+        headline=headline,
+        reasons=list(reasons),
+        attempt=context.attempt,
+        started_at=context.started_at,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=context.elapsed_s(),
+        checks=list(checks),
+        metrics=list(metrics),
+        tables=tables or {},
+        inputs=context.inputs,
+        artifacts=[artifact(context.run_dir, path) for path in files],
+        choices=choices or {},
+        versions=context.versions,
+    )

@@ -1,4 +1,4 @@
-"""Judge stored completions again, without any model, and say where the verdicts differ; nothing stored is changed."""
+"""Judge stored completions again, without any model: all of a gate or one of them; nothing stored is changed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from env.files import make_folder, write_atomic
-from env.refusal import Refusal
-from eval.pipeline.loop import judge, read_samples
+from env.refusal import Refusal, choices_hint
+from eval.pipeline.loop import judge
+from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import open_verifier
-from eval.records import Dataset, Outcome, Sample, Verdict
+from eval.records import Candidate, Dataset, Outcome, Sample, Task, Verdict
+from gates import require_samples
 from gates.measuring.bench import dataset_of
 from gates.settings import Experiment
 
 SCHEMA_VERSION = 1
-MEASURING_GATES = ("b", "d", "e")
 # Judged at a time: enough to keep every worker busy, few enough to bound memory.
 BATCH = 500
 
@@ -67,13 +68,7 @@ def rejudge(run_dir: Path, experiment: Experiment, gate: str, verifier_name: str
     Raises:
         Refusal: the gate stores no samples, or a sample's task is no longer in the dataset.
     """
-    if gate not in MEASURING_GATES:
-        raise Refusal(f"Gate {gate.upper()} stores no samples.", "Gates that do: B, D, E.")
-    stored = [
-        (file.relative_to(run_dir).as_posix(), sample)
-        for file in sorted((run_dir / f"gate_{gate}").rglob("samples.jsonl"))
-        for sample in read_samples(file)
-    ]
+    stored = _stored_samples(run_dir, gate)
     if not stored:
         raise Refusal(f"Gate {gate.upper()} of {run_dir.name} has no samples yet.", "`python -m runner advance`.")
     settings = replace(experiment.verifier, name=verifier_name) if verifier_name else experiment.verifier
@@ -83,6 +78,16 @@ def rejudge(run_dir: Path, experiment: Experiment, gate: str, verifier_name: str
         return Rejudgement(
             gate, len(stored), verifier.name, verifier.isolation, dict(judged_by), _differences(stored, verdicts)
         )
+
+
+def _stored_samples(run_dir: Path, gate: str) -> list[tuple[str, Sample]]:
+    """Return every stored sample of ``gate`` with its file, relative to the run's folder."""
+    require_samples(gate)
+    return [
+        (file.relative_to(run_dir).as_posix(), sample)
+        for file in sorted((run_dir / f"gate_{gate}").rglob("samples.jsonl"))
+        for sample in read_samples(file)
+    ]
 
 
 def _judge_all(stored: list[tuple[str, Sample]], dataset: Dataset, verifier: Any) -> list[Verdict]:
@@ -124,3 +129,77 @@ def write_rejudgement(run_dir: Path, found: Rejudgement) -> Path:
     document = {"schema_version": SCHEMA_VERSION, **asdict(found), "flips": len(found.flips)}
     write_atomic(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One sample judged twice: as stored in ``file``, and now.
+
+    Attributes:
+        candidate, verdict: what is extracted from the stored completion today, and what became of it.
+    """
+
+    file: str
+    task: Task
+    sample: Sample
+    candidate: Candidate
+    verdict: Verdict
+
+    @property
+    def stands(self) -> bool:
+        """Whether the outcome is the stored one."""
+        return self.verdict.outcome is self.sample.verdict.outcome
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: the sample as stored, what it was asked for, and the verdict of now."""
+        return {
+            "file": self.file,
+            "stands": self.stands,
+            "instruction": self.task.instruction,
+            "input": self.task.input,
+            "reference": self.task.reference,
+            "sample": self.sample.to_json(),
+            "candidate": asdict(self.candidate),
+            "verdict": asdict(self.verdict),
+        }
+
+
+def replay(
+    run_dir: Path, experiment: Experiment, gate: str, task_id: str, index: int, cell: str = "", verifier_name: str = ""
+) -> Replay:
+    """Judge one stored sample of ``gate`` again, in the sandbox and by the task's own checks.
+
+    Args:
+        cell: which cell's, where the gate measured several; "" where it measured one.
+        verifier_name: another verifier than the experiment's; "" is the same.
+
+    Raises:
+        Refusal: there is no such sample, or its task is no longer in the dataset.
+    """
+    file, sample = _find(run_dir, gate, task_id, index, cell)
+    tasks = {task.id: task for task in dataset_of(experiment).tasks}
+    if task_id not in tasks:
+        raise Refusal(f"The dataset no longer has the task {task_id}.", "Restore the dataset's files.")
+    settings = replace(experiment.verifier, name=verifier_name) if verifier_name else experiment.verifier
+    with open_verifier(replace(settings, workers=1)) as verifier:
+        [(candidate, verdict)] = judge([(tasks[task_id], sample.completion.text)], verifier)
+    return Replay(file, tasks[task_id], sample, candidate, verdict)
+
+
+def _find(run_dir: Path, gate: str, task_id: str, index: int, cell: str) -> tuple[str, Sample]:
+    stored = _stored_samples(run_dir, gate)
+    arms = sorted({sample.arm for _, sample in stored})
+    wanted = cell or (arms[0] if len(arms) == 1 else "")
+    if stored and wanted not in arms:
+        said = f'"{cell}" is none of its arms' if cell else f"it measured {len(arms)} cells"
+        raise Refusal(f"Gate {gate.upper()}: {said}.", f"Say which with --cell: {', '.join(arms)}.")
+    of_task = [(file, sample) for file, sample in stored if sample.arm == wanted and sample.task_id == task_id]
+    if not of_task:
+        known = sorted({sample.task_id for _, sample in stored})
+        hint = choices_hint(task_id, known) if known else "`python -m runner advance`."
+        raise Refusal(f'Gate {gate.upper()} of {run_dir.name} has no samples of a task "{task_id}".', hint)
+    found = next((pair for pair in of_task if pair[1].index == index), None)
+    if found is None:
+        there = f"{min(s.index for _, s in of_task)} to {max(s.index for _, s in of_task)}"
+        raise Refusal(f"Task {task_id} has no sample {index}.", f"It has samples {there}.")
+    return found

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from env.checks import Check
 from env.files import sha256_file, write_atomic
 from env.machine.source import code_digest
 from env.refusal import Refusal
 from eval.records import Metric
-from gates.document import Document
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Whatever here changes may change a number; the runner shows numbers and makes none.
 MEASURING_CODE = ("env", "eval", "gates", "training")
+
+
+class Document(BaseModel):
+    """The base of everything that is persisted or configured: frozen, nothing unknown, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ArtifactRecord(Document):
@@ -100,6 +106,31 @@ def artifact(run_dir: Path, path: Path) -> ArtifactRecord:
     return ArtifactRecord(
         path=path.relative_to(run_dir).as_posix(), bytes=path.stat().st_size, sha256=sha256_file(path)
     )
+
+
+def changed_artifacts(run_dir: Path, report: GateReport) -> Iterator[str]:
+    """Yield a sentence for every artifact of ``report`` that is missing, unreadable or of other bytes now."""
+    for record in report.artifacts:
+        path = run_dir / record.path
+        if not path.is_file():
+            yield f"{record.path} is missing; gate {report.gate.upper()} wrote it."
+            continue
+        try:
+            found = sha256_file(path)
+        except (OSError, Refusal) as error:
+            yield f"{record.path} cannot be read: {error}"
+            continue
+        if found != record.sha256:
+            yield (
+                f"{record.path} is not the file that gate {report.gate.upper()} wrote: its SHA-256 differs "
+                f"(expected {short(record.sha256)}, {record.bytes:,} bytes; "
+                f"found {short(found)}, {path.stat().st_size:,} bytes)."
+            )
+
+
+def short(sha256: str) -> str:
+    """Return the first 12 digits of a digest, enough to tell two files apart."""
+    return sha256[:12]
 
 
 def installed_versions() -> dict[str, str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
-from gates import b_baseline, d_sweep
-from gates.a_environment import gate as a_environment
-from gates.c_training import gate as c_training
-from gates.document import Document
-from gates.e_decision import gate as e_decision
-from training.records import ModelSettings
+from gates.report import Document
+from training.loss_watch import LossWatchSettings
+from training.records import LoraSettings, ModelSettings, TrainSettings
+from training.schedule import with_steps
 
 
 class BackendSection(Document):
@@ -106,14 +105,111 @@ class WatchSection(Document):
     stall_first_s: float = Field(gt=0)
 
 
+class MachineSection(Document):
+    """What the machine must have; see env/requirements.py for each."""
+
+    min_python: str
+    min_cores: float = Field(ge=0)
+    min_free_disk_gb: float = Field(ge=0)
+    min_free_ram_gb: float = Field(ge=0)
+    require_gpu: bool
+    min_vram_gb: float = Field(ge=0)
+    min_compute_capability: float = Field(ge=0)
+    require_packages: dict[str, str]
+    require_engine: bool
+    require_bubblewrap: bool
+
+
+class EnvironmentSection(Document):
+    """Gate A's configuration.
+
+    ``waivers``: check name -> the reason to go on in spite of it; the report prints every one on its first page.
+    ``assumed_base_pct``: the base's pass@k that planning figures assume before Gate B has measured it.
+    """
+
+    machine: MachineSection
+    waivers: dict[str, str | None]
+    assumed_base_pct: float = Field(gt=0, lt=100)
+
+
+class BaselineSection(Document):
+    """Gate B's configuration; how it samples is shared with D and E.
+
+    ``max_truncated_pct``: more completions than this cut at sampling.max_new_tokens draw a warning.
+    """
+
+    max_truncated_pct: float = Field(ge=0, le=100)
+
+
+class TrainingSection(Document):
+    """Gate C's configuration: adapter and schedule (training/records.py), when to stop it (training/loss_watch.py)."""
+
+    lora: LoraSettings
+    train: TrainSettings
+    watch: LossWatchSettings
+
+    @field_validator("train")
+    @classmethod
+    def _has_a_checkpoint(cls, train: TrainSettings) -> TrainSettings:
+        if train.max_steps and train.checkpoint_every > train.max_steps:
+            raise ValueError(
+                f"checkpoint_every={train.checkpoint_every} is beyond max_steps={train.max_steps}: no checkpoint"
+            )
+        return train
+
+
+class RaceSection(Document):
+    """How a race thins its field (eval/decision/racing.py): shares of the dev tasks and of the cells, in percent."""
+
+    task_pct: tuple[float, ...] = Field(min_length=1)
+    min_tasks: int = Field(ge=1)
+    keep_pct: float = Field(gt=0, lt=100)
+    finalists: int = Field(ge=1)
+
+    @field_validator("task_pct")
+    @classmethod
+    def _rising(cls, task_pct: tuple[float, ...]) -> tuple[float, ...]:
+        if any(before >= after for before, after in pairwise((0.0, *task_pct, 100.0))):
+            raise ValueError("shares must rise, between 0 and 100")
+        return task_pct
+
+
+class SweepSection(Document):
+    """Gate D's configuration.
+
+    ``scales``: the LoRA scales at which every checkpoint is measured (1.0 = as trained).
+    ``search``: "race" lets weaker cells leave early, "grid" measures every cell on every dev task.
+    """
+
+    scales: tuple[float, ...] = Field(min_length=1)
+    search: Literal["race", "grid"]
+    race: RaceSection
+
+    @field_validator("scales")
+    @classmethod
+    def _distinct_and_positive(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if any(scale <= 0 or round(scale, 2) != scale for scale in scales) or len(set(scales)) != len(scales):
+            raise ValueError("scales must be distinct, above 0 and in hundredths")
+        return scales
+
+
+class DecisionSection(Document):
+    """Gate E's configuration; the rule is frozen by Gate A.
+
+    ``canary_prompts``: reference answers scored with and without the adapter, to see that it is really applied.
+    """
+
+    canary_prompts: int = Field(ge=1)
+
+
 class GateSections(Document):
     """Each gate's own configuration."""
 
-    a: a_environment.Config
-    b: b_baseline.Config
-    c: c_training.Config
-    d: d_sweep.Config
-    e: e_decision.Config
+    a: EnvironmentSection
+    b: BaselineSection
+    c: TrainingSection
+    d: SweepSection
+    e: DecisionSection
 
 
 class Experiment(Document):
@@ -133,7 +229,7 @@ class Experiment(Document):
 
     @model_validator(mode="after")
     def _enough_steps(self) -> Experiment:
-        c_training.planned_training(self)
+        planned_training(self)
         return self
 
     @model_validator(mode="after")
@@ -145,3 +241,9 @@ class Experiment(Document):
                 f"sampling.samples_dev={self.sampling.samples_dev}, samples_test={self.sampling.samples_test}"
             )
         return self
+
+
+def planned_training(experiment: Experiment) -> TrainSettings:
+    """Return the training settings with their steps counted, as far as the number of rows is known beforehand."""
+    train = experiment.gate.c.train
+    return train if experiment.dataset.name == "jsonl" else with_steps(train, experiment.dataset.rows)

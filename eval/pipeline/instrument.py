@@ -1,23 +1,86 @@
-"""Is the benchmark a sound instrument? References pass, near misses fail, constants fail; under any verifier."""
+"""The instrument test: references pass, near misses and constant answers fail; under any verifier.
+
+Gates hold it before they measure, Gate A tells its findings one by one, the benchmark is validated by it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from eval.pipeline.loop import Verifier, judge
 from eval.pipeline.verifier import unsupported
 from eval.records import Outcome, Task, Verdict
 
-CONSTANTS = ("", "return true", "local mod = {}\nreturn mod")
+Kind = Literal["reference", "near miss", "constant"]
+KINDS: tuple[Kind, ...] = ("reference", "near miss", "constant")
+# Answers that no task may accept.
+CONSTANT_ANSWERS: tuple[str, ...] = ("", "return true", "local mod = {}\nreturn mod")
 # A near miss must be wrong by what it does: these outcomes say that it was never really tried.
 NOT_TRIED = frozenset({Outcome.HARNESS_ERROR, Outcome.NO_CODE, Outcome.PATCH_REJECTED, Outcome.SYNTAX_ERROR})
 
 
 @dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """An answer of which one knows beforehand whether it must pass, and what became of it.
+
+    Attributes:
+        name: what tells it from the task's others: "reference", "near miss 2", "constant 'return true'".
+        why: what is wrong with a near miss, as its author says.
+    """
+
+    task: Task
+    kind: Kind
+    name: str
+    answer: str
+    why: str
+    verdict: Verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether the checks accepted it."""
+        return self.verdict.outcome is Outcome.PASSED
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the verdict; "" when it is as it must be."""
+        said = f"{self.verdict.outcome}: {self.verdict.detail}"
+        if self.kind == "reference":
+            return "" if self.passed else f"its reference is {said}"
+        if self.passed:
+            return f"accepts {self.name}" + (f" ({self.why})" if self.why else "")
+        if self.kind == "near miss" and self.verdict.outcome in NOT_TRIED:
+            return f"{self.name} is not judged by the checks: {said}"
+        return ""
+
+    def __str__(self) -> str:
+        """Return the fault with its task: "nodes.scaffold.a: its reference is WRONG: light"."""
+        return f"{self.task.source} {self.task.id}: {self.fault}".lstrip()
+
+
+def judge_known_answers(
+    tasks: Sequence[Task], verifier: Verifier, kinds: Collection[Kind] = KINDS
+) -> list[KnownAnswer]:
+    """Judge the known answers of these ``kinds`` of every task; those with a ``fault`` show a wrong instrument."""
+    known = [(task, *answer) for task in tasks for answer in _known_answers(task) if answer[0] in kinds]
+    verdicts = judge([(task, answer) for task, _, _, answer, _ in known], verifier)
+    return [KnownAnswer(*answer, verdict) for answer, (_, verdict) in zip(known, verdicts, strict=True)]
+
+
+def _known_answers(task: Task) -> list[tuple[Kind, str, str, str]]:
+    """Return (kind, name, answer, why it is wrong)."""
+    return [
+        ("reference", "reference", task.reference, ""),
+        *(("near miss", f"near miss {n}", miss.answer, miss.why) for n, miss in enumerate(task.near_misses, start=1)),
+        *(("constant", f"the constant answer {constant!r}", constant, "") for constant in CONSTANT_ANSWERS),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class Validation:
-    """What judging a set of tasks by itself gave.
+    """What judging a benchmark by itself gave.
 
     Attributes:
         faults: one sentence per wrong reference, near miss or constant, with the task's source and id.
@@ -33,36 +96,13 @@ class Validation:
 
 
 def validate(tasks: Sequence[Task], verifier: Verifier) -> Validation:
-    """Judge every reference, near miss and constant answer of ``tasks`` under ``verifier``."""
+    """Judge every known answer of the ``tasks`` that ``verifier`` can judge."""
     skipped = unsupported(verifier, tasks)  # type: ignore[arg-type]
     able = [task for task in tasks if not unsupported(verifier, [task])]  # type: ignore[arg-type]
-    answers = [(task, name, answer) for task in able for name, answer in _answers(task)]
-    verdicts = [verdict for _, verdict in judge([(task, answer) for task, _, answer in answers], verifier)]
-    faults = [
-        f"{task.source or task.id} {task.id}: {wrong}"
-        for (task, name, _), verdict in zip(answers, verdicts, strict=True)
-        if (wrong := _fault(task, name, verdict))
-    ]
-    outcomes = {(task.id, name): v.outcome for (task, name, _), v in zip(answers, verdicts, strict=True)}
-    return Validation(verifier.name, tuple(faults), tuple(skipped), len(answers), outcomes)
-
-
-def _answers(task: Task) -> list[tuple[str, str]]:
-    misses = [(f"near miss {number}", miss.answer) for number, miss in enumerate(task.near_misses, start=1)]
-    constants = [(f"constant {constant!r}", constant) for constant in CONSTANTS]
-    return [("reference", task.reference), *misses, *constants]
-
-
-def _fault(task: Task, name: str, verdict: Verdict) -> str:
-    """Return what is wrong with a verdict; "" when it is as it should be."""
-    if name == "reference":
-        return "" if verdict.outcome is Outcome.PASSED else f"its reference is {verdict.outcome}: {verdict.detail}"
-    if verdict.outcome is Outcome.PASSED:
-        why = task.near_misses[int(name.split()[-1]) - 1].why if name.startswith("near miss") else "a fixed answer"
-        return f"{name} passes ({why})"
-    if name.startswith("near miss") and verdict.outcome in NOT_TRIED:
-        return f"{name} is not judged by the checks: {verdict.outcome}: {verdict.detail}"
-    return ""
+    known = judge_known_answers(able, verifier)
+    faults = tuple(str(answer) for answer in known if answer.fault)
+    outcomes = {(answer.task.id, answer.name): answer.verdict.outcome for answer in known}
+    return Validation(verifier.name, faults, tuple(skipped), len(known), outcomes)
 
 
 def disagreements(one: Validation, other: Validation) -> list[str]:

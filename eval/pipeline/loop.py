@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from env.files import append_lines, read_lines
-from env.refusal import Refusal
+from env.files import append_lines
 from env.space import DiskFull
 from eval.pipeline.extract import extract
 from eval.pipeline.sampling import GenerationRequest, LanguageModel, SamplingSettings, sample_seed
+from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import Job
-from eval.records import Candidate, Completion, Sample, Task, Verdict, sample_from_json
+from eval.records import Candidate, Completion, Sample, Task, Verdict
 
 # Chunks whose verification may still run while the next one is generated: bounds memory, hides verification time.
 CHUNKS_IN_FLIGHT = 2
@@ -79,34 +79,6 @@ def plan_chunks(units: Sequence[Unit], prompt_length: Callable[[Task], int], sam
         current.append(unit)
         size += unit.samples
     return [*chunks, Chunk(tuple(current))] if current else chunks
-
-
-def read_samples(path: Path) -> list[Sample]:
-    """Return the stored samples in file order; a torn last line is dropped; [] where the file does not exist.
-
-    Raises:
-        Refusal: a complete line is not a sample, or one (arm, task, index) stands twice.
-    """
-    if not path.exists():
-        return []
-    samples: list[Sample] = []
-    seen: dict[tuple[str, str, int], int] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        try:
-            sample = sample_from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
-            raise Refusal(
-                f"{path}, line {number}: not a sample ({error!r}).", "Rewind the gate that wrote it."
-            ) from None
-        key = (sample.arm, sample.task_id, sample.index)
-        if key in seen:
-            raise Refusal(
-                f"{path}, line {number}: sample {sample.index} of {sample.task_id} stands already on line {seen[key]}.",
-                "The file was edited: rewind the gate that wrote it.",
-            )
-        seen[key] = number
-        samples.append(sample)
-    return samples
 
 
 def _candidate_future(verifier: Verifier, task: Task, candidate: Candidate) -> Future[Verdict]:

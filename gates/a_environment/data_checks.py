@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from env.checks import Check, fact, judged, ok
 from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.overlap.clusters import ALIKE_JACCARD, alike_across_clusters
 from eval.overlap.contamination import Contamination, Overlap, Tier, survey
+from eval.pipeline.instrument import CONSTANT_ANSWERS, KINDS, Kind, KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
 from eval.pipeline.verifier import open_verifier
-from eval.records import SPLITS, Dataset, NearMiss, Outcome, Row, Task, Verdict
-from gates.measuring.bench import CONSTANT_ANSWERS
-
-if TYPE_CHECKING:
-    from gates.settings import Experiment
-
+from eval.records import SPLITS, Dataset, Outcome, Row, Task, Verdict
+from gates.settings import Experiment
 
 _LINES_NAMED = 10
 
@@ -55,22 +52,17 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
         Refusal: no task is left, or too few clusters to give an interval.
     """
     with open_verifier(experiment.verifier) as verifier:
-        references = _judged(dataset.tasks, [task.reference for task in dataset.tasks], verifier)
-        constants = [
-            (constant, task)
-            for constant in CONSTANT_ANSWERS
-            for task, verdict in _judged(dataset.tasks, [constant] * len(dataset.tasks), verifier)
-            if verdict.outcome == Outcome.PASSED
-        ]
-        misses = [(task, miss) for task in dataset.tasks for miss in task.near_misses]
-        missed = _judged([task for task, _ in misses], [miss.answer for _, miss in misses], verifier)
+        known = judge_known_answers(dataset.tasks, verifier)
         answers = _judge_answers(dataset.rows, verifier)
         judge_facts = [
             fact("verifier", verifier.name, verifier.choice),
             fact("isolation", verifier.isolation, verifier.isolation_reason),
         ]
-    failing = [(task, verdict) for task, verdict in references if verdict.outcome != Outcome.PASSED]
-    excluded = {task.id for task, _ in failing} if experiment.dataset.exclude_broken_references else set()
+    of_kind: dict[Kind, list[KnownAnswer]] = {
+        kind: [answer for answer in known if answer.kind == kind] for kind in KINDS
+    }
+    failing = [answer for answer in of_kind["reference"] if not answer.passed]
+    excluded = {answer.task.id for answer in failing} if experiment.dataset.exclude_broken_references else set()
     usable = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
     selection, why = choose_selection(experiment.rule.selection, usable.tasks)
     usable = usable if selection == "split" else all_dev(usable)
@@ -80,10 +72,8 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
         *judge_facts,
         ok("tasks", _size_sentence(usable), "sound tasks in enough clusters"),
         _reference_check(failing, len(dataset.tasks), bool(excluded)),
-        _constant_check(constants),
-        _near_miss_check(
-            [pair for pair, (_, v) in zip(misses, missed, strict=True) if v.outcome == Outcome.PASSED], len(misses)
-        ),
+        _constant_check([answer for answer in of_kind["constant"] if answer.passed]),
+        _near_miss_check(of_kind["near miss"]),
         _alike_check(dataset.tasks),
         *_leak_checks(found, len(dataset.tasks)),
         _duplicate_check(found, len(dataset.rows)),
@@ -105,11 +95,6 @@ def require_clusters(dataset: Dataset, selection: Selection) -> None:
             )
 
 
-def _judged(tasks: Sequence[Task], answers: Sequence[str], verifier: Any) -> list[tuple[Task, Verdict]]:
-    verdicts = judge(list(zip(tasks, answers, strict=True)), verifier)
-    return [(task, verdict) for task, (_, verdict) in zip(tasks, verdicts, strict=True)]
-
-
 def _judge_answers(rows: Sequence[Row], verifier: Any) -> list[tuple[Row, Verdict]]:
     """Execute every training answer without any check: does it apply, parse and load?"""
     tasks = [
@@ -127,7 +112,7 @@ def _judge_answers(rows: Sequence[Row], verifier: Any) -> list[tuple[Row, Verdic
         )
         for number, row in enumerate(rows)
     ]
-    verdicts = _judged(tasks, [row.output for row in rows], verifier)
+    verdicts = judge([(task, task.reference) for task in tasks], verifier)
     return [(row, verdict) for row, (_, verdict) in zip(rows, verdicts, strict=True)]
 
 
@@ -141,7 +126,7 @@ def _size_sentence(dataset: Dataset) -> str:
     return f"{len(dataset.tasks)} tasks: {', '.join(parts)}; {len(dataset.rows)} training rows"
 
 
-def _reference_check(failing: Sequence[tuple[Task, Verdict]], total: int, excluded: bool) -> Check:
+def _reference_check(failing: Sequence[KnownAnswer], total: int, excluded: bool) -> Check:
     return judged(
         "references",
         "warn" if excluded else "block",
@@ -150,11 +135,11 @@ def _reference_check(failing: Sequence[tuple[Task, Verdict]], total: int, exclud
         "every reference passes",
         reason="A task whose own reference fails measures the task, not the model.",
         fix="Mend these tasks, or set dataset.exclude_broken_references=true to measure without them.",
-        evidence=[f"{task.id}: {verdict.outcome}: {verdict.detail}" for task, verdict in failing],
+        evidence=[f"{a.task.id}: {a.verdict.outcome}: {a.verdict.detail}" for a in failing],
     )
 
 
-def _constant_check(accepting: Sequence[tuple[str, Task]]) -> Check:
+def _constant_check(accepting: Sequence[KnownAnswer]) -> Check:
     return judged(
         "constant answers",
         "block",
@@ -163,20 +148,21 @@ def _constant_check(accepting: Sequence[tuple[str, Task]]) -> Check:
         f"no task accepts any of {len(CONSTANT_ANSWERS)} fixed answers",
         reason="A task that accepts a fixed answer tells nothing about the model.",
         fix="Give these tasks checks that ask for what the instruction asks.",
-        evidence=[f"{task.id}: accepts {constant!r}" for constant, task in accepting],
+        evidence=[f"{a.task.id}: accepts {a.answer!r}" for a in accepting],
     )
 
 
-def _near_miss_check(accepted: Sequence[tuple[Task, NearMiss]], total: int) -> Check:
+def _near_miss_check(misses: Sequence[KnownAnswer]) -> Check:
+    accepted = [miss for miss in misses if miss.passed]
     return judged(
         "near misses",
         "block",
         not accepted,
-        f"{len(accepted)} of {total} plausible wrong answers are accepted",
+        f"{len(accepted)} of {len(misses)} plausible wrong answers are accepted",
         "none is",
         reason="A task that accepts what its author calls wrong measures something else.",
         fix="Sharpen the checks of these tasks, or remove the near miss.",
-        evidence=[f"{task.source or task.id}: accepts a near miss: {miss.why}" for task, miss in accepted],
+        evidence=[f"{a.task.source or a.task.id}: accepts a near miss: {a.why}" for a in accepted],
     )
 
 

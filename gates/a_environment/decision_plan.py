@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from env.checks import Check, fact, judged
 from env.files import digest
 from eval.decision.power import DetectableGain, detectable_gain
 from eval.decision.racing import Place
 from eval.decision.rule import DecisionRule
-from gates.d_sweep import course_of, planned_cells
-
-if TYPE_CHECKING:
-    from gates.a_environment.data_checks import DataFindings
-    from gates.settings import Experiment
+from gates.a_environment.data_checks import DataFindings
+from gates.measuring.search import course_of, planned_cells
+from gates.settings import Experiment
 
 
 @dataclass(frozen=True, slots=True)

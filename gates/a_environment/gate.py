@@ -5,69 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import Field
+from typing import Any
 
 from env.checks import Check, blocking
-from gates.concluding import conclude
-from gates.context import GateContext, Plan, PlanContext, Progress
-from gates.document import Document
+from env.machine.probe import probe
+from env.pins import find_lock
+from env.requirements import EnvironmentRules, judge
+from eval.decision.rule import write_rule
+from gates.a_environment.data_checks import DataFindings, inspect_data
+from gates.a_environment.decision_plan import PlannedDecision, plan_decision, planning_checks
+from gates.a_environment.model_files import model_checks, model_checks_or_miss
+from gates.a_environment.model_probe import probe_model
+from gates.context import GateContext, Progress, conclude
+from gates.measuring.bench import dataset_of
 from gates.report import GateReport
+from gates.settings import Experiment
+from training.schedule import with_steps
 
-if TYPE_CHECKING:
-    from gates.a_environment.data_checks import DataFindings
-    from gates.a_environment.decision_plan import PlannedDecision
-    from gates.settings import Experiment
-
-TITLE = "environment"
-USES = ("seed", "model", "backend", "dataset", "verifier", "sampling", "rule")
-NEEDS = ()
 PROJECT = Path(__file__).resolve().parents[2]
 # with which locks of env/locks a backend's environment was measured; the core's for all others
 _LOCKS = {"unsloth": ("unsloth",), "mlx": ("core", "mlx")}
 
 
-class Machine(Document):
-    """What the machine must have; see env/requirements.py for each."""
-
-    min_python: str
-    min_cores: float = Field(ge=0)
-    min_free_disk_gb: float = Field(ge=0)
-    min_free_ram_gb: float = Field(ge=0)
-    require_gpu: bool
-    min_vram_gb: float = Field(ge=0)
-    min_compute_capability: float = Field(ge=0)
-    require_packages: dict[str, str]
-    require_engine: bool
-    require_bubblewrap: bool
-
-
-class Config(Document):
-    """Gate A's configuration.
-
-    ``waivers``: check name -> the reason to go on in spite of it; the report prints every one on its first page.
-    ``assumed_base_pct``: the base's pass@k that planning figures assume before Gate B has measured it.
-    """
-
-    machine: Machine
-    waivers: dict[str, str | None]
-    assumed_base_pct: float = Field(gt=0, lt=100)
-
-
-def plan(context: PlanContext) -> Plan:
-    """Return what is looked at."""
-    return Plan("machine, packages, data, one training step, one sample; freezes the rule")
-
-
 def run(context: GateContext) -> GateReport:
     """Look at machine, data and model. Says no when an unwaived check blocks; never starts what cannot end well."""
-    from gates.a_environment.data_checks import inspect_data
-    from gates.a_environment.decision_plan import plan_decision, planning_checks
-    from gates.a_environment.model_files import model_checks
-    from gates.measuring.bench import dataset_of
-    from training.schedule import with_steps
-
     experiment = context.experiment
     context.on_progress(Progress("machine", 0, 0, ""))
     checks = [*machine_checks(experiment, context.run_dir), *model_checks(experiment, context.run_dir)]
@@ -92,8 +53,6 @@ def run(context: GateContext) -> GateReport:
 
 
 def _model_checks(context: GateContext, findings: DataFindings, tables: dict[str, Any]) -> list[Check]:
-    from gates.a_environment.model_probe import probe_model
-
     context.safe_point()
     context.on_progress(Progress("model", 0, 0, ""))
     probed = probe_model(context.experiment, findings.usable)
@@ -124,10 +83,6 @@ def _report(
 
 def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
     """Return the judged facts of this machine."""
-    from env.machine.probe import probe
-    from env.pins import find_lock
-    from env.requirements import EnvironmentRules, judge
-
     rules = EnvironmentRules(**experiment.gate.a.machine.model_dump())
     locks = tuple(find_lock(name) for name in _LOCKS.get(experiment.backend.name, ("core",)))
     return list(judge(probe(results, PROJECT, locks), rules))
@@ -140,13 +95,6 @@ def inspect(
 
     ``on_part`` is told what is looked at next.
     """
-    from gates.a_environment.data_checks import inspect_data
-    from gates.a_environment.decision_plan import plan_decision, planning_checks
-    from gates.a_environment.model_files import model_checks_or_miss
-    from gates.a_environment.model_probe import probe_model
-    from gates.measuring.bench import dataset_of
-    from training.schedule import with_steps
-
     on_part("the machine")
     checks = machine_checks(experiment, results)
     on_part("the model's files, without reading a weight")
@@ -179,8 +127,6 @@ def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]
 
 
 def _freeze(context: GateContext, planned: PlannedDecision, findings: DataFindings, tables: dict[str, Any]) -> Path:
-    from eval.decision.rule import write_rule
-
     path = context.folder / "rule.json"
     tables["rule"], tables["rule_digest"] = planned.rule.to_json(), write_rule(path, planned.rule)
     tables["selection"] = {"value": planned.rule.selection, "reason": findings.selection_reason}

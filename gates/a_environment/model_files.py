@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from env.checks import Check, fact, judged
 from env.machine.disks import disk
@@ -12,7 +11,7 @@ from env.machine.gpus import survey_gpus
 from env.machine.hardware import memory
 from env.refusal import Refusal
 from env.space import size_text
-from gates.c_training.gate import planned_training
+from gates.settings import Experiment, planned_training
 from training.backends import check_settings, local_folder, require_library, text_choices
 from training.backends.local.identity import weight_files
 from training.backends.local.model_folder import hub_cache, is_offline
@@ -20,9 +19,6 @@ from training.needs.disk import checkpoint_bytes
 from training.needs.memory import Footprint, estimate
 from training.needs.weight_headers import require_whole
 from training.schedule import checkpoint_count
-
-if TYPE_CHECKING:
-    from gates.settings import Experiment
 
 # Prompts are short beside this; the estimate of the attention cache takes it for all of them.
 _PROMPT_TOKENS = 512

@@ -5,60 +5,30 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import Field
+from typing import Any
 
 from env.files import write_atomic
-from gates.concluding import conclude
-from gates.context import GateContext, Plan, PlanContext, Progress
-from gates.document import Document
+from env.refusal import Refusal
+from eval.decision.cells import Cell
+from eval.decision.guards import Evidence
+from eval.decision.recommendations import TrainingFacts, recommend
+from eval.decision.regressions import GroupGain
+from eval.decision.rule import read_rule
+from eval.decision.verdict import Decision, Ruling
+from eval.records import EvalResult, Row
+from gates.context import GateContext, Progress, conclude
+from gates.e_decision.task_tables import gains_by_group, regression_tables, task_rows
 from gates.e_decision.trial import Trial, hold_trial
+from gates.measuring.bench import base_table, judge_table, open_bench, require_same_base
 from gates.report import GateReport
 
-if TYPE_CHECKING:
-    from eval.decision.guards import Evidence
-    from eval.decision.regressions import GroupGain
-    from eval.decision.verdict import Decision
-    from eval.records import EvalResult, Row
-
-TITLE = "decision"
-USES = ("seed", "model", "backend", "dataset", "verifier", "sampling", "rule")
-NEEDS = ("a", "b", "c", "d")
 SCHEMA_VERSION = 1
-
-
-class Config(Document):
-    """Gate E's configuration; the rule is frozen by Gate A.
-
-    ``canary_prompts``: reference answers scored with and without the adapter, to see that it is really applied.
-    """
-
-    canary_prompts: int = Field(ge=1)
-
-
-def plan(context: PlanContext) -> Plan:
-    """Return the rule in one line."""
-    experiment, rule = context.experiment, context.frozen_rule()
-    summary = f"rule: pass@{experiment.rule.k} gain ≥ {experiment.rule.margin_pp:.1f} pp"
-    if rule is not None and rule["selection"] == "max-t":
-        return Plan(f"{summary} on the {rule['dev_tasks']} tasks that chose the cell, by max-T; nothing is generated")
-    known = experiment.dataset.test_tasks if experiment.dataset.tasks_known else 0
-    count = rule["test_tasks"] if rule is not None else known
-    tasks = f"{count} " if count else ""
-    return Plan(f"{summary} on {tasks}unseen tasks", count * experiment.sampling.samples_test, "samples")
 
 
 def run(context: GateContext) -> GateReport:
     """Try the chosen cell and decide. Passes on PROCEED; says no on ADJUST and INCONCLUSIVE."""
-    from eval.decision.guards import Evidence
-    from eval.decision.rule import read_rule
-    from eval.decision.verdict import Ruling
-    from gates.e_decision.task_tables import gains_by_group, regression_tables, task_rows
-    from gates.measuring.bench import base_table, judge_table, open_bench, require_same_base
-
     rule = read_rule(context.gate_folder("a") / "rule.json")
     with open_bench(context) as bench:
         require_same_base(bench.model, context.earlier("b"))
@@ -110,10 +80,6 @@ def _decision_without_contaminated(context: GateContext, trial: Trial, evidence:
 
     Empty where Gate A found no leak of any tier among the tasks that judge.
     """
-    from dataclasses import replace
-
-    from env.refusal import Refusal
-
     contaminated = context.earlier("a").tables["contaminated"]
     here = {score.task_id for score in trial.results["cell"].scores}
     excluded = tuple(sorted(here.intersection(contaminated)))
@@ -134,9 +100,6 @@ def _recommendations(
     context: GateContext, decision: Decision, rows: Sequence[Row], cell: EvalResult, groups: Sequence[GroupGain]
 ) -> list[dict[str, Any]]:
     """Return what to do next when the verdict is not PROCEED, most important first, each with its number."""
-    from eval.decision.cells import Cell
-    from eval.decision.recommendations import TrainingFacts, recommend
-
     config = context.experiment.gate.c
     seen = set(context.earlier("a").tables["contaminated"])
     facts = TrainingFacts(

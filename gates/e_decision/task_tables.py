@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from env.files import digest
 from eval.decision.regressions import GroupGain, Precision, group_gains, group_rows, labels_of, movers
-
-if TYPE_CHECKING:
-    from eval.decision.rule import DecisionRule
-    from eval.records import EvalResult, Task
+from eval.decision.rule import DecisionRule
+from eval.records import EvalResult, Task
 
 MOVERS_NAMED = 10
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gates.context import GateContext, Progress
-from gates.d_sweep import base_of, cell_file, verified_checkpoints
+from env.refusal import Refusal
+from eval.decision.cells import Cell, cell_from_name
+from eval.decision.guards import Canary, Evidence
+from eval.decision.rule import DecisionRule
+from eval.decision.verdict import Decision, decide, decide_max_t, select_cell
+from eval.pipeline.stored_samples import read_samples
+from eval.records import EvalResult, TaskScore
+from gates.context import GateContext
+from gates.e_decision.canary import measure_canary
 from gates.e_decision.openings import record_opening
-
-if TYPE_CHECKING:
-    from eval.decision.cells import Cell
-    from eval.decision.guards import Canary, Evidence
-    from eval.decision.rule import DecisionRule
-    from eval.decision.verdict import Decision
-    from eval.records import EvalResult, TaskScore
-    from gates.measuring.bench import Bench
+from gates.measuring.bench import Bench
+from gates.measuring.stored import base_of, cell_file, verified_checkpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,6 @@ def hold_trial(context: GateContext, bench: Bench, rule: DecisionRule) -> Trial:
 
 def _on_unseen_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> Trial:
     """Open test once, for the base and the one chosen cell."""
-    from eval.decision.cells import cell_from_name
-    from eval.decision.verdict import decide
-
     cell = cell_from_name(context.earlier("d").tables["chosen"]["cell"])
     canary = measure_canary(context, bench, [cell])
     openings = record_opening(context.run_dir, context.attempt, context.started_at, cell.name)
@@ -68,10 +66,6 @@ def _on_unseen_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> 
 
 def _on_all_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> Trial:
     """Judge on the tasks that chose: nothing is generated and no test task opened; the bounds pay for the choice."""
-    from eval.decision.cells import cell_from_name
-    from eval.decision.verdict import decide_max_t
-    from eval.pipeline.loop import read_samples
-
     cells = {cell_from_name(row["cell"]): _scores(row) for row in context.earlier("d").tables["cells"]}
     base = base_of(bench, context, "dev")
     chosen, *others = _cells_to_judge(context, base.scores, cells, rule)
@@ -86,8 +80,6 @@ def _on_all_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> Tri
 
 def _scores(row: dict[str, Any]) -> list[TaskScore]:
     """Return the scores of a cell as Gate D's table holds them."""
-    from eval.records import TaskScore
-
     return [TaskScore(**score) for score in row["result"]["scores"]]
 
 
@@ -95,9 +87,6 @@ def _cells_to_judge(
     context: GateContext, base: Sequence[TaskScore], cells: dict[Cell, list[TaskScore]], rule: DecisionRule
 ) -> list[Cell]:
     """Return the chosen cell, and the one that is chosen without the tasks that training has seen where it differs."""
-    from env.refusal import Refusal
-    from eval.decision.verdict import select_cell
-
     seen = set(context.earlier("a").tables["contaminated"])
     chosen = [select_cell(base, cells, rule).chosen]
     unseen = {cell: [score for score in own if score.task_id not in seen] for cell, own in cells.items()}
@@ -107,40 +96,3 @@ def _cells_to_judge(
         # nothing is left to choose by: the decision without those tasks says so itself
         return chosen
     return list(dict.fromkeys(chosen))
-
-
-def measure_canary(context: GateContext, bench: Bench, cells: Sequence[Cell]) -> Canary:
-    """Score dev references under base, adapter and adapter at scale 0, to see that the adapter is really applied.
-
-    Of several cells the worst values are returned: they hold for each.
-    """
-    folders = verified_checkpoints(context, context.earlier("c"))
-    context.on_progress(Progress("canary", 0, 0, ""))
-    first, *others = [_canary_of(context, bench, folders[cell.step], cell.scale) for cell in cells]
-    for other in others:
-        first = replace(
-            first,
-            moved_nats=min(first.moved_nats, other.moved_nats),
-            zero_moved_nats=max(first.zero_moved_nats, other.zero_moved_nats),
-        )
-    return first
-
-
-def _canary_of(context: GateContext, bench: Bench, adapter: Path, scale: float) -> Canary:
-    from eval.decision.guards import Canary
-
-    tasks = bench.tasks("dev")[: context.experiment.gate.e.canary_prompts]
-
-    def scores() -> list[float]:
-        return [bench.model.log_prob(bench.prompt(task), task.reference) for task in tasks]
-
-    base = scores()
-    with bench.model.adapter(adapter, scale):
-        moved = scores()
-    with bench.model.adapter(adapter, 0.0):
-        zero = scores()
-    return Canary(
-        moved_nats=max(abs(a - b) for a, b in zip(moved, base, strict=True)),
-        zero_moved_nats=max(abs(a - b) for a, b in zip(zero, base, strict=True)),
-        prompts=len(tasks),
-    )

@@ -11,7 +11,8 @@ from typing import Any
 from env.refusal import Refusal
 from eval.datasets.loading import DatasetSettings, load_dataset
 from eval.datasets.splits import all_dev
-from eval.pipeline.loop import Arm, Unit, judge, measure
+from eval.pipeline.instrument import judge_known_answers
+from eval.pipeline.loop import Arm, Unit, measure
 from eval.pipeline.prompts import render
 from eval.pipeline.result import evaluate, score_tasks
 from eval.pipeline.verifier import open_verifier
@@ -21,9 +22,6 @@ from gates.report import GateReport
 from gates.settings import Experiment
 from training.backends import load_model
 from training.records import Example, ModelSettings
-
-# Answers that no task may accept.
-CONSTANT_ANSWERS: tuple[str, ...] = ("", "return true", "local mod = {}\nreturn mod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
     dataset = approved_dataset(context)
     with open_verifier(experiment.verifier) as verifier:
         context.on_progress(Progress("testing the instrument", 0, 0, "", f"{len(dataset.tasks)} tasks"))
-        test_instrument(dataset.tasks, verifier)
+        require_right_instrument(dataset.tasks, verifier)
         context.on_progress(Progress("loading model", 0, 0, ""))
         model = load_model(experiment.backend.name, experiment.model)
         try:
@@ -156,36 +154,19 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
             model.close()
 
 
-def test_instrument(tasks: Sequence[Task], verifier: Any) -> None:
+def require_right_instrument(tasks: Sequence[Task], verifier: Any) -> None:
     """Require that every reference passes and that no task accepts a constant answer.
 
     Raises:
         Refusal: names the tasks where the instrument is wrong.
     """
-    wrong = instrument_faults(tasks, verifier)
+    known = judge_known_answers(tasks, verifier, ("reference", "constant"))
+    wrong = [str(answer) for answer in known if answer.fault]
     if wrong:
         raise Refusal(
-            f"The verifier is not to be trusted on {len(wrong)} task(s): " + "; ".join(wrong[:5]) + ".",
-            "Mend the tasks or the verifier; nothing is measured with a wrong instrument.",
+            f"The verifier is wrong about {len(wrong)} known answer(s): " + "; ".join(wrong[:5]) + ".",
+            "Fix the tasks or the verifier; nothing is measured with a wrong instrument.",
         )
-
-
-def instrument_faults(tasks: Sequence[Task], verifier: Any) -> list[str]:
-    """Return one sentence for each reference that fails and each constant answer that passes."""
-    references = judge([(task, task.reference) for task in tasks], verifier)
-    faults = [
-        f"{task.id}: its reference is {verdict.outcome} ({verdict.detail})"
-        for task, (_, verdict) in zip(tasks, references, strict=True)
-        if verdict.outcome != Outcome.PASSED
-    ]
-    for constant in CONSTANT_ANSWERS:
-        verdicts = judge([(task, constant) for task in tasks], verifier)
-        faults += [
-            f"{task.id}: accepts the constant answer {constant!r}"
-            for task, (_, verdict) in zip(tasks, verdicts, strict=True)
-            if verdict.outcome == Outcome.PASSED
-        ]
-    return faults
 
 
 def require_same_base(model: Any, report: GateReport) -> None:

@@ -14,7 +14,7 @@ from env.locking import RunLock
 from env.logs import log_path
 from env.refusal import Refusal
 from env.reserve import keep_reserve
-from gates import gate_module
+from gates import plans
 from gates.context import PlanContext
 from gates.report import GateReport, read_report
 from gates.settings import WatchSection
@@ -290,5 +290,5 @@ def _explained(run: Run, gate: str, config: dict[str, Any], ending: Ending, left
 def store_plans(run: Run, context: PlanContext) -> None:
     """Write plans.json: one line per gate that has not passed, for status screens that must not load a gate."""
     first = len(GATES) if run.machine.state == FINISHED else GATES.index(run.machine.gate)
-    plans = {gate: gate_module(gate).plan(context).summary for gate in GATES[first:]}
-    write_atomic(run.file("plans.json"), json.dumps({"schema_version": 1, **plans}, indent=2) + "\n")
+    lines = {gate: plans.plan(gate, context).summary for gate in GATES[first:]}
+    write_atomic(run.file("plans.json"), json.dumps({"schema_version": 1, **lines}, indent=2) + "\n")

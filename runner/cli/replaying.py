@@ -23,7 +23,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Judge one stored completion again, without any model, and show it with both verdicts; change nothing."""
-    from gates.replaying import replay as judge_again
+    from gates.rejudging import replay as judge_again
     from runner import screens
     from runner.runs.config import read_config
 

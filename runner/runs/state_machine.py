@@ -14,9 +14,6 @@ from env.refusal import Refusal
 from runner.runs.journal import Event, EventType
 
 GATES: tuple[str, ...] = tuple(gates.GATES)
-# Only what was measured or trained can serve another run. A tells how the machine is now, and E opens the test tasks,
-# which every run has to do, and to count, itself.
-TAKEN_OVER_GATES: tuple[str, ...] = ("b", "c", "d")
 NEW = "new"
 FINISHED = "finished"
 PHASES: tuple[str, ...] = ("ready", "started", "stopped", "crashed", "failed")
@@ -56,7 +53,7 @@ def _gate_moves(gate: str) -> list[dict[str, Any]]:
     at_or_after = [f"{g}_{p}" for g in GATES[GATES.index(gate) :] for p in PHASES] + [FINISHED]
     taken_over = [move(EventType.GATE_TAKEN_OVER, [f"{gate}_ready"], state_after_passing(gate))]
     return [
-        *(taken_over if gate in TAKEN_OVER_GATES else []),
+        *(taken_over if gates.GATES[gate].reusable else []),
         move(EventType.GATE_STARTED, startable, started),
         move(EventType.GATE_PASSED, [started], state_after_passing(gate)),
         move(EventType.GATE_FAILED, [started], f"{gate}_failed"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from env.files import digest, sha256_file, write_atomic
 from env.refusal import Refusal
-from gates import gate_module
+from gates import GATES as GATE_RECORDS
 from gates.report import GateReport, read_report
 from runner.runs.config import leaves
 from runner.runs.folder import Run
@@ -50,11 +50,12 @@ def gate_inputs(run: Run, config: dict[str, Any], gate: str) -> Inputs:
     Raises:
         Refusal: a file it needs is missing.
     """
-    module = gate_module(gate)
-    sections = {f"gate.{gate}": config["gate"][gate], **{name: _that_matters(config, name) for name in module.USES}}
+    record = GATE_RECORDS[gate]
+    uses = record.uses_of(config)
+    sections = {f"gate.{gate}": config["gate"][gate], **{name: _that_matters(config, name) for name in uses}}
     digests = {f"config.{name}": digest(section) for name, section in sections.items()}
-    digests.update(_file_digests(config, module.USES))
-    for earlier in module.NEEDS:
+    digests.update(_file_digests(config, uses))
+    for earlier in record.needs:
         report = read_report(run.gate_folder(earlier) / "report.json")
         digests[f"gate_{earlier}"] = "none" if report is None else report_digest(report)
     return Inputs(digests, leaves(sections))

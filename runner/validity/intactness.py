@@ -8,9 +8,8 @@ from typing import Any
 
 from env.files import sha256_file
 from env.refusal import Refusal
-from gates import gate_module
-from gates.evidence import changed_artifacts, short
-from gates.report import GateReport, read_report
+from gates import GATES
+from gates.report import GateReport, changed_artifacts, read_report, short
 from runner.runs.folder import Run, command
 from runner.runs.journal import Event, EventType
 from runner.validity.freshness import Freshness, examine
@@ -28,7 +27,7 @@ def require_intact(run: Run, gate: str) -> None:
     Raises:
         Refusal: names the first file that is missing or changed, and the gate that wrote it.
     """
-    for earlier in gate_module(gate).NEEDS:
+    for earlier in GATES[gate].needs:
         change = next(changes(run, earlier), None)
         if change is not None:
             raise Refusal(

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import gates
 from env.files import make_folder, sha256_file, sync_folder, write_refusal
 from env.refusal import Refusal
 from gates.report import GateReport, TakenOver, installed_versions, read_report, write_report
 from runner.runs.folder import Run, run_folders
 from runner.runs.journal import Event, EventType
-from runner.runs.state_machine import GATES, TAKEN_OVER_GATES
+from runner.runs.state_machine import GATES
 from runner.validity.freshness import Inputs, parse_inputs, write_inputs
 
 PASSED = (EventType.GATE_PASSED, EventType.GATE_TAKEN_OVER)
@@ -60,7 +61,7 @@ def take_over(run: Run, gate: str, present: Inputs) -> tuple[GateReport | None, 
         Refusal: this run's disk is full, read-only or closed to us.
     """
     passed_over: list[str] = []
-    if gate not in TAKEN_OVER_GATES or run.machine.phase != "ready" or run.gate_folder(gate).exists():
+    if not gates.GATES[gate].reusable or run.machine.phase != "ready" or run.gate_folder(gate).exists():
         return None, passed_over
     for found in equal_gates(run, gate, present):
         try:
@@ -217,7 +218,7 @@ def stage_folder(run: Run, gate: str) -> Path:
 
 def remove_stages(run: Run) -> None:
     """Remove what a killed take-over left half-made."""
-    for gate in TAKEN_OVER_GATES:
+    for gate in GATES:
         shutil.rmtree(stage_folder(run, gate), ignore_errors=True)
 
 

@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from env.files import read_lines
 from env.refusal import Refusal
 from eval.records import Sample, sample_from_json
-from gates.evidence import changed_artifacts
-from gates.report import GateReport, read_report
+from gates.report import GateReport, changed_artifacts, read_report
 from runner.runs.folder import Run
 from runner.runs.state_machine import GATES
 from runner.validity.intactness import report_changes

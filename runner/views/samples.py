@@ -9,8 +9,8 @@ from typing import Any
 
 from env.refusal import Refusal, choices_hint
 from eval.records import Outcome, Sample, Task
-from gates.evidence import changed_artifacts
-from gates.rejudging import MEASURING_GATES
+from gates import require_samples
+from gates.report import changed_artifacts
 from runner.runs.folder import Run, command
 from runner.views.artifacts import Artifacts, read_sample_lines
 
@@ -71,8 +71,7 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
     Raises:
         Refusal: the gate stores no samples or has none yet; the outcome, family, kind, task or cell does not occur.
     """
-    if gate not in MEASURING_GATES:
-        raise Refusal(f"Gate {gate.upper()} stores no samples.", "Gates that do: B, D, E.")
+    require_samples(gate)
     files = sorted(run.gate_folder(gate).rglob("samples.jsonl"))
     found = Artifacts(run, {})
     stored = [sample for file in files for sample in read_sample_lines(found, file)]

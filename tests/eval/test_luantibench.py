@@ -94,7 +94,7 @@ def test_validation_finds_a_wrong_reference_and_a_near_miss_that_passes(tmp_path
     with open_verifier(VerifierSettings(workers=1)) as verifier:
         faults = "\n".join(validate(tasks, verifier).faults)
     assert "nodes.scaffold.a: its reference is WRONG: light" in faults
-    assert "nodes.scaffold.b: near miss 1 passes (another light)" in faults
+    assert "nodes.scaffold.b: accepts near miss 1 (another light)" in faults
     assert "nodes.scaffold.c: its reference is HARNESS_ERROR" in faults
 
 

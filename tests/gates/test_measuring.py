@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
+from eval.pipeline.instrument import judge_known_answers
 from eval.pipeline.verifier import Verifier, VerifierSettings, open_verifier
 from eval.records import Task, TaskCheck
 from gates.context import GateContext
-from gates.measuring.bench import approved_dataset, dataset_of, instrument_faults, require_same_base
-from gates.measuring.bench import test_instrument as require_right_instrument
+from gates.measuring.bench import approved_dataset, dataset_of, require_right_instrument, require_same_base
 from gates.report import read_report
 from runner.runs.config import compose_experiment
 from tests.support.run_edits import edit_json
@@ -39,24 +39,23 @@ def verifier() -> Iterator[Verifier]:
 
 def test_a_right_instrument_is_let_through(verifier: Verifier) -> None:
     tasks = [task("lamp", LAMP, IS_LAMP)]
-    assert instrument_faults(tasks, verifier) == []
     require_right_instrument(tasks, verifier)
 
 
 def test_a_reference_that_fails_its_own_checks_stops_everything(verifier: Verifier) -> None:
     tasks = [task("lamp", LAMP, IS_LAMP), task("dark", LAMP.replace("7", "3"), IS_LAMP)]
-    with pytest.raises(Refusal, match=r"1 task\(s\): dark: its reference is WRONG \(lamp: light_source"):
+    with pytest.raises(Refusal, match=r"1 known answer\(s\): dark: its reference is WRONG: lamp: light_source"):
         require_right_instrument(tasks, verifier)
 
 
 def test_a_task_that_accepts_a_fixed_text_stops_everything(verifier: Verifier) -> None:
     tasks = [task("lamp", LAMP, IS_LAMP), task("lenient", LAMP, NOTHING_ASKED)]
     # the empty answer holds no program and passes nothing
-    assert instrument_faults(tasks, verifier) == [
+    assert [str(answer) for answer in judge_known_answers(tasks, verifier) if answer.fault] == [
         "lenient: accepts the constant answer 'return true'",
         "lenient: accepts the constant answer 'local mod = {}\\nreturn mod'",
     ]
-    with pytest.raises(Refusal, match="The verifier is not to be trusted on 2"):
+    with pytest.raises(Refusal, match="The verifier is wrong about 2"):
         require_right_instrument(tasks, verifier)
 
 

@@ -15,7 +15,7 @@ from eval.pipeline.loop import judge
 from eval.pipeline.verifier import open_verifier
 from eval.records import Completion, Outcome, Sample
 from gates.measuring.bench import dataset_of
-from gates.replaying import replay
+from gates.rejudging import replay
 from gates.settings import Experiment
 from runner.runs.config import compose_experiment, dump_config
 from runner.runs.folder import create_run

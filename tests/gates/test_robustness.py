@@ -237,7 +237,7 @@ def test_an_edited_report_is_named_by_the_report_of_the_run(swept: Run, cli: Cli
 
 
 def test_a_torn_journal_of_metrics_is_a_refusal_by_its_line(tmp_path: Path) -> None:
-    from gates.c_training.gate import read_metrics
+    from gates.c_training.hooks import read_metrics
 
     path = tmp_path / "metrics.jsonl"
     path.write_text(json.dumps({"step": 1, "session": 1, "loss": 0.5}) + "\nnonsense\n", encoding="utf-8")

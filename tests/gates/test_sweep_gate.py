@@ -17,14 +17,17 @@ from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.racing import Place
 from eval.decision.rule import DecisionRule
-from eval.pipeline.loop import Verifier, read_samples
+from eval.pipeline.loop import Verifier
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import Job, open_verifier
 from eval.records import Completion, Outcome, Verdict
 from gates import d_sweep
 from gates.context import GateContext, PlanContext
-from gates.d_sweep import course_of, planned_cells, select, sweep_cells
+from gates.d_sweep import select, sweep_cells
 from gates.measuring.bench import Bench, dataset_of
+from gates.measuring.search import course_of, planned_cells
+from gates.plans import plan
 from gates.rejudging import rejudge
 from runner.runs.config import compose_experiment
 
@@ -260,10 +263,10 @@ def test_max_t_few_cells_and_the_wish_for_a_grid_each_say_why_there_is_no_race(t
 
 
 def test_the_plan_names_the_race_and_the_grid_it_replaces(tmp_path):
-    whole = d_sweep.plan(PlanContext(tmp_path, compose_experiment([])[0]))
+    whole = plan("d", PlanContext(tmp_path, compose_experiment([])[0]))
     assert whole.summary == "3 checkpoints x 3 scales on the dev tasks, a race of about 870 samples (the grid 2,700)"
     assert (whole.units, whole.unit) == (870, "samples")
-    grid = d_sweep.plan(PlanContext(tmp_path, compose_experiment(["gate.d.search=grid"])[0]))
+    grid = plan("d", PlanContext(tmp_path, compose_experiment(["gate.d.search=grid"])[0]))
     assert (grid.summary, grid.units) == ("3 checkpoints x 3 scales on the dev tasks, 2,700 samples", 2700)
 
 

@@ -13,9 +13,9 @@ import pytest
 from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.guards import Canary
-from gates.d_sweep import verified_checkpoints
 from gates.e_decision import trial
-from gates.e_decision.trial import measure_canary
+from gates.e_decision.canary import measure_canary
+from gates.measuring.stored import verified_checkpoints
 from training.checkpoints import save_checkpoint
 
 # The log-probability of every reference under a checkpoint, and with that checkpoint at scale 0; -1.0 under the base.

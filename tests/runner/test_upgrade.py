@@ -13,7 +13,7 @@ import pytest
 from env.heartbeat import read_heartbeat
 from env.refusal import Refusal
 from eval.decision.rule import read_rule
-from eval.pipeline.loop import read_samples
+from eval.pipeline.stored_samples import read_samples
 from gates.report import read_report
 from runner.runs.folder import Run, read_info
 from runner.runs.journal import EventType, Journal, event_line

@@ -21,7 +21,7 @@ import pytest
 from env.heartbeat import Pulse
 from env.machine.oom import OomKills, oom_kills
 from env.refusal import Refusal
-from gates.c_training.gate import Hooks
+from gates.c_training.hooks import Hooks
 from gates.settings import WatchSection
 from runner.advance import supervisor as supervising
 from runner.advance.failure import failure_of, unspoken_failure

@@ -9,7 +9,7 @@ from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:
     from eval.records import CheckResult, Verdict
-    from gates.replaying import Replay
+    from gates.rejudging import Replay
 
 _CHECK_MARKS = {True: ("✓", "good"), False: ("✗", "no"), None: ("·", "dim")}
 

@@ -1,0 +1,44 @@
+"""How the sweep searches its cells: how many there are, who is measured on which dev tasks, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eval.decision.racing import Course, Place, Schedule, grid_course, race_course
+from eval.decision.rule import DecisionRule
+from gates.settings import Experiment
+from training.schedule import checkpoint_count, with_steps
+
+
+def planned_cells(experiment: Experiment, rows: int) -> int:
+    """Return how many cells training on ``rows`` rows leaves to sweep."""
+    return checkpoint_count(with_steps(experiment.gate.c.train, rows)) * len(experiment.gate.d.scales)
+
+
+def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place], cells: int) -> tuple[Course, str]:
+    """Return who is measured on which dev tasks, and why it is a race or a grid."""
+    why = why_grid(experiment, rule.selection, cells)
+    if why:
+        return grid_course(places, cells), why
+    course = race_course(places, cells, schedule_of(experiment), experiment.seed)
+    if course.search == "grid":
+        return course, "the dev tasks are too few for a round before the last"
+    rounds = zip(course.fields, course.blocks, strict=True)
+    return course, ", ".join(f"{field} cells on {len(block)} tasks" for field, block in rounds)
+
+
+def why_grid(experiment: Experiment, selection: str, cells: int) -> str:
+    """Return why every cell must meet every dev task; "" where they race."""
+    config = experiment.gate.d
+    if config.search == "grid":
+        return "gate.d.search=grid"
+    if selection == "max-t":
+        return "without a test split the bounds are those of all cells on all tasks"
+    if cells <= config.race.finalists:
+        return f"{cells} cells are no more than the {config.race.finalists} finalists of a race"
+    return ""
+
+
+def schedule_of(experiment: Experiment) -> Schedule:
+    """Return how a race thins its field."""
+    return Schedule(**experiment.gate.d.race.model_dump())

@@ -1,0 +1,88 @@
+"""What each gate will do, without doing it: one line for status screens, and how many units of work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from eval.decision.racing import planned_samples
+from gates.context import Plan, PlanContext
+from gates.measuring.search import schedule_of, why_grid
+from gates.settings import planned_training
+from training.schedule import checkpoint_count
+
+
+def plan(gate: str, context: PlanContext) -> Plan:
+    """Return what ``gate`` will do; nothing is loaded and nothing written."""
+    return _PLANS[gate](context)
+
+
+def _environment(_context: PlanContext) -> Plan:
+    """Return what is looked at."""
+    return Plan("machine, packages, data, one training step, one sample; freezes the rule")
+
+
+def _baseline(context: PlanContext) -> Plan:
+    """Return how many samples of the base are drawn."""
+    dataset, sampling, rule = context.experiment.dataset, context.experiment.sampling, context.frozen_rule()
+    if rule is None and not dataset.tasks_known:
+        return Plan(f"base model, {sampling.samples_dev} samples a dev task, {sampling.samples_test} a test task")
+    sizes = rule or {"dev_tasks": dataset.dev_tasks, "test_tasks": dataset.test_tasks}
+    dev, test = sizes["dev_tasks"], sizes["test_tasks"]
+    units = dev * sampling.samples_dev + test * sampling.samples_test
+    tasks = f"{dev} dev and {test} test tasks" if test else f"{dev} tasks, none kept for a test"
+    return Plan(f"{units:,} samples of the base on {tasks}", units, "samples")
+
+
+def _training(context: PlanContext) -> Plan:
+    """Return how many steps are trained and how many checkpoints they leave."""
+    rank = context.experiment.gate.c.lora.r
+    train = planned_training(context.experiment)
+    rows = train.batch_size * train.grad_accum
+    if not train.max_steps:
+        return Plan(f"{train.epochs:g} epochs in steps of {rows} rows, LoRA r {rank}")
+    return Plan(
+        f"{train.max_steps} steps of {rows} rows, {checkpoint_count(train)} checkpoints, LoRA r {rank}",
+        train.max_steps,
+        "steps",
+    )
+
+
+def _sweep(context: PlanContext) -> Plan:
+    """Return how many cells are measured, and on how many samples at most."""
+    experiment = context.experiment
+    train, config = planned_training(experiment), experiment.gate.d
+    if not train.max_steps:
+        return Plan(f"every checkpoint x {len(config.scales)} scales on the dev tasks")
+    checkpoints = checkpoint_count(train)
+    cells, rule = checkpoints * len(config.scales), context.frozen_rule()
+    summary = f"{checkpoints} checkpoints x {len(config.scales)} scales on the dev tasks"
+    if rule is None and not experiment.dataset.tasks_known:
+        return Plan(summary)
+    tasks = rule["dev_tasks"] if rule else experiment.dataset.dev_tasks
+    per_task = experiment.sampling.samples_dev
+    grid = cells * tasks * per_task
+    if why_grid(experiment, rule["selection"] if rule else experiment.rule.selection, cells):
+        return Plan(f"{summary}, {grid:,} samples", grid, "samples")
+    raced = planned_samples(tasks, cells, per_task, schedule_of(experiment))
+    return Plan(f"{summary}, a race of about {raced:,} samples (the grid {grid:,})", raced, "samples")
+
+
+def _decision(context: PlanContext) -> Plan:
+    """Return the rule in one line."""
+    experiment, rule = context.experiment, context.frozen_rule()
+    summary = f"rule: pass@{experiment.rule.k} gain ≥ {experiment.rule.margin_pp:.1f} pp"
+    if rule is not None and rule["selection"] == "max-t":
+        return Plan(f"{summary} on the {rule['dev_tasks']} tasks that chose the cell, by max-T; nothing is generated")
+    known = experiment.dataset.test_tasks if experiment.dataset.tasks_known else 0
+    count = rule["test_tasks"] if rule is not None else known
+    tasks = f"{count} " if count else ""
+    return Plan(f"{summary} on {tasks}unseen tasks", count * experiment.sampling.samples_test, "samples")
+
+
+_PLANS: dict[str, Callable[[PlanContext], Plan]] = {
+    "a": _environment,
+    "b": _baseline,
+    "c": _training,
+    "d": _sweep,
+    "e": _decision,
+}
