@@ -13,7 +13,7 @@ import pytest
 from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.guards import Canary
-from gates.e_decision import trial
+from gates.e_decision import canary
 from gates.e_decision.canary import measure_canary
 from gates.measuring.stored import verified_checkpoints
 from training.checkpoints import save_checkpoint
@@ -49,7 +49,7 @@ def context(gate_c: Path) -> Any:
 
 def test_of_several_cells_the_worst_canary_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = {40: Path("step-000040"), 80: Path("step-000080")}
-    monkeypatch.setattr(trial, "verified_checkpoints", lambda context, training: folders)
+    monkeypatch.setattr(canary, "verified_checkpoints", lambda context, training: folders)
     tasks = [SimpleNamespace(reference="x")] * 3
     bench: Any = SimpleNamespace(model=Model(), tasks=lambda split: tasks, prompt=lambda task: "p")
     for cells in ([Cell(40, 1.0), Cell(80, 0.5)], [Cell(80, 0.5), Cell(40, 1.0)]):
