@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path += sys.argv[1:2]  # where the parent found lupa
 
 import lupa.luajit21 as lua
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from env.refusal import Refusal
 
 BASE = "process+rlimits"
 LAYERS = ("bwrap", "netns", "seccomp")
-PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-CHILD = Path(__file__).resolve().with_name("child.py")
-PROBE_TIMEOUT_S = 10
+SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache")
+REASON_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +24,41 @@ class Wrapper:
     reason: str
 
 
-@cache
-def choose_wrapper() -> Wrapper:
-    """Return bubblewrap where it is installed and works here (some distributions refuse it), else no wrapper."""
+def bubblewrap(mounts: Sequence[str], seen: Iterable[tuple[str, str]], then: Sequence[str]) -> Wrapper:
+    """Return bubblewrap's command prefix, untried; no prefix where it is not installed.
+
+    What is mounted over the system comes first and what must be seen after it: a project under /tmp is not hidden by
+    the private /tmp.
+
+    Args:
+        mounts: further mounts of its own, as bubblewrap's options.
+        seen: (path here, path inside) of what is readable besides the system's programs and libraries.
+        then: the last options, such as the folder to start in.
+    """
     program = shutil.which("bwrap")
     if sys.platform != "linux" or program is None:
         return Wrapper((), "bubblewrap is not installed")
-    prefix = _bubblewrap(program)
-    try:
-        trial = subprocess.run(
-            [*prefix, sys.executable, "-I", "-c", "import lupa.luajit21"],
-            capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Wrapper((), f"bubblewrap does not work here ({type(error).__name__})")
-    if trial.returncode != 0:
-        said = trial.stderr.strip().splitlines()
-        return Wrapper((), f"bubblewrap does not work here ({said[-1][:120] if said else trial.returncode})")
-    return Wrapper(prefix, "bubblewrap works here")
+    system = [(path, path) for path in SYSTEM_FOLDERS if Path(path).exists()]
+    binds = [part for here, inside in (*system, *seen) for part in ("--ro-bind", here, inside)]
+    closed = (
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--tmpfs",
+        "/tmp",
+    )
+    return Wrapper((program, *closed, *mounts, *binds, *then), "bubblewrap works here")
 
 
-def _bubblewrap(program: str) -> tuple[str, ...]:
-    """A read-only view of the system, the interpreter and this package; an empty /tmp; no network."""
-    system = [path for path in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache") if Path(path).exists()]
-    own = (sys.base_prefix, sys.prefix, str(PACKAGE_ROOT / "eval"), str(PACKAGE_ROOT / "env"))
-    binds = [part for path in (*system, *own) for part in ("--ro-bind", path, path)]
-    return (
-        program, "--unshare-all", "--die-with-parent", "--new-session", *binds,
-        "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--chdir", "/tmp",
-    )  # fmt: skip
+def without(wrapper: Wrapper, why: str) -> Wrapper:
+    """Return no wrapper in place of one in which nothing starts, with the reason."""
+    return Wrapper(
+        (), f"bubblewrap does not work here ({why[:REASON_CHARACTERS]})" if wrapper.prefix else wrapper.reason
+    )
 
 
 def describe(wrapped: bool, layers: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -10,12 +11,15 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eval.sandbox.isolation import CHILD, Wrapper, choose_wrapper, describe
+from eval.sandbox.isolation import Wrapper, bubblewrap, describe, without
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+CHILD = Path(__file__).resolve().with_name("child.py")
 START_TIMEOUT_S = 30.0
 LIFE_CPU_S = 300.0  # half of limits.CHILD_CPU_S: a child is replaced before the kernel ends it
 KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # an interpreter built with a shared library needs them
@@ -48,18 +52,23 @@ class ChildSettings:
     recycle_after: int
 
 
+TRIAL = ChildSettings({"trial.lua": "function P.judge() end"}, {}, (), 10.0, 2.0, 64, 1)
+
+
 class Child:
     """A running child. Its working folder is empty and removed: nothing can be made in it, nothing stays behind.
+
+    ``wrapper`` contains it; by default the one in which children start here.
 
     Raises:
         StartFailed: it did not report ready in time.
     """
 
-    def __init__(self, settings: ChildSettings) -> None:
+    def __init__(self, settings: ChildSettings, wrapper: Wrapper | None = None) -> None:
         self.settings = settings
         self._served = 0
         self._last_words = ""
-        wrapper = choose_wrapper()
+        wrapper = wrapper or choose_wrapper()
         self._wrapped = bool(wrapper.prefix)
         with tempfile.TemporaryDirectory(prefix="luagate-sandbox-") as folder:
             self._process = _start(wrapper, folder)
@@ -154,7 +163,7 @@ class Child:
 def _start(wrapper: Wrapper, folder: str) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return subprocess.Popen(
-        [*wrapper.prefix, sys.executable, "-I", "-B", str(CHILD)],
+        [*wrapper.prefix, sys.executable, "-I", "-B", str(CHILD), _library_folder()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -163,6 +172,32 @@ def _start(wrapper: Wrapper, folder: str) -> subprocess.Popen[bytes]:
         env={"LC_ALL": "C.UTF-8", "TZ": "UTC0", **kept},
         start_new_session=True,  # Ctrl-C in the terminal is for the parent to handle
     )
+
+
+def _library_folder() -> str:
+    """Return the folder that lupa is imported from here: an isolated interpreter does not look everywhere for it.
+
+    Raises:
+        StartFailed: it is not installed.
+    """
+    found = importlib.util.find_spec("lupa")
+    if found is None or found.origin is None:
+        raise StartFailed("lupa is not installed in this environment")
+    return str(Path(found.origin).parents[1])
+
+
+@cache
+def choose_wrapper() -> Wrapper:
+    """Return bubblewrap where a child comes up inside it, else no wrapper, with the reason."""
+    own = (sys.base_prefix, sys.prefix, _library_folder(), str(PACKAGE_ROOT / "eval"), str(PACKAGE_ROOT / "env"))
+    wrapper = bubblewrap((), [(path, path) for path in own], ("--chdir", "/tmp"))
+    if not wrapper.prefix:
+        return wrapper
+    try:
+        Child(TRIAL, wrapper).kill()
+    except StartFailed as failed:
+        return without(wrapper, str(failed))
+    return wrapper
 
 
 def cpu_s_of_tree(pid: int) -> float | None:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from eval.domains.luanti.verify.engine.game import GameFiles
 from eval.domains.luanti.verify.engine.installation import find_installation
-from eval.domains.luanti.verify.engine.server import ServerSettings, choose_wrapper, job_message, start_process
+from eval.domains.luanti.verify.engine.server import ServerSettings, container, job_message, start_process
 from eval.pipeline.verifier import Job, VerifierSettings, open_verifier
 from eval.records import TaskCheck
 from eval.sandbox.isolation import Wrapper
@@ -65,7 +65,7 @@ def cpu_ms(check: str, programs: int) -> float:
 def bubblewrap_ms(programs: int) -> float:
     """Return CPU milliseconds of starting and ending the container alone; 0 where there is none."""
     files = GameFiles()
-    prefix = choose_wrapper(find_installation().server, files).prefix
+    prefix = container(find_installation().server, files).prefix
     before = children_cpu_s()
     for _ in range(programs if prefix else 0):
         subprocess.run([*prefix, "/bin/true"], check=True)

@@ -166,7 +166,7 @@ def test_closing_leaves_no_server_and_no_file(folders: list[Path]) -> None:
 
 # ---------------------------------------- without bubblewrap, without an engine
 def test_without_bubblewrap_it_judges_the_same_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "choose_wrapper", lambda *_: Wrapper((), "bubblewrap is not installed"))
+    monkeypatch.setattr(engine, "container", lambda *_: Wrapper((), "bubblewrap is not installed"))
     with judging("engine", memory_mb=16) as judge:
         passed = judge(NODE % "", 'node("mymod:a")')
         assert (passed.outcome, passed.isolation) == (Outcome.PASSED, "process+rlimits")
@@ -175,7 +175,7 @@ def test_without_bubblewrap_it_judges_the_same_and_says_so(monkeypatch: pytest.M
 
 
 def test_too_weak_an_isolation_is_refused(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> None:
-    monkeypatch.setattr(engine, "choose_wrapper", lambda *_: Wrapper((), "bubblewrap is not installed"))
+    monkeypatch.setattr(engine, "container", lambda *_: Wrapper((), "bubblewrap is not installed"))
     with pytest.raises(Refusal, match="bubblewrap is not installed"):
         open_verifier(VerifierSettings(name="engine", workers=1, require_isolation="bwrap"))
     assert not [folder for folder in folders if folder.exists()]

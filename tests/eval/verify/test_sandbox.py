@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from eval.pipeline.verifier import Job, VerifierSettings, open_verifier, unsuppo
 from eval.records import Outcome, TaskCheck
 from eval.sandbox import pool as pool_module
 from eval.sandbox import process as process_module
-from eval.sandbox.isolation import Wrapper, choose_wrapper, insist
+from eval.sandbox.isolation import Wrapper, insist
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -245,7 +246,7 @@ def test_the_verdict_names_the_isolation_that_was_used() -> None:
 @pytest.mark.debian
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="the package bubblewrap is not installed")
 def test_bubblewrap_is_used_where_it_works_and_every_outcome_stays_the_same() -> None:
-    wrapper = choose_wrapper()
+    wrapper = process_module.choose_wrapper()
     if not wrapper.prefix:
         pytest.skip(wrapper.reason)
     with Recorder(VerifierSettings(workers=1, cpu_s=0.5, require_isolation="bwrap")) as verifier:
@@ -255,6 +256,60 @@ def test_bubblewrap_is_used_where_it_works_and_every_outcome_stays_the_same() ->
     ]  # fmt: skip
     assert "bwrap" in verdicts[0].isolation.split("+")
     assert children_of_this_process() == set()
+
+
+JUDGE_ONE = (
+    "import sys; sys.path.insert(0, sys.argv[1])\n"
+    "from eval.pipeline.verifier import *\n"
+    "with open_verifier(VerifierSettings(workers=1, require_isolation=sys.argv[2])) as v:\n"
+    "    verdict = v.submit(Job('')).result()\n"
+    "print(verdict.outcome, verdict.isolation, v.isolation_reason, sep='|')\n"
+)
+
+
+def judged_elsewhere(root: Path, required: str, **environment: str) -> list[str]:
+    """Return outcome, isolation and its reason of a program that the checkout under ``root`` judges."""
+    command = [sys.executable, "-c", JUDGE_ONE, str(root), required]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().split("|")
+
+
+@pytest.mark.debian
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="the package bubblewrap is not installed")
+@pytest.mark.parametrize("place", ["/tmp", "/dev/shm"])
+def test_a_checkout_under_a_folder_that_the_container_replaces_is_not_hidden(place: str) -> None:
+    if not process_module.choose_wrapper().prefix:
+        pytest.skip(process_module.choose_wrapper().reason)
+    with tempfile.TemporaryDirectory(dir=place) as checkout:
+        for part in ("env", "eval"):
+            shutil.copytree(ROOT / part, Path(checkout) / part)
+        outcome, isolation, _ = judged_elsewhere(Path(checkout), "bwrap")
+    assert (outcome, isolation.split("+")[2]) == ("PASSED", "bwrap")
+
+
+def test_a_container_in_which_no_child_starts_is_left_out_and_said(tmp_path: Path) -> None:
+    # It runs what only imports, as a trial of another program than the child would; the child itself dies in it.
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text('#!/bin/sh\ncase "$*" in *" -c "*) exit 0;; esac\necho "no such file: child.py" >&2\nexit 1\n')
+    bwrap.chmod(0o755)
+    outcome, isolation, reason = judged_elsewhere(ROOT, "", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert outcome == "PASSED"
+    assert "bwrap" not in isolation.split("+")
+    assert "bubblewrap does not work here (" in reason
+    assert "no such file: child.py" in reason
+
+
+def test_a_child_finds_lupa_where_its_parent_found_it(tmp_path: Path) -> None:
+    import lupa
+
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+    libraries = str(Path(lupa.__file__).parents[1])
+    command = [str(bare / "bin" / "python"), "-c", JUDGE_ONE, str(ROOT), ""]
+    environment = {**os.environ, "PYTHONPATH": libraries}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.stdout.startswith("PASSED|"), done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")

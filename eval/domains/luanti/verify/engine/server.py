@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.domains.luanti.verify.engine.game import GameFiles
-from eval.sandbox.isolation import Wrapper, describe
+from eval.sandbox.isolation import Wrapper, bubblewrap, describe
 from eval.sandbox.process import StartFailed, cpu_s_of_tree
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
@@ -198,32 +197,11 @@ def start_process(settings: ServerSettings, world: Path | None, stderr: int) -> 
     )  # fmt: skip
 
 
-def choose_wrapper(program: str, files: GameFiles) -> Wrapper:
-    """Return bubblewrap where it is installed and works here, else no wrapper, with the reason."""
-    bwrap = shutil.which("bwrap")
-    if sys.platform != "linux" or bwrap is None:
-        return Wrapper((), "bubblewrap is not installed")
-    prefix = _bubblewrap(bwrap, program, files)
-    try:
-        trial = subprocess.run([*prefix, "/bin/true"], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Wrapper((), f"bubblewrap does not work here ({type(error).__name__})")
-    if trial.returncode != 0:
-        said = trial.stderr.strip().splitlines()
-        return Wrapper((), f"bubblewrap does not work here ({said[-1][:120] if said else trial.returncode})")
-    return Wrapper(prefix, "bubblewrap works here")
-
-
-def _bubblewrap(bwrap: str, program: str, files: GameFiles) -> tuple[str, ...]:
-    """A read-only view of the system and the game; a world and a /tmp in memory; no network, no other process."""
-    system = [path for path in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache") if Path(path).exists()]
-    own = [] if program.startswith("/usr/") else [str(Path(program).resolve().parent)]
-    binds = [part for path in (*system, *own) for part in ("--ro-bind", path, path)]
-    return (
-        bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--tmpfs", "/tmp", *binds,
-        "--dev", "/dev", "--proc", "/proc", "--ro-bind", str(files.folder), "/luagate",
-        "--tmpfs", "/world", "--ro-bind", str(files.world), "/world/world.mt", "--chdir", "/world",
-    )  # fmt: skip
+def container(program: str, files: GameFiles) -> Wrapper:
+    """Return bubblewrap for a server, untried: a read-only view of the system and the game, a world in memory."""
+    own = [] if program.startswith("/usr/") else [(str(Path(program).resolve().parent),) * 2]
+    seen = [*own, (str(files.folder), "/luagate"), (str(files.world), "/world/world.mt")]
+    return bubblewrap(("--cap-drop", "ALL", "--tmpfs", "/world"), seen, ("--chdir", "/world"))
 
 
 def _free_port() -> int:

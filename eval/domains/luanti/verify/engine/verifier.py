@@ -7,14 +7,16 @@ run (``steps``), time. Not covered: the client, the network, map generation.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from env.refusal import Refusal
 from eval.domains.luanti.verify.engine.game import GameFiles
 from eval.domains.luanti.verify.engine.installation import FIX, find_installation
-from eval.domains.luanti.verify.engine.server import Server, ServerSettings, choose_wrapper
+from eval.domains.luanti.verify.engine.server import Server, ServerSettings, container
 from eval.domains.luanti.verify.recorder import Recorder, usable_cpus
 from eval.pipeline.verifier import VerifierSettings
 from eval.records import TaskCheck
-from eval.sandbox.isolation import describe, insist
+from eval.sandbox.isolation import insist, without
 from eval.sandbox.pool import Pool
 from eval.sandbox.process import StartFailed
 
@@ -42,13 +44,19 @@ class Engine(Recorder):
 
     def _open(self, program: str) -> None:
         settings = self._settings
-        wrapper = choose_wrapper(program, self._files)
-        server = ServerSettings(
-            program, self._files, wrapper, settings.timeout_s, settings.cpu_s, settings.memory_mb, settings.output_kb
+        server, trial = start_trial(
+            ServerSettings(
+                program,
+                self._files,
+                container(program, self._files),
+                settings.timeout_s,
+                settings.cpu_s,
+                settings.memory_mb,
+                settings.output_kb,
+            )
         )
-        isolation = describe(bool(wrapper.prefix), ["netns"] if wrapper.prefix else [])
-        insist(settings.require_isolation, isolation, wrapper.reason)
-        self.name = f"engine/{_version(server)}"
+        insist(settings.require_isolation, trial.isolation, trial.isolation_reason)
+        self.name = f"engine/{trial.version}"
         workers = settings.workers or SERVERS_A_CPU * usable_cpus()
         self._pool = Pool(server, workers, settings.require_isolation, Server)
         self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason
@@ -63,14 +71,24 @@ class Engine(Recorder):
         self._files.close()
 
 
-def _version(settings: ServerSettings) -> str:
-    """Start a server for its version. Raises Refusal when none starts."""
+def start_trial(settings: ServerSettings) -> tuple[ServerSettings, Server]:
+    """Return the settings under which a server starts here and one that did, killed: contained if that works.
+
+    Raises:
+        Refusal: none starts.
+    """
     try:
-        server = Server(settings)
+        try:
+            server = Server(settings)
+        except StartFailed as failed:
+            if not settings.wrapper.prefix:
+                raise
+            settings = replace(settings, wrapper=without(settings.wrapper, str(failed)))
+            server = Server(settings)
     except StartFailed as error:
         raise Refusal(f"The engine ({settings.program}) is installed but does not start: {error}.", FIX) from None
     server.kill()
-    return server.version
+    return settings, server
 
 
 def open_pool(settings: VerifierSettings) -> Engine:
