@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -90,25 +90,32 @@ def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
 
 def inspect(
     experiment: Experiment, results: Path, *, with_model: bool, on_part: Callable[[str], None] = lambda _part: None
-) -> list[Check]:
-    """Return what Gate A would find; the model is loaded only ``with_model`` and when nothing before it blocks.
+) -> Iterator[list[Check]]:
+    """Yield, after each part, all that Gate A would have found so far: what a later part refuses hides no line.
 
-    ``on_part`` is told what is looked at next.
+    The model is loaded only ``with_model`` and when nothing before it blocks. ``on_part`` is told what comes next.
+
+    Raises:
+        Refusal: a part cannot be looked at.
     """
     on_part("the machine")
     checks = machine_checks(experiment, results)
+    yield waive(checks, experiment.gate.a.waivers)
     on_part("the model's files, without reading a weight")
-    checks += model_checks_or_miss(experiment, results)
+    checks = [*checks, *model_checks_or_miss(experiment, results)]
+    yield waive(checks, experiment.gate.a.waivers)
     on_part("the data: every reference and training answer is executed")
     dataset = dataset_of(experiment)
     with_steps(experiment.gate.c.train, len(dataset.rows))
     findings = inspect_data(experiment, dataset)
-    planned = planning_checks(plan_decision(experiment, findings), findings)
-    checks = [*checks, *findings.checks, *planned]
+    checks = [*checks, *findings.checks]
+    yield waive(checks, experiment.gate.a.waivers)
+    checks = [*checks, *planning_checks(plan_decision(experiment, findings), findings)]
+    yield waive(checks, experiment.gate.a.waivers)
     if with_model and not blocking(waive(checks, experiment.gate.a.waivers)):
         on_part("the model: one training step, one adapter saved and read back, one sample")
         checks = retold(checks, probe_model(experiment, findings.usable).checks)
-    return waive(checks, experiment.gate.a.waivers)
+        yield waive(checks, experiment.gate.a.waivers)
 
 
 def retold(before: list[Check], later: list[Check]) -> list[Check]:

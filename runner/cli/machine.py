@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runner.cli.app import AsJson, Overrides, Results, app, print_json
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
+
+if TYPE_CHECKING:
+    from env.checks import Check
 
 
 @app.command()
@@ -28,12 +31,17 @@ def doctor(
     from runner.runs.config import compose_experiment
 
     experiment, _ = compose_experiment(overrides or [])
-    if as_json:
-        checks = inspect(experiment, results, with_model=model)
-        print_json([dataclasses.asdict(check) for check in checks])
-    else:
-        checks = inspect(experiment, results, with_model=model, on_part=screens.announce_part)
-        screens.print_checks(checks)
+    on_part = (lambda _part: None) if as_json else screens.announce_part
+    checks: list[Check] = []
+    try:
+        for seen in inspect(experiment, results, with_model=model, on_part=on_part):
+            checks = seen
+    finally:  # also when a part is refused: what was seen before is told
+        if as_json:
+            print_json([dataclasses.asdict(check) for check in checks])
+        else:
+            screens.print_checks(checks)
+    if not as_json:
         screens.print_next_look(overrides or [], checks, with_model=model)
     if any(check.blocks for check in checks):
         raise typer.Exit(Exit.GATE_SAID_NO)

@@ -222,6 +222,19 @@ def test_doctor_shows_checks_with_what_was_expected(cli: Cli) -> None:
     assert {"python", "disk", "references", "exact leaks"} <= {check["name"] for check in checks}
 
 
+def test_doctor_prints_what_it_saw_before_a_part_that_is_refused(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "eval.jsonl"
+    path.write_text("", encoding="utf-8")
+    broken = ["profile=smoke", "dataset=jsonl", f"dataset.eval={path}", f"dataset.train={path}"]
+    code, text = cli("doctor", *broken)
+    assert code == 2
+    assert "python" in text.split("holds no rows")[0]
+    code, text = cli("doctor", *broken, "--json")
+    assert code == 2
+    checks, _ = json.JSONDecoder().raw_decode(text)
+    assert {"python", "disk"} <= {check["name"] for check in checks}
+
+
 def test_doctor_says_no_when_the_machine_lacks_what_the_profile_asks(cli: Cli) -> None:
     code, text = cli("doctor", "profile=smoke", "gate.a.machine.min_free_ram_gb=100000")
     assert code == 3
