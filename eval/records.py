@@ -61,6 +61,7 @@ class Task:
         answer: "code" when the model writes the program, "diff" when it writes a unified diff against ``input``.
         reference: an answer in the asked form that passes every check.
         difficulty: 1 (one field) to 5.
+        mod_name: the mod that programs run as, where the domain has mods; "" leaves it to each program's own names.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Task:
     near_misses: tuple[NearMiss, ...] = ()
     difficulty: int = 1
     source: str = ""
+    mod_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import yaml
 
 from env.refusal import Refusal, choices_hint
 from eval.datasets.task_files import problems
+from eval.domains.luanti.mod_names import DEFAULT_MOD
 from eval.records import FAMILIES, NearMiss, Task, TaskCheck
 
 FOLDER = Path(__file__).resolve().parents[1] / "domains" / "luanti" / "bench"
@@ -139,6 +140,7 @@ def _task(entry: Entry) -> Task:
         near_misses=tuple(NearMiss(answer=miss["answer"], why=miss["why"]) for miss in data["near_misses"]),
         difficulty=data["difficulty"],
         source=f"luantibench/{entry.file.parent.name}/{entry.file.name}:{entry.line}",
+        mod_name=DEFAULT_MOD,
     )
 
 

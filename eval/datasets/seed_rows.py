@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from env.refusal import Refusal
 from eval.datasets.filling import draw_style, draw_values, fill, written
 from eval.datasets.seed_files import Bug, Part, Seed, read_seeds
+from eval.domains.luanti.mod_names import DEFAULT_MOD
 from eval.records import FAMILIES, Row, Task, TaskCheck
 
 TRIES = 60
@@ -60,6 +61,7 @@ class CheckedRow:
             reference=row.output,
             checks=self.checks,
             source="luanti_rows",
+            mod_name=DEFAULT_MOD,
         )
 
 

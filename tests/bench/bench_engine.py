@@ -52,10 +52,10 @@ def cpu_ms(check: str, programs: int) -> float:
     """Return CPU milliseconds of a server that judges one program and ends, start included."""
     files = GameFiles()
     settings = ServerSettings(find_installation().server, files, Wrapper((), ""), 10, 2, 64, 64)
-    body = json.dumps(job_message(settings, [CODE, "check", check])).encode()
+    body = json.dumps(job_message(settings, [CODE, files.mod_name, "check", check])).encode()
     before = children_cpu_s()
     for _ in range(programs):
-        process = start_process(settings, files.new_world(), subprocess.DEVNULL)
+        process = start_process(settings, files.mod_name, files.new_world(files.mod_name), subprocess.DEVNULL)
         answer, _ = process.communicate(HEADER.pack(len(body)) + body)
         assert b'"done"' in answer, answer
     files.close()

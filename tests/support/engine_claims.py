@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.domains.luanti.mod_names import DEFAULT_MOD
 from eval.domains.luanti.verify.engine.installation import find_installation
 from eval.pipeline.loop import judge
 from eval.pipeline.verifier import Job, Verifier, VerifierSettings, open_verifier
@@ -144,9 +145,9 @@ def judging(name: str, **settings: float) -> Iterator[Judge]:
     """Open a verifier and give a function that judges a program by Lua checks."""
     with open_verifier(VerifierSettings(name=name, workers=1, **settings)) as verifier:
 
-        def run(code: str, *checks: str, needs: str = "registry") -> Verdict:
+        def run(code: str, *checks: str, needs: str = "registry", mod_name: str = DEFAULT_MOD) -> Verdict:
             named = tuple(TaskCheck(f"c{number}", lua, needs) for number, lua in enumerate(checks, 1))
-            return verifier.submit(Job(code, named)).result(timeout=120)
+            return verifier.submit(Job(code, named, mod_name)).result(timeout=120)
 
         yield run
 

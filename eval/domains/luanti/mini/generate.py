@@ -12,6 +12,7 @@ from eval.domains.luanti.mini.loosening import loosen
 from eval.domains.luanti.mini.pools import Draw
 from eval.domains.luanti.mini.problem import Kind, Problem
 from eval.domains.luanti.mini.wording import choose
+from eval.domains.luanti.mod_names import DEFAULT_MOD
 from eval.records import Row, Task
 
 FRAMES = {"scaffold": frames.SCAFFOLD, "repair": frames.REPAIR, "doc": frames.DOC}
@@ -100,6 +101,7 @@ def _task(split: str, number: int, dealt: Dealt) -> Task:
         near_misses=(*problem.outdated, *problem.slips),
         difficulty=kind.difficulty,
         source="luanti_mini",
+        mod_name=DEFAULT_MOD,
     )
 
 

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Self
 
 from env.refusal import Refusal
+from eval.domains.luanti.mod_names import mod_of
 from eval.domains.luanti.verify.findings import findings_in
 from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
@@ -26,10 +27,10 @@ LUA_FILES = ("guard", "values", "shapes", "record", "registry", "callbacks", "ch
 LUA_ON_DEMAND = ("text", "vector", "stacks", "objects", "world", "play", "services")
 # Run before the door shuts: one that passes, one for each way to fail.
 WARM_UP = (
-    ("core.register_node('mymod:a', {})", "node", "equal(node('mymod:a').light_source, 0, 'light')"),
-    ("x = = 1", "any", ""),
-    ("error({})", "any", ""),
-    ("core.set_node({x = 0, y = 0, z = 0}, {name = 'air'})", "fails", "fail(player('x'):get_pos())"),
+    ("core.register_node('mymod:a', {})", "mymod", "node", "equal(node('mymod:a').light_source, 0, 'light')"),
+    ("x = = 1", "mymod", "any", ""),
+    ("error({})", "mymod", "any", ""),
+    ("core.set_node({x = 0, y = 0, z = 0}, {name = 'air'})", "mymod", "fails", "fail(player('x'):get_pos())"),
 )
 OUTCOME_OF = {"timeout": Outcome.TIMEOUT, "memory": Outcome.MEMORY, "crashed": Outcome.CRASHED}
 CHECK_STATES = {"passed": True, "failed": False, "skipped": None}
@@ -77,7 +78,7 @@ class Recorder:
         size_kb, allowed_kb = len(job.code) / 1024, self._settings.code_kb
         if size_kb > allowed_kb:
             return self._decided(Outcome.MEMORY, f"a program of {size_kb:,.0f} KB; at most {allowed_kb:,} KB are run")
-        arguments = [job.code]
+        arguments = [job.code, mod_of(job)]
         for check in job.checks:
             arguments += [check.name, check.lua]
         return self._pool.submit(arguments, lambda ending: self._verdict(job, ending))

@@ -3,7 +3,7 @@
 local api, core = P.api, P.core
 local type, tostring, tonumber, pairs, ipairs, error, assert = type, tostring, tonumber, pairs, ipairs, error, assert
 local rawset, next, match, insert = rawset, next, string.match, table.insert
-local note, define, own_name, log, MOD = P.note, P.define, P.own_name, P.registered, P.mod_name
+local note, define, own_name, log = P.note, P.define, P.own_name, P.registered
 
 local function check_node_list(list, field)
 	if type(list) == "table" then
@@ -25,7 +25,7 @@ define("register_abm", function(def)
 	check_node_list(def.nodenames, "nodenames")
 	check_node_list(def.neighbors, "neighbors")
 	assert(type(def.action) == "function", "Required field 'action' of type function")
-	def.mod_origin = MOD
+	def.mod_origin = P.mod_name
 	append("registered_abms", def)
 	note("abm", def.label, { name = def.label, def = def })
 end)
@@ -36,14 +36,14 @@ define("register_lbm", function(def)
 	assert(def.action == nil or type(def.action) == "function", "Field 'action' must be a function")
 	assert(def.bulk_action == nil or type(def.bulk_action) == "function", "Field 'bulk_action' must be a function")
 	assert((def.action ~= nil) ~= (def.bulk_action ~= nil), "Either 'action' or 'bulk_action' must be present")
-	def.mod_origin = MOD
+	def.mod_origin = P.mod_name
 	append("registered_lbms", def)
 	note("lbm", def.name, { name = def.name, def = def })
 end)
 
 define("register_entity", function(name, def)
 	name = own_name(name)
-	def.name, def.__index, def.mod_origin = name, def, MOD
+	def.name, def.__index, def.mod_origin = name, def, P.mod_name
 	core.registered_entities[name] = def
 	note("entity", name, { name = name, def = def })
 end)
@@ -54,7 +54,7 @@ core.registered_chatcommands, core.registered_privileges = {}, {}
 define("register_chatcommand", function(name, def)
 	def = def or {}
 	def.params, def.description, def.privs = def.params or "", def.description or "", def.privs or {}
-	def.mod_origin = MOD
+	def.mod_origin = P.mod_name
 	core.registered_chatcommands[name] = def
 	note("chatcommand", name, { name = name, def = def })
 end)

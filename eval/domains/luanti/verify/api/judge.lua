@@ -1,5 +1,5 @@
 -- One candidate from source to result: compile, load, run the checks, and say it all in plain strings.
--- Arguments: the source, then name and Lua text of each check. Results: outcome, detail, the number of checks, for each
+-- Arguments: the source, the mod it runs as, then name and Lua text of each check. Results: outcome, detail, the number of checks, for each
 -- "passed", "failed" or "skipped" and its detail; then three lists, each after its length: registrations, calls, shapes
 -- of definitions (see shapes.lua).
 
@@ -48,8 +48,9 @@ local function add_list(out, list)
 	for i = 1, count do out[#out + 1] = sub(list[i], 1, 120) end
 end
 
-function P.judge(source, ...)
+function P.judge(source, mod_name, ...)
 	local arguments = { ... }
+	P.mod_name = mod_name
 	local outcome, detail = load_candidate(source)
 	local stop = outcome ~= nil
 	local out = { "", "", #arguments / 2 }

@@ -4,8 +4,7 @@ local api, core, registers = P.api, P.core, P.registers
 local type, tostring, tonumber, pairs, ipairs, next, error = type, tostring, tonumber, pairs, ipairs, next, error
 local setmetatable, rawget, rawset = setmetatable, rawget, rawset
 local sub, find = string.sub, string.find
-local MOD = "mymod"
-P.mod_name = MOD
+P.mod_name = "*builtin*" -- until a candidate runs
 
 local log, order = {}, {} -- kind -> entries in order; all as "kind name" in order
 P.registered, P.registered_order = log, order
@@ -31,7 +30,7 @@ local function own_name(name)
 	if name == nil then error("Unable to register: Name is nil", 3) end
 	name = tostring(name)
 	if sub(name, 1, 1) == ":" then return sub(name, 2) end
-	local prefix = MOD .. ":"
+	local prefix = P.mod_name .. ":"
 	if sub(name, 1, #prefix) ~= prefix then
 		error('Name ' .. name .. ' does not follow naming conventions: "' .. prefix .. '" or ":" prefix required', 3)
 	end
@@ -151,7 +150,7 @@ local function register_item(name, def)
 	local base = DEFAULTS[def.type]
 	if not base then error("Unable to register item: Type is invalid: " .. P.describe(def.type), 3) end
 	setmetatable(def, { __index = base })
-	def.mod_origin = MOD
+	def.mod_origin = P.mod_name
 	read_strictly(def)
 	if LIST_OF[def.type] then LIST_OF[def.type][name] = def end
 	items[name] = def

@@ -5,7 +5,6 @@ local type, tonumber, tostring, pairs, ipairs, next, error = type, tonumber, tos
 local rawget, setmetatable = rawget, setmetatable
 local gmatch, match, gsub, sub, format, byte = string.gmatch, string.match, string.gsub, string.sub, string.format,
 	string.byte
-local MOD = P.mod_name
 
 local function need_text(value, position, name)
 	if type(value) ~= "string" and type(value) ~= "number" then
@@ -14,11 +13,11 @@ local function need_text(value, position, name)
 end
 
 -- ---------------------------------------- the mod itself
-function api.get_current_modname() return MOD end
-function api.get_modpath(name) return name == MOD and "/mods/" .. MOD or nil end
-function api.get_modnames() return { MOD } end
+function api.get_current_modname() return P.mod_name end
+function api.get_modpath(name) return name == P.mod_name and "/mods/" .. name or nil end
+function api.get_modnames() return { P.mod_name } end
 function api.get_worldpath() return "/world" end
-function api.get_mod_data_path() return "/mod_data/" .. MOD end
+function api.get_mod_data_path() return "/mod_data/" .. P.mod_name end
 function api.global_exists(name)
 	if type(name) ~= "string" then error("core.global_exists: " .. tostring(name) .. " is not a string", 2) end
 	return rawget(env, name) ~= nil

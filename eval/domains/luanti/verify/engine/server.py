@@ -47,7 +47,7 @@ class ServerSettings:
 
 
 class Server:
-    """A running server that waits for its one program.
+    """A running server that waits for its one program, and starts again where that program is another mod's.
 
     Raises:
         StartFailed: it did not report ready in time.
@@ -58,9 +58,13 @@ class Server:
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self._wrapped = bool(settings.wrapper.prefix)
-        self._world = None if self._wrapped else settings.files.new_world()
-        self._stage = ""
-        self._process = start_process(settings, self._world, subprocess.DEVNULL)
+        self._start(settings.files.mod_name)
+
+    def _start(self, mod_name: str) -> None:
+        settings = self.settings
+        self._mod_name, self._stage = mod_name, ""
+        self._world = None if self._wrapped else settings.files.new_world(mod_name)
+        self._process = start_process(settings, mod_name, self._world, subprocess.DEVNULL)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._write_fd, self._read_fd = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -82,16 +86,27 @@ class Server:
 
         Raises:
             FrameTimeout: no answer within ``timeout_s``; the server is still running.
-            FrameError, OSError: the server ended.
+            FrameError, OSError: the server ended, or did not start as the program's mod.
         """
+        self._become(arguments[1])
         started = time.monotonic()
         deadline = started + self.settings.timeout_s
         write_frame(self._write_fd, job_message(self.settings, arguments), deadline)
         try:
             answer = self._listen(deadline)
         except FrameError:
-            answer = self._refused(len(arguments) // 2)
+            answer = self._refused(len(arguments) // 2 - 1)
         return answer | {"id": job_id, "seconds": time.monotonic() - started}
+
+    def _become(self, mod_name: str) -> None:
+        """Run as ``mod_name``, as the next servers will from the start."""
+        self.settings.files.mod_name = mod_name
+        if mod_name != self._mod_name:
+            self.kill()
+            try:
+                self._start(mod_name)
+            except StartFailed as error:
+                raise FrameError(f"it does not start as mod {mod_name}: {error}") from None
 
     def cpu_s_since_ask(self) -> float | None:
         """Return the CPU seconds used since it was ready; None where the system does not tell."""
@@ -160,15 +175,19 @@ class Server:
 
 
 def job_message(settings: ServerSettings, arguments: list[str]) -> dict[str, Any]:
-    """Return the frame that carries a program, name and Lua of each check, and the limits (see engine/boot.lua)."""
+    """Return the frame with a program, its mod, name and Lua of each check, and the limits (see engine/boot.lua)."""
     texts = [base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii") for text in arguments]
     limits = {"memory_bytes": settings.memory_mb << 20, "cpu_s": settings.cpu_s}
     return {"arguments": texts, "output_bytes": settings.output_kb << 10, **limits}
 
 
-def start_process(settings: ServerSettings, world: Path | None, stderr: int) -> subprocess.Popen[bytes]:
-    """Return a started server: the job goes to its stdin, stages and the answer come from its stdout."""
+def start_process(settings: ServerSettings, mod_name: str, world: Path | None, stderr: int) -> subprocess.Popen[bytes]:
+    """Return a started server: the job goes to its stdin, stages and the answer come from its stdout.
+
+    ``world`` is None where its container gives it one.
+    """
     files, inside = settings.files, world is None
+    mod = ["--ro-bind", str(files.candidate_mod(mod_name)), f"/world/worldmods/{mod_name}"] if inside else []
     game_path = Path("/luagate") if inside else files.folder
     command = [
         settings.program,
@@ -183,7 +202,7 @@ def start_process(settings: ServerSettings, world: Path | None, stderr: int) -> 
     home = "/world" if inside else str(world)
     games = str(game_path / "games")
     return subprocess.Popen(
-        ["/bin/sh", "-c", START, "sh", *map(str, numbers), *settings.wrapper.prefix, *command],
+        ["/bin/sh", "-c", START, "sh", *map(str, numbers), *settings.wrapper.prefix, *mod, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -212,8 +231,9 @@ def _free_port() -> int:
 
 def _last_words(settings: ServerSettings) -> str:
     """Start a server once more, for what it says before it ends: its last line with text (at most 200 characters)."""
-    world = None if settings.wrapper.prefix else settings.files.new_world()
-    process = start_process(settings, world, subprocess.PIPE)
+    mod_name = settings.files.mod_name
+    world = None if settings.wrapper.prefix else settings.files.new_world(mod_name)
+    process = start_process(settings, mod_name, world, subprocess.PIPE)
     try:
         _, said = process.communicate(timeout=LAST_WORDS_S)
     except subprocess.TimeoutExpired:

@@ -127,7 +127,7 @@ rawset(_G, "luagate_candidate", function()
 	P.limit_cpu(job.cpu_s)
 	P.limit_memory(memory_bytes)
 	go(unpack(arguments))
-	for i = 3, #arguments, 2 do P.register_others(arguments[i]) end -- the texts of the checks
+	for i = 4, #arguments, 2 do P.register_others(arguments[i]) end -- the texts of the checks
 	enter("registered")
 end)
 
