@@ -1,4 +1,4 @@
-"""Where things lie that can be made again: a folder of our own in the user's cache."""
+"""Where files go that can be regenerated: luagate's folder in the user's cache."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return $XDG_CACHE_HOME/luagate, else ~/.cache/luagate; it need not exist yet."""
+    """Return $XDG_CACHE_HOME/luagate, else ~/.cache/luagate; it may not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "luagate"

@@ -1,4 +1,4 @@
-"""A check: one thing that was looked at, what was found, what a miss means and how to mend it."""
+"""A check: one thing that was examined, what was found, what a failure means and how to fix it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MAX_EVIDENCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of looking at one thing; as a gate report stores it.
+    """The result of one check, as a gate report stores it.
 
     Attributes:
-        level: what a miss means: "block" stops the gate, "warn" is printed, "info" is a fact.
+        level: what a failure means: "block" stops the gate, "warn" is printed, "info" is a fact.
         ok: whether the expectation held; facts without an expectation are ok.
-        waived: the reason the user gave for going on in spite of a miss.
-        evidence: the items found, at most 200; ``data`` the same for programs, where a sentence is not enough.
+        waived: the user's reason for continuing despite the failure.
+        evidence: the items found, at most 200; ``data`` holds them for programs, where a sentence is not enough.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Check:
 
 
 def fact(name: str, value: object, reason: str = "") -> Check:
-    """Return something that was found and is not judged."""
+    """Return a fact: it was found and has no expectation."""
     return Check(name, "info", True, str(value), reason=reason)
 
 
@@ -55,24 +55,24 @@ def judged(
     evidence: Sequence[str] = (),
     data: Sequence[dict[str, Any]] = (),
 ) -> Check:
-    """Return a judged check; ``reason`` and ``fix`` are kept only for a miss, evidence is cut at 200 items."""
+    """Return a check of an expectation; ``reason`` and ``fix`` are kept only on failure, evidence is cut at 200 items."""
     kept, rows = tuple(evidence[:MAX_EVIDENCE]), tuple(data[:MAX_EVIDENCE])
     missed = ("", "") if ok else (reason, fix)
     return Check(name, level, ok, str(value), expected, *missed, evidence=kept, data=rows)
 
 
 def ok(name: str, value: object, expected: str = "", level: Level = "block") -> Check:
-    """Return a check that held; ``level`` is what a miss would have meant."""
+    """Return a check that passed; ``level`` is what a failure would have meant."""
     return Check(name, level, True, str(value), expected)
 
 
 def block(name: str, value: object, expected: str, reason: str, fix: str, evidence: Sequence[str] = ()) -> Check:
-    """Return a miss that stops the gate."""
+    """Return a failure that stops the gate."""
     return judged(name, "block", False, value, expected, reason=reason, fix=fix, evidence=evidence)
 
 
 def warn(name: str, value: object, expected: str, reason: str, fix: str = "", evidence: Sequence[str] = ()) -> Check:
-    """Return a miss that is printed and does not stop the gate."""
+    """Return a failure that is printed and does not stop the gate."""
     return judged(name, "warn", False, value, expected, reason=reason, fix=fix, evidence=evidence)
 
 

@@ -1,6 +1,6 @@
-"""Durable files: what these functions return from survives a power cut, and a reader never sees half of it.
+"""Durable files: once these functions return, the write survives a power cut; a reader never sees half of it.
 
-Not covered: two processes appending to one file at once (the run lock rules that out), disks that lie about flushes.
+Not covered: two processes appending to one file at once (the run lock prevents that), disks that report false flushes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace ``path`` by ``content`` (text as UTF-8): a crash leaves the old file or the new one, never a mixture.
 
-    Missing parent folders are made. Raises Refusal when the disk is full, read-only or closed to us.
+    Missing parent folders are created. Raises Refusal when the disk is full, read-only or not writable for this user.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     make_folder(path.parent)
@@ -48,13 +48,13 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def append_lines(path: Path, lines: Sequence[str]) -> int:
-    """Append ``lines`` durably by one write, each ended by a newline; return the bytes of a torn last line cut before.
+    """Append ``lines`` durably in one write, each ended by a newline; return the size of a torn last line it removed.
 
     A last line without its newline is what a power cut left of an earlier append; it is truncated away first. When
-    the write itself fails, the file is cut back to its complete lines. Missing parent folders are made.
+    the write itself fails, the file is cut back to its complete lines. Missing parent folders are created.
 
     Raises:
-        Refusal: the disk is full, read-only or closed to us.
+        Refusal: the disk is full, read-only or not writable for this user.
         ValueError: a line holds a newline.
     """
     if any("\n" in line for line in lines):
@@ -77,7 +77,7 @@ def append_lines(path: Path, lines: Sequence[str]) -> int:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the complete lines of ``path`` without their newlines; a torn last line is dropped, no file is no line.
+    """Return the complete lines of ``path`` without newlines; a torn last line is dropped; a missing file has no lines.
 
     Raises Refusal when the file cannot be read or a complete line is not UTF-8.
     """
@@ -113,7 +113,7 @@ def digest(data: Any) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Make ``path`` and its missing parents durably. Raises Refusal when that is not possible."""
+    """Create ``path`` and its missing parents durably. Raises Refusal when that is not possible."""
     missing = list(itertools.takewhile(lambda folder: not folder.is_dir(), (path, *path.parents)))
     try:
         for folder in reversed(missing):
@@ -133,7 +133,7 @@ def refusing(path: Path, needed_bytes: int = 0) -> Iterator[None]:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename ``source`` to ``target`` durably; missing parents of it are made. Raises Refusal as ``write_atomic``."""
+    """Rename ``source`` to ``target`` durably; its missing parents are created. Raises Refusal as ``write_atomic``."""
     make_folder(target.parent)
     with refusing(target):
         os.rename(source, target)
@@ -145,7 +145,7 @@ def move(source: Path, target: Path) -> None:
 def remove_leftovers(folder: Path) -> list[str]:
     """Delete the temporary files a killed ``write_atomic`` left directly in ``folder``; return their names.
 
-    One that cannot be deleted stays: it is in nobody's way.
+    One that cannot be deleted stays; it does no harm.
     """
     names = []
     for temp in sorted(folder.glob(".*.tmp")):
@@ -168,7 +168,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_refusal(error: OSError, path: Path, needed_bytes: int) -> Refusal | OSError:
-    """Return the refusal that explains why ``path`` could not be written; an error we cannot explain comes back as is.
+    """Return the refusal that explains why ``path`` could not be written; an unexplained error is returned as is.
 
     ``needed_bytes`` is what was about to be written; 0 when unknown.
     """
@@ -180,7 +180,7 @@ def write_refusal(error: OSError, path: Path, needed_bytes: int) -> Refusal | OS
     if error.errno == errno.EROFS:
         return Refusal(f"{path}: its file system is read-only.", "Remount it for writing, or keep results elsewhere.")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return Refusal(f"{path}: a file stands where a folder should be, or the reverse.", "Move it away.")
+        return Refusal(f"{path}: there is a file where a folder should be, or the reverse.", "Move it away.")
     return error
 
 
@@ -211,7 +211,7 @@ def _append(descriptor: int, data: bytes) -> None:
 
 
 def _cut_torn_line(descriptor: int) -> int:
-    """Truncate what stands after the last newline; return how many bytes that were."""
+    """Truncate what follows the last newline; return how many bytes that were."""
     size = os.fstat(descriptor).st_size
     end = size
     while end > 0:

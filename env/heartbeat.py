@@ -1,9 +1,9 @@
 """The heartbeat: what a running gate is doing right now, in one small file replaced at most once a second.
 
-Two things are told apart. That the process lives: a thread writes a pulse in every silence of the gate (loading a
-model, a long bootstrap), so an old pulse means a dead or frozen process. That it gets on: ``idle_s`` counts from the
-last change of phase or count, whoever wrote the pulse. Not covered: a library call that holds the interpreter's lock
-stops the thread too; from outside that cannot be told from a frozen process.
+It shows two things. That the process is alive: a thread writes a pulse whenever the gate is silent (loading a
+model, a long bootstrap), so an old pulse means a dead or frozen process. That it makes progress: ``idle_s`` counts
+from the last change of phase or count, whoever wrote the pulse. Not covered: a library call that holds the
+interpreter's lock stops the thread too; from outside that looks like a frozen process.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from env.machine.hardware import memory
 from env.refusal import Refusal
 
 MIN_INTERVAL_S = 1.0
-# A silence longer than this is broken by the thread of ``kept_alive``.
+# After this much silence the thread of ``kept_alive`` writes a pulse.
 ALIVE_INTERVAL_S = 5.0
-# Asking the driver starts a process; more often would cost more than it tells.
+# Querying the driver starts a process, which is too expensive to do more often.
 GPU_INTERVAL_S = 15.0
 RATE_WINDOW = 60
 
@@ -44,16 +44,16 @@ class Pulse:
         phase: what the gate is doing in a word or two ("loading model", "sampling").
         done, total: progress in ``unit`` within the phase; ``total`` 0 when unknown.
         rate, rate_over_s: ``unit`` a second over the last 60 pulses of the phase, and the seconds these span; None
-            until two pulses tell.
+            before the second pulse.
         eta_s: seconds left at that rate; None when unknown.
         rss_mb: resident memory of the process (on macOS its peak so far), MB.
         at: wall-clock time, seconds since 1970.
-        ticks_s, clock: the same moment on a clock that never jumps, and which clock of which boot that is.
+        ticks_s, clock: the same moment on a monotonic clock, and which clock of which boot that is.
         elapsed_s: seconds since the writer began.
         phase_s, idle_s: seconds since the phase began, and since phase or ``done`` last changed; both as of ``at``.
-        supervisor_pid: the process that started this one; with ``host`` it tells whose session the pulse is of.
+        supervisor_pid: the process that started this one; with ``host`` it identifies the session that wrote the pulse.
         free_gb: memory the machine (or its container) has left, GB (10^9).
-        tmux, tmux_pane: $TMUX and $TMUX_PANE, where it runs in one; by them a shell elsewhere finds the session.
+        tmux, tmux_pane: $TMUX and $TMUX_PANE, where it runs in one; from these another shell finds the session.
         gpu_busy_pct, gpu_used_gb, gpu_total_gb: the GPUs this process may use; None where there is none.
     """
 
@@ -86,7 +86,7 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class _Stand:
-    """What the gate last told, and since when it has been so (on the monotonic clock)."""
+    """What the gate last reported, and since when (on the monotonic clock)."""
 
     phase: str = "starting"
     done: int = 0
@@ -123,7 +123,7 @@ class Heartbeat:
     def beat(self, phase: str, done: int = 0, total: int = 0, unit: str = "", message: str = "") -> bool:
         """Write a pulse; return False when it was skipped because the last one is less than a second old.
 
-        The first pulse of a phase and the one that completes it (``done == total``) are always written. What is skipped
+        The first pulse of a phase and the one that completes it (``done == total``) are always written. A skipped pulse
         still counts as progress.
         """
         with self._turn:
@@ -144,7 +144,7 @@ class Heartbeat:
 
     @contextmanager
     def kept_alive(self, interval_s: float = ALIVE_INTERVAL_S) -> Iterator[None]:
-        """Break silences longer than ``interval_s`` inside the block, by a thread of its own."""
+        """Write a pulse after every ``interval_s`` of silence inside the block, from a separate thread."""
         ended = threading.Event()
         thread = threading.Thread(target=self._break_silences, args=(interval_s, ended), name="pulse", daemon=True)
         thread.start()
@@ -160,7 +160,7 @@ class Heartbeat:
         while not ended.wait(0.0 if asked_s < 0 else interval_s):
             if time.monotonic() - asked_s >= GPU_INTERVAL_S:
                 asked_s, self._gpu = time.monotonic(), gpu_use()
-            # A disk that takes no pulse is the gate's to report: its own next write meets it where it can be told.
+            # A disk that rejects a pulse is reported by the gate, whose own next write fails there too.
             with suppress(Refusal), self._turn:
                 now_s = self._clock_s()
                 if self._is_older_than(interval_s, now_s) and not ended.is_set():
@@ -204,7 +204,7 @@ class Heartbeat:
 
 
 def read_heartbeat(path: Path) -> Pulse | None:
-    """Return the last pulse, or None where there is none or the file is not one (a screen must not fail for it)."""
+    """Return the last pulse, or None without a valid one (a screen must not fail because of it)."""
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
         told = {
@@ -236,10 +236,10 @@ def idle_for_s(pulse: Pulse, age: float) -> float:
 def clock_gap_s(
     pulse: Pulse, clock_s: Callable[[], float] = time.monotonic, wall_s: Callable[[], float] = time.time
 ) -> float:
-    """Return how far this machine's time of day lies from the one the pulse was written by; 0.0 where they agree.
+    """Return the difference between this machine's clock and the one the pulse was written by; 0.0 where they agree.
 
     On the boot that wrote it: how far the clock was set since (positive: ahead; a sleeping machine wakes ahead).
-    Elsewhere only a pulse from the future can be told: the negative distance to it.
+    Elsewhere only a pulse from the future shows a difference: the negative distance to it.
     """
     if pulse.clock and pulse.clock == clock_name():
         return wall_s() - (pulse.at + clock_s() - pulse.ticks_s)
@@ -247,7 +247,7 @@ def clock_gap_s(
 
 
 def clock_name() -> str:
-    """Return which boot's monotonic clock this process reads; "" where that cannot be told (then wall time serves)."""
+    """Return which boot's monotonic clock this process reads; "" where that is unknown (then wall time is used)."""
     try:
         return "monotonic@" + Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

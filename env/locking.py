@@ -1,9 +1,10 @@
-"""The run lock: at most one advancing process per run, free only when its supervisor and its worker are both dead.
+"""The run lock: at most one advancing process per run, free only when its supervisor and worker are both dead.
 
-The lock is an flock on the open file and on its folder, not the file's existence: the kernel frees both however their
-holders die, and deleting the file, or renaming the folder, frees nothing. What the file says about the holder is for
-people; it decides nothing. Not covered: file systems without working flock (some NFS mounts), where ``acquire`` refuses
-rather than guesses, and those that lock files but no folders, where a deleted lock file is a free lock.
+The lock is an flock on the open file and on its folder, not the file's existence: the kernel releases both however
+their holders die, and deleting the file, or renaming the folder, frees nothing. What the file says about the holder is
+information only; it decides nothing. Not covered: file systems without working flock (some NFS mounts), where
+``acquire`` refuses rather than guesses, and those that lock files but no folders, where a deleted lock file is a free
+lock.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ from env.files import make_folder, write_refusal
 from env.refusal import Refusal
 
 _BUSY = frozenset({errno.EAGAIN, errno.EACCES})
-# NFS emulates flock by byte-range locks, which want a file open for writing: a folder cannot be.
+# NFS emulates flock by byte-range locks, which need a file open for writing; a folder cannot be opened so.
 _NO_FOLDER_LOCK = frozenset({errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS})
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who wrote the lock file last; every field is "" or 0 when the file does not tell.
+    """Who wrote the lock file last; every field is "" or 0 when the file does not say.
 
     Attributes:
-        process_start: when the process started, in the kernel's own terms; tells a reused pid from the holder.
+        process_start: when the process started, in the kernel's own terms; distinguishes a reused pid from the holder.
         since: when the lock was taken, ISO 8601 UTC.
     """
 
@@ -120,7 +121,7 @@ class RunLock:
     def moved_to(self) -> str | None:
         """Return where the locked folder is now, when its path no longer leads to it; None while it does.
 
-        A deleted folder, or a system that does not tell, gives "".
+        A deleted folder, or a system that cannot say, gives "".
         """
         folder = self.descriptors[0]
         try:
@@ -204,7 +205,7 @@ def _open(path: Path, flags: int) -> int:
 
 
 def _locked_file(path: Path) -> int:
-    """Return the lock file's descriptor, locked; taken anew when the file was deleted between opening and locking."""
+    """Return the lock file's descriptor, locked; taken again when the file was deleted between opening and locking."""
     while True:
         descriptor = _open(path, os.O_RDWR | os.O_CREAT)
         try:
@@ -219,7 +220,7 @@ def _locked_file(path: Path) -> int:
 
 
 def _flock_soon(descriptor: int, path: Path) -> bool:
-    """Try for the exclusive lock for 0.1 s, so that a ``holder`` probe of that instant does not pass for a holder."""
+    """Try for the exclusive lock for 0.1 s, so that a ``holder`` probe at that instant is not mistaken for a holder."""
     for attempt in range(11):
         if attempt:
             time.sleep(0.01)
@@ -278,7 +279,7 @@ def _read_holder(descriptor: int) -> Holder:
 
 
 def _holder_by_kernel(descriptor: int) -> Holder:
-    """Return the process that /proc/locks lists with this lock (Linux); an empty Holder where that does not tell."""
+    """Return the process that /proc/locks lists with this lock (Linux); an empty Holder where that is unknown."""
     place = os.fstat(descriptor)
     wanted = f"{os.major(place.st_dev):02x}:{os.minor(place.st_dev):02x}:{place.st_ino}"
     try:

@@ -14,7 +14,7 @@ LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def log_path(run_folder: Path, gate: str) -> Path:
-    """Return where the log of ``gate`` stands in a run's folder."""
+    """Return the path of ``gate``'s log in a run's folder."""
     return run_folder / "logs" / f"gate_{gate}.log"
 
 

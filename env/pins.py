@@ -14,7 +14,7 @@ from env.refusal import Refusal, choices_hint
 
 LOCKS = Path(__file__).parent / "locks"
 CORE_LOCK = LOCKS / "core.txt"
-# The project itself, and what every environment brings along.
+# The project itself, and what every environment contains.
 _NOT_LOCKED = frozenset({"luagate", "pip", "setuptools", "wheel"})
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)")
 
@@ -76,7 +76,7 @@ def compare(pins: tuple[Pin, ...], installed: Mapping[str, str]) -> LockComparis
 
 
 def install_command(locks: Sequence[Path]) -> str:
-    """Return the command that brings an environment to ``locks``; one of the project's own names its extra."""
+    """Return the command that installs ``locks`` into an environment; a lock of the project also names its extra."""
     own = [lock.stem for lock in locks if lock.parent == LOCKS and lock != CORE_LOCK]
     extras = ",".join(own if own == ["mlx"] else ["dev", *own])
     # the mlx lock holds only what it adds to the core's
@@ -137,7 +137,7 @@ def _require_once(pins: Sequence[Pin], path: Path) -> None:
 
 
 def installed_versions() -> dict[str, str]:
-    """Return name → version of every package this interpreter can import, by metadata alone."""
+    """Return name → version of every package this interpreter can import, from metadata alone."""
     versions: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]

@@ -1,4 +1,4 @@
-"""A refusal: we know why we cannot go on, and what the user can do about it."""
+"""A refusal: we know why the command cannot continue, and what the user can do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an experiment needs of a machine, and the judgement of a machine's facts against it."""
+"""What an experiment needs from a machine, and the checks of a machine's facts against it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class EnvironmentRules:
     """What the machine must have.
 
     Attributes:
-        min_python: the oldest Python that does, such as "3.11".
+        min_python: the oldest Python that works, such as "3.11".
         min_cores: usable cores below which a warning is given.
-        min_free_disk_gb: what the run will write, with room to spare; blocks below.
+        min_free_disk_gb: what the run will write, with some margin; blocks below.
         min_free_ram_gb: what the largest gate needs; blocks below.
-        require_gpu, min_vram_gb, min_compute_capability: of at least one GPU; the minima count only with require_gpu.
+        require_gpu, min_vram_gb, min_compute_capability: of at least one GPU; the minima apply only with require_gpu.
         require_packages: package name to a version specifier such as ">=5.17,<6"; "" is any version.
-        require_engine: whether a Luanti engine must judge candidates.
+        require_engine: whether a Luanti engine must verify candidates.
         require_bubblewrap: whether candidates must run under bubblewrap.
     """
 
@@ -56,7 +56,7 @@ def _system(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
             facts.python,
             f"≥ {rules.min_python}",
             reason="the code uses syntax and libraries that older versions lack",
-            fix=f"Make the environment with Python {rules.min_python} or newer (now: {facts.interpreter}).",
+            fix=f"Create the environment with Python {rules.min_python} or newer (now: {facts.interpreter}).",
         ),
         judged(
             "cores",
@@ -100,8 +100,8 @@ def _disk(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
             disk.free_gb >= rules.min_free_disk_gb,
             f"{disk.free_gb:.1f} GB free at {disk.folder}",
             expected,
-            reason="the run would fill it half-way",
-            fix=f"Free space under {disk.mount or disk.folder}, or keep results elsewhere.",
+            reason="the run would fill the disk before it ends",
+            fix=f"Free space under {disk.mount or disk.folder}, or write results elsewhere.",
         )
     writable = judged(
         "results folder",
@@ -154,14 +154,14 @@ def _gpu(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
             fix="Choose a smaller model, batch or length, or a larger GPU.",
         ),
     ]
-    # 0.0 is an accelerator without CUDA, which the number says nothing about
+    # 0.0 is an accelerator without CUDA, where the number has no meaning
     if best.compute_capability:
         checks.append(_capability(best.compute_capability, rules.min_compute_capability))
     return [*checks, *_torch_checks(facts, best, "block")]
 
 
 def _torch_checks(facts: MachineFacts, gpu: Gpu, level: Level) -> list[Check]:
-    """Judge whether the installed torch can use an NVIDIA GPU with its driver; [] where that cannot be told."""
+    """Check whether the installed torch can use an NVIDIA GPU with its driver; [] where that is unknown."""
     cuda = facts.torch_cuda
     if cuda is None or not gpu.compute_capability:
         return []
@@ -171,7 +171,7 @@ def _torch_checks(facts: MachineFacts, gpu: Gpu, level: Level) -> list[Check]:
         bool(cuda),
         f"for CUDA {cuda}" if cuda else "without CUDA",
         "a build for CUDA, since there is a GPU",
-        reason="this torch cannot use the GPU, however good its driver is",
+        reason="this torch cannot use the GPU, whatever its driver",
         fix="Install torch of the same version from an index with CUDA builds.",
     )
     major = cuda.partition(".")[0]
@@ -204,7 +204,7 @@ def _capability(found: float, least: float) -> Check:
 
 def _packages(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     checks = [_package(facts.packages, name, wanted) for name, wanted in sorted(rules.require_packages.items())]
-    reason = "figures of this run are not those of the pinned versions"
+    reason = "this run's figures are not from the pinned versions"
     if facts.pin_note:
         return [*checks, judged("pins", "warn", False, "not compared", "the lock file", reason=facts.pin_note)]
     count = len(facts.pin_differences)
@@ -252,8 +252,10 @@ def _verification(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
             reason="candidates are Lua programs in the engine's dialect: nothing could be verified",
             fix="pip install -c env/locks/core.txt lupa",
         ),
-        _optional("engine", engine, rules.require_engine, "the recorder judges instead", "minetest-server"),
-        _optional("bubblewrap", bubblewrap, rules.require_bubblewrap, "process limits alone hold it", "bubblewrap"),
+        _optional("engine", engine, rules.require_engine, "the recorder verifies instead", "minetest-server"),
+        _optional(
+            "bubblewrap", bubblewrap, rules.require_bubblewrap, "process limits are its only isolation", "bubblewrap"
+        ),
     ]
 
 
@@ -261,7 +263,7 @@ def _optional(name: str, path: str, is_required: bool, without: str, package: st
     if not is_required:
         return fact(name, path or "not installed", "" if path else without)
     fix = f"Install it (Debian: apt install {package}), or choose a profile that does without."
-    reason = f"the profile asks for it; without it {without}"
+    reason = f"the profile requires it; without it {without}"
     return judged(name, "block", bool(path), path or "not installed", "installed", reason=reason, fix=fix)
 
 
@@ -273,8 +275,8 @@ def _surroundings(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
         bool(facts.source.commit) and not facts.source.changed,
         facts.source,
         "a commit without changes",
-        reason="nobody can tell later which code gave these numbers",
-        fix="Commit the changes before a run that counts.",
+        reason="which code gave these numbers cannot be established later",
+        fix="Commit the changes before a run whose numbers you keep.",
         evidence=facts.source.changed,
     )
     return [source, _shell(facts), *(fact(name, facts.programs.get(name) or "not installed") for name in _EXTRAS)]
@@ -291,13 +293,13 @@ def _shell(facts: MachineFacts) -> Check:
         not shell.is_remote or bool(shell.multiplexer),
         where,
         "a shell that survives a lost connection",
-        reason="a lost connection ends the gate that runs",
+        reason="a lost connection ends the running gate",
         fix="Start it inside tmux.",
     )
 
 
 def _unknown(name: str, value: str, expected: str) -> Check:
-    return judged(name, "warn", False, value, expected, reason="this platform does not tell how much is free")
+    return judged(name, "warn", False, value, expected, reason="this platform does not report how much is free")
 
 
 def _version(text: str) -> tuple[int, ...]:

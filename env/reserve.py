@@ -1,4 +1,4 @@
-"""A few blocks kept in a run's folder and given back when the disk is full, so that the journal can still say so."""
+"""A few blocks reserved in a run's folder, released when the disk is full so that the journal can still record it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESERVE_BYTES = 65_536
 
 
 def keep_reserve(folder: Path) -> None:
-    """Keep the reserve in ``folder``. Raises DiskFull where not even that fits: then nothing should begin."""
+    """Keep the reserve in ``folder``. Raises DiskFull where not even that fits: then nothing should start."""
     path = folder / NAME
     try:
         if path.stat().st_size == RESERVE_BYTES:
@@ -26,7 +26,7 @@ def keep_reserve(folder: Path) -> None:
 
 
 def spend_reserve(folder: Path) -> bool:
-    """Give the reserve's space back; return whether there was one."""
+    """Release the reserve's space; return whether there was one."""
     with contextlib.suppress(OSError):
         os.unlink(folder / NAME)
         return True

@@ -1,4 +1,4 @@
-"""A full disk, as a refusal: where, how much is free there, and how much what was being written still needs."""
+"""A full disk, as a refusal: where, how much is free there, and how much the write still needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DiskFull(Refusal):
     """No space was left while writing ``path``.
 
     Attributes:
-        needed_bytes: an estimate of what must be freed to go on; at least one block.
+        needed_bytes: an estimate of what must be freed to continue; at least one block.
     """
 
     def __init__(self, path: Path, needed_bytes: int, what: str = "") -> None:

@@ -20,7 +20,7 @@ IN_MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """``folder`` is the nearest existing one to what was asked for; ``kind`` is the file-system type, "" if unknown."""
+    """``folder`` is the requested one or its nearest existing parent; ``kind`` is the file-system type or ""."""
 
     folder: str
     free_gb: float | None
@@ -65,7 +65,7 @@ def mount_of(folder: Path, mounts: str) -> tuple[str, str]:
             continue
         # the kernel writes space, tab, newline and backslash in a mount point as octal
         point = words[1].encode("ascii", "backslashreplace").decode("unicode_escape")
-        # of mounts on one point the last one listed lies on top
+        # of mounts on one point the last one listed is the visible one
         if folder.is_relative_to(point) and len(point) >= len(best[0]):
             best = (point, words[2])
     return best

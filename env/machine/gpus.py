@@ -1,4 +1,4 @@
-"""The accelerators of this machine, asked of the driver's own tool so that nothing heavy is imported."""
+"""The accelerators of this machine, as reported by the driver's own tool, so that nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class GpuUse:
 
 
 def gpu_use() -> GpuUse | None:
-    """Return how busy the GPUs are that this process may use; None without nvidia-smi, or where it gives no answer."""
+    """Return how busy the GPUs are that this process may use; None without nvidia-smi, or where it does not answer."""
     only = _visible()
     if shutil.which("nvidia-smi") is None or only is None:
         return None
@@ -96,7 +96,7 @@ def _visible() -> list[str] | None:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return []
-    # CUDA takes the list up to the first number that is none
+    # CUDA reads the list up to the first invalid number
     named = visible.replace(" ", "").partition("-1")[0].strip(",")
     return [f"--id={named}"] if named else None
 

@@ -27,7 +27,7 @@ class Processor:
 class Memory:
     """Bytes as GB (10^9). ``available_gb`` counts what can be taken without swapping, within the container's limit.
 
-    None is "this platform does not tell".
+    None is "unknown on this platform".
     """
 
     total_gb: float | None
@@ -36,7 +36,7 @@ class Memory:
 
 
 def processor(root: Path = Path("/")) -> Processor:
-    """Return the processor's facts; ``root`` is where /proc and /sys stand."""
+    """Return the processor's facts; ``root`` is the folder that holds /proc and /sys."""
     cores = os.cpu_count() or 1
     candidates = [(float(cores), "")]
     if hasattr(os, "sched_getaffinity"):
@@ -49,7 +49,7 @@ def processor(root: Path = Path("/")) -> Processor:
 
 
 def memory(root: Path = Path("/")) -> Memory:
-    """Return the memory's facts; ``root`` is where /proc and /sys stand."""
+    """Return the memory's facts; ``root`` is the folder that holds /proc and /sys."""
     table = _meminfo(root)
     if not table:
         return Memory(_total_by_sysctl(), None, "")
@@ -85,7 +85,7 @@ def _cpu_model(root: Path) -> str:
 
 
 def _cpu_quota(root: Path) -> float | None:
-    """Return the container's CPU quota in cores: the tightest on the way from our cgroup (v2) up, or v1's."""
+    """Return the container's CPU quota in cores: the tightest of our cgroup (v2) and its parents, or v1's."""
     quotas = []
     for folder in _cgroup_folders(root):
         words = _read(folder / "cpu.max").split()

@@ -1,4 +1,4 @@
-"""How often the kernel has killed for memory here, by its own counters: never guessed from a log."""
+"""How often the kernel has killed for memory here, by its own counters, never inferred from a log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VERSION_1 = "sys/fs/cgroup/memory"
 
 @dataclass(frozen=True, slots=True)
 class OomKills:
-    """``count`` of processes killed for memory since ``counter`` began; None where nothing tells."""
+    """``count`` of processes killed for memory since ``counter`` began; None where no counter exists."""
 
     count: int | None
     counter: str = ""

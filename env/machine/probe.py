@@ -20,7 +20,7 @@ from env.refusal import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """Whether this shell would take the run with it when the connection drops."""
+    """Whether the run would end with this shell when the connection drops."""
 
     is_remote: bool
     multiplexer: str
@@ -32,7 +32,7 @@ class MachineFacts:
 
     ``packages`` maps every installed package to its version; ``programs`` maps kind to path ("" = not installed);
     ``pin_note`` says why the pins could not be compared with those of ``locks``.
-    ``torch_cuda`` is as env/machine/torch_build.py tells it.
+    ``torch_cuda`` is as env/machine/torch_build.py reports it.
     """
 
     system: str
@@ -56,7 +56,7 @@ class MachineFacts:
 def probe(results_folder: Path, source_folder: Path, locks: tuple[Path, ...] = (CORE_LOCK,)) -> MachineFacts:
     """Return the facts of this machine as seen by this process.
 
-    Takes about 0.2 s, and up to 10 s more where a GPU driver hangs. What cannot be found out is None, "" or a note.
+    Takes about 0.2 s, and up to 10 s more where a GPU driver hangs. What is unknown is None, "" or a note.
     """
     packages = installed_versions()
     pin_differences, pin_note = _compare_pins(locks, packages)

@@ -110,7 +110,7 @@ def test_what_is_not_required_is_a_fact() -> None:
     checks = judge(facts, rules)
     assert all(check.ok for check in checks)
     assert named(checks, "gpu").value == "none"
-    assert named(checks, "engine").reason == "the recorder judges instead"
+    assert named(checks, "engine").reason == "the recorder verifies instead"
 
 
 def test_the_newest_of_several_gpus_decides_the_capability() -> None:
