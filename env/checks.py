@@ -55,7 +55,7 @@ def judged(
     evidence: Sequence[str] = (),
     data: Sequence[dict[str, Any]] = (),
 ) -> Check:
-    """Return a check of an expectation; ``reason`` and ``fix`` are kept only on failure, evidence is cut at 200 items."""
+    """Return a check of an expectation; a pass drops ``reason`` and ``fix``; evidence is cut at 200 items."""
     kept, rows = tuple(evidence[:MAX_EVIDENCE]), tuple(data[:MAX_EVIDENCE])
     missed = ("", "") if ok else (reason, fix)
     return Check(name, level, ok, str(value), expected, *missed, evidence=kept, data=rows)

@@ -1,4 +1,4 @@
-"""The records of evaluation: what a task is, what a model wrote for it, and what became of it when executed."""
+"""The records of evaluation: tasks, what a model wrote for them, and the outcome of executing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SPLITS: tuple[str, ...] = ("dev", "test")
 
 
 class Outcome(StrEnum):
-    """What became of one candidate. HARNESS_ERROR is missing data: neither a pass nor a fail."""
+    """The outcome of one candidate. HARNESS_ERROR is missing data: neither a pass nor a fail."""
 
     PASSED = "PASSED"
     WRONG = "WRONG"
@@ -55,11 +55,11 @@ class Task:
 
     Attributes:
         id: unique in its dataset.
-        kind: what is asked for inside the family, such as "node" or "craft".
+        kind: the subject inside the family, such as "node" or "craft".
         cluster: tasks that share a template or a source share a cluster; splits and intervals go by it.
-        input: code, documentation excerpt or broken code that the instruction speaks of; may be empty.
+        input: code, documentation excerpt or broken code that the instruction refers to; may be empty.
         answer: "code" when the model writes the program, "diff" when it writes a unified diff against ``input``.
-        reference: an answer in the asked form that passes every check.
+        reference: an answer in the requested form that passes every check.
         difficulty: 1 (one field) to 5.
         mod_name: the mod that programs run as, where the domain has mods; "" leaves it to each program's own names.
     """
@@ -82,7 +82,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One training row in the public format (instruction, input, output, family), with where it came from.
+    """One training row in the public format (instruction, input, output, family), with its source.
 
     ``line`` is the 1-based line in its file (0 for generated rows); ``cluster`` is its template.
     """
@@ -98,7 +98,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Tasks to measure on and rows to train on, with the digest of the bytes or parameters they came from."""
+    """Tasks to measure on and rows to train on, with the digest of their source bytes or parameters."""
 
     name: str
     tasks: tuple[Task, ...]
@@ -146,18 +146,18 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one program.
+    """The result of verifying one program.
 
     Attributes:
         detail: one line: the failed check and why, the error message, the limit that was hit.
         seconds: wall time of execution.
-        verifier: what judged it, such as "recorder/luajit21".
-        isolation: what held it, such as "process+rlimits".
+        verifier: its name and runtime, such as "recorder/luajit21".
+        isolation: of the process it ran in, such as "process+rlimits".
         checks: each task check in order.
         registered: what the program registered, as "kind name" strings in order (at most 50).
         api_calls: names of other API functions it called, sorted, distinct (at most 50).
-        findings: where its definitions leave the API's facts: unknown fields, wrong types, values out of range (at most
-            50). They never decide the outcome: the engine takes such definitions too.
+        findings: fields, types or ranges in its definitions that the API does not define (at most 50). They never
+            decide the outcome: the engine accepts such definitions too.
     """
 
     outcome: Outcome
@@ -173,10 +173,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One line of samples.jsonl: which task and draw, what was written, what it became.
+    """One line of samples.jsonl: task and sample number, completion, candidate, verdict.
 
     ``arm`` names the model that wrote it: "base" or a cell such as "step-000100_x0.50".
-    ``index`` counts the samples of a task from 0; ``seed`` is the random stream it was drawn from.
+    ``index`` counts the samples of a task from 0; ``seed`` is its random stream.
     """
 
     task_id: str
@@ -249,7 +249,7 @@ class EvalResult:
     """Everything computed from the samples of one arm on one split.
 
     ``scores`` has every task of the split, also those in ``missing_tasks``, which have no sample at all (n = 0).
-    ``harness_errors`` counts samples that were drawn but could not be judged; ``samples`` counts them too.
+    ``harness_errors`` counts samples that were generated but could not be verified; ``samples`` counts them too.
     """
 
     arm: str

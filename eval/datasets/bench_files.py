@@ -21,14 +21,14 @@ OPTIONAL = ("input", "answer")
 CHECK_KEYS = {"name", "lua", "needs"}
 NEAR_MISS_KEYS = {"why", "answer"}
 MIN_NEAR_MISSES = 2
-# One cluster in three is dev: DECISION asks for twice as many test clusters as dev clusters.
+# One cluster in three is dev: the protocol wants twice as many test clusters as dev clusters (docs/decision-rule.md).
 DEV_EVERY = 3
 _SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item of a file as YAML gave it, with where it stands."""
+    """One item of a file as YAML gave it, with its place in the file."""
 
     file: Path
     line: int
@@ -45,7 +45,7 @@ def read_bench(folder: Path = FOLDER) -> tuple[Task, ...]:
     A file is ``<kind>/<family>.yaml``: a list of tasks. The split follows from the clusters' names alone.
 
     Raises:
-        Refusal: naming file, line and id of everything that is wrong (the first 30 in words).
+        Refusal: naming file, line and id of everything that is wrong (the first 30 in full).
     """
     entries = [entry for file in sorted(folder.glob("*/*.yaml")) for entry in read_entries(file)]
     found = [f"{entry}: {wrong}" for entry in entries for wrong in entry_problems(entry)]
@@ -61,7 +61,7 @@ def _refuse(folder: Path, found: Sequence[str]) -> None:
         more = f"\n  ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         listed = "".join(f"\n  {sentence}" for sentence in found[:_SHOWN])
         raise Refusal(
-            f"{folder.name}: {len(found)} problems in the tasks:{listed}{more}", "Mend them and validate again."
+            f"{folder.name}: {len(found)} problems in the tasks:{listed}{more}", "Correct them and validate again."
         )
 
 
@@ -79,7 +79,7 @@ def read_entries(file: Path) -> Iterator[Entry]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise Refusal(f"{file}{line}: not YAML ({getattr(error, 'problem', error)}).", "Mend that line.") from None
+        raise Refusal(f"{file}{line}: not YAML ({getattr(error, 'problem', error)}).", "Correct that line.") from None
     if not isinstance(values, list) or not isinstance(node, yaml.SequenceNode):
         raise Refusal(f"{file}: not a list of tasks.", "Each task begins with `- id:`.")
     for item, value in zip(node.value, values, strict=True):
@@ -111,7 +111,7 @@ def entry_problems(entry: Entry) -> list[str]:
 
 def _part_problems(parts: Any, name: str, required: set[str], known: set[str]) -> list[str]:
     if not isinstance(parts, list):
-        return [f"its {name} list is no list"]
+        return [f"its {name} is not a list"]
     found = []
     for number, part in enumerate(parts, start=1):
         if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
@@ -147,7 +147,7 @@ def _task(entry: Entry) -> Task:
 def split_by_cluster(tasks: Sequence[Task]) -> list[Task]:
     """Return ``tasks`` with every third cluster of each kind in dev, the others in test.
 
-    Within a kind clusters stand in the order of their names' SHA-256, so that adding a task moves few others.
+    Within a kind clusters are ordered by the SHA-256 of their names, so that adding a task moves few others.
     """
     kind_of: dict[str, str] = {}
     for task in sorted(tasks, key=lambda task: task.id):

@@ -1,8 +1,8 @@
-"""Training rows as chat: {"messages": [user, assistant]}, and back; the one place that knows how a row becomes a chat.
+"""Training rows as chat: {"messages": [user, assistant]}, and back. Only this module defines how a row becomes a chat.
 
 The user's message is the instruction; an input follows after a blank line, fenced by ``` (lua for programs) and ending
 the message. The assistant's message is the answer as it is trained on, without a fence. Other keys are those of the
-instruction format: family is needed, kind and cluster may be given. A system message before the user's is dropped.
+instruction format: family is required, kind and cluster are optional. A system message before the user's is dropped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _content(row: Row) -> str:
 
 
 def instruction_and_input(content: str) -> tuple[str, str]:
-    """Return what a user's message asks and the input fenced at its end ("" when there is none)."""
+    """Return a user message's instruction and the input fenced at its end ("" when there is none)."""
     fenced = _FENCED.search(content)
     return (content[: fenced.start()], fenced[2]) if fenced else (content, "")
 

@@ -21,7 +21,7 @@ class Style:
 
 
 def draw_style(stream: random.Random, given: bool) -> Style:
-    """Return a style: programs that were ``given`` (to mend, to rework) may be indented by spaces or say minetest."""
+    """Return a style: a ``given`` program (to repair, to refactor) may be indented by spaces or say minetest."""
     if not given:
         return Style()
     return Style(stream.choice(("\t", "\t", "    ", "  ")), stream.choice(("core", "core", "minetest")))

@@ -23,8 +23,8 @@ class DatasetSettings:
     Attributes:
         name: "luantibench" (with the project's own rows), "luanti_mini" (generated) or "jsonl" (public files).
         eval_path, train_path: the files of "jsonl"; unused by the others.
-        n_dev, n_test, n_train: how many tasks and rows are made; unused by "jsonl". For "luantibench" 0 dev or test
-            tasks means all of that split, and a number a fixed part of it.
+        n_dev, n_test, n_train: how many tasks and rows are generated; unused by "jsonl". For "luantibench" 0 dev or
+            test tasks means all of that split, and a number a fixed part of it.
         shuffle_answers: give every training row the answer of another (the negative control).
     """
 
@@ -83,7 +83,7 @@ def _part(tasks: Sequence[Task], split: str, count: int) -> list[Task]:
     """Return ``count`` tasks of a split (0: all), by the SHA-256 of their ids: a mixture that grows with ``count``."""
     own = [task for task in tasks if task.split == split]
     if not 0 <= count <= len(own):
-        raise Refusal(f"dataset: {count} {split} tasks were asked for, the benchmark has {len(own)}.", "0 means all.")
+        raise Refusal(f"dataset: {count} {split} tasks were requested, the benchmark has {len(own)}.", "0 means all.")
     chosen = sorted(own, key=lambda task: sha256(task.id.encode()).digest())[: count or len(own)]
     return sorted(chosen, key=lambda task: task.id)
 

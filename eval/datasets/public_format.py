@@ -27,7 +27,7 @@ _READER_VERSION = 2
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """The members of one JSON object in order, a key that stands twice included."""
+    """The members of one JSON object in order, repeated keys included."""
 
 
 def read_public(eval_path: Path, train_path: Path, seed: int) -> Dataset:
@@ -55,7 +55,7 @@ def read_public(eval_path: Path, train_path: Path, seed: int) -> Dataset:
 def read_rows(path: Path) -> tuple[Row, ...]:
     """Return the rows of a JSON-lines file, each with its 1-based line.
 
-    Raises Refusal when the file cannot be read or holds no row, or naming every broken line (the first 20 in words).
+    Raises Refusal when the file cannot be read or holds no row, or naming every broken line (the first 20 in full).
     """
     data = _read_bytes(path)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -90,7 +90,7 @@ def _broken(path: Path, problems: Sequence[str]) -> Refusal:
     listed = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
     more = f"\n  ... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
     count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return Refusal(f"{path}: {count}:{listed}{more}", "Mend these lines; nothing was read.")
+    return Refusal(f"{path}: {count}:{listed}{more}", "Correct these lines; nothing was read.")
 
 
 def _read_row(line: bytes, number: int) -> tuple[Row | None, list[str]]:
@@ -128,7 +128,7 @@ def _row_problems(pairs: list[tuple[str, Any]], doubled: bool) -> list[str]:
     problems = [f'missing key "{key}"' for key in REQUIRED_KEYS if key not in values]
     problems += [f'unknown key "{key}". {choices_hint(key, known)}' for key in values if key not in known]
     if doubled:
-        problems.append("a key stands twice")
+        problems.append("a key appears twice")
     for key in known:
         value = values.get(key, "")
         if not isinstance(value, str):

@@ -17,7 +17,7 @@ from eval.overlap.ngrams import near_pairs, normalise
 from eval.pipeline.patching import PatchRejected, apply_patch, parse_hunks
 from eval.records import Row, Task, TaskCheck
 
-# tasks whose prompts are this alike, once quoted words and numbers are masked, are draws of one template
+# tasks whose prompts are this similar, once quoted words and numbers are masked, come from one template
 CLUSTER_JACCARD = 0.8
 _NEAR_GRAM = 5
 _DEV_SHARE = 1 / 3
@@ -29,7 +29,7 @@ def build_tasks(items: Sequence[Row], seed: int, source_name: str) -> tuple[tupl
     """Return the items as tasks, with notes on what is left out and how the split fell.
 
     Ids are "eval:<line>". A repair item asks for a diff, every other for code. An item whose reference registers
-    nothing has no derivable check, so it is left out: it could only be passed by everything.
+    nothing has no derivable check, so it is left out: every answer would pass it.
     """
     tasks, notes = [], []
     clusters = cluster_items(items)
@@ -126,7 +126,7 @@ def _task(item: Row, cluster: str, kind: str, checks: tuple[TaskCheck, ...], sou
 def _reference_program(item: Row) -> tuple[str, str]:
     """Return the program the reference stands for, and a remark when its diff does not apply.
 
-    A diff that does not apply still shows what it meant: the lines it keeps and adds.
+    For a diff that does not apply: the lines it keeps and adds.
     """
     if item.family != "repair":
         return item.output, ""

@@ -1,4 +1,4 @@
-"""Seed programs as their YAML files give them: one checked mod each, told in the families it serves."""
+"""Seed programs as their YAML files define them: one checked mod each, used in one or more families."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PART_KEYS = {"doc": {"ask", "excerpt", "checks"}, "refactor": {"ask", "before", 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """One way to break the program: texts that stand in it once, each with what replaces it, and the complaint."""
+    """One way to break the program: texts that occur in it once, each with its replacement, and the complaint."""
 
     swaps: tuple[tuple[str, str], ...]
     asks: tuple[str, ...]
@@ -27,7 +27,7 @@ class Bug:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A seed told as doc or refactor: its requests, the input, and what the answer must do beyond the seed's checks."""
+    """A seed as doc or refactor: its requests, the input, and what the answer must do besides the seed's checks."""
 
     asks: tuple[str, ...]
     input: str
@@ -42,7 +42,8 @@ class Seed:
         slots: name to the values it may take; a text names one with ``$name``, ``$Name`` (as a title) or ``${name}``.
         code: the right program; the answer of every family but repair.
         checks: what the program must do, with slots; run against the recorder.
-        bugs: the repair rows; ``scaffold`` holds its requests; ``doc`` and ``refactor`` are None where not told.
+        bugs: the repair rows; ``scaffold`` holds its requests; ``doc`` and ``refactor`` are None where the seed has no
+            such row.
     """
 
     kind: str

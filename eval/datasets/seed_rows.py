@@ -41,13 +41,13 @@ FRAMES = {
 
 @dataclass(frozen=True, slots=True)
 class CheckedRow:
-    """A training row and the executable checks that its answer passes; ``input`` as it stands must fail them."""
+    """A training row and the executable checks that its answer passes; ``input`` unchanged must fail them."""
 
     row: Row
     checks: tuple[TaskCheck, ...]
 
     def task(self, number: int) -> Task:
-        """Return the row as a task, so that the benchmark's own machinery can judge its answer."""
+        """Return the row as a task, so that the benchmark's own code can verify its answer."""
         row = self.row
         return Task(
             id=f"{number:04d}.{row.cluster}.{row.family}",
@@ -66,7 +66,7 @@ class CheckedRow:
 
 
 def rows(n: int, seed: int) -> tuple[Row, ...]:
-    """Return ``n`` training rows; the same numbers give the same rows. Raises Refusal when there are not so many."""
+    """Return ``n`` training rows; the same numbers give the same rows. Raises Refusal when there are fewer."""
     return tuple(dealt.row for dealt in rows_with_checks(n, seed))
 
 
@@ -74,13 +74,13 @@ def rows_with_checks(n: int, seed: int) -> tuple[CheckedRow, ...]:
     """Return the rows of ``rows`` with their checks.
 
     Raises:
-        Refusal: ``n`` is not positive, or the seeds do not hold so many different rows.
+        Refusal: ``n`` is not positive, or the seeds give fewer different rows.
     """
     if n < 1:
         raise Refusal(f"rows: {n} is not a positive number.")
     dealt = [row for _, row in zip(range(n), _deal(read_seeds(), seed), strict=False)]
     if len(dealt) < n:
-        raise Refusal(f"rows: {n} were asked for, the seeds hold about {len(dealt)}.", f"Ask for {len(dealt)}.")
+        raise Refusal(f"rows: {n} were requested, the seeds give about {len(dealt)}.", f"Use {len(dealt)}.")
     return tuple(dealt)
 
 
@@ -102,7 +102,7 @@ Teller = Callable[[random.Random], CheckedRow]
 
 
 def _next_row(tellers: list[Teller], seen: set[tuple[str, str]], stream: random.Random) -> CheckedRow | None:
-    """Return a row not seen before from the first teller that has one, and put that teller last; None when none has."""
+    """Return a new row from the first source that has one, and move that source to the end; None when none has."""
     while tellers:
         teller = tellers.pop(0)
         for _ in range(TRIES):
@@ -121,7 +121,7 @@ def _words(text: str) -> str:
 
 
 def _cells(seeds: tuple[Seed, ...]) -> dict[tuple[str, str], list[Teller]]:
-    """Return who tells the rows of each kind and family: a seed each; for repair a bug each, first bugs first."""
+    """Return the sources of rows of each kind and family: a seed each; for repair a bug each, first bugs first."""
     cells: dict[tuple[str, str], list[tuple[int, Teller]]] = {}
     for seed in seeds:
         for family in FAMILIES:
@@ -150,7 +150,7 @@ def scaffold_row(seed: Seed, stream: random.Random) -> CheckedRow:
 
 
 def repair_row(seed: Seed, bug: Bug, stream: random.Random) -> CheckedRow:
-    """Return the seed broken by ``bug``; the answer is the diff that mends it."""
+    """Return the seed broken by ``bug``; the answer is the diff that fixes it."""
     values = draw_values(seed.slots, stream)
     style = draw_style(stream, given=True)
     broken, fixed = (written(fill(code, values), style) for code in (break_code(seed, bug), seed.code))
@@ -158,17 +158,17 @@ def repair_row(seed: Seed, bug: Bug, stream: random.Random) -> CheckedRow:
 
 
 def break_code(seed: Seed, bug: Bug) -> str:
-    """Return the seed's code with the bug in it. Raises ValueError when a text to swap does not stand in it once."""
+    """Return the seed's code with the bug in it. Raises ValueError unless each replaced text occurs exactly once."""
     code = seed.code
     for old, new in bug.swaps:
         if code.count(old) != 1:
-            raise ValueError(f"{seed.cluster}: {old!r} stands {code.count(old)} times in its code")
+            raise ValueError(f"{seed.cluster}: {old!r} occurs {code.count(old)} times in its code")
         code = code.replace(old, new)
     return code
 
 
 def doc_row(seed: Seed, part: Part, stream: random.Random) -> CheckedRow:
-    """Return the seed as a request that goes with an excerpt of documentation."""
+    """Return the seed as a request with an excerpt of documentation."""
     values = draw_values(seed.slots, stream)
     output = written(fill(seed.code, values), draw_style(stream, given=False))
     dealt = _row(seed, "doc", part.asks, fill(part.input, values), output, values, stream)
@@ -176,7 +176,7 @@ def doc_row(seed: Seed, part: Part, stream: random.Random) -> CheckedRow:
 
 
 def refactor_row(seed: Seed, part: Part, stream: random.Random) -> CheckedRow:
-    """Return the seed's poor forerunner as the input, its program as the answer."""
+    """Return the seed's inferior version as the input, its program as the answer."""
     values = draw_values(seed.slots, stream)
     style = draw_style(stream, given=True)
     before, after = (written(fill(code, values), style) for code in (part.input, seed.code))

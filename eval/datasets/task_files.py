@@ -1,4 +1,4 @@
-"""Tasks as a file: what makes a set of tasks sound, and how it is written and read."""
+"""Tasks as a file: what makes a set of tasks valid, and how it is written and read."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SHOWN = 20
 
 
 def problems(tasks: Sequence[Task]) -> list[str]:
-    """Return everything that is wrong with ``tasks``, one sentence each; an empty list means they are sound."""
+    """Return everything that is wrong with ``tasks``, one sentence each; an empty list means they are valid."""
     found = [f"task {task.id or '(no id)'}: {wrong}" for task in tasks for wrong in _task_problems(task)]
     return found + _set_problems(tasks)
 
 
 def require_sound(tasks: Sequence[Task], source: str) -> None:
-    """Raise a Refusal that names all problems of ``tasks`` (the first 20 in words) when there is one."""
+    """Raise a Refusal that names all problems of ``tasks`` (the first 20 in full) when there is one."""
     found = problems(tasks)
     if found:
         more = f"\n  ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         listed = "".join(f"\n  {problem}" for problem in found[:_SHOWN])
-        raise Refusal(f"{source}: {len(found)} problems in the tasks:{listed}{more}", "Mend them and load again.")
+        raise Refusal(f"{source}: {len(found)} problems in the tasks:{listed}{more}", "Correct them and load again.")
 
 
 def _task_problems(task: Task) -> list[str]:
@@ -48,9 +48,9 @@ def _task_problems(task: Task) -> list[str]:
         (not task.reference.strip(), "has no reference answer"),
         (task.answer == "diff" and not task.input.strip(), "asks for a diff but has no input to apply it to"),
         (not task.checks, "has no checks: every answer would pass"),
-        (not 1 <= task.difficulty <= 5, f"difficulty {task.difficulty} is outside of 1..5"),
+        (not 1 <= task.difficulty <= 5, f"difficulty {task.difficulty} is outside 1..5"),
         (any(not check.lua.strip() for check in task.checks), "has an empty check"),
-        (any(count > 1 for count in check_names.values()), "has two checks of one name"),
+        (any(count > 1 for count in check_names.values()), "has two checks with one name"),
         (any(miss.answer == task.reference for miss in task.near_misses), "a near miss equals the reference"),
     )
     return [sentence for wrong, sentence in rules if wrong]
@@ -67,7 +67,7 @@ def _set_problems(tasks: Sequence[Task]) -> list[str]:
     return [
         *(f"id {task_id}: used by {count} tasks" for task_id, count in ids.items() if count > 1),
         *(
-            f"cluster {cluster}: stands in both splits ({', '.join(sorted(where))})"
+            f"cluster {cluster}: is in both splits ({', '.join(sorted(where))})"
             for cluster, where in splits.items()
             if len(where) > 1
         ),
@@ -76,17 +76,17 @@ def _set_problems(tasks: Sequence[Task]) -> list[str]:
 
 
 def write_tasks(path: Path, tasks: Sequence[Task]) -> None:
-    """Write ``tasks`` as JSON lines under a header line. Raises Refusal when they are not sound."""
+    """Write ``tasks`` as JSON lines under a header line. Raises Refusal when they are not valid."""
     require_sound(tasks, str(path))
     lines = [_HEADER, *(asdict(task) for task in tasks)]
     write_atomic(path, "".join(f"{json.dumps(line)}\n" for line in lines))
 
 
 def read_tasks(path: Path) -> tuple[Task, ...]:
-    """Return the sound tasks of a file that ``write_tasks`` wrote.
+    """Return the valid tasks of a file that ``write_tasks`` wrote.
 
     Raises:
-        Refusal: there is no file, it is of another schema version, a line is no task, or the tasks are not sound.
+        Refusal: there is no file, it has another schema version, a line is no task, or the tasks are not valid.
     """
     if not path.is_file():
         raise Refusal(f"{path}: no such tasks file.")

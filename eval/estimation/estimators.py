@@ -1,6 +1,6 @@
 """What is estimated: unbiased pass@k of a task, its gain on the same tasks, and the clustered standard error of a mean.
 
-Everything here is a fraction in [0, 1] (a gain in [-1, 1]); percent and points appear only at the border.
+Everything here is a fraction in [0, 1] (a gain in [-1, 1]); percent and points appear only on output.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def paired_gains(base: Sequence[TaskScore], other: Sequence[TaskScore], k: int) 
 def pair_scores(
     base: Sequence[TaskScore], other: Sequence[TaskScore]
 ) -> dict[str, tuple[TaskScore | None, TaskScore | None]]:
-    """Return both arms' scores by task id, sorted; None where an arm does not know the task.
+    """Return both arms' scores by task id, sorted; None where an arm does not have the task.
 
     Raises:
         Refusal: a task is scored twice, or the arms disagree about a task's family or cluster.
@@ -149,7 +149,7 @@ def cluster_totals(values: Floats, clusters: Sequence[str]) -> tuple[Floats, Flo
 
 
 def clustered_se(totals: Floats, sizes: Floats) -> float | None:
-    """Return the standard error of the mean over tasks when whole clusters were drawn; None with fewer than two.
+    """Return the standard error of the mean over tasks when clusters were sampled; None with fewer than two.
 
     SE^2 = G/(G-1) * sum_g (sum_{i in g} (d_i - mean))^2 / N^2 (Miller 2024, arXiv:2411.00640, clustered errors with
     the small-sample factor). With one task a cluster it is the ordinary standard error, s / sqrt(N).

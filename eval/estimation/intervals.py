@@ -1,7 +1,7 @@
-"""How sure a mean over tasks is: the cluster bootstrap, its cross-check by Student's t, and what zero variance allows.
+"""The uncertainty of a mean over tasks: cluster bootstrap, its cross-check by Student's t, and bounds at zero variance.
 
 The interval is the wider of bootstrap and t on each side. With few clusters the percentile bootstrap is too narrow,
-with skewed scores t is lopsided; a cross-check that changed nothing would be decoration. The estimate keeps both.
+with skewed scores t is lopsided; the cross-check therefore widens the interval. The estimate keeps both.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Estimate:
         lower, upper: one-sided bounds, each at 1 - alpha: what the decision rule reads.
         n: tasks the mean is over.
         method: "bootstrap+t" (the wider of the two on each side) or "zero variance".
-        bootstrap, student_t: what each of the two says alone; None where it does not apply.
+        bootstrap, student_t: the bounds of each method alone; None where it does not apply.
     """
 
     value: float | None
@@ -137,10 +137,10 @@ def student_bounds(mean: float, se: float, groups: int, alpha: float) -> Bounds:
 
 
 def zero_variance_bounds(mean: float, groups: int, alpha: float, lowest: float) -> Bounds:
-    """Return bounds when all G clusters say the same (or there is only one), for values in [``lowest``, 1].
+    """Return bounds when all G clusters have the same value (or there is only one), for values in [``lowest``, 1].
 
-    A share of at least w = 1 - alpha^(1/G) of other clusters would have shown itself with probability 1 - alpha; at
-    worst that share sits at the end of the range. For a pass rate of 0 the upper bound is w itself.
+    A share of at least w = 1 - alpha^(1/G) of other clusters would have been observed with probability 1 - alpha; at
+    worst that share lies at the end of the range. For a pass rate of 0 the upper bound is w itself.
     """
     two, one = (1.0 - tail ** (1.0 / groups) for tail in (alpha / 2, alpha))
     return Bounds(
@@ -194,12 +194,12 @@ def points(fraction: float | None) -> str:
 
 
 def rate_metric(name: str, rate: Estimate, note: str = "") -> Metric:
-    """Return a pass rate as a Metric in "%" with its two-sided interval: the border where fractions end."""
+    """Return a pass rate as a Metric in "%" with its two-sided interval, for output."""
     return _metric(name, rate, "%", note)
 
 
 def gain_metric(name: str, gain: Estimate, note: str = "") -> Metric:
-    """Return a gain as a Metric in "pp" with its two-sided interval: the border where fractions end."""
+    """Return a gain as a Metric in "pp" with its two-sided interval, for output."""
     return _metric(name, gain, "pp", note)
 
 

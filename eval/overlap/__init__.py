@@ -1,1 +1,1 @@
-"""Texts that say the same: n-grams, clusters, contamination."""
+"""Overlap between texts: n-grams, clusters, contamination."""

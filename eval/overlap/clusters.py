@@ -1,4 +1,4 @@
-"""Which tasks are one task asked again: prompts with J ≥ 0.8 on 5-grams belong to one cluster, whoever named theirs.
+"""Which tasks repeat another: prompts with J ≥ 0.8 on 5-grams share a cluster, whatever cluster the file gave them.
 
 Intervals and splits go by cluster: near-duplicates in two of them would count one observation twice, and choosing on
 one of a pair would look at the other. Answers do not join: two questions may have one answer.
@@ -18,7 +18,7 @@ _KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class AlikePair:
-    """Two prompts by position, ``left`` before ``right``, that stand in different clusters, and their Jaccard index."""
+    """Two prompts by position, ``left`` before ``right``, in different clusters, and their Jaccard index."""
 
     left: int
     right: int

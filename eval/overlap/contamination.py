@@ -1,8 +1,8 @@
-"""Contamination: which tasks a training file already holds, in whole, nearly, or in long parts.
+"""Contamination: which tasks a training file already contains: verbatim, nearly, or in long parts.
 
 Three tiers. T1: prompt, answer or both are equal after normalising case, white space and quotes. T2: the answer shares
 a 13-gram with a training row, or 8-grams seen in training cover half of the prompt; n-grams in more than 5% of the
-distinct texts are dropped first, since a phrase everyone uses gives nothing away (repeating a row does not make its
+distinct texts are dropped first, since a common phrase is no evidence of a leak (repeating a row does not make its
 phrases common). T3: the Jaccard index of 5-grams is at least 0.7.
 An n-gram counts words alone, as in Brown et al. 2020 (appendix C): code's punctuation would make n-grams of
 boilerplate. Not covered: paraphrase, and a copy with other names in it.
@@ -26,7 +26,7 @@ COMMON_SHARE = 0.05
 PROMPT_COVER = 0.5
 NEAR_JACCARD = 0.7
 MAX_LINES = 20
-# Of fewer words, equal words in another punctuation are the same question, but may be another program.
+# With fewer words, equal words with other punctuation are the same question, but may be another program.
 _NEAR_WORDS = {"prompt": NEAR_GRAM, "answer": ANSWER_GRAM}
 _SHOWN_LINES, _SHOWN_SIGNS, _KEPT_SIGNS = 5, 100, 400
 
@@ -37,7 +37,7 @@ _STRENGTH: tuple[Tier, ...] = ("T1", "T3", "T2")
 
 
 class Status(StrEnum):
-    """How much of a task training has seen: T1 or T3 is CONTAMINATED (in whole), T2 alone is PARTIAL."""
+    """How much of a task training has seen: T1 or T3 is CONTAMINATED, T2 alone is PARTIAL."""
 
     CLEAN = "CLEAN"
     PARTIAL = "PARTIAL"
@@ -46,13 +46,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A task met in the training rows.
+    """A task found in the training rows.
 
     Attributes:
-        lines: lines of the rows it was met in (1-based positions of rows without lines), the most alike first, at most
-            20; ``rows`` counts all.
+        lines: lines of the rows it was found in (1-based positions of rows without lines), the most similar first, at
+            most 20; ``rows`` counts all.
         similarity: 0..1: 1 for T1, the covered share of the task's words for T2, the best Jaccard index for T3.
-        shared: the longest run of words it shares with the first of these rows, normalised; its first 400 signs.
+        shared: the longest run of words it shares with the first of these rows, normalised; its first 400 characters.
     """
 
     task_id: str
@@ -66,7 +66,7 @@ class Overlap:
     def __str__(self) -> str:
         what = "prompt and answer" if self.part == "both" else self.part
         how = {
-            "T1": "word for word",
+            "T1": "verbatim",
             "T2": f"in parts ({self.similarity:.0%})",
             "T3": f"nearly (J {self.similarity:.2f})",
         }
@@ -97,11 +97,11 @@ class Contamination:
 
     @property
     def leaked(self) -> tuple[str, ...]:
-        """Return every task that is not CLEAN: what a decision is recomputed without."""
+        """Return every task that is not CLEAN; the decision is recomputed without them."""
         return self.ids(Status.CONTAMINATED, Status.PARTIAL)
 
     def tier_of(self) -> dict[str, Tier]:
-        """Return of each leaked task the tier it is counted in: whole before nearly, nearly before in parts."""
+        """Return the tier each leaked task is counted in: verbatim before nearly, nearly before in parts."""
         found: dict[str, Tier] = {}
         for overlap in self.overlaps:
             found[overlap.task_id] = min(found.get(overlap.task_id, overlap.tier), overlap.tier, key=_STRENGTH.index)
@@ -122,7 +122,7 @@ class Contamination:
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """One part of every task and of every row, normalised; rows of one text are one entry, empty texts are none.
+    """One part of every task and of every row, normalised; rows with one text are one entry, empty texts are left out.
 
     Attributes:
         tasks, rows: the texts; ``task_words`` and ``row_words`` their words by number.
@@ -139,7 +139,7 @@ class _Texts:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """An overlap before it is worded: ``text`` of the task is met in the rows at ``places``, best first."""
+    """An overlap before it is described: ``text`` of the task occurs in the rows at ``places``, best first."""
 
     task: int
     tier: Tier
@@ -153,7 +153,7 @@ class _Finding:
 def survey(tasks: Sequence[Task], rows: Sequence[Row]) -> Contamination:
     """Return all three tiers of overlap between ``tasks`` and ``rows``, and the duplicates inside each; pure.
 
-    A task without a reference is surveyed by its prompt alone, a row without an answer by its own prompt.
+    A task without a reference is compared by its prompt alone, a row without an answer by its own prompt.
     """
     prompts = _texts("prompt", [_task_prompt(task) for task in tasks], [_row_prompt(row) for row in rows])
     answers = _texts("answer", [task.reference for task in tasks], [row.output for row in rows])
@@ -165,15 +165,15 @@ def survey(tasks: Sequence[Task], rows: Sequence[Row]) -> Contamination:
 
 
 def survey_prompts(tasks: Sequence[Task], prompts: Sequence[str]) -> Contamination:
-    """Return the same of prompts alone, as best-of-N training draws from them; their lines count from 1; pure.
+    """Return the same for prompts alone, as best-of-N training samples from them; their lines count from 1; pure.
 
-    What a model writes to a benchmark's prompt and is then trained on is that benchmark, even without its answers.
+    Training on a model's own answers to a benchmark's prompts is training on that benchmark, even without its answers.
     """
     return survey(tasks, [Row(prompt, "", "", "", line=line) for line, prompt in enumerate(prompts, start=1)])
 
 
 def duplicate_tasks(tasks: Sequence[Task]) -> tuple[tuple[str, ...], ...]:
-    """Return the ids of tasks that ask the same, in groups."""
+    """Return the ids of tasks with the same prompt, in groups."""
     groups = defaultdict(list)
     for task in tasks:
         groups[normalise(_task_prompt(task))].append(task.id)
@@ -200,7 +200,7 @@ def _texts(part: Literal["prompt", "answer"], tasks: Sequence[str], rows: Sequen
 
 
 def _exact(prompts: _Texts, answers: _Texts) -> Iterable[_Finding]:
-    """T1: a task whose prompt and answer stand in one row gives "both", else what stands anywhere alone."""
+    """T1: a task whose prompt and answer are in one row gives "both", else the one that occurs alone."""
     met = [dict(zip(texts.rows, texts.places, strict=True)) for texts in (prompts, answers)]
     for task, (prompt, answer) in enumerate(zip(prompts.tasks, answers.tasks, strict=True)):
         asked, answered = met[0].get(prompt, []), met[1].get(answer, [])
@@ -289,7 +289,7 @@ def _full_grams(words: Hashes, size: int) -> Hashes:
 
 
 def _cover(grams: Hashes, shared: dict[int, list[int]], size: int) -> float:
-    """Return the share of a text's words that stand in one of its ``shared`` n-grams, 0..1."""
+    """Return the share of a text's words that are in one of its ``shared`` n-grams, 0..1."""
     if not len(grams):
         return 0.0
     covered = np.zeros(len(grams) + size - 1, dtype=bool)

@@ -49,7 +49,7 @@ class Vocabulary:
 
 
 def normalise(text: str) -> str:
-    """Return ``text`` without what does not make it another text: case, white space, and the kind of quotes."""
+    """Return ``text`` without differences that do not count: case, white space, and the kind of quotes."""
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_QUOTES)
     return " ".join(folded.split())
 
@@ -60,7 +60,7 @@ def tokens_of(text: str) -> list[str]:
 
 
 def ngram_hashes(tokens: Hashes, size: int) -> Hashes:
-    """Return a 64-bit hash of each n-gram in order, shape (words − size + 1,); a shorter text gives one of it all."""
+    """Return a 64-bit hash of each n-gram in order, shape (words − size + 1,); one of all words for a shorter text."""
     if len(tokens) == 0:
         return np.empty(0, dtype=np.uint64)
     size = min(size, len(tokens))
@@ -85,7 +85,7 @@ def near_pairs(
 ) -> tuple[NearPair, ...]:
     """Return the pairs of a text of ``left`` and one of ``right`` whose sets of ``size``-grams have J ≥ ``threshold``.
 
-    Texts are normalised here; empty ones are like nothing. Of each left text the ``keep`` most alike are kept, best
+    Texts are normalised here; empty ones match nothing. For each left text the ``keep`` most similar are returned, best
     first.
     """
     vocabulary = Vocabulary()
@@ -96,7 +96,7 @@ def near_pairs(
 def near_word_pairs(
     left: Sequence[Hashes], right: Sequence[Hashes], size: int, threshold: float, keep: int = 20
 ) -> tuple[NearPair, ...]:
-    """Return what ``near_pairs`` does, of texts given as the word numbers of one Vocabulary."""
+    """Return what ``near_pairs`` does, for texts given as the word numbers of one Vocabulary."""
     left_sets, right_sets = ([np.unique(ngram_hashes(words, size)) for words in texts] for texts in (left, right))
     left_signatures, right_signatures = _signatures(left_sets), _signatures(right_sets)
     pairs: list[NearPair] = []

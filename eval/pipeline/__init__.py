@@ -1,1 +1,1 @@
-"""One candidate's way, in order: prompt, completion, program, verdict, result."""
+"""The pipeline of one candidate, in order: prompt, completion, program, verdict, result."""

@@ -40,7 +40,7 @@ class _Found:
 def extract(task: Task, text: str) -> Candidate:
     """Return the program in ``text``: the code itself, or the task's input with the diff applied.
 
-    A whole program where a diff was asked for is PATCH_REJECTED (rule "whole-file"): the task is to write the diff.
+    A whole program where a diff was requested is PATCH_REJECTED (rule "whole-file"): the task is to write the diff.
     """
     answer, opening = _answer_part(text)
     if not answer.strip():
@@ -56,7 +56,7 @@ def extract(task: Task, text: str) -> Candidate:
 
 def _patched(source: str, diff: str, rule: str) -> Candidate:
     if not looks_like_diff(diff):
-        detail = "the answer is a whole program; a unified diff was asked for"
+        detail = "the answer is a whole program; a unified diff was requested"
         return Candidate(None, "whole-file", outcome=Outcome.PATCH_REJECTED, detail=detail)
     try:
         patched = apply_patch(source, diff)
@@ -100,7 +100,7 @@ def _why_empty(text: str, opening: str) -> str:
     if not text.strip():
         return "the model wrote nothing"
     if opening:
-        return "the model never came to its answer"
+        return "the model never reached its answer"
     return "the model wrote no code"
 
 
@@ -136,7 +136,7 @@ def _fenced_blocks(text: str) -> list[_Block]:
 
 
 def _choose(blocks: list[_Block], wants_diff: bool) -> _Found:
-    """Prefer blocks of the asked kind; among several the longest, and of equals the last."""
+    """Prefer blocks of the requested kind; among several the longest, among equals the last."""
     labels = DIFF_LABELS if wants_diff else CODE_LABELS
     labelled = [block for block in blocks if block.label in labels]
     unlabelled = [block for block in blocks if not block.label]

@@ -84,7 +84,7 @@ class Validation:
 
     Attributes:
         faults: one sentence per wrong reference, near miss or constant, with the task's source and id.
-        judged: programs executed; ``skipped`` tasks that this verifier cannot judge, with the reason.
+        judged: programs executed; ``skipped`` tasks that this verifier cannot check, with the reason.
         outcomes: (task id, "reference" or "near miss N") to outcome, to compare verifiers.
     """
 
@@ -106,7 +106,7 @@ def validate(tasks: Sequence[Task], verifier: Verifier) -> Validation:
 
 
 def disagreements(one: Validation, other: Validation) -> list[str]:
-    """Return where two verifiers that both judged an answer gave one PASSED and the other not."""
+    """Return where one verifier says PASSED and the other not, for answers that both verified."""
     pairs = [
         (key, one.outcomes[key], other.outcomes[key]) for key in sorted(one.outcomes.keys() & other.outcomes.keys())
     ]

@@ -23,7 +23,7 @@ CHUNKS_IN_FLIGHT = 2
 
 
 class Verifier(Protocol):
-    """What the loop needs of a verifier (see eval/domains/luanti/verify)."""
+    """What the loop needs from a verifier (see eval/domains/luanti/verify)."""
 
     @property
     def name(self) -> str: ...
@@ -94,7 +94,7 @@ def _candidate_future(verifier: Verifier, task: Task, candidate: Candidate) -> F
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A generated chunk whose verdicts may still be on their way."""
+    """A generated chunk whose verdicts may still be pending."""
 
     samples: tuple[tuple[Task, int, int, Completion, Candidate, Future[Verdict]], ...]
 
@@ -113,7 +113,7 @@ def _generate_chunk(
     verifier: Verifier,
     judged: Container[tuple[str, int]],
 ) -> _Pending:
-    """Generate a chunk whole and submit what is not ``judged``: a stored verdict is never asked for again."""
+    """Generate the whole chunk and submit what is not ``judged``: a stored verdict is never computed again."""
     requests = [
         GenerationRequest(
             prompt(unit.task), tuple(sample_seed(arm.run_seed, unit.task.id, i) for i in range(unit.samples))
@@ -143,18 +143,18 @@ def measure(
     on_progress: Callable[[int, int], None],
     safe_point: Callable[[], None],
 ) -> list[Sample]:
-    """Draw and judge every sample of ``units`` that ``path`` does not hold yet; return all of them in file order.
+    """Generate and verify every sample of ``units`` that ``path`` does not hold yet; return all of them in file order.
 
-    A chunk with a missing sample is generated again whole (same composition, same seeds, same numbers) and only its
+    A chunk with a missing sample is generated again in full (same composition, same seeds, same numbers) and only its
     missing lines are appended, so a killed and resumed measurement ends with the file of an undisturbed one.
 
     Args:
-        prompt: the text a task is asked with.
+        prompt: gives the text of a task's prompt.
         on_progress: called with (samples stored, samples planned).
         safe_point: called when everything generated so far is stored; raises to stop there.
 
     Raises:
-        DiskFull: names how much the samples that are missing will take.
+        DiskFull: names how much space the missing samples will take.
         Refusal: a stored line is not a sample, or the file cannot be written.
     """
     chunks = plan_chunks(units, lambda task: len(prompt(task)), arm.samples_per_call)
@@ -207,7 +207,7 @@ def _stop_if_asked(safe_point: Callable[[], None], pending: deque[_Pending], sto
 
 
 def judge(tasks: Sequence[tuple[Task, str]], verifier: Verifier) -> list[tuple[Candidate, Verdict]]:
-    """Extract and execute given answers, in order: how references, near misses and constants are put to the test."""
+    """Extract and execute given answers, in order: references, near misses and constants are verified this way."""
     candidates = [(task, extract(task, answer)) for task, answer in tasks]
     futures = [_candidate_future(verifier, task, candidate) for task, candidate in candidates]
     return [(candidate, future.result()) for (_, candidate), future in zip(candidates, futures, strict=True)]

@@ -1,8 +1,8 @@
 """A unified-diff applier for diffs that models write: anchored by content, blind to line numbers and counts.
 
 Every hunk must match exactly one place of the source, by lines that are equal, else equal up to trailing white space,
-else equal up to any white space; the loosest level used is named. Two possible places are refused, never guessed
-between. Not covered: renames, binary patches, several files.
+else equal up to any white space; the loosest level used is named. With two possible places the diff is refused,
+without guessing. Not covered: renames, binary patches, several files.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _close(current: list[tuple[str, str]], hunks: list[Hunk]) -> None:
 def _place(lines: list[str], hunk: Hunk, number: int) -> _Placed:
     if not hunk.old:
         if any(line.strip() for line in lines):
-            raise PatchRejected(f"Hunk {number} only adds lines and names no neighbour to add them at.")
+            raise PatchRejected(f"Hunk {number} only adds lines and has no context line to place them.")
         return _Placed(0, hunk, "exact")
     for level, normal in LEVELS:
         starts = _matches([normal(line) for line in lines], [normal(line) for line in hunk.old])

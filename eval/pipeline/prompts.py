@@ -8,7 +8,7 @@ ChatTemplate = Callable[[str], str | None]
 
 
 def user_message(instruction: str, source: str) -> str:
-    """Return the user's turn: the instruction, then the code or documentation it speaks of."""
+    """Return the user's turn: the instruction, then the code or documentation it refers to."""
     return f"{instruction}\n\n{source}" if source else instruction
 
 

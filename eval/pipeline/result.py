@@ -25,7 +25,7 @@ def evaluate(
 ) -> EvalResult:
     """Return scores, pass@k with clustered 95% intervals and counts of one arm on one split.
 
-    Lines of other arms and of the other split are passed over. The same line twice (a resumed run) counts once.
+    Lines of other arms and of the other split are ignored. The same line twice (a resumed run) counts once.
     HARNESS_ERROR counts as missing, neither as pass nor as fail. A task without samples is scored n = 0 and listed.
 
     Args:
@@ -79,7 +79,7 @@ def _scores(outcomes: Mapping[str, Mapping[Outcome, int]], wanted: Mapping[str, 
 
 
 def score_task(task: Task, outcomes: Mapping[Outcome, int]) -> TaskScore:
-    """Return the counts of one task: valid samples, passes, and the samples that could not be judged."""
+    """Return the counts of one task: valid samples, passes, and the samples that could not be verified."""
     missing = outcomes.get(Outcome.HARNESS_ERROR, 0)
     valid = sum(outcomes.values()) - missing
     return TaskScore(task.id, task.family, task.cluster, valid, outcomes.get(Outcome.PASSED, 0), missing, task.kind)
@@ -105,7 +105,7 @@ def families_of(scores: Sequence[TaskScore]) -> tuple[str, ...]:
 
 
 def missing_share(scores: Sequence[TaskScore], samples_per_task: int) -> float | None:
-    """Return the fraction of planned samples without a valid verdict (unjudged or never drawn); None without tasks."""
+    """Return the fraction of planned samples without a valid verdict (or never generated); None without tasks."""
     planned = samples_per_task * len(scores)
     if planned == 0:
         return None
@@ -126,7 +126,7 @@ def _distinct(samples: Iterable[Sample], known: set[str]) -> list[Sample]:
     if unknown:
         raise Refusal(
             f"Samples of tasks that the dataset does not have: {_named(unknown)}.",
-            "They were drawn on another dataset: evaluate them with that one.",
+            "They come from another dataset: evaluate them with that one.",
         )
     if conflicts:
         raise Refusal(
@@ -137,7 +137,7 @@ def _distinct(samples: Iterable[Sample], known: set[str]) -> list[Sample]:
 
 
 def _content(sample: Sample) -> tuple[object, ...]:
-    """Return what makes two lines the same sample; how long judging took does not."""
+    """Return the fields that identify a sample; verification time is not one of them."""
     return (sample.seed, sample.completion, sample.candidate, sample.verdict.outcome)
 
 

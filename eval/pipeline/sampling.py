@@ -1,4 +1,4 @@
-"""How samples are drawn: the sampling settings, the language model protocol, and the per-sample random streams."""
+"""Sampling: its settings, the language model protocol, and the per-sample random streams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eval.records import Completion
 
 @dataclass(frozen=True, slots=True)
 class SamplingSettings:
-    """How one token is drawn.
+    """How one token is sampled.
 
     ``temperature`` 0 is greedy; ``top_k`` 0 is off; ``top_p`` in (0, 1]; ``stop`` strings end a completion and are
     cut from it; ``max_new_tokens`` bounds it.
@@ -29,7 +29,7 @@ class SamplingSettings:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One prompt and the seeds of its samples: as many completions come back as there are seeds."""
+    """One prompt and the seeds of its samples: one completion is returned per seed."""
 
     prompt: str
     seeds: tuple[int, ...]
@@ -47,7 +47,7 @@ class Generated(Protocol):
 
 
 class LanguageModel(Protocol):
-    """A loaded base model; implemented by training/backends, owned here.
+    """A loaded base model; defined here, implemented by training/backends.
 
     The same requests in the same call give the same completions; each sample draws only from its own seed's stream.
     """

@@ -1,4 +1,4 @@
-"""Verifiers: who may judge a program, behind one protocol, and how one is opened."""
+"""Verifiers: the protocol they share, their settings, and how one is opened."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class VerifierSettings:
 
 
 class Verifier(Protocol):
-    """Judges programs in its own processes. A context manager; closing it leaves no process and no file.
+    """Verifies programs in its own processes. A context manager; closing it leaves no process and no file.
 
-    ``choice`` says why it is this verifier: "asked for by name", or what ``name="auto"`` found.
+    ``choice`` says why it is this verifier: "requested by name", or what ``name="auto"`` found.
     """
 
     choice: str
@@ -101,7 +101,7 @@ def open_verifier(settings: VerifierSettings) -> Verifier:
 
 
 def unsupported(verifier: Verifier, tasks: Iterable[Task]) -> list[str]:
-    """Return a sentence for each task with a check that ``verifier`` cannot run; empty when all can be judged."""
+    """Return a sentence for each task with a check that ``verifier`` cannot run; empty when all can be verified."""
     sentences = []
     for task in tasks:
         names = [check.name for check in task.checks if not verifier.supports(check)]

@@ -29,7 +29,7 @@ from eval.sandbox.wire import FrameError, read_frame, write_frame
 MAX_JOB_BYTES = 64 << 20
 FIRST_PRIVATE_FD = 10
 # Join the program's files into one chunk: P is the table they share, ``...`` the on-demand part and the job.
-# While it builds its tables nothing is garbage: collecting would only cost time.
+# While it builds its tables there is no garbage to collect.
 OPENING = b"collectgarbage('stop') local P = {api = {}, on_demand = (...)}\n"
 CLOSING = b"collectgarbage('restart') return P.judge(select(2, ...))\n"
 
@@ -73,7 +73,9 @@ def _serve(read_fd: int, write_fd: int, setup: dict[str, Any], network_left: boo
     bytecode = compile_program(setup["program"], setup["on_demand"])
     memory_bytes = setup["memory_mb"] << 20
     for warm_up in setup["warm_up"]:
-        run_program(bytecode, warm_up, memory_bytes)  # imports and caches what running needs, before the door shuts
+        run_program(
+            bytecode, warm_up, memory_bytes
+        )  # imports and caches what running needs, before the process is locked down
     layers, refused = _lock_down(network_left)
     ready = {"layers": layers, "refused": refused, "luajit": _luajit_version(), "life_cpu_s": _life_cpu_s()}
     write_frame(write_fd, ready)
@@ -83,7 +85,7 @@ def _serve(read_fd: int, write_fd: int, setup: dict[str, Any], network_left: boo
 
 
 def _lock_down(network_left: bool) -> tuple[list[str], str]:
-    """Shut what can be shut; return the layers whose effect was seen from in here, and why others are missing."""
+    """Lock this process down; return the layers whose effect was confirmed from inside, and why others are missing."""
     time.tzset()
     limits.forbid_processes()
     refused = "" if limits.forbid_new_privileges() else "no_new_privs is not available"
@@ -92,7 +94,7 @@ def _lock_down(network_left: bool) -> tuple[list[str], str]:
     if not refused and _is_locked():
         layers.append("seccomp")
     elif not refused:
-        refused = "the filter was installed but did not hold"
+        refused = "the filter was installed but had no effect"
     return layers, refused
 
 
@@ -140,7 +142,7 @@ def run_program(bytecode: tuple[bytes, bytes], arguments: list[str], memory_byte
     except (MemoryError, lua.LuaMemoryError):
         return {"status": "memory"}
     except lua.LuaError as error:
-        # The judging program protects every call into the candidate: what escapes it is our own fault.
+        # The judging program protects every call into the candidate: an error that escapes it is a fault of ours.
         return {"status": "fault", "detail": f"judging program: {error}"[:500]}
 
 

@@ -1,4 +1,4 @@
-"""What holds a child besides its own process and limits: how it is wrapped, and what the machine allows."""
+"""Isolation of a child beyond its own process and limits: how it is wrapped, and what the machine allows."""
 
 from __future__ import annotations
 
@@ -79,6 +79,6 @@ def insist(required: str, isolation: str, reason: str) -> None:
     missing = [layer for layer in wanted if layer not in isolation.split("+")]
     if missing:
         raise Refusal(
-            f'The isolation "{"+".join(missing)}" was asked for, but this machine gives {isolation}: {reason}.',
+            f'The isolation "{"+".join(missing)}" is required, but this machine gives {isolation}: {reason}.',
             "Install bubblewrap, use a kernel with seccomp, or leave require_isolation empty.",
         )

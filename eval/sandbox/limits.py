@@ -10,7 +10,7 @@ import sys
 
 STACK_BYTES = 256 << 20  # with less, two one-line programs overflow LuaJIT's C stack (deep gsub, deep parse)
 PYTHON_BYTES = 512 << 20  # address space of the interpreter, its libraries and malloc arenas
-CHILD_CPU_S = 600  # life of one child; the per-program limit is the timer in child.py
+CHILD_CPU_S = 600  # lifetime of one child; the per-program limit is the timer in child.py
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
@@ -51,7 +51,7 @@ def forbid_new_privileges() -> bool:
 
 
 def leave_network() -> bool:
-    """Move this process into a network namespace of its own, which has no interface up; whether it worked.
+    """Move this process into its own network namespace, which has no interface up; whether it worked.
 
     Must run while the process has one thread (a condition of user namespaces).
     """

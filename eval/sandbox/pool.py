@@ -1,4 +1,4 @@
-"""A pool of long-lived children: programs in, futures of what became of them out."""
+"""A pool of long-lived children: programs in, futures of their results out."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ RETRIES = 1  # of a program whose child was lost through no fault of the program
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of one program in its child.
+    """How one program ended in its child.
 
     Attributes:
-        kind: "answer" came back; "timeout" and "memory" are limits; "crashed" means the program brought its process
-            down; "lost" means we do not know, which is never held against the program.
+        kind: "answer" came back; "timeout" and "memory" are limits; "crashed" means the program ended its process;
+            "lost" means the cause is unknown, which never counts against the program.
         fields: the judging program's return values, when kind is "answer".
         detail: one line why, for every other kind.
     """
@@ -46,7 +46,7 @@ class _Work(Generic[T]):
 
 
 class Limits(Protocol):
-    """What the pool reads of a child's settings."""
+    """The fields of a child's settings that the pool reads."""
 
     @property
     def timeout_s(self) -> float: ...
@@ -137,7 +137,7 @@ class Pool(Generic[T]):
             self._pending.discard(future)
 
     def _feed(self) -> None:
-        """Serve works until told to stop. The child is started by this thread, so that it dies with it."""
+        """Run jobs until told to stop. The child is started by this thread, so that it dies with it."""
         child: Member | None = None
         while (work := self._queue.get()) is not None:
             if not work.future.set_running_or_notify_cancel():
@@ -156,7 +156,7 @@ class Pool(Generic[T]):
             try:
                 child = child or self._begin()
             except StartFailed as error:
-                ending = Ending("lost", detail=f"no process for it: {error}")
+                ending = Ending("lost", detail=f"no process to run it: {error}")
                 continue
             ending = run_once(child, arguments, next(self._ids))
             if child.is_spent or ending.kind != "answer":
@@ -186,7 +186,7 @@ class Pool(Generic[T]):
 
 
 def run_once(child: Member, arguments: list[str], job_id: int) -> Ending:
-    """Run one program in ``child`` and say what became of it. After any ending but "answer" the child is unusable."""
+    """Run one program in ``child`` and return how it ended. After any ending but "answer" the child is unusable."""
     started = time.monotonic()
     try:
         return _ending(child.ask(arguments, job_id), job_id, child.settings.memory_mb)
@@ -195,7 +195,7 @@ def run_once(child: Member, arguments: list[str], job_id: int) -> Ending:
     except (FrameError, OSError) as error:
         return _died(child, str(error), time.monotonic() - started)
     except (KeyError, TypeError, ValueError) as error:
-        return Ending("lost", detail=f"an answer that makes no sense: {error!r}", seconds=time.monotonic() - started)
+        return Ending("lost", detail=f"an invalid answer: {error!r}", seconds=time.monotonic() - started)
 
 
 def _ending(answer: dict[str, Any], job_id: int, memory_mb: int) -> Ending:
@@ -219,7 +219,7 @@ def _overran(child: Member, seconds: float) -> Ending:
 
 
 def _died(child: Member, why: str, seconds: float) -> Ending:
-    """The pipe broke: read the cause off the exit status."""
+    """The pipe broke: find the cause in the exit status."""
     number = child.death_signal()
     if number in (signal.SIGPROF, signal.SIGXCPU):
         return Ending("timeout", detail=f"more than {child.settings.cpu_s:g} s of CPU time", seconds=seconds)
@@ -231,7 +231,7 @@ def _died(child: Member, why: str, seconds: float) -> Ending:
 
 
 def probe(settings: Any, start: Callable[[Any], Member] = Child) -> tuple[str, str]:
-    """Start one child, ask it what holds it, end it; return (isolation, reason).
+    """Start one child, query its isolation, end it; return (isolation, reason).
 
     Raises:
         Refusal: no child starts.

@@ -1,4 +1,4 @@
-"""One child process seen from the parent: start it, ask it, read its death, kill it."""
+"""One child process seen from the parent: start it, query it, find out how it died, kill it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ChildSettings:
         program: the judging program, file name to Lua source, in loading order.
         on_demand: the part of it that it loads itself when a program needs it, likewise.
         warm_up: argument lists of harmless jobs, run before the child locks itself down.
-        timeout_s: wall time of one program; generous, since CPU time is what it is meant to spend.
+        timeout_s: wall time of one program; generous, since CPU time is the real limit.
         cpu_s: CPU time of one program.
         memory_mb: Lua heap of one program.
         recycle_after: programs a child serves before it is replaced.
@@ -56,7 +56,7 @@ TRIAL = ChildSettings({"trial.lua": "function P.judge() end"}, {}, (), 10.0, 2.0
 
 
 class Child:
-    """A running child. Its working folder is empty and removed: nothing can be made in it, nothing stays behind.
+    """A running child. Its working folder is empty and removed: no file can be created in it, none is left behind.
 
     ``wrapper`` contains it; by default the one in which children start here.
 
@@ -102,11 +102,11 @@ class Child:
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has served its share and should be replaced."""
+        """Whether it has run its number of programs and should be replaced."""
         return self._served >= self.settings.recycle_after or self._life_cpu_s > LIFE_CPU_S
 
     def cpu_s_since_ask(self) -> float | None:
-        """Return the CPU seconds the running job has used; None where the system does not tell."""
+        """Return the CPU seconds the running job has used; None where the system does not report it."""
         total = cpu_s_of_tree(self._process.pid)
         return None if total is None else total - self._life_cpu_s
 
@@ -128,7 +128,7 @@ class Child:
         return self._last_words
 
     def stop(self) -> None:
-        """Kill it from another thread: the thread that asked it sees the pipe break."""
+        """Kill it from another thread: the waiting thread sees the pipe break."""
         with suppress(ProcessLookupError):
             self._process.kill()
 

@@ -40,7 +40,7 @@ class _FilterProgram(ctypes.Structure):
 
 
 def filter_program(machine: str) -> bytes:
-    """Return the BPF instructions for ``machine``. Raises KeyError for an architecture we have no numbers of."""
+    """Return the BPF instructions for ``machine``. Raises KeyError for an architecture without known numbers."""
     column, audit_arch, _ = ARCHITECTURES[machine]
     numbers = [pair[column] for pair in ALLOWED.values()]
     lines = [

@@ -15,11 +15,11 @@ MAX_ANSWER_BYTES = 4 << 20
 
 
 class FrameError(Exception):
-    """What came is no frame: the other side died, or wrote something else."""
+    """What was received is not a frame: the other side died, or wrote something else."""
 
 
 class FrameTimeout(Exception):
-    """No whole frame came before the deadline."""
+    """No complete frame arrived before the deadline."""
 
 
 def write_frame(fd: int, message: dict[str, Any], deadline: float | None = None) -> None:

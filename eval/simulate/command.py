@@ -44,7 +44,9 @@ def bench_parser() -> argparse.ArgumentParser:
     arguments.add_argument("--gains-pp", type=float, nargs="+", default=[0.0, 5.0, 10.0, 20.0])
     arguments.add_argument("--margin-pp", type=float, default=15.0)
     arguments.add_argument("--base-pct", type=float, default=28.0, help="the base's true pass@5")
-    arguments.add_argument("--cluster-correlation", type=float, default=0.1, help="latent, inside a cluster")
+    arguments.add_argument(
+        "--cluster-correlation", type=float, default=0.1, help="correlation of latent ability inside a cluster"
+    )
     arguments.add_argument(
         "--cells",
         nargs="+",
@@ -65,7 +67,7 @@ def plan_parser() -> argparse.ArgumentParser:
     arguments.add_argument("--budget", type=int, default=3000, help="generations of the whole protocol")
     arguments.add_argument("--gain-pp", type=float, help="the gain that should proceed; margin + 5 when left out")
     arguments.add_argument("--cells", type=int, default=len(CELLS))
-    arguments.add_argument("--max-dev-tasks", type=int, default=1000, help="as many as there are, or can be written")
+    arguments.add_argument("--max-dev-tasks", type=int, default=1000, help="tasks available or that can be written")
     arguments.add_argument("--max-test-tasks", type=int, default=1000)
     arguments.add_argument("--tasks-per-cluster", type=float, default=2.0)
     arguments.add_argument("--top", type=int, default=10, help="how many proposals are printed")
@@ -88,12 +90,12 @@ def _add_race(arguments: argparse.ArgumentParser) -> None:
 
 
 def schedule_of(asked: argparse.Namespace) -> Schedule:
-    """Return the race that the arguments ask for. Raises Refusal as ``Schedule``."""
+    """Return the race that the arguments request. Raises Refusal as ``Schedule``."""
     return Schedule(tuple(asked.race_task_pct), asked.race_min_tasks, asked.race_keep_pct, asked.race_finalists)
 
 
 def simulated_rule(sizes: argparse.Namespace) -> DecisionRule:
-    """Return the default rule at the asked sizes. Raises Refusal as ``DecisionRule``."""
+    """Return the default rule at the requested sizes. Raises Refusal as ``DecisionRule``."""
     return DecisionRule(
         k=K,
         margin_pp=sizes.margin_pp,
@@ -119,7 +121,7 @@ def simulated_rule(sizes: argparse.Namespace) -> DecisionRule:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the bench or a plan and return 0; exits with 2 and one sentence on arguments that make no experiment."""
+    """Print the bench or a plan and return 0; exits with 2 and one sentence on invalid arguments."""
     if argv[:1] == ["plan"]:
         arguments, run = plan_parser(), _plan
         argv = argv[1:]
@@ -154,7 +156,7 @@ def _bench(asked: argparse.Namespace) -> None:
     )
     protocol = Protocol(simulated_rule(asked), schedule_of(asked))
     rule, write = protocol.rule, _writer()
-    # every process computes on one thread: numpy's own threads would only be in each other's way
+    # every process computes on one thread: numpy's own threads would compete for the same cores
     os.environ["OMP_NUM_THREADS"] = "1"
     write(
         f"{asked.trials:,} experiments a line, the same draws for every rule; nine cells; dev {rule.dev_tasks} x "
@@ -168,7 +170,7 @@ def _bench(asked: argparse.Namespace) -> None:
     }
     for shape in asked.cells:
         write(f"\n{told[shape]}\n{HEADER}")
-        # without any gain all shapes are one world
+        # without any gain all shapes are the same world
         told_already = shape != asked.cells[0]
         for gain_pp in (gain for gain in asked.gains_pp if gain or not told_already):
             world = World(asked.base_pct / 100, gain_pp / 100, shape, cluster_correlation=asked.cluster_correlation)
@@ -195,7 +197,7 @@ def _writer() -> Callable[[str], None]:
 
 
 def bench_line(found: Outcomes) -> str:
-    """Return one row of the printed table, in percent and points; "-" where a rule says nothing."""
+    """Return one row of the printed table, in percent and points; "-" where a rule gives no number."""
     shares = (found.proceed, found.adjust, found.inconclusive)
     cells = [
         f"{100 * found.gain:+9.1f} ",
@@ -260,7 +262,7 @@ def _frozen(margin_pp: float) -> DecisionRule:
 
 
 def plan_lines(found: Sequence[Proposal], wish: Wish, margin_pp: float) -> Iterator[str]:
-    """Yield the printed ranking, best first, and the overrides that ask for the first."""
+    """Yield the printed ranking, best first, and the overrides that select the first."""
     gain_pp = 100 * wish.gain
     yield (
         f"at most {wish.budget:,} generations, margin {margin_pp:g} pp, base pass@{K} {100 * wish.base_rate:g}%, "
@@ -287,7 +289,7 @@ def plan_lines(found: Sequence[Proposal], wish: Wish, margin_pp: float) -> Itera
 
 
 def _checked(best: Proposal, wish: Wish, schedule: Schedule, asked: argparse.Namespace) -> str:
-    """Return what real decisions on drawn experiments say of the first proposal."""
+    """Return what real decisions on simulated experiments say about the first proposal."""
     world = World(wish.base_rate, wish.gain, "ramp")
     raced, *_ = simulate(world, Protocol(best.rule, schedule), asked.check, asked.seed)
     return (

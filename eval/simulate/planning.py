@@ -20,7 +20,7 @@ from eval.estimation.estimators import Floats
 from eval.estimation.intervals import SEED
 from eval.simulate.worlds import cell_gains
 
-# What DECISION.md grants at 5 points short of the margin.
+# The limit at 5 points short of the margin (docs/decision-rule.md).
 MAX_FALSE_ALARM = 0.12
 # Of true pass@k between two cells across tasks: what the worlds of the bench give nine cells.
 _CELL_CORRELATION = 0.85
@@ -30,7 +30,7 @@ _DEV_TASKS = (30, 40, 50, 60, 80, 100, 120, 160)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for; rates, gains and margin are fractions.
+    """What a plan must achieve; rates, gains and margin are fractions.
 
     Attributes:
         gain: true gain of the best cell that should end in PROCEED.
@@ -55,8 +55,8 @@ class Proposal:
     Attributes:
         rule: with the sizes of this proposal; ``generations`` of the whole protocol, raced.
         detectable: the gain that ends with a lower bound above zero at the rule's power; None for none.
-        power: P(PROCEED) when every cell has the wished gain: what the test tasks alone allow.
-        power_raced: P(PROCEED) when only the last of the rising cells has it: the choice on dev counted.
+        power: P(PROCEED) when every cell has the requested gain: what the test tasks alone allow.
+        power_raced: P(PROCEED) when only the last of the rising cells has it: including the choice on dev.
         false_alarm: P(PROCEED) when every cell's gain is 5 points below the margin.
     """
 
@@ -71,8 +71,8 @@ class Proposal:
 def propose(wish: Wish, frozen: DecisionRule, schedule: Schedule) -> list[Proposal]:
     """Return what fits the budget, the most powerful first; [] when nothing does.
 
-    Proposals that would often proceed on a gain 5 points short of the margin stand behind all others: what a small test
-    split wins by noise is no power.
+    Proposals that would often proceed on a gain 5 points short of the margin rank behind all others: what a small test
+    split gains by noise is not power.
 
     Args:
         frozen: metric, margin and error rates; its sizes are replaced.
@@ -88,7 +88,7 @@ def _fitting(wish: Wish, frozen: DecisionRule, schedule: Schedule) -> Iterator[D
     for dev_tasks in dev_sizes:
         for dev_samples in (k, 2 * k):
             on_dev = dev_tasks * dev_samples + planned_samples(dev_tasks, wish.cells, dev_samples, schedule)
-            # one more than k at least: a sample that cannot be judged must not cost the task
+            # one more than k at least: a sample that cannot be verified must not cost the task
             for test_samples in (k + 1, k + 3, 2 * k):
                 test_tasks = min(wish.max_test_tasks, (wish.budget - on_dev) // (2 * test_samples))
                 sized = (dev_tasks, dev_samples, test_tasks, test_samples)

@@ -1,7 +1,7 @@
-"""One simulated experiment decided three ways on the same draws, and how often each way said what over many of them.
+"""One simulated experiment decided three ways on the same draws, and the frequency of each verdict over many of them.
 
 Race, selection and decision are the real code on real TaskScore records, with every bootstrap resample; only tasks and
-samples are drawn instead of run.
+samples are simulated.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One simulated experiment: our rule by "race" and by "grid", and what best-of-nine claims and has chosen."""
+    """One simulated experiment: our rule by "race" and by "grid", and what best-of-nine claims and chooses."""
 
     ours: Mapping[str, Judged]
     naive_gain: float
@@ -115,7 +115,7 @@ def run_trial(world: World, protocol: Protocol, rng: np.random.Generator) -> Tri
 
 
 def _choose(base: Scores, cells: Mapping[Cell, Scores], course: Course, rule: DecisionRule) -> Cell:
-    """Choose on dev as Gate D does: race over ``course``, then by the rule among those who met every task."""
+    """Choose on dev as Gate D does: race over ``course``, then by the rule among the cells measured on every task."""
 
     def measure(cell: Cell, number: int) -> Scores:
         met = course.so_far(number)

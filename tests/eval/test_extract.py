@@ -70,8 +70,8 @@ def test_of_equally_long_programs_the_last_one_counts() -> None:
         (" \n\t\n", "the model wrote nothing"),
         ("<|im_end|>", "the model wrote no code"),
         ("```lua\n```", "the fenced block is empty"),
-        ("<think>I wonder", "the model never came to its answer"),
-        ("<|channel|>analysis<|message|>I wonder about", "the model never came to its answer"),
+        ("<think>I wonder", "the model never reached its answer"),
+        ("<|channel|>analysis<|message|>I wonder about", "the model never reached its answer"),
     ],
 )
 def test_no_code_says_why(text: str, detail: str) -> None:
@@ -108,7 +108,7 @@ def test_a_whole_program_is_no_answer_to_a_diff_task() -> None:
     for text in ("x = 2\n", "```lua\nx = 2\n```", "--- a module\n--- documented\nx = 2"):
         candidate = extract(task("diff"), text)
         assert (candidate.rule, candidate.outcome) == ("whole-file", Outcome.PATCH_REJECTED)
-        assert candidate.detail == "the answer is a whole program; a unified diff was asked for"
+        assert candidate.detail == "the answer is a whole program; a unified diff was requested"
 
 
 def test_a_diff_that_does_not_apply_is_rejected_with_the_reason() -> None:

@@ -62,7 +62,7 @@ def test_everything_wrong_is_named_at_once_with_file_line_and_id(tmp_path: Path)
     ("change", "says"),
     [
         (("nodes.scaffold.lamp", "nodes.scaffold.lamp\n  id: x"), "lamp"),
-        (("difficulty: 1", "difficulty: 9"), "difficulty 9 is outside of 1..5"),
+        (("difficulty: 1", "difficulty: 9"), "difficulty 9 is outside 1..5"),
         (("difficulty: 1", "difficulty: true"), "difficulty is True"),
         (("- name: light\n      lua:", "- lua:"), "check 1 has keys"),
         (("instruction: Register a node mymod:lamp with light 5.", "instruction: ''"), "no instruction"),

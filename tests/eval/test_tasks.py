@@ -48,7 +48,7 @@ def test_faults_between_tasks_are_named(task: Task):
     twin = replace(task, split="test")
     found = "\n".join(problems([task, twin]))
     assert f"id {task.id}: used by 2 tasks" in found
-    assert f"cluster {task.cluster}: stands in both splits (dev, test)" in found
+    assert f"cluster {task.cluster}: is in both splits (dev, test)" in found
     assert "ask the same question" in found
 
 

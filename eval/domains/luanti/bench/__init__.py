@@ -1,1 +1,1 @@
-"""LuantiBench: hand-written Luanti modding tasks, judged by executing the answer."""
+"""LuantiBench: hand-written Luanti modding tasks, verified by executing the answer."""

@@ -1,4 +1,4 @@
-"""Validate the benchmark: is it a sound instrument, under each verifier there is?"""
+"""Validate the benchmark as an instrument under each verifier available here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eval.pipeline.verifier import VERIFIERS, VerifierSettings, open_verifier
 
 
 def main(arguments: list[str]) -> int:
-    """Validate and print; return 0 when nothing is wrong, 3 when something is, 2 when it could not be looked at."""
+    """Validate and print; return 0 when nothing is wrong, 3 when something is, 2 when it could not be examined."""
     parser = argparse.ArgumentParser(prog="python -m eval.domains.luanti.bench", description=__doc__)
     parser.add_argument("command", choices=["validate"])
     parser.add_argument(
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _validated(name: str, tasks: tuple[object, ...], workers: int, insisted: bool) -> Validation | None:
-    """Return the validation under one verifier; None where it is not usable here and was not insisted on."""
+    """Return the validation under one verifier; None where it is not usable here and was not requested by name."""
     try:
         with open_verifier(VerifierSettings(name=name, workers=workers)) as verifier:
             validation = validate(tasks, verifier)  # type: ignore[arg-type]
@@ -49,7 +49,7 @@ def _validated(name: str, tasks: tuple[object, ...], workers: int, insisted: boo
         print(f"{name}: not usable here: {refusal}")
         return None
     print(
-        f"{validation.verifier}: {validation.judged} programs judged, {len(validation.faults)} faults, "
+        f"{validation.verifier}: {validation.judged} programs verified, {len(validation.faults)} faults, "
         f"{len(validation.skipped)} tasks skipped"
     )
     for line in (*validation.faults, *validation.skipped):

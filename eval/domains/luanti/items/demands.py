@@ -1,7 +1,7 @@
-"""What a prompt demands of a registration, found by reading the prompt next to a reference answer.
+"""What a prompt demands of a registration, found by reading the prompt beside a reference answer.
 
-The reference says which fields there are; the prompt decides which of them are demanded, and with which value. A value
-that only the reference knows is never demanded, so that another right answer to the same prompt passes.
+The reference says which fields there are; the prompt decides which of them are required, and with which value. A value
+that only the reference knows is never required, so that another right answer to the same prompt passes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _QUOTES = "'\"`"
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """The parts of a prompt that demands are read from."""
+    """The parts of a prompt from which demands are read."""
 
     instruction: str
     source: str
@@ -55,7 +55,7 @@ class NameDemand:
 class FieldDemand:
     """What one field must be: equal to ``wanted``, or of ``type`` and not empty (``wanted`` None), within a range.
 
-    ``path`` leads to it from the definition; ``type`` "" asks only that it is there.
+    ``path`` leads to it from the definition; ``type`` "" requires only that it exists.
     """
 
     path: tuple[str, ...]
@@ -66,7 +66,7 @@ class FieldDemand:
 
 
 def name_demand(prompt: PromptText, reference: Registration) -> NameDemand:
-    """Return which name the prompt asks for; the reference only tells which of the quoted words is the name."""
+    """Return the name the prompt requires; the reference only shows which of the quoted words is the name."""
     full, local = reference.name, reference.name.rpartition(":")[2]
     texts = [prompt.instruction, prompt.source] if prompt.keeps_source else [prompt.instruction]
     if any(_quotes(text, full) for text in texts):
@@ -163,7 +163,7 @@ def _value_at(text: str, reference: LuaValue) -> str | int | float | bool | None
 
 
 def _is_quoted_list(text: str, table: LuaTable) -> bool:
-    """Whether every element of a list of texts stands quoted in ``text``."""
+    """Whether every element of a list of texts is quoted in ``text``."""
     values = [value for _, value in table.items]
     is_list = all(key == position for position, (key, _) in enumerate(table.items, start=1))
     return is_list and bool(values) and all(isinstance(value, str) and _quotes(text, value) for value in values)

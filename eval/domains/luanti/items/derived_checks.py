@@ -1,4 +1,4 @@
-"""Executable checks for an item that came without any: what its prompt demands, written against the check library."""
+"""Executable checks for an item that has none: what its prompt demands, written against the check library."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from eval.domains.luanti.items.demands import FieldDemand, NameDemand, PromptTex
 from eval.domains.luanti.items.structure import Registration, lua_literal, lua_string
 from eval.records import TaskCheck
 
-# they share one name space: an answer that registers a tool beside the node it was asked for does something else
+# they share one name space: an answer that registers a tool beside the requested node does something else
 _ITEM_KINDS = ("node", "tool", "craftitem", "entity")
 
 
 def derive_checks(prompt: PromptText, reference: Sequence[Registration]) -> tuple[TaskCheck, ...]:
     """Return checks that hold for every program that does what ``prompt`` demands; () when nothing can be derived.
 
-    Demanded are the kinds the reference registers and how many of each, the names the prompt states, and the fields
+    Required are the kinds the reference registers and how many of each, the names the prompt states, and the fields
     it states or names (see ``eval.domains.luanti.items.demands``).
     """
     if not reference:

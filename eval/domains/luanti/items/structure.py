@@ -32,7 +32,7 @@ class LuaTable:
 
 @dataclass(frozen=True, slots=True)
 class LuaCode:
-    """A value that only running the program would tell; ``type`` is "function", or "" when not known either."""
+    """A value known only by running the program; ``type`` is "function", or "" when not known either."""
 
     type: str
 
@@ -73,12 +73,12 @@ def registrations(code: str) -> tuple[Registration, ...]:
 
 
 def scan_registrations(code: str) -> tuple[Registration, ...]:
-    """Return kind and name of everything that looks like a ``register_*`` call, wherever it stands; needs no syntax."""
+    """Return kind and name of everything that looks like a ``register_*`` call, anywhere; needs no valid syntax."""
     return tuple(Registration(match[1], match[3] or "", None) for match in _REGISTER.finditer(code))
 
 
 def lua_type(value: LuaValue) -> str:
-    """Return what Lua's ``type`` says of ``value``; "" when only running would tell."""
+    """Return what Lua's ``type`` says of ``value``; "" when only running it would show."""
     if isinstance(value, LuaCode):
         return value.type
     if isinstance(value, bool):

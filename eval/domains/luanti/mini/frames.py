@@ -1,4 +1,4 @@
-"""The sentences that wrap a wording: how a person asks for {it}, per family and split."""
+"""The sentences that wrap a wording: how a user requests {it}, per family and split."""
 
 from __future__ import annotations
 

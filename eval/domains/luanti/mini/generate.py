@@ -22,7 +22,7 @@ LOOSE_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Dealt:
-    """One problem with the sentence that asks for it; ``cluster`` is its family, kind and wording."""
+    """One problem with the sentence that requests it; ``cluster`` is its family, kind and wording."""
 
     kind: Kind
     problem: Problem

@@ -1,4 +1,4 @@
-"""Names and numbers for problems: what dev draws, test and training never draw, and so around."""
+"""Names and numbers for problems: no two splits ever draw the same one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOD = "mymod"
 
 @cache
 def owner(number: int) -> str:
-    """Return the one split that may draw ``number``: below 10 "train" (structure needs them), else by hash."""
+    """Return the only split that may draw ``number``: below 10 "train" (structure needs them), else by hash."""
     if number < 10:
         return "train"
     bucket = hashlib.sha256(f"{NUMBER_SALT}/{number}".encode()).digest()[0] % 10

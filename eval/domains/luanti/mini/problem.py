@@ -12,7 +12,7 @@ from eval.records import NearMiss, TaskCheck
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """The wordings of one kind, by split; no wording stands in two splits.
+    """The wordings of one kind, by split; no wording is in two splits.
 
     A wording holds slots such as ``{name}`` and choices such as ``[called|named]``; choices do not nest.
     """
@@ -49,7 +49,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is asked for inside a family: how it is worded, how it is drawn, in which form it is answered."""
+    """One kind of problem inside a family: its wordings, how one is drawn, and the form of its answer."""
 
     family: str
     name: str

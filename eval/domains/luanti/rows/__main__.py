@@ -12,7 +12,7 @@ from eval.datasets.seed_rows import rows
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file and say so; return 0, or 2 when it was refused."""
+    """Write the file and print what was written; return 0, or 2 when it was refused."""
     parser = argparse.ArgumentParser(prog="python -m eval.domains.luanti.rows", description=__doc__)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("export", help="one JSON object a line")

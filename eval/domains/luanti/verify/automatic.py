@@ -21,7 +21,7 @@ def open_pool(settings: VerifierSettings) -> Verifier:
     """Return the chosen verifier, running.
 
     Raises:
-        Refusal: the chosen one does not open. Another is not tried: it would be another instrument.
+        Refusal: the chosen one does not open. No other is tried: it would be a different instrument.
     """
     name, reason = choose(find_installation())
     verifier = open_verifier(replace(settings, name=name))

@@ -64,5 +64,5 @@ def program(builtin: Path, output_kb: int) -> dict[str, str]:
 
 
 def open_pool(settings: VerifierSettings) -> Builtin:
-    """Return a running verifier. Raises Refusal when builtin is missing, no child starts or is held too weakly."""
+    """Return a running verifier. Raises Refusal when builtin is missing, no child starts or isolation is too weak."""
     return Builtin(settings)

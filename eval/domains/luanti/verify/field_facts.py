@@ -1,4 +1,4 @@
-"""What Luanti's modding API says of the fields of definitions: types, ranges and choices (doc/lua_api.md, 5.x)."""
+"""What Luanti's modding API says about the fields of definitions: types, ranges and choices (doc/lua_api.md, 5.x)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ S16, U8, U16, U32 = (-(1 << 15), (1 << 15) - 1), (0, (1 << 8) - 1), (0, (1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What one field takes.
+    """What one field accepts.
 
     Attributes:
-        types: letters of shapes.lua: s text, n number, b boolean, t table, f function; "" takes anything.
+        types: letters of shapes.lua: s text, n number, b boolean, t table, f function; "" accepts anything.
         span: lowest and highest number; None is unbounded.
         is_whole: a number must have no fraction.
-        choices: the texts it takes; empty means any.
+        choices: the texts it accepts; empty means any.
     """
 
     types: str
@@ -33,7 +33,7 @@ def _one_of(names: str, choices: str, types: str = "s") -> dict[str, Field]:
     return _fields(types, names, choices=tuple(choices.split()))
 
 
-# Given back by the engine in every registered definition, so that a copy of one has them.
+# The engine adds them to every registered definition, so that a copy of one has them.
 _OWN = _fields("", "name type mod_origin")
 
 _ITEM = {
@@ -194,7 +194,7 @@ _PRIVILEGE = {
 _KIND = _one_of("type", "shaped shapeless toolrepair cooking fuel")
 _RECIPE = {**_KIND, **_fields("s", "output"), **_fields("t", "recipe replacements")}
 
-# Kind of definition (with its type for a craft) -> field -> what it takes.
+# Kind of definition (with its type for a craft) -> field -> what it accepts.
 FIELDS: dict[str, dict[str, Field]] = {
     "item": _NODE,  # what is overridden or registered by type may be a node
     "node": _NODE,
@@ -216,7 +216,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     "craft fuel": {**_KIND, **_fields("s", "recipe"), **_fields("n", "burntime"), **_fields("t", "replacements")},
 }
 
-# Names of old engines and of habit whose successor no likeness of letters finds.
+# Outdated and mistaken names whose replacement is not similar enough in spelling to be found.
 SUCCESSORS = {
     "alpha": "use_texture_alpha",
     "tile_images": "tiles",

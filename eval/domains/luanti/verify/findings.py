@@ -1,4 +1,4 @@
-"""Findings: where a program's definitions, as it gave them, leave what the API says of their fields."""
+"""Findings: where a program's definitions use fields, types or ranges that the API does not define."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eval.domains.luanti.verify.field_facts import FIELDS, SUCCESSORS, Field
 MOST_FINDINGS = 50
 NAMED = {"s": "text", "n": "a number", "b": "a boolean", "t": "a table", "f": "a function", "u": "an object"}
 LIKENESS = 0.75  # of difflib: "tile" is like "tiles", "lights" is not like "light_source"
-# What a definition without a name is called by, the first that it has.
+# The fields that name a definition without a name; the first one present is used.
 NAME_FIELDS = ("name", "label", "output", "ore", "decoration", "recipe", "type")
 
 
@@ -49,7 +49,7 @@ def _title(kind: str, name: str, lines: list[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _judge(kind: str, line: str) -> tuple[str, str]:
-    """Return a field's key and what is wrong with it, "" when nothing is. Kept, since most lines come again and again.
+    """Return a field's key and what is wrong with it, "" when nothing is. Cached, since most lines repeat.
 
     Raises:
         ValueError, KeyError: it is no line of a shape.
@@ -77,12 +77,12 @@ def _no_choice(label: str, value: str, field: Field) -> str:
 def _out_of_range(label: str, value: str, field: Field) -> str:
     number = float(value)
     if field.span and not field.span[0] <= number <= field.span[1]:
-        return f"{label} is {value}, outside of {field.span[0]}..{field.span[1]}"
+        return f"{label} is {value}, outside {field.span[0]}..{field.span[1]}"
     return f"{label} is {value}, not a whole number" if field.is_whole and not number.is_integer() else ""
 
 
 def _unknown(kind: str, key: str) -> str:
-    """Return the finding of an unknown field; "" for a mod's own one.
+    """Return the finding of an unknown field; "" for a field of the mod's own.
 
     An entity's definition is also its prototype: there every name is allowed, but not one that looks like a callback
     or a property in the wrong place.

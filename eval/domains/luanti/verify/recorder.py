@@ -21,11 +21,11 @@ from eval.sandbox.pool import Ending, Pool
 from eval.sandbox.process import ChildSettings
 
 NAME = "recorder/luajit21"
-# Loading order: what cuts the candidate off first, the judge last.
+# Loading order: what isolates the candidate first, the judge last.
 LUA_FILES = ("guard", "values", "shapes", "record", "registry", "callbacks", "checks", "judge")
-# Loaded when a program asks for what they hold.
+# Loaded when a program first uses what they define.
 LUA_ON_DEMAND = ("text", "vector", "stacks", "objects", "world", "play", "services")
-# Run before the door shuts: one that passes, one for each way to fail.
+# Run before the child is locked down: one that passes, one for each way to fail.
 WARM_UP = (
     ("core.register_node('mymod:a', {})", "mymod", "node", "equal(node('mymod:a').light_source, 0, 'light')"),
     ("x = = 1", "mymod", "any", ""),
@@ -45,7 +45,7 @@ def lua_files(names: tuple[str, ...]) -> dict[str, str]:
 class Recorder:
     """The recorder over a pool of children."""
 
-    choice = "asked for by name"
+    choice = "requested by name"
 
     def __init__(self, settings: VerifierSettings) -> None:
         self._settings = settings
@@ -73,7 +73,7 @@ class Recorder:
             if not self.supports(check):
                 raise Refusal(
                     f'The recorder cannot run the check "{check.name}": it needs a running world.',
-                    "Use a verifier with the engine, or leave its task out.",
+                    "Use a verifier with the engine, or exclude its task.",
                 )
         size_kb, allowed_kb = len(job.code) / 1024, self._settings.code_kb
         if size_kb > allowed_kb:
@@ -107,7 +107,7 @@ class Recorder:
             try:
                 return read_answer(job, ending, self.name, self.isolation)
             except (ValueError, KeyError, TypeError) as error:
-                ending = Ending("lost", detail=f"an answer that makes no sense: {error}", seconds=ending.seconds)
+                ending = Ending("lost", detail=f"an invalid answer: {error}", seconds=ending.seconds)
         outcome = OUTCOME_OF.get(ending.kind, Outcome.HARNESS_ERROR)
         return Verdict(outcome, ending.detail, ending.seconds, self.name, self.isolation, _not_reached(job))
 
@@ -133,7 +133,7 @@ def read_answer(job: Job, ending: Ending, name: str, isolation: str) -> Verdict:
     fields = iter(ending.fields)
     outcome, detail = Outcome(_text(next(fields, None))), _text(next(fields, None))
     if _count(next(fields, None)) != len(job.checks):
-        raise ValueError("it has another number of checks")
+        raise ValueError("its number of checks differs")
     checks = tuple(
         CheckResult(check.name, CHECK_STATES[_text(next(fields, None))], _text(next(fields, None)))
         for check in job.checks

@@ -18,7 +18,7 @@ def excerpt(draw: Draw, layout: Phrases, entries: list[dict[str, str]]) -> str:
 
 
 def group(draw: Draw) -> Problem:
-    """Invented groups; the node needs the one with the asked meaning."""
+    """Invented groups; the node needs the one with the requested meaning."""
     meanings = draw.stream.sample(phrases.GROUP_MEANINGS, ENTRIES)
     entries = [{"group": draw.word(), "meaning": meaning} for meaning in meanings]
     asked, other = draw.stream.sample(entries, 2)
@@ -49,7 +49,7 @@ def group(draw: Draw) -> Problem:
 
 
 def field(draw: Draw) -> Problem:
-    """Invented fields of a mod; the item needs the one with the asked meaning."""
+    """Invented fields of a mod; the item needs the one with the requested meaning."""
     meanings = draw.stream.sample(phrases.FIELD_MEANINGS, ENTRIES)
     entries = [{"field": f"_{draw.word()}", "meaning": meaning} for meaning in meanings]
     asked, other = draw.stream.sample(entries, 2)
@@ -76,7 +76,7 @@ def field(draw: Draw) -> Problem:
 
 
 def flag(draw: Draw) -> Problem:
-    """Node fields of the engine; the node needs the one that does what is asked."""
+    """Node fields of the engine; the node needs the one that does what the prompt says."""
     chosen = draw.stream.sample(phrases.FLAGS, ENTRIES)
     entries = [{"field": name, "value": value, "meaning": meaning} for name, value, meaning in chosen]
     asked, other = draw.stream.sample(entries, 2)

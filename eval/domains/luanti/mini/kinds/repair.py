@@ -1,4 +1,4 @@
-"""Repair problems: a small program with one fault, mended by a unified diff."""
+"""Repair problems: a small program with one fault, fixed by a unified diff."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def wrong_field(draw: Draw) -> Problem:
 
 
 def string_number(draw: Draw) -> Problem:
-    """A definition in which a number stands in quotes."""
+    """A definition in which a number is in quotes."""
     if draw.stream.random() < 0.5:
         name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
         whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
@@ -99,7 +99,7 @@ def string_number(draw: Draw) -> Problem:
 
 
 def missing_mod(draw: Draw) -> Problem:
-    """An item whose name lacks its mod."""
+    """An item whose name lacks its mod's prefix."""
     name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
     mod, bare = name.split(":")
     whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")

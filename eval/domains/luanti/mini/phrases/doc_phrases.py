@@ -1,4 +1,4 @@
-"""How people ask for what a documentation excerpt describes, and the wordings of the excerpts themselves."""
+"""How users request what a documentation excerpt describes, and the wordings of the excerpts themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How people name the fault that a diff is to mend."""
+"""How users name the fault that a diff must fix."""
 
 from __future__ import annotations
 

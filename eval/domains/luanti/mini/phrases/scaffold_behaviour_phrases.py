@@ -1,4 +1,4 @@
-"""How people ask for commands, privileges, callbacks and functions."""
+"""How users request commands, privileges, callbacks and functions."""
 
 from __future__ import annotations
 

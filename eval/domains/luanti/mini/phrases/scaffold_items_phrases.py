@@ -1,4 +1,4 @@
-"""How people ask for nodes, tools, items and entities."""
+"""How users request nodes, tools, items and entities."""
 
 from __future__ import annotations
 

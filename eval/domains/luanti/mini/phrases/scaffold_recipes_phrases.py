@@ -1,4 +1,4 @@
-"""How people ask for crafting recipes, fuels and aliases."""
+"""How users request crafting recipes, fuels and aliases."""
 
 from __future__ import annotations
 

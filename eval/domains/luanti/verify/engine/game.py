@@ -31,7 +31,7 @@ server_announce = false
 default_privs = interact, shout
 debug_log_level = none
 """
-# The parts of the judging program under verify/api: what cuts the candidate off first, the judge last.
+# The parts of the judging program under verify/api: what isolates the candidate first, the judge last.
 PROGRAM = (
     "guard", "values", "shapes", "record", "engine/limits", "real/registrations", "real/events", "real/front",
     "engine/others", "stacks", "engine/people", "objects", "engine/land", "real/acts", "real/seal", "checks",

@@ -35,7 +35,7 @@ def find_installation() -> Installation:
 
 
 def engine_version(installation: Installation) -> str:
-    """Return the version a package manager's files tell, such as "5.6.1"; "installed" where they tell none."""
+    """Return the version in the package manager's files, such as "5.6.1"; "installed" where they have none."""
     for name in ("luanti", "minetest"):
         for file in sorted(Path("/var/lib/dpkg/info").glob(f"{name}*-data.list")):
             found = re.search(rf"^Package: {file.stem}\n.*?^Version: (?:\d+:)?([\d.]+)", _packages(), re.M | re.S)

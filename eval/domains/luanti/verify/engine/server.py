@@ -1,4 +1,4 @@
-"""One server process seen from the parent: start it, give it its one program, read its death, kill it."""
+"""One server process seen from the parent: start it, give it its one program, find out how it died, kill it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 START_TIMEOUT_S = 30.0
 LAST_WORDS_S = 5.0
 # Outer limits, on top of the exact ones that engine/limits.lua sets: what a server itself needs is far below.
-SERVER_MB = 6144  # address space: libraries, the engine, and the stacks of its threads, hardly any of it touched
+SERVER_MB = 6144  # address space: libraries, the engine, and the stacks of its threads, hardly any of it used
 STACK_KB = 256 << 10  # of each thread; less is too small for the deepest recursion LuaJIT allows (through gsub)
 FILE_BLOCKS = 8 << 11  # of 512 bytes: 8 MB for the longest file
 SERVER_CPU_S = 10
@@ -109,7 +109,7 @@ class Server:
                 raise FrameError(f"it does not start as mod {mod_name}: {error}") from None
 
     def cpu_s_since_ask(self) -> float | None:
-        """Return the CPU seconds used since it was ready; None where the system does not tell."""
+        """Return the CPU seconds used since it was ready; None where the system does not report it."""
         total = cpu_s_of_tree(self._process.pid)
         return None if total is None or self._cpu_s_before is None else total - self._cpu_s_before
 
@@ -127,7 +127,7 @@ class Server:
         return ""
 
     def stop(self) -> None:
-        """Kill it from another thread: the thread that asked it sees the pipe break."""
+        """Kill it from another thread: the waiting thread sees the pipe break."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""The engine verifier: each program is a mod of its own fresh server, and the checks ask that server.
+"""The engine verifier: each program is a mod of its own fresh server, and the checks query that server.
 
 What a check sees is the engine's: its registered tables, item stacks, inventories, recipes and node map. Not real are
 the players (nobody joins: they are the recorder's, with the engine's inventories) and, unless a check lets the server
@@ -92,5 +92,5 @@ def start_trial(settings: ServerSettings) -> tuple[ServerSettings, Server]:
 
 
 def open_pool(settings: VerifierSettings) -> Engine:
-    """Return a running verifier. Raises Refusal when the engine is missing, does not start or is held too weakly."""
+    """Return a running verifier. Raises Refusal when the engine is missing, does not start or isolation is too weak."""
     return Engine(settings)
