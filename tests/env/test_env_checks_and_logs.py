@@ -69,5 +69,5 @@ def test_a_second_attempt_appends_to_the_log_and_nothing_is_logged_after_it(tmp_
 
 def test_a_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("in the way")
-    with pytest.raises(Refusal, match="stands where a folder should be"), file_log(log_path(tmp_path, "a")):
+    with pytest.raises(Refusal, match="there is a file where a folder should be"), file_log(log_path(tmp_path, "a")):
         pass

@@ -187,7 +187,7 @@ def test_a_full_disk_refuses_an_atomic_write_with_path_and_need_and_keeps_the_ol
         (errno.EDQUOT, "no space left"),
         (errno.EACCES, "not allowed to write"),
         (errno.EROFS, "read-only"),
-        (errno.ENOTDIR, "a file stands where a folder"),
+        (errno.ENOTDIR, "there is a file where a folder"),
     ],
 )
 def test_a_disk_that_refuses_becomes_one_sentence_with_the_path(
@@ -215,7 +215,7 @@ def test_an_unexplained_error_is_a_crash_not_a_refusal(tmp_path: Path, monkeypat
 
 def test_a_file_in_the_way_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
-    with pytest.raises(Refusal, match="stands where a folder should be"):
+    with pytest.raises(Refusal, match="there is a file where a folder should be"):
         make_folder(tmp_path / "results" / "run")
 
 

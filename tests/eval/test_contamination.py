@@ -330,7 +330,7 @@ def test_a_survey_of_nothing_finds_nothing() -> None:
 
 def test_an_overlap_reads_as_a_sentence() -> None:
     found = survey([task("Ask A", "say A", task_id="eval:3")], [row("ask a", "say a", 7)])
-    assert str(found.overlaps[0]) == "eval:3: prompt and answer word for word in training line 7 (T1): “ask a”"
+    assert str(found.overlaps[0]) == "eval:3: prompt and answer verbatim in training line 7 (T1): “ask a”"
 
 
 # ------------------------------------------------------------------------------------------ the public Luanti pair

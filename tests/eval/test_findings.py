@@ -21,7 +21,7 @@ NODE = 'core.register_node("mymod:lamp", {%s})'
 
 # program -> its findings, as the API's documentation has them
 FOUND = {
-    NODE % "light_source = 15": ["node mymod:lamp: light_source is 15, outside of 0..14"],
+    NODE % "light_source = 15": ["node mymod:lamp: light_source is 15, outside 0..14"],
     NODE % 'tile_images = {"a.png"}': ['node mymod:lamp: unknown field "tile_images", nearest is "tiles"'],
     NODE % 'drawtype = "nodebx"': ['node mymod:lamp: drawtype is "nodebx", not known, nearest is "nodebox"'],
     NODE % 'walkable = "no", waving = 1.5': [
@@ -31,7 +31,7 @@ FOUND = {
     NODE % '"tiles"': ['node mymod:lamp: unknown field "[1]"'],
     'core.register_tool("mymod:axe", {groups = "choppy"})': ["tool mymod:axe: groups is text, not a table"],
     'core.register_tool("mymod:axe", {walkable = true})': ['tool mymod:axe: unknown field "walkable"'],
-    'core.register_craftitem(":mymod:a", {stack_max = 0})': ["craftitem mymod:a: stack_max is 0, outside of 1..65535"],
+    'core.register_craftitem(":mymod:a", {stack_max = 0})': ["craftitem mymod:a: stack_max is 0, outside 1..65535"],
     'core.register_node("mymod:a", {}) core.override_item("mymod:a", {light_sorce = 3})': [
         'item mymod:a: unknown field "light_sorce", nearest is "light_source"'
     ],
@@ -44,7 +44,7 @@ FOUND = {
         'entity mymod:e: unknown field "on_stp", nearest is "on_step"',
     ],
     'core.register_abm({label = "melt", nodenames = {"a"}, chanse = 2, chance = -1, action = print})': [
-        "abm melt: chance is -1, outside of 0..4294967295",
+        "abm melt: chance is -1, outside 0..4294967295",
         'abm melt: unknown field "chanse", nearest is "chance"',
     ],
     'core.register_lbm({name = "mymod:x", nodenames = {"a"}, run_at_every_load = 1, action = print})': [
@@ -62,13 +62,13 @@ FOUND = {
     'core.register_privilege("fly", {description = 3})': ["privilege fly: description is a number, not text"],
     'core.register_biome({name = "cold", y_max = 40000, node_topp = "a"})': [
         'biome cold: unknown field "node_topp", nearest is "node_top"',
-        "biome cold: y_max is 40000, outside of -32768..32767",
+        "biome cold: y_max is 40000, outside -32768..32767",
     ],
     'core.register_ore({ore_type = "scatter", ore = "mymod:a", wherein = "b", clust_size = -1})': [
-        "ore mymod:a: clust_size is -1, outside of 0..32767"
+        "ore mymod:a: clust_size is -1, outside 0..32767"
     ],
     'core.register_decoration({deco_type = "simple", decoration = "a", place_on = "b", sidelen = 0})': [
-        "decoration a: sidelen is 0, outside of 1..32767"
+        "decoration a: sidelen is 0, outside 1..32767"
     ],
 }
 

@@ -135,7 +135,7 @@ def test_every_bug_swaps_texts_that_stand_once(seeds: tuple[Seed, ...]) -> None:
 
 
 def test_more_rows_than_the_seeds_hold_are_refused() -> None:
-    with pytest.raises(Refusal, match="the seeds hold about"):
+    with pytest.raises(Refusal, match="the seeds give about"):
         rows(10**6, seed=0)
 
 

@@ -87,7 +87,7 @@ def test_a_diff_that_changes_nothing_is_refused(diff: str) -> None:
 
 
 def test_an_addition_without_a_neighbour_is_refused() -> None:
-    with pytest.raises(PatchRejected, match="names no neighbour"):
+    with pytest.raises(PatchRejected, match="has no context line"):
         apply_patch(SOURCE, "@@ -0,0 +1 @@\n+x = 1")
     assert apply_patch("", "@@ -0,0 +1 @@\n+x = 1").text.startswith("x = 1")
 

@@ -73,7 +73,7 @@ def test_every_problem_of_a_file_is_told_at_once_with_its_line(tmp_path: Path) -
         'line 7: "instruction" is empty',
         "line 8: must be a JSON object, not list",
         "line 9: must be a JSON object, not number",
-        "line 10: a key stands twice",
+        "line 10: a key appears twice",
         'line 11: "kind" must be text, not list',
         'line 12: "input" must be text, not object',
     ):

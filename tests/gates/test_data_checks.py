@@ -109,7 +109,7 @@ def test_evidence_names_task_row_tier_similarity_and_the_shared_text(tmp_path: P
     assert (
         checks["exact leaks"]
         .evidence[0]
-        .startswith("eval:4: prompt and answer word for word in training line 1 (T1): “register a node called")
+        .startswith("eval:4: prompt and answer verbatim in training line 1 (T1): “register a node called")
     )
     [near] = checks["near leaks"].evidence
     assert near.startswith("eval:5: answer nearly (J 0.")
@@ -125,12 +125,12 @@ def test_doctor_says_the_same_on_the_screen_and_as_data(tmp_path: Path, cli: Cli
     code, text = cli("doctor", "profile=smoke", "dataset=jsonl", *files)
     assert code == 3
     assert "✗ exact leaks" in text
-    assert "eval:4: prompt and answer word for word in training line 1 (T1): “register a node called" in text
+    assert "eval:4: prompt and answer verbatim in training line 1 (T1): “register a node called" in text
     code, text = cli("doctor", "profile=smoke", "dataset=jsonl", *files, "--json")
     assert code == 3
     [leak] = [check for check in json.loads(text) if check["name"] == "exact leaks"]
     assert leak["ok"] is False
-    assert leak["evidence"][0].startswith("eval:4: prompt and answer word for word in training line 1 (T1)")
+    assert leak["evidence"][0].startswith("eval:4: prompt and answer verbatim in training line 1 (T1)")
     [found] = leak["data"]
     shared = found.pop("shared")
     assert found == {"task_id": "eval:4", "tier": "T1", "part": "both", "lines": [1], "rows": 1, "similarity": 1.0}

@@ -227,7 +227,7 @@ def test_the_child_imports_nothing_but_lupa_the_standard_library_and_its_folder(
 
 
 def test_isolation_that_is_asked_for_and_missing_is_refused() -> None:
-    with pytest.raises(Refusal, match=r"bwrap.*was asked for.*process\+rlimits\+seccomp: bubblewrap is not installed"):
+    with pytest.raises(Refusal, match=r"bwrap.*is required.*process\+rlimits\+seccomp: bubblewrap is not installed"):
         insist("seccomp+bwrap", "process+rlimits+seccomp", "bubblewrap is not installed")
     with pytest.raises(Refusal, match='no isolation "jail"'):
         insist("jail", "process+rlimits", "")
