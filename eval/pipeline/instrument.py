@@ -1,6 +1,6 @@
 """The instrument test: references pass, near misses and constant answers fail; under any verifier.
 
-Gates hold it before they measure, Gate A tells its findings one by one, the benchmark is validated by it.
+Gates run it before they measure, Gate A reports its findings one by one, the benchmark is validated by it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Kind = Literal["reference", "near miss", "constant"]
 KINDS: tuple[Kind, ...] = ("reference", "near miss", "constant")
 # Answers that no task may accept.
 CONSTANT_ANSWERS: tuple[str, ...] = ("", "return true", "local mod = {}\nreturn mod")
-# A near miss must be wrong by what it does: these outcomes say that it was never really tried.
+# A near miss must fail by what it does: these outcomes say that its behaviour was never checked.
 NOT_TRIED = frozenset({Outcome.HARNESS_ERROR, Outcome.NO_CODE, Outcome.PATCH_REJECTED, Outcome.SYNTAX_ERROR})
 
 
 @dataclass(frozen=True, slots=True)
 class KnownAnswer:
-    """An answer of which one knows beforehand whether it must pass, and what became of it.
+    """An answer known in advance to pass or fail, and its verdict.
 
     Attributes:
-        name: what tells it from the task's others: "reference", "near miss 2", "constant 'return true'".
+        name: unique within its task: "reference", "near miss 2", "constant 'return true'".
         why: what is wrong with a near miss, as its author says.
     """
 
@@ -52,7 +52,7 @@ class KnownAnswer:
         if self.passed:
             return f"accepts {self.name}" + (f" ({self.why})" if self.why else "")
         if self.kind == "near miss" and self.verdict.outcome in NOT_TRIED:
-            return f"{self.name} is not judged by the checks: {said}"
+            return f"{self.name} was not decided by the checks: {said}"
         return ""
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ def _known_answers(task: Task) -> list[tuple[Kind, str, str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What judging a benchmark by itself gave.
+    """The result of verifying a benchmark's own answers.
 
     Attributes:
         faults: one sentence per wrong reference, near miss or constant, with the task's source and id.

@@ -1,4 +1,4 @@
-"""The samples that a gate stored: one JSON line each, read back whole or refused by line."""
+"""The samples that a gate stored: one JSON line each, read back complete or refused by line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def read_samples(path: Path) -> list[Sample]:
     """Return the stored samples in file order; a torn last line is dropped; [] where the file does not exist.
 
     Raises:
-        Refusal: a complete line is not a sample, or one (arm, task, index) stands twice.
+        Refusal: a complete line is not a sample, or one (arm, task, index) appears twice.
     """
     if not path.exists():
         return []
@@ -30,7 +30,8 @@ def read_samples(path: Path) -> list[Sample]:
         key = (sample.arm, sample.task_id, sample.index)
         if key in seen:
             raise Refusal(
-                f"{path}, line {number}: sample {sample.index} of {sample.task_id} stands already on line {seen[key]}.",
+                f"{path}, line {number}: duplicate sample: {sample.task_id} #{sample.index} is already on "
+                f"line {seen[key]}.",
                 "The file was edited: rewind the gate that wrote it.",
             )
         seen[key] = number
