@@ -22,7 +22,7 @@ VERIFIERS = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One program to judge and the checks it must pass, in order.
+    """One program to verify and the checks it must pass, in order.
 
     ``mod_name`` is the mod it runs as, where its domain has mods; "" is what its own registrations say.
     """

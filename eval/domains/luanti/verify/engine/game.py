@@ -51,7 +51,7 @@ def joined(names: tuple[str, ...]) -> str:
 
 
 class GameFiles:
-    """A folder with the game, in memory where the system has such a place; ``close`` removes it.
+    """A folder with the game, in memory where the system has such a folder; ``close`` removes it.
 
     ``mod_name`` is the mod that was asked for last: the next server starts as it, since programs of one set share it.
     """
