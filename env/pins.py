@@ -75,14 +75,10 @@ def compare(pins: tuple[Pin, ...], installed: Mapping[str, str]) -> LockComparis
     )
 
 
-def install_command(locks: Sequence[Path]) -> str:
-    """Return the command that installs ``locks`` into an environment; a lock of the project also names its extra."""
-    own = [lock.stem for lock in locks if lock.parent == LOCKS and lock != CORE_LOCK]
-    extras = ",".join(own if own == ["mlx"] else ["dev", *own])
-    # the mlx lock holds only what it adds to the core's
-    files = [CORE_LOCK, *locks] if own == ["mlx"] and CORE_LOCK not in locks else locks
-    shown = (lock.relative_to(LOCKS.parent.parent) if lock.parent == LOCKS else lock for lock in files)
-    return f"pip install {' '.join(f'-c {shlex.quote(str(lock))}' for lock in shown)} -e .[{extras}]"
+def install_command(locks: Sequence[Path], extras: Sequence[str] = ("dev",)) -> str:
+    """Return the command that installs the project with ``extras`` in the versions of ``locks``."""
+    shown = (lock.relative_to(LOCKS.parent.parent) if lock.parent == LOCKS else lock for lock in locks)
+    return f"pip install {' '.join(f'-c {shlex.quote(str(lock))}' for lock in shown)} -e .[{','.join(extras)}]"
 
 
 def write_lock(path: Path, installed: Mapping[str, str], header: Sequence[str]) -> int:

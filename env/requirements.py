@@ -216,7 +216,7 @@ def _packages(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
         f"{count} of the pinned packages are another version" if count else f"as in {names}",
         f"as in {names}",
         reason=reason,
-        fix=install_command(facts.locks),
+        fix=install_command(facts.locks, facts.extras),
         evidence=[str(difference) for difference in facts.pin_differences],
     )
     return [*checks, pins]

@@ -32,7 +32,7 @@ class MachineFacts:
 
     ``packages`` maps every installed package to its version; ``programs`` maps kind to path ("" = not installed);
     ``pin_note`` says why the pins could not be compared with those of ``locks``.
-    ``torch_cuda`` is as env/machine/torch_build.py reports it.
+    ``torch_cuda`` is as env/machine/torch_build.py reports it; ``extras`` of the project install what the locks pin.
     """
 
     system: str
@@ -51,9 +51,15 @@ class MachineFacts:
     shell: Shell
     torch_cuda: str | None = None
     locks: tuple[Path, ...] = (CORE_LOCK,)
+    extras: tuple[str, ...] = ("dev",)
 
 
-def probe(results_folder: Path, source_folder: Path, locks: tuple[Path, ...] = (CORE_LOCK,)) -> MachineFacts:
+def probe(
+    results_folder: Path,
+    source_folder: Path,
+    locks: tuple[Path, ...] = (CORE_LOCK,),
+    extras: tuple[str, ...] = ("dev",),
+) -> MachineFacts:
     """Return the facts of this machine as seen by this process.
 
     Takes about 0.2 s, and up to 10 s more where a GPU driver hangs. What is unknown is None, "" or a note.
@@ -77,6 +83,7 @@ def probe(results_folder: Path, source_folder: Path, locks: tuple[Path, ...] = (
         shell=shell(os.environ),
         torch_cuda=torch_cuda(),
         locks=locks,
+        extras=extras,
     )
 
 

@@ -20,11 +20,10 @@ from gates.context import GateContext, Progress, conclude
 from gates.measuring.bench import dataset_of
 from gates.report import GateReport
 from gates.settings import Experiment
+from training.backends import find_backend
 from training.schedule import with_steps
 
 PROJECT = Path(__file__).resolve().parents[2]
-# with which locks of env/locks a backend's environment was measured; the core's for all others
-_LOCKS = {"unsloth": ("unsloth",), "mlx": ("core", "mlx")}
 
 
 def run(context: GateContext) -> GateReport:
@@ -84,8 +83,9 @@ def _report(
 def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
     """Return the judged facts of this machine."""
     rules = EnvironmentRules(**experiment.gate.a.machine.model_dump())
-    locks = tuple(find_lock(name) for name in _LOCKS.get(experiment.backend.name, ("core",)))
-    return list(judge(probe(results, PROJECT, locks), rules))
+    backend = find_backend(experiment.backend.name)
+    locks = tuple(find_lock(name) for name in backend.locks)
+    return list(judge(probe(results, PROJECT, locks, backend.extras), rules))
 
 
 def inspect(

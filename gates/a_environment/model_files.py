@@ -12,9 +12,10 @@ from env.machine.hardware import memory
 from env.refusal import Refusal
 from env.space import size_text
 from gates.settings import Experiment, planned_training
-from training.backends import check_settings, local_folder, require_library, text_choices
+from training.backends import require_installed, require_trainer
 from training.backends.local.identity import weight_files
 from training.backends.local.model_folder import hub_cache, is_offline
+from training.models import check_settings, local_folder, text_choices
 from training.needs.disk import checkpoint_bytes
 from training.needs.memory import Footprint, estimate
 from training.needs.weight_headers import require_whole
@@ -38,7 +39,8 @@ def model_checks(experiment: Experiment, results: Path) -> list[Check]:
             will be larger than is allowed.
     """
     # before anything is downloaded for it
-    require_library(experiment.backend.name)
+    require_installed(experiment.backend.name)
+    require_trainer(experiment.backend.name)
     folder = local_folder(experiment.model)
     if folder is None:
         return [_download_check(experiment.model.path)]

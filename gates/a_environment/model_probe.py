@@ -16,9 +16,9 @@ from eval.pipeline.verifier import open_verifier
 from eval.records import Dataset
 from gates.measuring.bench import base_table, examples_of, one_process
 from gates.settings import Experiment
-from training.backends import load_model
 from training.examples import EncodedExamples
 from training.hooks import NoHooks
+from training.models import load_model
 from training.records import Example
 
 # of a prompt's end and of a completion's start

@@ -11,8 +11,8 @@ from gates.c_training.hooks import Hooks, read_metrics
 from gates.context import GateContext, Progress, StopRequested, conclude
 from gates.measuring.bench import approved_dataset, base_table, examples_of, one_process, require_same_base
 from gates.report import GateReport
-from training.backends import load_model
 from training.loss_watch import flat_start, idle_gradient
+from training.models import load_model
 from training.records import TrainingDiverged, TrainResult, TrainSettings
 from training.schedule import with_steps
 

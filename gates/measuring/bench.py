@@ -20,7 +20,7 @@ from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task
 from gates.context import GateContext, Progress
 from gates.report import GateReport
 from gates.settings import Experiment
-from training.backends import load_model
+from training.models import load_model
 from training.records import Example, ModelSettings
 
 

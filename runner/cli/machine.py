@@ -11,6 +11,9 @@ import typer
 from runner.cli.app import AsJson, Overrides, Results, app, print_json
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
+from training.backends import BACKENDS
+
+LOCKS = dict.fromkeys(lock for backend in BACKENDS.values() for lock in backend.locks)
 
 if TYPE_CHECKING:
     from env.checks import Check
@@ -50,7 +53,7 @@ def doctor(
 @app.command()
 def lock(
     against: Annotated[
-        str, typer.Option("--against", help="A lock of the project (core, unsloth, mlx) or a file to compare with.")
+        str, typer.Option("--against", help=f"A lock of the project ({', '.join(LOCKS)}) or a file to compare with.")
     ] = "core",
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FILE", help="Write this environment's versions into a new file.")

@@ -60,8 +60,8 @@ def export_cell(
         Refusal: the folder exists, there is no such cell, its checkpoint is damaged, the decision does not speak for
             it (unless ``anyway``), or the export, read back, does not compute what was measured.
     """
-    from training.backends import export_adapter
     from training.exports import ExportRequest
+    from training.models import export_adapter
 
     if to.exists():
         raise Refusal(f"{to} exists already, and nothing is overwritten.", "Give a folder that does not exist yet.")
@@ -102,8 +102,8 @@ def require_room(experiment: Experiment, checkpoint: Path, form: Form, to: Path)
 
 def export_bytes(experiment: Experiment, checkpoint: Path, form: Form) -> int:
     """Return about how many bytes an export takes: the adapter's file, or the whole base as its files hold it."""
-    from training.backends import local_folder
     from training.checkpoints import ADAPTER_WEIGHTS
+    from training.models import local_folder
     from training.needs.weight_headers import read_tensors
 
     if form == "adapter":

@@ -30,8 +30,8 @@ from eval.pipeline.loop import Arm, Unit, measure
 from eval.pipeline.prompts import render
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings, open_verifier
-from training.backends import load_model
 from training.hooks import NoHooks
+from training.models import load_model
 from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"

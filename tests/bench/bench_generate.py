@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
-from training.backends import load_model
+from training.models import load_model
 from training.records import ModelSettings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"

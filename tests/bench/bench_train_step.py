@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from training.backends import load_model
 from training.examples import encode_examples, step_batches
 from training.hooks import NoHooks
+from training.models import load_model
 from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"

@@ -17,8 +17,8 @@ from statistics import median
 from typing import Any
 
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
-from training.backends import load_model
 from training.examples import encode_examples, step_batches
+from training.models import load_model
 from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))

@@ -159,7 +159,8 @@ def test_a_torch_that_cannot_use_the_gpu_or_its_driver_is_named(
 def test_the_pins_are_those_of_the_backend_s_environment() -> None:
     found = named(judge(replace(GOOD, locks=(CORE_LOCK, LOCKS / "mlx.txt")), RULES), "pins")
     assert found.value == "as in env/locks/core.txt and env/locks/mlx.txt"
-    other = replace(GOOD, locks=(LOCKS / "unsloth.txt",), pin_differences=(PinDifference("peft", "0.21.2", "0.20"),))
+    differing = (PinDifference("peft", "0.21.2", "0.20"),)
+    other = replace(GOOD, locks=(LOCKS / "unsloth.txt",), extras=("dev", "unsloth"), pin_differences=differing)
     assert named(judge(other, RULES), "pins").fix == "pip install -c env/locks/unsloth.txt -e .[dev,unsloth]"
 
 

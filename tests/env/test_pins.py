@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from env.pins import CORE_LOCK, LOCKS, Pin, PinDifference, compare, find_lock, install_command, read_pins, write_lock
+from env.pins import CORE_LOCK, LOCKS, Pin, PinDifference, compare, find_lock, read_pins, write_lock
 from env.refusal import Refusal
+from runner.screens.answers.locks import way_back
 from tests.support.runs import Cli
 
 
@@ -61,10 +62,11 @@ def test_a_broken_lock_is_refused_by_its_line(content: bytes, says: str, tmp_pat
         (LOCKS / "unsloth.txt", "pip install -c env/locks/unsloth.txt -e .[dev,unsloth]"),
         (LOCKS / "mlx.txt", "pip install -c env/locks/core.txt -c env/locks/mlx.txt -e .[mlx]"),
         (Path("/my locks/a.txt"), "pip install -c '/my locks/a.txt' -e .[dev]"),
+        (Path("/my locks/mlx.txt"), "pip install -c '/my locks/mlx.txt' -e .[dev]"),
     ],
 )
 def test_the_way_back_names_the_files_and_the_extra(lock: Path, command: str) -> None:
-    assert install_command([lock]) == command
+    assert way_back(lock) == command
 
 
 def test_what_every_environment_brings_along_is_not_called_unpinned() -> None:

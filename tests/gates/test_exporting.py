@@ -19,11 +19,11 @@ from runner.release import export as exporting
 from runner.release.export import CARD, PROVENANCE, export_cell
 from runner.runs.config import compose_experiment, dump_config
 from tests.support.runs import Cli
-from training.backends import export_adapter, load_model
 from training.backends.transformers_peft.exporting import compared
 from training.checkpoints import ADAPTER_WEIGHTS
 from training.exports import ExportRequest, require_close
 from training.hooks import NoHooks
+from training.models import export_adapter, load_model
 from training.records import Example, LoraSettings, TrainSettings
 
 EXAMPLES = [Example(f"square of {n}: ", str(n * n)) for n in range(8)]
@@ -150,7 +150,7 @@ def test_a_full_disk_is_refused_before_a_weight_is_read(
     form: Any, needed: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10_000_000))
-    monkeypatch.setattr("training.backends.export_adapter", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("training.models.export_adapter", lambda *_: pytest.fail("loaded"))
     with pytest.raises(Refusal, match=rf"no space left on its disk: 10\.0 MB free, {needed} needed for the export"):
         export(run, tmp_path / "out", form)
     assert not (tmp_path / "out").exists()

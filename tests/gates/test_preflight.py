@@ -23,8 +23,8 @@ from gates.measuring.bench import dataset_of
 from gates.settings import Experiment
 from runner.runs.config import compose_experiment
 from tests.support.runs import Cli
-from training.backends import load_model
 from training.backends.transformers_peft import choosing
+from training.models import load_model
 
 
 def experiment(*overrides: str) -> Experiment:

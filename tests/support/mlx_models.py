@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.runs import PROJECT
-from training.backends import load_model
+from training.models import load_model
 from training.records import ModelSettings
 from training.tiny_random.architectures import architecture
 

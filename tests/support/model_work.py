@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
-from training.backends import load_model
 from training.hooks import NoHooks
+from training.models import load_model
 from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
 
 SAMPLING = SamplingSettings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=24)

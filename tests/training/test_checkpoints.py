@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_random import make_model
 
 from env.refusal import Refusal
 from env.space import DiskFull
-from training.backends import load_model
+from tests.support.tiny_random import make_model
 from training.checkpoints import (
     ADAPTER_WEIGHTS,
     MANIFEST,
@@ -29,6 +28,7 @@ from training.checkpoints import (
     step_name,
 )
 from training.hooks import NoHooks, TrainHooks
+from training.models import load_model
 from training.records import (
     AdapterCheckpoint,
     Example,

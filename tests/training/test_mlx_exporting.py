@@ -13,9 +13,9 @@ import pytest
 from env.refusal import Refusal
 from tests.support.mlx_models import KINDS, load, logits, made, needs_mlx, torch_logits
 from tests.support.model_work import EXAMPLES, LORA, TRAIN, trained
-from training.backends import export_adapter
 from training.exports import ExportRequest, RoundTrip
 from training.hooks import NoHooks
+from training.models import export_adapter
 from training.records import ModelSettings
 
 pytestmark = needs_mlx

@@ -15,7 +15,7 @@ import pytest
 from env.refusal import Refusal
 from tests.support.mlx_models import copied, load, logits, made, needs_mlx
 from tests.support.model_work import LORA
-from training.backends import check_settings
+from training.models import check_settings
 from training.records import ModelSettings
 
 pytestmark = needs_mlx
@@ -24,7 +24,7 @@ pytestmark = needs_mlx
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ({"quantization": "nf4"}, r"'nf4' is a format of bitsandbytes.*q4"),
+        ({"quantization": "nf4"}, r"'nf4': backend mlx cannot hold it.*q4, q8"),
         ({"device": "cuda"}, "drives Apple GPUs and CPUs"),
         ({"evaluation": "dequantized"}, "as they are held"),
         ({"double_quantization": True}, "of bitsandbytes' NF4"),
@@ -158,5 +158,5 @@ def test_what_the_configuration_shows_is_refused_before_a_weight_is_read(mlx_fol
     check_settings("mlx", settings, LORA)
     with pytest.raises(Refusal, match="'v_prj' is no linear module"):
         check_settings("mlx", settings, replace(LORA, target_modules=("v_prj",)))
-    with pytest.raises(Refusal, match="format of bitsandbytes"):
+    with pytest.raises(Refusal, match="mlx cannot hold it"):
         check_settings("mlx", replace(settings, quantization="nf4"), LORA)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
-from training.backends import load_model
 from training.examples import encode_examples, epoch_batches, step_batches
+from training.models import load_model
 from training.records import Example, LoraSettings, ModelSettings, TrainSettings
 from training.schedule import checkpoint_count, learning_rate, require_same_run, settings_facts, with_steps
 
@@ -80,9 +80,7 @@ def test_an_unknown_backend_is_answered_with_the_nearest() -> None:
 
 
 def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.backends import mlx
-
-    monkeypatch.setattr(mlx, "find_spec", lambda name: None)
+    monkeypatch.setattr("training.backends.find_spec", lambda name: None)
     with pytest.raises(Refusal, match="not installed") as refused:
         load_model("mlx", MODEL)
     assert refused.value.fix == "pip install 'luagate[mlx]'"

@@ -22,9 +22,9 @@ from tests.faults.comparison import differing_bytes, journal, steps_again
 from tests.faults.order import ORDER_VARIABLE, Act, Order, Point
 from tests.support.runs import PROJECT, environment, only_run
 from tests.support.shipped_gpt_oss import write_shipped
-from training.backends import check_settings, load_model
 from training.backends.unsloth.forwards import patched_by
 from training.checkpoints import ADAPTER_WEIGHTS
+from training.models import check_settings, load_model
 from training.records import AdapterCheckpoint, Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
 from training.tiny_random.cache import made_folder
 
@@ -156,7 +156,7 @@ PLAIN = """
 import json, sys
 from contextlib import nullcontext
 from pathlib import Path
-from training.backends import load_model
+from training.models import load_model
 from training.records import ModelSettings
 path, quantization, adapter, prompt, answer = json.loads(sys.argv[1])
 model = load_model("transformers_peft", ModelSettings(path, quantization=quantization, device="cpu", threads=1))

@@ -1,110 +1,139 @@
-"""The backends: a table from name to module, and the one function that loads a model for measuring and training."""
+"""The experiment's backends: what each is, as plain data. Listing them imports no library and no backend."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
 
 from env.refusal import Refusal, choices_hint
-from training.tiny_random.cache import is_recipe, made_folder
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from training.backends.base import LoadedModel
-    from training.exports import ExportRequest, RoundTrip
-    from training.records import LoraSettings, ModelSettings
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One library, or set of libraries, that holds models.
 
-# each module offers load(settings) -> LoadedModel, and may offer check(settings, lora) and text_choices(settings);
-# nothing heavy is imported before it is asked for
-BACKENDS: dict[str, str] = {
-    "transformers_peft": "training.backends.transformers_peft",
-    "unsloth": "training.backends.unsloth",
-    "mlx": "training.backends.mlx",
+    Attributes:
+        name: as ``backend.name`` in the configuration.
+        module: where ``load(settings) -> LoadedModel`` is, as text. It may offer ``check(settings, lora)`` and
+            ``text_choices(settings)``, and offers ``export(settings, request, base_name)`` where it ``exports``.
+        library: the top-level module without which it cannot start.
+        install: how that library is installed, for people.
+        packages: what its numbers depend on, as pip spells it: their versions enter every report and every reuse.
+        locks: the files of env/locks with whose versions it was measured.
+        extras: the project's extras that bring what the locks pin.
+        quantizations: the values of ``model.quantization`` that it can hold.
+        generates, trains, exports: what it can do.
+    """
+
+    name: str
+    module: str
+    library: str
+    install: str
+    packages: tuple[str, ...]
+    locks: tuple[str, ...]
+    extras: tuple[str, ...]
+    quantizations: tuple[str, ...]
+    generates: bool = True
+    trains: bool = True
+    exports: bool = True
+
+
+# jinja2 renders the chat templates; triton and kernels compute on GPUs where they are installed
+_TRANSFORMERS = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "jinja2",
+    "safetensors",
+    "peft",
+    "bitsandbytes",
+    "accelerate",
+    "triton",
+    "kernels",
+)
+
+BACKENDS: dict[str, Backend] = {
+    backend.name: backend
+    for backend in (
+        Backend(
+            name="transformers_peft",
+            module="training.backends.transformers_peft",
+            library="transformers",
+            install="make setup, or pip install -c env/locks/core.txt -e .[dev]",
+            packages=_TRANSFORMERS,
+            locks=("core",),
+            extras=("dev",),
+            quantizations=("nf4", "none"),
+        ),
+        Backend(
+            name="unsloth",
+            module="training.backends.unsloth",
+            library="unsloth",
+            install="make setup-unsloth: an environment of its own, whose pins differ from the core's.",
+            packages=(*_TRANSFORMERS, "unsloth", "unsloth-zoo", "trl", "xformers", "torchao", "cut-cross-entropy"),
+            locks=("unsloth",),
+            extras=("dev", "unsloth"),
+            quantizations=("nf4", "none"),
+            exports=False,
+        ),
+        Backend(
+            name="mlx",
+            module="training.backends.mlx",
+            library="mlx_lm",
+            install="pip install 'luagate[mlx]'",
+            packages=("mlx", "mlx-metal", "mlx-cpu", "mlx-lm", "transformers", "tokenizers", "jinja2", "safetensors"),
+            locks=("core", "mlx"),
+            extras=("mlx",),
+            quantizations=("q4", "q8", "none"),
+        ),
+    )
 }
 
-# what must be importable for a backend whose library is no dependency of the project, and how it is installed
-_LIBRARIES = {
-    "unsloth": ("unsloth", "make setup-unsloth: an environment of its own, whose pins differ from the core's."),
-    "mlx": ("mlx_lm", "pip install 'luagate[mlx]'"),
-}
+
+def find_backend(name: str) -> Backend:
+    """Return the backend called ``name``. Raises Refusal with the nearest name when there is none."""
+    if name not in BACKENDS:
+        raise Refusal(f"backend.name = {name!r} is unknown.", choices_hint(name, BACKENDS))
+    return BACKENDS[name]
 
 
-def load_model(backend: str, settings: ModelSettings) -> LoadedModel:
-    """Return the model loaded by ``backend``; a path such as "tiny_random:mistral" is a model made on demand.
-
-    Raises:
-        Refusal: the backend is unknown or not installed, or the model's files are missing or unfit.
-    """
-    model: LoadedModel = _module(backend).load(_with_folder(settings))
-    return model
+def require_installed(name: str) -> Backend:
+    """Return the backend called ``name``, importing nothing. Raises Refusal when it is unknown or not installed."""
+    backend = find_backend(name)
+    if find_spec(backend.library) is None:
+        raise Refusal(f"backend = {name!r} needs a library that is not installed.", backend.install)
+    return backend
 
 
-def require_library(backend: str) -> None:
-    """Raise Refusal when ``backend`` is unknown, or its library is not installed; imports neither."""
-    if backend not in BACKENDS:
-        raise Refusal(f"backend.name = {backend!r} is unknown.", choices_hint(backend, BACKENDS))
-    library, way = _LIBRARIES.get(backend, ("", ""))
-    if library and find_spec(library) is None:
-        raise Refusal(f"backend = {backend!r} needs a library that is not installed.", way)
+def require_trainer(name: str) -> Backend:
+    """Return the backend called ``name``. Raises Refusal when it is unknown, or cannot train."""
+    backend = find_backend(name)
+    if not backend.trains:
+        able = [other.name for other in BACKENDS.values() if other.trains]
+        raise Refusal(f"backend = {name!r} cannot train.", choices_hint("", able))
+    return backend
 
 
-def check_settings(backend: str, settings: ModelSettings, lora: LoraSettings) -> None:
-    """Look at everything that can be refused before a weight is read, as far as ``backend`` knows how.
-
-    Raises:
-        Refusal: the backend is unknown or not installed, files are missing, or the adapter does not fit the model.
-    """
-    check = getattr(_module(backend), "check", None)
-    if check is not None:
-        check(_with_folder(settings), lora)
-
-
-def text_choices(backend: str, settings: ModelSettings) -> dict[str, str]:
-    """Return the tokenizer's choices, name -> "value: reason", without reading a weight; {} where ``backend`` cannot.
-
-    Raises:
-        Refusal: the tokenizer is damaged, or names no end token.
-    """
-    choices_of = getattr(_module(backend), "text_choices", None)
-    found: dict[str, str] = {} if choices_of is None else choices_of(_with_folder(settings))
-    return found
+def require_quantization(name: str, quantization: str) -> None:
+    """Raise Refusal when the backend called ``name`` cannot hold weights in ``quantization``; says which one can."""
+    backend = find_backend(name)
+    if quantization in backend.quantizations:
+        return
+    able = [other.name for other in BACKENDS.values() if quantization in other.quantizations]
+    raise Refusal(
+        f"model.quantization = {quantization!r}: backend {name} cannot hold it.",
+        f"Set model.quantization to one of: {', '.join(backend.quantizations)}"
+        + (f"; or backend to one of: {', '.join(able)}." if able else "."),
+    )
 
 
-def export_adapter(backend: str, settings: ModelSettings, request: ExportRequest) -> RoundTrip:
-    """Write an adapter or a merged model into ``request.to`` and compare it, read back, with what was measured.
-
-    Raises:
-        Refusal: the backend cannot export, the adapter is damaged or of another base, or the comparison failed.
-    """
-    export = getattr(_module(backend), "export", None)
-    if export is None:
-        raise Refusal(
-            f"backend = {backend!r} cannot export.",
-            "Its checkpoints in gate_c are PEFT adapters as they are.",
-        )
-    found: RoundTrip = export(_with_folder(settings), request, settings.path)
-    return found
+def backend_module(name: str) -> ModuleType:
+    """Return the module of an installed backend. Raises Refusal as ``require_installed``."""
+    return import_module(require_installed(name).module)
 
 
-def local_folder(settings: ModelSettings) -> Path | None:
-    """Return the folder that holds the model; None for a hub id that was not downloaded yet. Downloads nothing.
-
-    Raises:
-        Refusal: ``settings.path`` names a folder that is not there.
-    """
-    from training.backends.local.model_folder import find_folder
-
-    return find_folder(_with_folder(settings).path)
-
-
-def _module(backend: str) -> Any:
-    if backend not in BACKENDS:
-        raise Refusal(f"backend = {backend!r} is unknown.", choices_hint(backend, BACKENDS))
-    return import_module(BACKENDS[backend])
-
-
-def _with_folder(settings: ModelSettings) -> ModelSettings:
-    return replace(settings, path=str(made_folder(settings.path))) if is_recipe(settings.path) else settings
+def backend_of_lock(lock: str) -> Backend | None:
+    """Return the backend that was measured with ``lock`` of env/locks ("mlx"); None where it is no backend's own."""
+    return next((backend for backend in BACKENDS.values() if backend.locks[-1] == lock), None)

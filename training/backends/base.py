@@ -1,4 +1,4 @@
-"""What every backend offers: a loaded model that generates, wears an adapter, scores an answer, and trains."""
+"""The contract of the backends: a loaded model generates, wears an adapter and scores, and where it can, trains."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from training.examples import EncodedExamples
 from training.hooks import TrainHooks
@@ -54,8 +54,8 @@ class Sampling(Protocol):
     def stop(self) -> tuple[str, ...]: ...
 
 
-class LoadedModel(Protocol):
-    """One base model in memory, the same for measuring and for training; a context manager that closes it."""
+class Generates(Protocol):
+    """One base model that can be measured; a context manager that closes it."""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -92,6 +92,17 @@ class LoadedModel(Protocol):
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
         ...
 
+    def close(self) -> None:
+        """Release memory and processes; the model cannot be used afterwards."""
+        ...
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+
+
+class Trains(Protocol):
+    """One base model on which an adapter can be trained."""
+
     def train(
         self,
         examples: Sequence[Example],
@@ -100,7 +111,7 @@ class LoadedModel(Protocol):
         folder: Path,
         hooks: TrainHooks,
     ) -> TrainResult:
-        """Train an adapter into checkpoints under ``folder``, going on from the newest verified one."""
+        """Train an adapter into checkpoints under ``folder``, resuming from the newest verified one."""
         ...
 
     def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
@@ -111,9 +122,6 @@ class LoadedModel(Protocol):
         """Return the loss of one real forward and backward on the longest rows; nothing is kept."""
         ...
 
-    def close(self) -> None:
-        """Release memory and processes; the model cannot be used afterwards."""
-        ...
 
-    def __enter__(self) -> LoadedModel: ...
-    def __exit__(self, *error: object) -> None: ...
+class LoadedModel(Generates, Trains, Protocol):
+    """One base model in memory, the same for measuring and for training."""

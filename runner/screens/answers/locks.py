@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from env.pins import install_command
+from env.pins import LOCKS, find_lock, install_command
 from runner.screens.ink import Line, line, write_lines
+from training.backends import backend_of_lock
 
 if TYPE_CHECKING:
     from env.pins import LockComparison
@@ -40,8 +41,16 @@ def comparison_lines(path: Path, found: LockComparison) -> list[Line]:
             line("  Other versions may give other numbers; every report names those it was made with.", hang=2)
         )
     if found.changed or found.missing:
-        lines.append(line(("next: ", "dim"), install_command([path])))
+        lines.append(line(("next: ", "dim"), way_back(path)))
     return lines
+
+
+def way_back(path: Path) -> str:
+    """Return the command that brings an environment to the lock ``path``: of the project with all that go with it."""
+    backend = backend_of_lock(path.stem) if path.parent == LOCKS else None
+    if backend is None:
+        return install_command([path])
+    return install_command([find_lock(name) for name in backend.locks], backend.extras)
 
 
 def lock_header(path: Path) -> list[str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
-
-from env.refusal import Refusal
 
 if TYPE_CHECKING:
     from training.backends.base import LoadedModel
@@ -17,9 +14,8 @@ def load(settings: ModelSettings) -> LoadedModel:
     """Load the model of ``settings``, on a CPU in as many processes.
 
     Raises:
-        Refusal: the library is missing, a setting is another backend's, or the model's files are missing or unfit.
+        Refusal: a setting is another backend's, or the model's files are missing or unfit.
     """
-    _require_library()
     from training.backends.local.sharding import Shard, ShardedModel
     from training.backends.mlx.choosing import choose_device, require_own_settings
     from training.backends.mlx.loading import load_base
@@ -40,7 +36,6 @@ def load(settings: ModelSettings) -> LoadedModel:
 
 def check(settings: ModelSettings, lora: LoraSettings) -> None:
     """Raise Refusal for what settings and the model's configuration already show to be unfit; no weight is read."""
-    _require_library()
     from training.backends.mlx.choosing import require_own_settings
     from training.backends.mlx.loading import preview_targets
 
@@ -50,12 +45,6 @@ def check(settings: ModelSettings, lora: LoraSettings) -> None:
 
 def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> RoundTrip:
     """Write an adapter at its baked scale, or a fused model; see ``exporting.export``."""
-    _require_library()
     from training.backends.mlx.exporting import export as write_export
 
     return write_export(settings, request, base_name)
-
-
-def _require_library() -> None:
-    if find_spec("mlx_lm") is None:
-        raise Refusal("backend = 'mlx' needs a library that is not installed.", "pip install 'luagate[mlx]'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from env.refusal import Refusal, choices_hint
+from env.refusal import Refusal
 from training.records import ModelSettings
 
 # name in the configuration -> (bits, group size) of mlx's affine quantisation
@@ -13,11 +13,6 @@ QUANTIZATIONS: dict[str, tuple[int, int]] = {"q4": (4, 64), "q8": (8, 64)}
 
 def require_own_settings(settings: ModelSettings) -> None:
     """Raise Refusal when a setting asks for what only another backend does."""
-    if settings.quantization not in (*QUANTIZATIONS, "none"):
-        raise Refusal(
-            f"model.quantization = {settings.quantization!r} is a format of bitsandbytes, which mlx cannot load.",
-            "Set model.quantization=q4 (mlx's own 4 bits). " + choices_hint("", [*QUANTIZATIONS, "none"]),
-        )
     if settings.double_quantization:
         raise Refusal(
             "model.double_quantization = True is of bitsandbytes' NF4.", "Set model.double_quantization=false."

@@ -1,4 +1,4 @@
-"""One optimizer step in mlx: answer-only loss on the base as it is held, AdamW on the adapter, both kept exactly.
+"""Fitting an adapter in mlx, step by step: answer-only loss on the base as it is held, AdamW, both kept exactly.
 
 mlx-lm's trainer saves weights alone. Not covered: GPU kernels that add in changing order.
 """
@@ -6,7 +6,8 @@ mlx-lm's trainer saves weights alone. Not covered: GPU kernels that add in chang
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import numpy as np
 from mlx.optimizers import AdamW
 from mlx.utils import tree_flatten, tree_map, tree_map_with_path
 
-from training.backends.local.training_loop import OPTIMIZER_FILE
+from env.refusal import Refusal
+from training.backends.local.training_loop import OPTIMIZER_FILE, Learner
 from training.backends.mlx.loading import Loaded
-from training.backends.mlx.lora import load_adapter, save_adapter
+from training.backends.mlx.lora import load_adapter, save_adapter, trainable
 from training.examples import TokenRow, answer_tokens
 from training.needs.disk import checkpoint_bytes
 from training.records import LoraSettings, TrainSettings
@@ -27,6 +29,23 @@ from training.records import LoraSettings, TrainSettings
 COMPILED_WIDTH = 32
 
 Gradients = dict[str, Any]
+
+
+@contextmanager
+def learning(loaded: Loaded, lora: LoraSettings, settings: TrainSettings) -> Iterator[Learner]:
+    """Yield a learner; on exit the base is as before, adapter gone.
+
+    Raises:
+        Refusal: the model's format cannot train, or as ``lora.trainable``.
+    """
+    if loaded.dtype == mx.float16:
+        raise Refusal(
+            "model.dtype = 'float16': small gradients would vanish without loss scaling.",
+            "Set model.dtype=auto, bfloat16 or float32.",
+        )
+    saving_memory = _recomputing(loaded.model.layers) if settings.gradient_checkpointing else nullcontext()
+    with trainable(loaded.model, lora, settings.seed) as adapted, saving_memory:
+        yield MlxLearner(loaded, adapted, lora, settings)
 
 
 class MlxLearner:
@@ -141,3 +160,30 @@ def batch_arrays(rows: Sequence[TokenRow], multiple: int) -> tuple[mx.array, mx.
         ids[number, : len(row.ids) - 1] = row.ids[:-1]
         targets[number, row.prompt_length - 1 : len(row.ids) - 1] = row.ids[row.prompt_length :]
     return mx.array(ids), mx.array(targets)
+
+
+@contextmanager
+def _recomputing(layers: list[Any]) -> Iterator[None]:
+    """Make layers keep only their inputs in the forward pass and compute again in the backward one.
+
+    mlx-lm's own switch changes the layers' class for the rest of the process; this one puts the class back.
+    """
+    original = {kind: kind.__call__ for kind in {type(layer) for layer in layers}}
+    for kind, call in original.items():
+        kind.__call__ = _checkpointed(call)
+    try:
+        yield
+    finally:
+        for kind, call in original.items():
+            kind.__call__ = call
+
+
+def _checkpointed(call: Callable[..., Any]) -> Callable[..., Any]:
+    def again(layer: Any, *arguments: Any, **options: Any) -> Any:
+        def inner(parameters: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+            layer.update(parameters)
+            return call(layer, *arguments, **options)
+
+        return mx.checkpoint(inner)(layer.trainable_parameters(), *arguments, **options)
+
+    return again

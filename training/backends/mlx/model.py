@@ -14,10 +14,10 @@ from training.backends.base import Completion, Sampling
 from training.backends.local.batched_model import BatchedModel, PromptSamples
 from training.backends.local.training_loop import Learner
 from training.backends.mlx.adapters import AdapterShelf, worn
+from training.backends.mlx.fitting import learning
 from training.backends.mlx.generation import generate_batch
 from training.backends.mlx.loading import Loaded
 from training.backends.mlx.lora import adapter_sizes, target_modules
-from training.backends.mlx.tuning import learning
 from training.records import LoraSettings, ModelSettings, TrainSettings
 
 

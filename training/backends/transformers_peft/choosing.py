@@ -16,11 +16,6 @@ _ONE_THREAD_BELOW = 100_000_000
 
 def choose_device(settings: ModelSettings) -> tuple[str, str]:
     """Return (device, reason). Raises Refusal when the asked device is not there or cannot hold the quantisation."""
-    if settings.quantization not in ("nf4", "none"):
-        raise Refusal(
-            f"model.quantization = {settings.quantization!r} is mlx's: transformers_peft cannot hold it.",
-            "Set model.quantization=nf4 or none, or backend=mlx.",
-        )
     if settings.quantization == "nf4" and find_spec("bitsandbytes") is None:
         raise Refusal(
             "model.quantization = 'nf4' needs bitsandbytes, which is not installed.",

@@ -1,9 +1,11 @@
-"""One optimizer step in torch: answer-only loss on the base as it is held, AdamW on the adapter, both kept exactly."""
+"""Fitting an adapter in torch, step by step: answer-only loss on the base as it is held, AdamW, both kept exactly."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,40 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from training.backends.local.training_loop import OPTIMIZER_FILE
-from training.backends.transformers_peft.lora import load_adapter, save_adapter
+from training.backends.local.training_loop import OPTIMIZER_FILE, Learner
+from training.backends.transformers_peft.lora import load_adapter, save_adapter, trainable
 from training.examples import TokenRow, answer_tokens
 from training.needs.disk import checkpoint_bytes
-from training.records import TrainSettings
+from training.records import LoraSettings, TrainSettings
 
 Loss = Callable[[Any, Sequence[TokenRow]], Tensor]
 """Model and rows to the summed negative log-likelihood (nats) of the rows' answers."""
+
+
+@contextmanager
+def learning(adapted: AbstractContextManager[Any], settings: TrainSettings, loss: Loss) -> Iterator[Learner]:
+    """Yield the learner of the PEFT model that ``adapted`` yields; torch's random numbers are left as they were."""
+    with adapted as model:
+        devices = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            yield TorchLearner(model, settings, loss)
+
+
+@contextmanager
+def trainable_here(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterator[Any]:
+    """Yield ``model`` with a fresh adapter, with gradient checkpointing where asked. Raises as ``lora.trainable``."""
+    with trainable(model, lora, settings.seed) as wrapped:
+        if not settings.gradient_checkpointing:
+            yield wrapped
+            return
+        # transformers renames these two; the old names serve every version we allow
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+            try:
+                yield wrapped
+            finally:
+                model.gradient_checkpointing_disable()
 
 
 class TorchLearner:

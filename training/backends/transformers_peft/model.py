@@ -14,11 +14,10 @@ from training.backends.base import Completion, Sampling
 from training.backends.local.batched_model import BatchedModel, PromptSamples
 from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.adapters import AdapterShelf, worn
-from training.backends.transformers_peft.fitting import batch_loss
+from training.backends.transformers_peft.fitting import batch_loss, learning, trainable_here
 from training.backends.transformers_peft.generation import generate_batch
 from training.backends.transformers_peft.loading import Loaded, dequantized_copy
 from training.backends.transformers_peft.lora import adapter_sizes, target_modules
-from training.backends.transformers_peft.tuning import learning, trainable_here
 from training.records import LoraSettings, ModelSettings, TrainSettings
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from training.backends.base import Completion, Sampling
 from training.backends.local.batched_model import PromptSamples
 from training.backends.local.training_loop import Learner
+from training.backends.transformers_peft.fitting import learning
 from training.backends.transformers_peft.loading import Loaded
 from training.backends.transformers_peft.model import TransformersModel
-from training.backends.transformers_peft.tuning import learning
 from training.backends.unsloth.adapting import loss_of_batch, trainable, worn
 from training.backends.unsloth.forwards import patched_by
 from training.backends.unsloth.generating import generate_batch

@@ -7,20 +7,19 @@ import os
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 from packaging.version import Version
 
 from env.cache import cache_folder
 from env.refusal import Refusal
+from training.backends import find_backend
 from training.records import ModelSettings
 
 # unsloth changes weekly: this is the version that the backend's tests run with
 KNOWN_GOOD = "2026.10.7"
 
 _PATCHED = ("transformers", "peft", "trl")
-_INSTALL = "pip install 'luagate[unsloth]' in an environment of its own: its pins differ from the core's."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def start(settings: ModelSettings) -> Started:
     """Import unsloth and return it with the choices made.
 
     Raises:
-        Refusal: it is not installed, older than the known good version, or cannot serve the asked device.
+        Refusal: it is older than the known good version, or cannot serve the asked device.
         RuntimeError: a library that it patches was imported before it.
     """
     require_possible(settings)
@@ -52,9 +51,7 @@ def start(settings: ModelSettings) -> Started:
 
 
 def require_possible(settings: ModelSettings, dora: bool = False) -> None:
-    """Raise Refusal when unsloth is missing or too old, or cannot do what is asked; imports nothing of it."""
-    if find_spec("unsloth") is None:
-        raise Refusal("backend = 'unsloth' needs a library that is not installed.", _INSTALL)
+    """Raise Refusal when unsloth is too old, or cannot do what is asked; imports nothing of it."""
     version_note(version("unsloth"))
     if settings.processes > 1:
         raise Refusal(
@@ -104,7 +101,9 @@ def _device(settings: ModelSettings) -> tuple[str, str]:
 def version_note(found: str) -> str:
     """Return "version: what is known of it"; a newer one is warned about. Raises Refusal for an older one."""
     if Version(found) < Version(KNOWN_GOOD):
-        raise Refusal(f"unsloth {found} is older than {KNOWN_GOOD}, the version known to work.", _INSTALL)
+        raise Refusal(
+            f"unsloth {found} is older than {KNOWN_GOOD}, the version known to work.", find_backend("unsloth").install
+        )
     if Version(found) > Version(KNOWN_GOOD):
         return f"{found}: WARNING, newer than {KNOWN_GOOD}, the version known to work"
     return f"{found}: the version known to work"
