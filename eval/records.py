@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-Family = Literal["scaffold", "repair", "doc", "refactor"]
-FAMILIES: tuple[str, ...] = ("scaffold", "repair", "doc", "refactor")
 SPLITS: tuple[str, ...] = ("dev", "test")
 
 

@@ -12,10 +12,9 @@ from env.files import make_folder, write_atomic
 from env.refusal import Refusal, choices_hint
 from eval.pipeline.loop import judge
 from eval.pipeline.stored_samples import read_samples
-from eval.pipeline.verifier import open_verifier
 from eval.records import Candidate, Dataset, Outcome, Sample, Task, Verdict
 from gates import require_samples
-from gates.measuring.bench import dataset_of
+from gates.measuring.bench import dataset_of, open_judge
 from gates.settings import Experiment
 
 SCHEMA_VERSION = 1
@@ -72,7 +71,7 @@ def rejudge(run_dir: Path, experiment: Experiment, gate: str, verifier_name: str
     if not stored:
         raise Refusal(f"Gate {gate.upper()} of {run_dir.name} has no samples yet.", "`python -m runner advance`.")
     settings = replace(experiment.verifier, name=verifier_name) if verifier_name else experiment.verifier
-    with open_verifier(settings) as verifier:
+    with open_judge(experiment, settings) as verifier:
         verdicts = _judge_all(stored, dataset_of(experiment), verifier)
         judged_by = Counter(sample.verdict.verifier for _, sample in stored)
         return Rejudgement(
@@ -181,7 +180,7 @@ def replay(
     if task_id not in tasks:
         raise Refusal(f"The dataset no longer has the task {task_id}.", "Restore the dataset's files.")
     settings = replace(experiment.verifier, name=verifier_name) if verifier_name else experiment.verifier
-    with open_verifier(replace(settings, workers=1)) as verifier:
+    with open_judge(experiment, replace(settings, workers=1)) as verifier:
         [(candidate, verdict)] = judge([(tasks[task_id], sample.completion.text)], verifier)
     return Replay(file, tasks[task_id], sample, candidate, verdict)
 

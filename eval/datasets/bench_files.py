@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +12,8 @@ import yaml
 
 from env.refusal import Refusal, choices_hint
 from eval.datasets.task_files import problems
-from eval.domains.luanti.mod_names import DEFAULT_MOD
-from eval.records import FAMILIES, NearMiss, Task, TaskCheck
+from eval.records import NearMiss, Task, TaskCheck
 
-FOLDER = Path(__file__).resolve().parents[1] / "domains" / "luanti" / "bench"
 REQUIRED = ("id", "difficulty", "cluster", "instruction", "reference", "checks", "near_misses")
 OPTIONAL = ("input", "answer")
 CHECK_KEYS = {"name", "lua", "needs"}
@@ -39,20 +37,22 @@ class Entry:
         return f"{self.file.parent.name}/{self.file.name}:{self.line} {name}"
 
 
-def read_bench(folder: Path = FOLDER) -> tuple[Task, ...]:
+def read_bench(name: str, folder: Path, families: Mapping[str, str], mod_name: str) -> tuple[Task, ...]:
     """Return every task of the benchmark, split by cluster into dev and test, ordered by id.
 
-    A file is ``<kind>/<family>.yaml``: a list of tasks. The split follows from the clusters' names alone.
+    A file is ``<kind>/<family>.yaml``: a list of tasks. The split follows from the clusters' names alone. ``name`` is
+    the benchmark's, for the tasks' sources; ``families`` gives each family the form of its answers,
+    ``mod_name`` is what their programs run as ("" in a domain without mods).
 
     Raises:
         Refusal: naming file, line and id of everything that is wrong (the first 30 in full).
     """
     entries = [entry for file in sorted(folder.glob("*/*.yaml")) for entry in read_entries(file)]
-    found = [f"{entry}: {wrong}" for entry in entries for wrong in entry_problems(entry)]
+    found = [f"{entry}: {wrong}" for entry in entries for wrong in entry_problems(entry, families)]
     _refuse(folder, found)
-    tasks = split_by_cluster([_task(entry) for entry in entries])
+    tasks = split_by_cluster([replace(_task(name, entry, families), mod_name=mod_name) for entry in entries])
     where = {task_entry.data["id"]: task_entry for task_entry in entries}
-    _refuse(folder, [_placed(sentence, where) for sentence in problems(tasks)])
+    _refuse(folder, [_placed(sentence, where) for sentence in problems(tasks, families)])
     return tuple(sorted(tasks, key=lambda task: task.id))
 
 
@@ -86,7 +86,7 @@ def read_entries(file: Path) -> Iterator[Entry]:
         yield Entry(file, item.start_mark.line + 1, value)
 
 
-def entry_problems(entry: Entry) -> list[str]:
+def entry_problems(entry: Entry, families: Collection[str]) -> list[str]:
     """Return what is wrong with one item by itself, before it is a task."""
     data = entry.data
     if not isinstance(data, dict):
@@ -94,8 +94,8 @@ def entry_problems(entry: Entry) -> list[str]:
     found = [f"lacks {key}" for key in REQUIRED if key not in data]
     known = (*REQUIRED, *OPTIONAL)
     found += [f'unknown key "{key}". {choices_hint(str(key), known)}' for key in data if key not in known]
-    if entry.file.stem not in FAMILIES:
-        found.append(f'unknown family "{entry.file.stem}". {choices_hint(entry.file.stem, FAMILIES)}')
+    if entry.file.stem not in families:
+        found.append(f'unknown family "{entry.file.stem}". {choices_hint(entry.file.stem, families)}')
     for key in ("id", "cluster", "instruction", "reference", "input", "answer"):
         if key in data and not isinstance(data[key], str):
             found.append(f"{key} is {data[key]!r}, not text")
@@ -123,7 +123,7 @@ def _part_problems(parts: Any, name: str, required: set[str], known: set[str]) -
     return found
 
 
-def _task(entry: Entry) -> Task:
+def _task(name: str, entry: Entry, families: Mapping[str, str]) -> Task:
     data = entry.data
     family = entry.file.stem
     return Task(
@@ -134,13 +134,12 @@ def _task(entry: Entry) -> Task:
         split="test",
         instruction=data["instruction"].strip(),
         input=data.get("input", ""),
-        answer=data.get("answer", "diff" if family == "repair" else "code"),
+        answer=data.get("answer", families[family]),
         reference=data["reference"],
         checks=tuple(TaskCheck(**check) for check in data["checks"]),
         near_misses=tuple(NearMiss(answer=miss["answer"], why=miss["why"]) for miss in data["near_misses"]),
         difficulty=data["difficulty"],
-        source=f"luantibench/{entry.file.parent.name}/{entry.file.name}:{entry.line}",
-        mod_name=DEFAULT_MOD,
+        source=f"{name}/{entry.file.parent.name}/{entry.file.name}:{entry.line}",
     )
 
 

@@ -1,4 +1,4 @@
-"""A dataset by name: the project's benchmark with its rows, generated Luanti tasks, or public JSON-lines files."""
+"""A dataset by name: one of a domain's own, or JSON-lines files of the user's."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 from env.files import digest
 from env.refusal import Refusal, choices_hint
+from eval.datasets.bench_files import read_bench
+from eval.datasets.public_format import read_public
 from eval.datasets.task_files import require_sound
+from eval.domains import Domain, dataset_names, domain_named
 from eval.records import Dataset, Row, Task
 
-DATASETS = ("luantibench", "luanti_mini", "jsonl")
+# A dataset of the user's own files; every other name is a row of a domain's table.
+FILES = "jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +26,16 @@ class DatasetSettings:
     """Which dataset, and how much of it.
 
     Attributes:
-        name: "luantibench" (with the project's own rows), "luanti_mini" (generated) or "jsonl" (public files).
+        name: a dataset of one of the domains, or "jsonl" (files of the user's own).
+        domain: what the files of "jsonl" are about; a domain's own dataset says it by itself.
         eval_path, train_path: the files of "jsonl"; unused by the others.
-        n_dev, n_test, n_train: how many tasks and rows are generated; unused by "jsonl". For "luantibench" 0 dev or
-            test tasks means all of that split, and a number a fixed part of it.
+        n_dev, n_test, n_train: how many tasks and rows are generated; unused by "jsonl". For a hand-written benchmark
+            0 dev or test tasks means all of that split, and a number a fixed part of it.
         shuffle_answers: give every training row the answer of another (the negative control).
     """
 
     name: str = "luanti_mini"
+    domain: str = "luanti"
     eval_path: str = ""
     train_path: str = ""
     seed: int = 0
@@ -44,37 +51,36 @@ def load_dataset(settings: DatasetSettings) -> Dataset:
     Raises:
         Refusal: no such dataset, a size that is not positive, unreadable files, or tasks that are not sound.
     """
-    if settings.name == "luantibench":
-        dataset = _bench(settings)
-    elif settings.name == "luanti_mini":
-        dataset = _generated(settings)
-    elif settings.name == "jsonl":
-        dataset = _public(settings)
-    else:
-        raise Refusal(f'dataset.name: no dataset "{settings.name}".', choices_hint(settings.name, DATASETS))
+    domain = domain_of(settings)
+    dataset = _public(settings, domain) if settings.name == FILES else _own(settings, domain)
     return _shuffled(dataset, settings.seed) if settings.shuffle_answers else dataset
 
 
-def _generated(settings: DatasetSettings) -> Dataset:
-    from eval.domains.luanti.mini.generate import rows, tasks
-
-    for key in ("n_dev", "n_test", "n_train"):
-        if getattr(settings, key) < 1:
-            raise Refusal(f"dataset.{key}: {getattr(settings, key)} is not a positive number.")
-    dealt = (*tasks("dev", settings.n_dev, settings.seed), *tasks("test", settings.n_test, settings.seed))
-    require_sound(dealt, settings.name)
-    trained = rows(settings.n_train, settings.seed)
-    content = {"tasks": [asdict(task) for task in dealt], "rows": [asdict(row) for row in trained]}
-    return Dataset(settings.name, dealt, trained, digest({"settings": asdict(settings), "content": content}))
+def domain_of(settings: DatasetSettings) -> Domain:
+    """Return the domain of a dataset. Raises Refusal where there is no such dataset or domain."""
+    if settings.name == FILES:
+        return domain_named(settings.domain)
+    names = dataset_names()
+    if settings.name not in names:
+        raise Refusal(f'dataset.name: no dataset "{settings.name}".', choices_hint(settings.name, [*names, FILES]))
+    return domain_named(names[settings.name])
 
 
-def _bench(settings: DatasetSettings) -> Dataset:
-    from eval.datasets.bench_files import read_bench
-    from eval.datasets.seed_rows import rows
-
-    tasks = read_bench()
-    dealt = (*_part(tasks, "dev", settings.n_dev), *_part(tasks, "test", settings.n_test))
-    trained = rows(settings.n_train, settings.seed)
+def _own(settings: DatasetSettings, domain: Domain) -> Dataset:
+    """Return a dataset of the project's own: hand-written task files or generated tasks, with its rows."""
+    source = domain.datasets[settings.name]
+    dealer = import_module(source.tasks)
+    if hasattr(dealer, "tasks"):
+        for key in ("n_dev", "n_test", "n_train"):
+            if getattr(settings, key) < 1:
+                raise Refusal(f"dataset.{key}: {getattr(settings, key)} is not a positive number.")
+        sizes = {"dev": settings.n_dev, "test": settings.n_test}
+        dealt = tuple(task for split, n in sizes.items() for task in dealer.tasks(split, n, settings.seed))
+        require_sound(dealt, settings.name, domain.families)
+    else:
+        every = read_bench(settings.name, Path(dealer.__path__[0]), domain.families, domain.mod_name)
+        dealt = (*_part(every, "dev", settings.n_dev), *_part(every, "test", settings.n_test))
+    trained = import_module(source.rows).rows(settings.n_train, settings.seed)
     content = {"tasks": [asdict(task) for task in dealt], "rows": [asdict(row) for row in trained]}
     return Dataset(settings.name, dealt, trained, digest({"settings": asdict(settings), "content": content}))
 
@@ -88,13 +94,11 @@ def _part(tasks: Sequence[Task], split: str, count: int) -> list[Task]:
     return sorted(chosen, key=lambda task: task.id)
 
 
-def _public(settings: DatasetSettings) -> Dataset:
-    from eval.datasets.public_format import read_public
-
+def _public(settings: DatasetSettings, domain: Domain) -> Dataset:
     for key in ("eval_path", "train_path"):
         if not getattr(settings, key):
             raise Refusal(f"dataset.{key}: not set.", f"Name a JSON-lines file: dataset.{key}=FILE")
-    return read_public(Path(settings.eval_path), Path(settings.train_path), settings.seed)
+    return read_public(Path(settings.eval_path), Path(settings.train_path), settings.seed, domain)
 
 
 def _shuffled(dataset: Dataset, seed: int) -> Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from env.files import digest, sha256_file
 from env.refusal import Refusal, choices_hint
 from eval.datasets.chat_format import flattened
 from eval.datasets.public_tasks import build_tasks
-from eval.records import FAMILIES, Dataset, Row
+from eval.domains import Domain
+from eval.records import Dataset, Row
 
 REQUIRED_KEYS = ("instruction", "input", "output", "family")
 OPTIONAL_KEYS = ("kind", "cluster")
@@ -30,7 +31,7 @@ class _Pairs(list[tuple[str, Any]]):
     """The members of one JSON object in order, repeated keys included."""
 
 
-def read_public(eval_path: Path, train_path: Path, seed: int) -> Dataset:
+def read_public(eval_path: Path, train_path: Path, seed: int, domain: Domain) -> Dataset:
     """Return the items of ``eval_path`` as tasks and those of ``train_path`` as rows.
 
     The same files and seed give the same dataset. ``notes`` says which items have no checks (they are left out), which
@@ -39,8 +40,8 @@ def read_public(eval_path: Path, train_path: Path, seed: int) -> Dataset:
     Raises:
         Refusal: a file is missing, empty or has broken rows, or no item gives a task.
     """
-    items, rows = read_rows(eval_path), read_rows(train_path)
-    tasks, notes = build_tasks(items, seed, eval_path.name)
+    items, rows = read_rows(eval_path, domain.families), read_rows(train_path, domain.families)
+    tasks, notes = build_tasks(items, seed, eval_path.name, domain)
     if not tasks:
         raise Refusal(f"{eval_path}: no item registers anything, so none can be checked by execution.")
     content = {
@@ -52,7 +53,7 @@ def read_public(eval_path: Path, train_path: Path, seed: int) -> Dataset:
     return Dataset(eval_path.stem, tasks, rows, digest(content), notes)
 
 
-def read_rows(path: Path) -> tuple[Row, ...]:
+def read_rows(path: Path, families: Collection[str]) -> tuple[Row, ...]:
     """Return the rows of a JSON-lines file, each with its 1-based line.
 
     Raises Refusal when the file cannot be read or holds no row, or naming every broken line (the first 20 in full).
@@ -65,7 +66,7 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if not line.strip():
             continue
-        row, wrong = _read_row(line, number)
+        row, wrong = _read_row(line, number, families)
         problems += [f"line {number}: {sentence}" for sentence in wrong]
         if row is not None:
             rows.append(row)
@@ -93,7 +94,7 @@ def _broken(path: Path, problems: Sequence[str]) -> Refusal:
     return Refusal(f"{path}: {count}:{listed}{more}", "Correct these lines; nothing was read.")
 
 
-def _read_row(line: bytes, number: int) -> tuple[Row | None, list[str]]:
+def _read_row(line: bytes, number: int, families: Collection[str]) -> tuple[Row | None, list[str]]:
     """Return the row of one line, or None and what is wrong with it."""
     try:
         pairs = json.loads(line.decode("utf-8"), object_pairs_hook=_Pairs)
@@ -108,10 +109,10 @@ def _read_row(line: bytes, number: int) -> tuple[Row | None, list[str]]:
     if "messages" in dict(pairs):
         values, problems = flattened({key: _plain(value) for key, value in pairs})
         if not problems:
-            problems = _row_problems(list(values.items()), doubled=len(dict(pairs)) < len(pairs))
+            problems = _row_problems(list(values.items()), families, doubled=len(dict(pairs)) < len(pairs))
     else:
         values = dict(pairs)
-        problems = _row_problems(pairs, doubled=len(values) < len(pairs))
+        problems = _row_problems(pairs, families, doubled=len(values) < len(pairs))
     return (None, problems) if problems else (Row(**values, line=number), [])
 
 
@@ -122,7 +123,7 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, list) else value
 
 
-def _row_problems(pairs: list[tuple[str, Any]], doubled: bool) -> list[str]:
+def _row_problems(pairs: list[tuple[str, Any]], families: Collection[str], doubled: bool) -> list[str]:
     values = dict(pairs)
     known = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
     problems = [f'missing key "{key}"' for key in REQUIRED_KEYS if key not in values]
@@ -136,8 +137,8 @@ def _row_problems(pairs: list[tuple[str, Any]], doubled: bool) -> list[str]:
         elif key in ("instruction", "output") and key in values and not value.strip():
             problems.append(f'"{key}" is empty')
     family = values.get("family")
-    if isinstance(family, str) and family not in FAMILIES:
-        problems.append(f'unknown family "{family}". {choices_hint(family, FAMILIES)}')
+    if isinstance(family, str) and family not in families:
+        problems.append(f'unknown family "{family}". {choices_hint(family, families)}')
     return problems
 
 

@@ -7,15 +7,13 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Literal
+from importlib import import_module
 
-from eval.domains.luanti.items.demands import PromptText
-from eval.domains.luanti.items.derived_checks import derive_checks
-from eval.domains.luanti.items.structure import Registration, Unparsed, registrations, scan_registrations
+from eval.domains import Derived, Derives, Domain
 from eval.overlap.clusters import merged_clusters
 from eval.overlap.ngrams import near_pairs, normalise
 from eval.pipeline.patching import PatchRejected, apply_patch, parse_hunks
-from eval.records import Row, Task, TaskCheck
+from eval.records import Row, Task
 
 # tasks whose prompts are this similar, once quoted words and numbers are masked, come from one template
 CLUSTER_JACCARD = 0.8
@@ -25,36 +23,31 @@ _QUOTED = re.compile(r"(['\"`])(.*?)\1(?!\w)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-def build_tasks(items: Sequence[Row], seed: int, source_name: str) -> tuple[tuple[Task, ...], tuple[str, ...]]:
+def build_tasks(
+    items: Sequence[Row], seed: int, source_name: str, domain: Domain
+) -> tuple[tuple[Task, ...], tuple[str, ...]]:
     """Return the items as tasks, with notes on what is left out and how the split fell.
 
-    Ids are "eval:<line>". A repair item asks for a diff, every other for code. An item whose reference registers
-    nothing has no derivable check, so it is left out: every answer would pass it.
+    Ids are "eval:<line>"; the family says whether a diff or code is requested. An item whose reference shows nothing
+    observable has no derivable check, so it is left out: every answer would pass it.
     """
     tasks, notes = [], []
+    deriver: Derives = import_module(domain.derive)  # type: ignore[assignment]
     clusters = cluster_items(items)
     for item, cluster in zip(items, clusters, strict=True):
-        program, note = _reference_program(item)
-        reference, how = read_reference(program)
-        checks = derive_checks(PromptText(item.instruction, item.input, item.family), reference)
-        for remark in (note, how):
+        answer = domain.families[item.family]
+        program, note = _reference_program(item, answer)
+        derived = deriver.derive(item, program)
+        for remark in (note, derived.remark):
             if remark:
                 notes.append(f"{source_name}:{item.line}: {remark}")
-        if checks:
-            tasks.append(_task(item, cluster, reference[0].kind, checks, source_name))
+        if derived.checks:
+            tasks.append(_task(item, cluster, derived, answer, source_name))
         else:
             notes.append(f"{source_name}:{item.line}: left out: its reference registers nothing that can be checked")
     dev = dev_clusters([(task.family, task.cluster) for task in tasks], seed)
     tasks = [replace(task, split="dev" if task.cluster in dev else "test") for task in tasks]
     return tuple(tasks), (*notes, *_split_notes(tasks))
-
-
-def read_reference(program: str) -> tuple[tuple[Registration, ...], str]:
-    """Return what ``program`` registers, and a remark where its syntax had to be guessed ("" where not)."""
-    try:
-        return registrations(program), ""
-    except Unparsed as error:
-        return scan_registrations(program), f"its reference does not parse ({error}): only kinds and names are checked"
 
 
 def cluster_items(items: Sequence[Row]) -> tuple[str, ...]:
@@ -105,30 +98,29 @@ def _third(sizes: dict[str, int], seed: int) -> set[str]:
     return chosen
 
 
-def _task(item: Row, cluster: str, kind: str, checks: tuple[TaskCheck, ...], source_name: str) -> Task:
-    answer: Literal["code", "diff"] = "diff" if item.family == "repair" else "code"
+def _task(item: Row, cluster: str, derived: Derived, answer: str, source_name: str) -> Task:
     return Task(
         id=f"eval:{item.line}",
         family=item.family,
-        kind=item.kind or kind,
+        kind=item.kind or derived.kind,
         cluster=cluster,
         split="test",
         instruction=item.instruction,
         input=item.input,
-        answer=answer,
+        answer=answer,  # type: ignore[arg-type]
         reference=item.output,
-        checks=checks,
-        difficulty=min(5, max(1, len(checks) - 3)),
+        checks=derived.checks,
+        difficulty=min(5, max(1, len(derived.checks) - 3)),
         source=f"{source_name}:{item.line}",
     )
 
 
-def _reference_program(item: Row) -> tuple[str, str]:
+def _reference_program(item: Row, answer: str) -> tuple[str, str]:
     """Return the program the reference stands for, and a remark when its diff does not apply.
 
     For a diff that does not apply: the lines it keeps and adds.
     """
-    if item.family != "repair":
+    if answer != "diff":
         return item.output, ""
     try:
         return apply_patch(item.input, item.output).text, ""

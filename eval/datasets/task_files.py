@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from env.files import read_lines, write_atomic
 from env.refusal import Refusal, choices_hint
-from eval.records import FAMILIES, SPLITS, NearMiss, Task, TaskCheck
+from eval.records import SPLITS, NearMiss, Task, TaskCheck
 
 SCHEMA_VERSION = 1
 """Version of the tasks file: line 1 is {"schema": "luagate-tasks", "version": 1}, every other line one Task."""
@@ -20,27 +20,27 @@ _HEADER = {"schema": "luagate-tasks", "version": SCHEMA_VERSION}
 _SHOWN = 20
 
 
-def problems(tasks: Sequence[Task]) -> list[str]:
+def problems(tasks: Sequence[Task], families: Collection[str]) -> list[str]:
     """Return everything that is wrong with ``tasks``, one sentence each; an empty list means they are valid."""
-    found = [f"task {task.id or '(no id)'}: {wrong}" for task in tasks for wrong in _task_problems(task)]
+    found = [f"task {task.id or '(no id)'}: {wrong}" for task in tasks for wrong in _task_problems(task, families)]
     return found + _set_problems(tasks)
 
 
-def require_sound(tasks: Sequence[Task], source: str) -> None:
+def require_sound(tasks: Sequence[Task], source: str, families: Collection[str]) -> None:
     """Raise a Refusal that names all problems of ``tasks`` (the first 20 in full) when there is one."""
-    found = problems(tasks)
+    found = problems(tasks, families)
     if found:
         more = f"\n  ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         listed = "".join(f"\n  {problem}" for problem in found[:_SHOWN])
         raise Refusal(f"{source}: {len(found)} problems in the tasks:{listed}{more}", "Correct them and load again.")
 
 
-def _task_problems(task: Task) -> list[str]:
+def _task_problems(task: Task, families: Collection[str]) -> list[str]:
     """Return what is wrong with one task by itself."""
     check_names = Counter(check.name for check in task.checks)
     rules = (
         (not task.id, "has no id"),
-        (task.family not in FAMILIES, f'unknown family "{task.family}". {choices_hint(task.family, FAMILIES)}'),
+        (task.family not in families, f'unknown family "{task.family}". {choices_hint(task.family, families)}'),
         (task.split not in SPLITS, f'unknown split "{task.split}". {choices_hint(task.split, SPLITS)}'),
         (task.answer not in ("code", "diff"), f'unknown answer form "{task.answer}". Choices: code, diff.'),
         (not task.cluster, "has no cluster"),
@@ -75,14 +75,14 @@ def _set_problems(tasks: Sequence[Task]) -> list[str]:
     ]
 
 
-def write_tasks(path: Path, tasks: Sequence[Task]) -> None:
+def write_tasks(path: Path, tasks: Sequence[Task], families: Collection[str]) -> None:
     """Write ``tasks`` as JSON lines under a header line. Raises Refusal when they are not valid."""
-    require_sound(tasks, str(path))
+    require_sound(tasks, str(path), families)
     lines = [_HEADER, *(asdict(task) for task in tasks)]
     write_atomic(path, "".join(f"{json.dumps(line)}\n" for line in lines))
 
 
-def read_tasks(path: Path) -> tuple[Task, ...]:
+def read_tasks(path: Path, families: Collection[str]) -> tuple[Task, ...]:
     """Return the valid tasks of a file that ``write_tasks`` wrote.
 
     Raises:
@@ -93,7 +93,7 @@ def read_tasks(path: Path) -> tuple[Task, ...]:
     lines = read_lines(path)
     _require_header(path, lines[0] if lines else "")
     tasks = tuple(_read_task(path, number, line) for number, line in enumerate(lines[1:], start=2))
-    require_sound(tasks, str(path))
+    require_sound(tasks, str(path), families)
     return tasks
 
 

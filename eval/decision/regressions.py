@@ -21,7 +21,7 @@ from eval.estimation.intervals import (
     holm,
     rate_metric,
 )
-from eval.records import FAMILIES, Metric, Task, TaskScore
+from eval.records import Metric, Task, TaskScore
 
 Division = Literal["family", "kind", "difficulty"]
 DIVISIONS: tuple[Division, ...] = ("family", "kind", "difficulty")
@@ -109,7 +109,7 @@ def group_gains(
     found: list[GroupGain] = []
     for by in DIVISIONS:
         own = labels.get(by, {})
-        groups = {name: _only(gains, own, name) for name in _ordered({own[i] for i in gains.task_ids if i in own})}
+        groups = {name: _only(gains, own, name) for name in sorted({own[i] for i in gains.task_ids if i in own})}
         found += _division(by, groups, {arms[0]: base, arms[1]: cell}, k, precision)
     return tuple(found)
 
@@ -171,11 +171,6 @@ def _mirrored(gain: Estimate) -> Estimate:
 
 def _only(gains: TaskValues, labels: Mapping[str, str], name: str) -> TaskValues:
     return gains.without({task_id for task_id in gains.task_ids if labels.get(task_id) != name})
-
-
-def _ordered(names: set[str]) -> list[str]:
-    """Return the known families in their usual order, other names after them by name."""
-    return [*(family for family in FAMILIES if family in names), *sorted(names - set(FAMILIES))]
 
 
 def _move(base: TaskScore, cell: TaskScore, gain: float) -> TaskMove:

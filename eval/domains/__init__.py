@@ -1,1 +1,104 @@
-"""What programs are for: one folder a domain, each with its verifiers, benchmark, rows and generated tasks."""
+"""What programs are for: one folder a domain, and the table of them. Listing it imports no verifier and no dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from env.refusal import Refusal, choices_hint
+from eval.pipeline.language import Language
+from eval.pipeline.verifier import Verifier, VerifierSettings
+from eval.records import Row, TaskCheck
+
+# Name to the module whose ``DOMAIN`` is its record.
+DOMAINS = {"luanti": "eval.domains.luanti.domain"}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSource:
+    """Where a dataset of the project's own comes from; modules as text.
+
+    Attributes:
+        tasks: a package of hand-written ``<kind>/<family>.yaml`` files, or a module with ``tasks(split, count, seed)``.
+        rows: a module with ``rows(count, seed)``.
+    """
+
+    tasks: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Everything that generic code needs to know of a domain, as plain data.
+
+    Attributes:
+        title: for screens and reports.
+        families: each family of tasks with the form of its answers: "code" or "diff".
+        datasets: the project's own datasets by name.
+        verifiers: name to the module that opens it: ``open_pool(settings) -> Verifier``.
+        constant_answers: texts that no task may accept.
+        mod_name: what the programs of its own tasks run as; "" in a domain without mods.
+        derive: a module with ``derive(item, program) -> Derived``: checks for an item that has none of its own.
+    """
+
+    name: str
+    title: str
+    language: Language
+    families: Mapping[str, str]
+    datasets: Mapping[str, DatasetSource]
+    verifiers: Mapping[str, str]
+    constant_answers: tuple[str, ...]
+    derive: str
+    mod_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What an item's own fields say about a right answer.
+
+    Attributes:
+        kind: of the task, such as "node".
+        checks: empty where nothing can be observed.
+        remark: what had to be guessed; "" where nothing was.
+    """
+
+    kind: str
+    checks: tuple[TaskCheck, ...]
+    remark: str = ""
+
+
+class Derives(Protocol):
+    """What ``Domain.derive`` names."""
+
+    def derive(self, item: Row, program: str) -> Derived:
+        """Return the checks that follow from ``item``, whose reference stands for ``program``."""
+        ...
+
+
+def domain_named(name: str) -> Domain:
+    """Return a domain's record. Raises Refusal where there is none of that name."""
+    if name not in DOMAINS:
+        raise Refusal(f'There is no domain "{name}".', choices_hint(name, DOMAINS))
+    domain: Domain = import_module(DOMAINS[name]).DOMAIN
+    return domain
+
+
+def dataset_names() -> dict[str, str]:
+    """Return every dataset of the project's own with the name of its domain."""
+    return {dataset: name for name in DOMAINS for dataset in domain_named(name).datasets}
+
+
+def open_verifier(domain: Domain, settings: VerifierSettings) -> Verifier:
+    """Return a running verifier of ``domain``.
+
+    Raises:
+        Refusal: the name is unknown, no process starts, or the isolation is weaker than required.
+    """
+    if settings.name not in domain.verifiers:
+        raise Refusal(
+            f'{domain.title} have no verifier "{settings.name}".', choices_hint(settings.name, domain.verifiers)
+        )
+    verifier: Verifier = import_module(domain.verifiers[settings.name]).open_pool(settings)
+    return verifier

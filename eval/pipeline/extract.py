@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from eval.pipeline.language import Language
 from eval.pipeline.patching import PatchRejected, apply_patch
 from eval.records import Candidate, Outcome, Task
 
@@ -21,13 +22,7 @@ FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^\n]*?<\|message\|>")
 # The same with special tokens left out in decoding: "analysis...assistantfinal...".
 BARE_FINAL = re.compile(r"\Aanalysis.*?assistantfinal", re.DOTALL)
 FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*$", re.MULTILINE)
-LUA_LINE = re.compile(
-    r"""\s*(?:--|local\b|function\b|if\b.*\bthen\b|for\b.*\bdo\b|while\b.*\bdo\b|repeat\b|return\b|end\b|else|do\b
-    |[}\])]|[A-Za-z_][\w.:]*\s*(?:\(|\{|\[|"|'|=(?!=))|[A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_][\w.]*)+\s*=)""",
-    re.VERBOSE,
-)
 PROSE_LINE = re.compile(r"\s*(?:[#*>-]\s+)?[A-Z][\w'`,]*(?:\s+\S+)+.*[.:!?]\s*\Z")
-CODE_LABELS = ("lua", "luau")
 DIFF_LABELS = ("diff", "patch")
 
 
@@ -37,25 +32,26 @@ class _Found:
     rule: str
 
 
-def extract(task: Task, text: str) -> Candidate:
+def extract(task: Task, text: str, language: Language) -> Candidate:
     """Return the program in ``text``: the code itself, or the task's input with the diff applied.
 
-    A whole program where a diff was requested is PATCH_REJECTED (rule "whole-file"): the task is to write the diff.
+    ``language`` tells a program from prose. A whole program where a diff was requested is PATCH_REJECTED (rule
+    "whole-file"): the task is to write the diff.
     """
     answer, opening = _answer_part(text)
     if not answer.strip():
         return Candidate(None, opening or "empty", outcome=Outcome.NO_CODE, detail=_why_empty(text, opening))
-    found = _find(answer, wants_diff=task.answer == "diff")
+    found = _find(answer, language, wants_diff=task.answer == "diff")
     rule = "+".join(part for part in (opening, found.rule) if part)
     if not found.text.strip():
         return Candidate(None, rule, outcome=Outcome.NO_CODE, detail="the fenced block is empty")
     if task.answer == "diff":
-        return _patched(task.input, found.text, rule)
+        return _patched(task.input, found.text, rule, language)
     return Candidate(found.text, rule)
 
 
-def _patched(source: str, diff: str, rule: str) -> Candidate:
-    if not looks_like_diff(diff):
+def _patched(source: str, diff: str, rule: str, language: Language) -> Candidate:
+    if not looks_like_diff(diff, language):
         detail = "the answer is a whole program; a unified diff was requested"
         return Candidate(None, "whole-file", outcome=Outcome.PATCH_REJECTED, detail=detail)
     try:
@@ -65,13 +61,13 @@ def _patched(source: str, diff: str, rule: str) -> Candidate:
     return Candidate(patched.text, rule, patch_level=patched.level)
 
 
-def looks_like_diff(text: str) -> bool:
-    """Whether ``text`` has hunks or file headers, or lines marked + or - that are not Lua comments."""
+def looks_like_diff(text: str, language: Language) -> bool:
+    """Whether ``text`` has hunks or file headers, or lines marked + or - that are not comments."""
     lines = text.split("\n")
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith(("@@", "diff --git ", "+")) or (line.startswith("--- ") and following.startswith("+++ ")):
             return True
-        if line.startswith("-") and not line.startswith("--"):
+        if line.startswith("-") and not line.startswith(language.comment):
             return True
     return False
 
@@ -104,13 +100,13 @@ def _why_empty(text: str, opening: str) -> str:
     return "the model wrote no code"
 
 
-def _find(text: str, wants_diff: bool) -> _Found:
+def _find(text: str, language: Language, wants_diff: bool) -> _Found:
     blocks = _fenced_blocks(text)
     if blocks:
-        return _choose(blocks, wants_diff)
+        return _choose(blocks, language, wants_diff)
     if wants_diff:
         return _bare_diff(text)
-    return _bare_code(text)
+    return _bare_code(text, language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +131,13 @@ def _fenced_blocks(text: str) -> list[_Block]:
     return blocks
 
 
-def _choose(blocks: list[_Block], wants_diff: bool) -> _Found:
+def _choose(blocks: list[_Block], language: Language, wants_diff: bool) -> _Found:
     """Prefer blocks of the requested kind; among several the longest, among equals the last."""
-    labels = DIFF_LABELS if wants_diff else CODE_LABELS
+    labels = DIFF_LABELS if wants_diff else language.labels
     labelled = [block for block in blocks if block.label in labels]
     unlabelled = [block for block in blocks if not block.label]
     if wants_diff:
-        labelled = labelled or [block for block in blocks if looks_like_diff(block.text)]
+        labelled = labelled or [block for block in blocks if looks_like_diff(block.text, language)]
     pool = labelled or unlabelled or blocks
     best = max(enumerate(pool), key=lambda item: (len(item[1].text.strip()), item[0]))[1]
     rule = "fence-longest" if len(pool) > 1 else "fence"
@@ -159,10 +155,11 @@ def _bare_diff(text: str) -> _Found:
     return _Found(text, "bare")
 
 
-def _bare_code(text: str) -> _Found:
+def _bare_code(text: str, language: Language) -> _Found:
     """Return the text without leading and trailing sentences; all of it when no line looks like a sentence."""
     lines = text.split("\n")
-    code = [number for number, line in enumerate(lines) if LUA_LINE.match(line) and not PROSE_LINE.match(line)]
+    is_code = language.code_line.match
+    code = [number for number, line in enumerate(lines) if is_code(line) and not PROSE_LINE.match(line)]
     if not code:
         return _Found(text, "bare")
     first, last = code[0], code[-1]

@@ -10,14 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from eval.pipeline.loop import Verifier, judge
-from eval.pipeline.verifier import unsupported
+from eval.pipeline.loop import judge
+from eval.pipeline.verifier import Verifier, unsupported
 from eval.records import Outcome, Task, Verdict
 
 Kind = Literal["reference", "near miss", "constant"]
 KINDS: tuple[Kind, ...] = ("reference", "near miss", "constant")
-# Answers that no task may accept.
-CONSTANT_ANSWERS: tuple[str, ...] = ("", "return true", "local mod = {}\nreturn mod")
 # A near miss must fail by what it does: these outcomes say that its behaviour was never checked.
 NOT_TRIED = frozenset({Outcome.HARNESS_ERROR, Outcome.NO_CODE, Outcome.PATCH_REJECTED, Outcome.SYNTAX_ERROR})
 
@@ -61,20 +59,23 @@ class KnownAnswer:
 
 
 def judge_known_answers(
-    tasks: Sequence[Task], verifier: Verifier, kinds: Collection[Kind] = KINDS
+    tasks: Sequence[Task], verifier: Verifier, constants: Sequence[str], kinds: Collection[Kind] = KINDS
 ) -> list[KnownAnswer]:
-    """Judge the known answers of these ``kinds`` of every task; those with a ``fault`` show a wrong instrument."""
-    known = [(task, *answer) for task in tasks for answer in _known_answers(task) if answer[0] in kinds]
+    """Judge the known answers of these ``kinds`` of every task; those with a ``fault`` show a wrong instrument.
+
+    ``constants`` are the domain's answers that no task may accept.
+    """
+    known = [(task, *answer) for task in tasks for answer in _known_answers(task, constants) if answer[0] in kinds]
     verdicts = judge([(task, answer) for task, _, _, answer, _ in known], verifier)
     return [KnownAnswer(*answer, verdict) for answer, (_, verdict) in zip(known, verdicts, strict=True)]
 
 
-def _known_answers(task: Task) -> list[tuple[Kind, str, str, str]]:
+def _known_answers(task: Task, constants: Sequence[str]) -> list[tuple[Kind, str, str, str]]:
     """Return (kind, name, answer, why it is wrong)."""
     return [
         ("reference", "reference", task.reference, ""),
         *(("near miss", f"near miss {n}", miss.answer, miss.why) for n, miss in enumerate(task.near_misses, start=1)),
-        *(("constant", f"the constant answer {constant!r}", constant, "") for constant in CONSTANT_ANSWERS),
+        *(("constant", f"the constant answer {constant!r}", constant, "") for constant in constants),
     ]
 
 
@@ -95,11 +96,11 @@ class Validation:
     outcomes: dict[tuple[str, str], Outcome]
 
 
-def validate(tasks: Sequence[Task], verifier: Verifier) -> Validation:
+def validate(tasks: Sequence[Task], verifier: Verifier, constants: Sequence[str]) -> Validation:
     """Judge every known answer of the ``tasks`` that ``verifier`` can judge."""
-    skipped = unsupported(verifier, tasks)  # type: ignore[arg-type]
-    able = [task for task in tasks if not unsupported(verifier, [task])]  # type: ignore[arg-type]
-    known = judge_known_answers(able, verifier)
+    skipped = unsupported(verifier, tasks)
+    able = [task for task in tasks if not unsupported(verifier, [task])]
+    known = judge_known_answers(able, verifier, constants)
     faults = tuple(str(answer) for answer in known if answer.fault)
     outcomes = {(answer.task.id, answer.name): answer.verdict.outcome for answer in known}
     return Validation(verifier.name, faults, tuple(skipped), len(known), outcomes)

@@ -8,28 +8,17 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from env.files import append_lines
 from env.space import DiskFull
 from eval.pipeline.extract import extract
 from eval.pipeline.sampling import GenerationRequest, LanguageModel, SamplingSettings, sample_seed
 from eval.pipeline.stored_samples import read_samples
-from eval.pipeline.verifier import Job
+from eval.pipeline.verifier import Job, Verifier
 from eval.records import Candidate, Completion, Sample, Task, Verdict
 
 # Chunks whose verification may still run while the next one is generated: bounds memory, hides verification time.
 CHUNKS_IN_FLIGHT = 2
-
-
-class Verifier(Protocol):
-    """What the loop needs from a verifier (see eval/domains/luanti/verify)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def isolation(self) -> str: ...
-    def submit(self, job: Job) -> Future[Verdict]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +115,7 @@ def _generate_chunk(
             if (unit.task.id, index) in judged:
                 continue
             completion = Completion(draw.text, draw.finish, draw.tokens)  # type: ignore[arg-type]
-            candidate = extract(unit.task, completion.text)
+            candidate = extract(unit.task, completion.text, verifier.language)
             rows.append(
                 (unit.task, index, seed, completion, candidate, _candidate_future(verifier, unit.task, candidate))
             )
@@ -208,6 +197,6 @@ def _stop_if_asked(safe_point: Callable[[], None], pending: deque[_Pending], sto
 
 def judge(tasks: Sequence[tuple[Task, str]], verifier: Verifier) -> list[tuple[Candidate, Verdict]]:
     """Extract and execute given answers, in order: references, near misses and constants are verified this way."""
-    candidates = [(task, extract(task, answer)) for task, answer in tasks]
+    candidates = [(task, extract(task, answer, verifier.language)) for task, answer in tasks]
     futures = [_candidate_future(verifier, task, candidate) for task, candidate in candidates]
     return [(candidate, future.result()) for (_, candidate), future in zip(candidates, futures, strict=True)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from env.refusal import Refusal
 from eval.estimation.estimators import pass_rates
 from eval.estimation.intervals import RESAMPLES, SEED, estimate_rate, rate_metric
-from eval.records import FAMILIES, EvalResult, Metric, Outcome, Sample, Task, TaskScore
+from eval.records import EvalResult, Metric, Outcome, Sample, Task, TaskScore
 
 _NAMED_AT_MOST = 5
 
@@ -99,9 +99,8 @@ def pass_metrics(
 
 
 def families_of(scores: Sequence[TaskScore]) -> tuple[str, ...]:
-    """Return the families that occur, the known ones in their usual order, others after them by name."""
-    present = {score.family for score in scores}
-    return (*(family for family in FAMILIES if family in present), *sorted(present - set(FAMILIES)))
+    """Return the families that occur, by name."""
+    return tuple(sorted({score.family for score in scores}))
 
 
 def missing_share(scores: Sequence[TaskScore], samples_per_task: int) -> float | None:

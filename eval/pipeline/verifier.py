@@ -1,23 +1,14 @@
-"""Verifiers: the protocol they share, their settings, and how one is opened."""
+"""The verifier: who judges a program, behind one protocol."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from env.refusal import Refusal, choices_hint
+from eval.pipeline.language import Language
 from eval.records import Task, TaskCheck, Verdict
-
-# Name to the module that opens it: ``open_pool(settings) -> Verifier``.
-VERIFIERS = {
-    "auto": "eval.domains.luanti.verify.automatic",
-    "engine": "eval.domains.luanti.verify.engine.verifier",
-    "builtin": "eval.domains.luanti.verify.builtin",
-    "recorder": "eval.domains.luanti.verify.recorder",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +28,7 @@ class VerifierSettings:
     """Which verifier, how many processes, and the limits of one program.
 
     Attributes:
-        name: a key of ``VERIFIERS``; "auto" takes the most faithful one that is installed.
+        name: one of the domain's verifiers; "auto" takes the most faithful one that is installed.
         workers: child processes; 0 is one for each CPU this process may use.
         timeout_s: wall time; a program that got no CPU time in it is missing data, not a timeout.
         cpu_s: CPU time; what decides TIMEOUT, so that a busy machine changes no outcome.
@@ -62,11 +53,13 @@ class VerifierSettings:
 class Verifier(Protocol):
     """Verifies programs in its own processes. A context manager; closing it leaves no process and no file.
 
-    ``choice`` says why it is this verifier: "requested by name", or what ``name="auto"`` found.
+    ``choice`` says why it is this verifier: "requested by name", or what ``name="auto"`` found. ``language`` is what
+    its programs are written in: extraction follows it.
     """
 
     choice: str
     name: str
+    language: Language
     isolation: str
     isolation_reason: str
 
@@ -85,19 +78,6 @@ class Verifier(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
-
-
-def open_verifier(settings: VerifierSettings) -> Verifier:
-    """Return a running verifier.
-
-    Raises:
-        Refusal: the name is unknown, no process starts, or the isolation is weaker than required.
-    """
-    if settings.name not in VERIFIERS:
-        raise Refusal(f'There is no verifier "{settings.name}".', choices_hint(settings.name, VERIFIERS))
-    module = importlib.import_module(VERIFIERS[settings.name])
-    verifier: Verifier = module.open_pool(settings)
-    return verifier
 
 
 def unsupported(verifier: Verifier, tasks: Iterable[Task]) -> list[str]:

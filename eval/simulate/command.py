@@ -11,10 +11,9 @@ from env.refusal import Refusal
 from eval.decision.racing import Schedule
 from eval.decision.rule import DecisionRule
 from eval.estimation.intervals import ALPHA, RESAMPLES, SEED
-from eval.records import FAMILIES
 from eval.simulate.planning import MAX_FALSE_ALARM, Proposal, Wish, propose
 from eval.simulate.trials import Outcomes, Protocol, simulate
-from eval.simulate.worlds import CELLS, SHAPES, World
+from eval.simulate.worlds import CELLS, FAMILIES, SHAPES, World
 
 K = 5
 _MOST_CELLS = 1000

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from eval.decision.cells import Cell
 from eval.decision.power import beta_of_rate
 from eval.estimation.estimators import Floats
-from eval.records import FAMILIES, TaskScore
+from eval.records import TaskScore
 
 Counts = NDArray[np.int64]
 Shape = Literal["equal", "ramp", "one"]
 SHAPES: tuple[Shape, ...] = ("equal", "ramp", "one")
+# The families of a simulated experiment are names only.
+FAMILIES = ("scaffold", "repair", "doc", "refactor")
 
 CELLS = tuple(Cell(step, scale) for step in (40, 80, 120) for scale in (0.25, 0.5, 1.0))
 _LATENT_GRID = np.linspace(-8.0, 8.0, 4001)

@@ -12,10 +12,10 @@ from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.overlap.clusters import ALIKE_JACCARD, alike_across_clusters
 from eval.overlap.contamination import Contamination, Overlap, Tier, survey
-from eval.pipeline.instrument import CONSTANT_ANSWERS, KINDS, Kind, KnownAnswer, judge_known_answers
+from eval.pipeline.instrument import KINDS, Kind, KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
-from eval.pipeline.verifier import open_verifier
 from eval.records import SPLITS, Dataset, Outcome, Row, Task, Verdict
+from gates.measuring.bench import domain_of_experiment, open_judge
 from gates.settings import Experiment
 
 _LINES_NAMED = 10
@@ -51,8 +51,8 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
     Raises:
         Refusal: no task is left, or too few clusters to give an interval.
     """
-    with open_verifier(experiment.verifier) as verifier:
-        known = judge_known_answers(dataset.tasks, verifier)
+    with open_judge(experiment) as verifier:
+        known = judge_known_answers(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
         answers = _judge_answers(dataset.rows, verifier)
         judge_facts = [
             fact("verifier", verifier.name, verifier.choice),
@@ -145,7 +145,7 @@ def _constant_check(accepting: Sequence[KnownAnswer]) -> Check:
         "block",
         not accepting,
         f"{len(accepting)} tasks accept one",
-        f"no task accepts any of {len(CONSTANT_ANSWERS)} fixed answers",
+        "no task accepts a fixed answer",
         reason="A task that accepts a fixed answer tells nothing about the model.",
         fix="Give these tasks checks that ask for what the instruction asks.",
         evidence=[f"{a.task.id}: accepts {a.answer!r}" for a in accepting],

@@ -12,9 +12,8 @@ from env.checks import Check, fact, judged
 from eval.pipeline.loop import judge
 from eval.pipeline.prompts import render
 from eval.pipeline.sampling import GenerationRequest, sample_seed
-from eval.pipeline.verifier import open_verifier
 from eval.records import Dataset
-from gates.measuring.bench import base_table, examples_of, one_process
+from gates.measuring.bench import base_table, examples_of, one_process, open_judge
 from gates.settings import Experiment
 from training.examples import EncodedExamples
 from training.hooks import NoHooks
@@ -101,7 +100,7 @@ def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> dict[st
     prompt = render(task.instruction, task.input, model.apply_chat_template)
     request = GenerationRequest(prompt, (sample_seed(experiment.seed, task.id, 0),))
     [[completion]] = model.generate([request], experiment.sampling.settings())
-    with open_verifier(experiment.verifier) as verifier:
+    with open_judge(experiment) as verifier:
         [(_, verdict)] = judge([(task, completion.text)], verifier)
     return {
         "task_id": task.id,

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
-from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
 from eval.datasets.splits import all_dev
+from eval.domains import Domain, open_verifier
 from eval.pipeline.instrument import judge_known_answers
 from eval.pipeline.loop import Arm, Unit, measure
 from eval.pipeline.prompts import render
 from eval.pipeline.result import evaluate, score_tasks
-from eval.pipeline.verifier import open_verifier
+from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task, TaskScore
 from gates.context import GateContext, Progress
 from gates.report import GateReport
@@ -105,18 +106,30 @@ class Bench:
 
 def dataset_of(experiment: Experiment) -> Dataset:
     """Return the experiment's tasks and rows."""
+    return load_dataset(_dataset_settings(experiment))
+
+
+def open_judge(experiment: Experiment, settings: VerifierSettings | None = None) -> Verifier:
+    """Return a running verifier of the dataset's domain: the experiment's, or one by other ``settings``."""
+    return open_verifier(domain_of_experiment(experiment), settings or experiment.verifier)
+
+
+def domain_of_experiment(experiment: Experiment) -> Domain:
+    """Return the domain of the experiment's dataset."""
+    return domain_of(_dataset_settings(experiment))
+
+
+def _dataset_settings(experiment: Experiment) -> DatasetSettings:
     section = experiment.dataset
-    return load_dataset(
-        DatasetSettings(
-            name=section.name,
-            eval_path=section.eval or "",
-            train_path=section.train or "",
-            seed=section.seed,
-            n_dev=section.dev_tasks,
-            n_test=section.test_tasks,
-            n_train=section.rows,
-            shuffle_answers=section.shuffle_answers,
-        )
+    return DatasetSettings(
+        name=section.name,
+        eval_path=section.eval or "",
+        train_path=section.train or "",
+        seed=section.seed,
+        n_dev=section.dev_tasks,
+        n_test=section.test_tasks,
+        n_train=section.rows,
+        shuffle_answers=section.shuffle_answers,
     )
 
 
@@ -143,9 +156,9 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
     """Open model, verifier and tasks; test the instrument; close everything in the end."""
     experiment = context.experiment
     dataset = approved_dataset(context)
-    with open_verifier(experiment.verifier) as verifier:
+    with open_judge(experiment) as verifier:
         context.on_progress(Progress("testing the instrument", 0, 0, "", f"{len(dataset.tasks)} tasks"))
-        require_right_instrument(dataset.tasks, verifier)
+        require_right_instrument(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
         context.on_progress(Progress("loading model", 0, 0, ""))
         model = load_model(experiment.backend.name, experiment.model)
         try:
@@ -154,13 +167,13 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
             model.close()
 
 
-def require_right_instrument(tasks: Sequence[Task], verifier: Any) -> None:
-    """Require that every reference passes and that no task accepts a constant answer.
+def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constants: Sequence[str]) -> None:
+    """Require that every reference passes and that no task accepts one of the domain's ``constants``.
 
     Raises:
         Refusal: names the tasks where the instrument is wrong.
     """
-    known = judge_known_answers(tasks, verifier, ("reference", "constant"))
+    known = judge_known_answers(tasks, verifier, constants, ("reference", "constant"))
     wrong = [str(answer) for answer in known if answer.fault]
     if wrong:
         raise Refusal(

@@ -14,11 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from eval.datasets.bench_files import read_bench
 from eval.datasets.loading import DatasetSettings, load_dataset
 from eval.pipeline.loop import judge
-from eval.pipeline.verifier import VerifierSettings, open_verifier
+from eval.pipeline.verifier import VerifierSettings
 from eval.records import Outcome, Task, Verdict
+from tests.support.luanti import open_verifier, read_bench
 
 Program = tuple[Task, str, str]
 

@@ -29,7 +29,8 @@ from eval.datasets.loading import DatasetSettings, load_dataset
 from eval.pipeline.loop import Arm, Unit, measure
 from eval.pipeline.prompts import render
 from eval.pipeline.sampling import SamplingSettings
-from eval.pipeline.verifier import VerifierSettings, open_verifier
+from eval.pipeline.verifier import VerifierSettings
+from tests.support.luanti import open_verifier
 from training.hooks import NoHooks
 from training.models import load_model
 from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings

@@ -23,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from eval.domains.luanti.verify.engine.game import GameFiles
 from eval.domains.luanti.verify.engine.installation import find_installation
 from eval.domains.luanti.verify.engine.server import ServerSettings, container, job_message, start_process
-from eval.pipeline.verifier import Job, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import TaskCheck
 from eval.sandbox.isolation import Wrapper
 from eval.sandbox.wire import HEADER
+from tests.support.luanti import open_verifier
 
 CODE = 'core.register_node("mymod:a", {light_source = 9}) function f(pos) core.set_node(pos, {name = "mymod:a"}) end'
 REGISTRY = 'equal(node("mymod:a").light_source, 9, "light")'

@@ -19,10 +19,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from eval.datasets.public_format import read_public  # noqa: E402
 from eval.pipeline.loop import judge  # noqa: E402
-from eval.pipeline.verifier import VerifierSettings, open_verifier  # noqa: E402
+from eval.pipeline.verifier import VerifierSettings  # noqa: E402
 from eval.records import Outcome, Task  # noqa: E402
+from tests.support.luanti import open_verifier, read_public  # noqa: E402
 
 DATA = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
 

@@ -23,8 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from eval.pipeline.verifier import Job, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import TaskCheck
+from tests.support.luanti import open_verifier
 
 STUB = "core = setmetatable({}, {__index = function() return function() end end}) minetest = core\n"
 FRESH_PYTHON = "import sys, lupa.luajit21 as l; l.LuaRuntime().execute(sys.stdin.read())"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from eval.datasets.loading import DatasetSettings, load_dataset
-from eval.datasets.public_format import read_public, read_rows
 from eval.overlap.clusters import alike_across_clusters, merged_clusters
 from eval.overlap.contamination import Contamination, Overlap, Status, Tier, survey, survey_prompts
 from eval.overlap.ngrams import Vocabulary, jaccard, longest_shared_run, near_pairs, ngram_hashes, normalise
 from eval.records import Row, Task
+from tests.support.luanti import read_public, read_rows
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "public"
 PUBLIC = SHARED / "luanti-fine-tune" / "data"

@@ -14,7 +14,8 @@ from eval.decision.cells import Cell, cell_from_name
 from eval.decision.guards import Canary, Evidence
 from eval.decision.rule import DecisionRule
 from eval.decision.verdict import Ruling, decide, decide_max_t, select_cell
-from eval.records import FAMILIES, TaskScore
+from eval.records import TaskScore
+from tests.support.luanti import FAMILIES
 
 TASKS = 80
 RULE = DecisionRule(

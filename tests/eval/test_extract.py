@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.pipeline.extract import extract
 from eval.records import Outcome, Task
+from tests.support.luanti import extract
 
 CODE = 'core.register_node("mymod:a", {\n\tlight_source = 7,\n})'
 DIFF = "--- a/init.lua\n+++ b/init.lua\n@@ -1,1 +1,1 @@\n-x = 1\n+x = 2"

@@ -203,8 +203,8 @@ def test_the_shuffle_of_distinct_answers_leaves_none_in_place():
 
 
 def test_every_reference_passes_and_every_near_miss_fails_when_executed():
-    from eval.pipeline.extract import extract
-    from eval.pipeline.verifier import Job, VerifierSettings, open_verifier
+    from eval.pipeline.verifier import Job, VerifierSettings
+    from tests.support.luanti import extract, open_verifier
 
     wrong = []
     with open_verifier(VerifierSettings(workers=1)) as verifier:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from env.refusal import Refusal
-from eval.datasets.bench_files import read_bench
 from eval.domains.luanti.verify.field_facts import FIELDS
 from eval.domains.luanti.verify.findings import MOST_FINDINGS, findings_in
-from eval.pipeline.extract import extract
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Job, Verifier, VerifierSettings
 from eval.records import Candidate, Completion, Outcome, Sample, Verdict, sample_from_json
+from tests.support.luanti import extract, open_verifier, read_bench
 from tests.support.real_registrations import FILE, as_program, rows
 
 Findings = Callable[[str], tuple[str, ...]]

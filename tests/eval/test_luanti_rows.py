@@ -12,20 +12,19 @@ from pathlib import Path
 import pytest
 
 from env.refusal import Refusal
-from eval.datasets.bench_files import FOLDER as BENCH_FOLDER
-from eval.datasets.bench_files import read_bench
 from eval.datasets.chat_format import instruction_and_input, to_chat
-from eval.datasets.filling import Style, fill, written
 from eval.datasets.loading import DatasetSettings, load_dataset
-from eval.datasets.public_format import read_rows
-from eval.datasets.seed_files import Seed, read_seeds
-from eval.datasets.seed_rows import CheckedRow, break_code, rows, rows_with_checks
 from eval.domains.luanti.rows.__main__ import main
+from eval.domains.luanti.rows.dealing import CheckedRow, break_code, rows, rows_with_checks
+from eval.domains.luanti.rows.filling import Style, fill, written
+from eval.domains.luanti.rows.seed_files import Seed, read_seeds
 from eval.overlap.contamination import Status, survey
 from eval.pipeline.loop import judge
 from eval.pipeline.patching import apply_patch
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings, open_verifier
-from eval.records import FAMILIES, Outcome, Row
+from eval.pipeline.verifier import Job, Verifier, VerifierSettings
+from eval.records import Outcome, Row
+from tests.support.luanti import BENCH as BENCH_FOLDER
+from tests.support.luanti import FAMILIES, open_verifier, read_bench, read_rows
 
 ROWS = 960
 KINDS = {
@@ -207,7 +206,7 @@ def test_checks_are_named_once_a_program(seeds: tuple[Seed, ...]) -> None:
 
 
 def test_a_stream_of_its_own_makes_each_row(seeds: tuple[Seed, ...]) -> None:
-    from eval.datasets.seed_rows import scaffold_row
+    from eval.domains.luanti.rows.dealing import scaffold_row
 
     seed = next(seed for seed in seeds if seed.scaffold)
     assert scaffold_row(seed, random.Random("a")) == scaffold_row(seed, random.Random("a"))

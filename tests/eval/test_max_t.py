@@ -14,9 +14,9 @@ from eval.decision.max_t import resampled_errors, simultaneous_gains
 from eval.decision.verdict import Ruling, decide_max_t, select_cell
 from eval.estimation.estimators import TaskValues, cluster_totals, clustered_se, paired_gains
 from eval.estimation.intervals import bootstrap_means, estimate_gain
-from eval.records import FAMILIES
 from eval.simulate.command import bench_parser, simulated_rule
 from eval.simulate.worlds import World, draw_passes, scores_of
+from tests.support.luanti import FAMILIES
 
 RULE = simulated_rule(bench_parser().parse_args([]))
 SAME = replace(RULE, selection="max-t", test_tasks=0, test_clusters=0, resamples=2000)

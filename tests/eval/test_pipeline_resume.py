@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from env.refusal import Refusal
 from env.space import DiskFull
+from eval.domains.luanti.domain import LUA
+from eval.pipeline.language import Language
 from eval.pipeline.loop import CHUNKS_IN_FLIGHT, Arm, Unit, measure
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from eval.pipeline.verifier import Job
@@ -50,6 +52,7 @@ class Judge:
 
     name: str = "counting"
     isolation: str = "none"
+    language: Language = LUA
     judged: list[str] = field(default_factory=list)
 
     def submit(self, job: Job) -> Future[Verdict]:

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from env.refusal import Refusal
-from eval.datasets.public_format import read_public, read_rows
-from eval.datasets.public_tasks import build_tasks, cluster_items, dev_clusters
-from eval.datasets.task_files import problems
+from eval.datasets.public_tasks import cluster_items, dev_clusters
 from eval.records import Dataset, Outcome, Row, Task
+from tests.support.luanti import build_tasks, problems, read_public, read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = ROOT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
@@ -202,8 +201,8 @@ def public() -> Dataset:
 
 @pytest.fixture(scope="module")
 def passes(public: Dataset) -> Iterator[object]:
-    from eval.pipeline.extract import extract
-    from eval.pipeline.verifier import Job, VerifierSettings, open_verifier
+    from eval.pipeline.verifier import Job, VerifierSettings
+    from tests.support.luanti import extract, open_verifier
 
     with open_verifier(VerifierSettings(workers=1)) as verifier:
 

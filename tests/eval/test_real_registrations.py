@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from env.refusal import Refusal
-from eval.pipeline.verifier import VERIFIERS, Job, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import Outcome
+from tests.support.luanti import VERIFIERS, open_verifier
 from tests.support.real_registrations import FILE, as_program, rows
 
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason="the recorded registrations are not beside this checkout")

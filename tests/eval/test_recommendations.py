@@ -14,8 +14,9 @@ from eval.decision.guards import Canary, Evidence
 from eval.decision.recommendations import TrainingFacts, recommend
 from eval.decision.regressions import Precision, group_gains
 from eval.decision.verdict import Decision, Ruling, decide, select_cell
-from eval.records import FAMILIES, TaskScore
+from eval.records import TaskScore
 from eval.simulate.command import bench_parser, simulated_rule
+from tests.support.luanti import FAMILIES
 
 TASKS = 80
 SIZES = ["--dev-tasks=80", "--dev-clusters=80", "--test-tasks=80", "--test-clusters=80", "--test-samples=5"]

@@ -8,9 +8,9 @@ import pytest
 
 from env.refusal import Refusal
 from eval.datasets.loading import DatasetSettings, load_dataset
-from eval.datasets.task_files import problems, read_tasks, require_sound, write_tasks
 from eval.domains.luanti.mini.generate import tasks
 from eval.records import NearMiss, Task, TaskCheck
+from tests.support.luanti import problems, read_tasks, require_sound, write_tasks
 
 
 @pytest.fixture

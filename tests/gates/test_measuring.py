@@ -12,12 +12,13 @@ import pytest
 
 from env.refusal import Refusal
 from eval.pipeline.instrument import judge_known_answers
-from eval.pipeline.verifier import Verifier, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Task, TaskCheck
 from gates.context import GateContext
 from gates.measuring.bench import approved_dataset, dataset_of, require_right_instrument, require_same_base
 from gates.report import read_report
 from runner.runs.config import compose_experiment
+from tests.support.luanti import CONSTANTS, open_verifier
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import BASE, make_run
 from tests.support.story import Story
@@ -39,24 +40,24 @@ def verifier() -> Iterator[Verifier]:
 
 def test_a_right_instrument_is_let_through(verifier: Verifier) -> None:
     tasks = [task("lamp", LAMP, IS_LAMP)]
-    require_right_instrument(tasks, verifier)
+    require_right_instrument(tasks, verifier, CONSTANTS)
 
 
 def test_a_reference_that_fails_its_own_checks_stops_everything(verifier: Verifier) -> None:
     tasks = [task("lamp", LAMP, IS_LAMP), task("dark", LAMP.replace("7", "3"), IS_LAMP)]
     with pytest.raises(Refusal, match=r"1 known answer\(s\): dark: its reference is WRONG: lamp: light_source"):
-        require_right_instrument(tasks, verifier)
+        require_right_instrument(tasks, verifier, CONSTANTS)
 
 
 def test_a_task_that_accepts_a_fixed_text_stops_everything(verifier: Verifier) -> None:
     tasks = [task("lamp", LAMP, IS_LAMP), task("lenient", LAMP, NOTHING_ASKED)]
     # the empty answer holds no program and passes nothing
-    assert [str(answer) for answer in judge_known_answers(tasks, verifier) if answer.fault] == [
+    assert [str(answer) for answer in judge_known_answers(tasks, verifier, CONSTANTS) if answer.fault] == [
         "lenient: accepts the constant answer 'return true'",
         "lenient: accepts the constant answer 'local mod = {}\\nreturn mod'",
     ]
     with pytest.raises(Refusal, match="The verifier is wrong about 2"):
-        require_right_instrument(tasks, verifier)
+        require_right_instrument(tasks, verifier, CONSTANTS)
 
 
 def approved(results: Path, selection: str = "split", **dataset: Any) -> GateContext:

@@ -11,13 +11,13 @@ import pytest
 from env.files import append_lines
 from env.refusal import Refusal
 from eval.pipeline.loop import judge
-from eval.pipeline.verifier import open_verifier
 from eval.records import Completion, Outcome, Sample
 from gates.measuring.bench import dataset_of
 from gates.rejudging import rejudge, write_rejudgement
 from gates.settings import Experiment
 from runner.runs.config import compose_experiment, dump_config
 from runner.runs.folder import create_run
+from tests.support.luanti import open_verifier
 
 
 @pytest.fixture(scope="module")

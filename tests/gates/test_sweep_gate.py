@@ -17,10 +17,9 @@ from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.racing import Place
 from eval.decision.rule import DecisionRule
-from eval.pipeline.loop import Verifier
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from eval.pipeline.stored_samples import read_samples
-from eval.pipeline.verifier import Job, open_verifier
+from eval.pipeline.verifier import Job, Verifier
 from eval.records import Completion, Outcome, Verdict
 from gates import d_sweep
 from gates.context import GateContext, PlanContext
@@ -30,6 +29,7 @@ from gates.measuring.search import course_of, planned_cells
 from gates.plans import plan
 from gates.rejudging import rejudge
 from runner.runs.config import compose_experiment
+from tests.support.luanti import open_verifier
 
 SMALL = ["profile=smoke", "dataset.dev_tasks=14", "sampling.samples_per_call=10", "verifier.workers=1"]
 FOLDERS = {step: Path(f"step-{step:06d}") for step in (2, 4, 6)}
@@ -200,7 +200,7 @@ class Losing:
 
     def __init__(self, verifier: Verifier, lost: range) -> None:
         self.verifier, self.lost, self.asked = verifier, lost, 0
-        self.name, self.isolation = verifier.name, verifier.isolation
+        self.name, self.isolation, self.language = verifier.name, verifier.isolation, verifier.language
 
     def submit(self, job: Job) -> Future[Verdict]:
         self.asked += 1

@@ -11,8 +11,9 @@ from eval.datasets.loading import DatasetSettings, load_dataset
 from eval.domains.luanti.mod_names import DEFAULT_MOD
 from eval.domains.luanti.verify.engine.installation import find_installation
 from eval.pipeline.loop import judge
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Job, Verifier, VerifierSettings
 from eval.records import Outcome, Task, TaskCheck, Verdict
+from tests.support.luanti import open_verifier
 
 NEEDS_ENGINE = (
     pytest.mark.debian,

@@ -8,8 +8,9 @@ from env.refusal import Refusal
 from eval.domains.luanti.verify import builtin
 from eval.domains.luanti.verify.automatic import choose
 from eval.domains.luanti.verify.engine.installation import Installation
-from eval.pipeline.verifier import VerifierSettings, open_verifier
+from eval.pipeline.verifier import VerifierSettings
 from tests.support.engine_claims import NEEDS_BUILTIN, NODE, judging
+from tests.support.luanti import open_verifier
 
 
 @pytest.mark.parametrize("name", [pytest.param("builtin", marks=NEEDS_BUILTIN)])

@@ -12,10 +12,11 @@ from env.refusal import Refusal
 from eval.domains.luanti.verify.engine import verifier as engine
 from eval.domains.luanti.verify.engine.game import GameFiles
 from eval.domains.luanti.verify.engine.installation import Installation
-from eval.pipeline.verifier import Job, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import Outcome, TaskCheck
 from eval.sandbox.isolation import Wrapper
 from tests.support.engine_claims import NEEDS_ENGINE, NODE, Judge, judging
+from tests.support.luanti import open_verifier
 from tests.support.runs import wait_until
 
 pytestmark = list(NEEDS_ENGINE)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 
-from eval.datasets.bench_files import read_bench
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Job, Verifier, VerifierSettings
 from eval.records import Outcome, TaskCheck
 from tests.support.engine_claims import (
     ACCEPTED,
@@ -21,6 +20,7 @@ from tests.support.engine_claims import (
     judging,
     mini_tasks,
 )
+from tests.support.luanti import open_verifier, read_bench
 
 BOTH = [pytest.param("engine", marks=NEEDS_ENGINE), pytest.param("builtin", marks=NEEDS_BUILTIN)]
 # An engine takes minutes for the whole benchmark.

@@ -16,12 +16,13 @@ import pytest
 
 from env.refusal import Refusal
 from eval.domains.luanti.verify.recorder import Recorder
-from eval.pipeline.verifier import Job, VerifierSettings, open_verifier, unsupported
+from eval.pipeline.verifier import Job, VerifierSettings, unsupported
 from eval.records import Outcome, TaskCheck
 from eval.sandbox import pool as pool_module
 from eval.sandbox import process as process_module
 from eval.sandbox.isolation import Wrapper, insist
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
+from tests.support.luanti import open_verifier
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = Job('core.register_node("mymod:a", {})', (TaskCheck("node", 'node("mymod:a")'),))
@@ -177,7 +178,8 @@ def test_closing_cancels_what_waits_and_ends_what_runs() -> None:
 def test_children_die_with_their_parent(tmp_path: Path) -> None:
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
-        "from eval.pipeline.verifier import *\n"
+        "from eval.pipeline.verifier import Job, VerifierSettings\n"
+        "from tests.support.luanti import open_verifier\n"
         "v = open_verifier(VerifierSettings(workers=1, cpu_s=60.0, timeout_s=60.0))\n"
         "v.submit(Job('')).result()\n"
         "print([c._process.pid for c in v._pool._children][0], flush=True)\n"

@@ -7,8 +7,9 @@ import gc
 import pytest
 
 from env.heartbeat import resident_mb
-from eval.pipeline.verifier import Job, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import Outcome, TaskCheck
+from tests.support.luanti import open_verifier
 
 WARM_UP, JUDGED, WAVE = 2_000, 20_000, 500
 CHECKS = (TaskCheck("light", 'equal(node("mymod:lamp").light_source, 5, "light_source")'),)

@@ -7,9 +7,12 @@ import sys
 from itertools import combinations
 
 from env.refusal import Refusal
-from eval.datasets.bench_files import read_bench
+from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.domains import open_verifier
+from eval.domains.luanti.domain import DOMAIN
 from eval.pipeline.instrument import Validation, disagreements, sizes, validate
-from eval.pipeline.verifier import VERIFIERS, VerifierSettings, open_verifier
+from eval.pipeline.verifier import VerifierSettings
+from eval.records import Task
 
 
 def main(arguments: list[str]) -> int:
@@ -17,16 +20,16 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m eval.domains.luanti.bench", description=__doc__)
     parser.add_argument("command", choices=["validate"])
     parser.add_argument(
-        "--verifier", action="append", choices=sorted(VERIFIERS), help="repeatable; default: all usable"
+        "--verifier", action="append", choices=sorted(DOMAIN.verifiers), help="repeatable; default: all usable"
     )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
     try:
-        tasks = read_bench()
+        tasks = load_dataset(DatasetSettings(name="luantibench", n_dev=0, n_test=0)).tasks
         print(sizes(tasks))
         found = [
             validation
-            for name in options.verifier or [name for name in VERIFIERS if name != "auto"]
+            for name in options.verifier or [name for name in DOMAIN.verifiers if name != "auto"]
             if (validation := _validated(name, tasks, options.workers, bool(options.verifier))) is not None
         ]
     except Refusal as refusal:
@@ -38,11 +41,11 @@ def main(arguments: list[str]) -> int:
     return 3 if disagreeing or any(validation.faults for validation in found) else 0
 
 
-def _validated(name: str, tasks: tuple[object, ...], workers: int, insisted: bool) -> Validation | None:
+def _validated(name: str, tasks: tuple[Task, ...], workers: int, insisted: bool) -> Validation | None:
     """Return the validation under one verifier; None where it is not usable here and was not requested by name."""
     try:
-        with open_verifier(VerifierSettings(name=name, workers=workers)) as verifier:
-            validation = validate(tasks, verifier)  # type: ignore[arg-type]
+        with open_verifier(DOMAIN, VerifierSettings(name=name, workers=workers)) as verifier:
+            validation = validate(tasks, verifier, DOMAIN.constant_answers)
     except Refusal as refusal:
         if insisted:
             raise

@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from eval.domains import Derived
 from eval.domains.luanti.items.demands import FieldDemand, NameDemand, PromptText, field_demands, name_demand
-from eval.domains.luanti.items.structure import Registration, lua_literal, lua_string
-from eval.records import TaskCheck
+from eval.domains.luanti.items.structure import (
+    Registration,
+    Unparsed,
+    lua_literal,
+    lua_string,
+    registrations,
+    scan_registrations,
+)
+from eval.records import Row, TaskCheck
 
 # they share one name space: an answer that registers a tool beside the requested node does something else
 _ITEM_KINDS = ("node", "tool", "craftitem", "entity")
+
+
+def derive(item: Row, program: str) -> Derived:
+    """Return the checks for ``item``, whose reference stands for ``program``; none where that registers nothing."""
+    reference, remark = read_reference(program)
+    checks = derive_checks(PromptText(item.instruction, item.input, item.family), reference)
+    return Derived(reference[0].kind if reference else "", checks, remark)
+
+
+def read_reference(program: str) -> tuple[tuple[Registration, ...], str]:
+    """Return what ``program`` registers, and a remark where its syntax had to be guessed ("" where not)."""
+    try:
+        return registrations(program), ""
+    except Unparsed as error:
+        return scan_registrations(program), f"its reference does not parse ({error}): only kinds and names are checked"
 
 
 def derive_checks(prompt: PromptText, reference: Sequence[Registration]) -> tuple[TaskCheck, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from env.refusal import Refusal
 from eval.datasets.row_export import FORMATS, export
-from eval.datasets.seed_rows import rows
+from eval.domains.luanti.rows.dealing import rows
 
 
 def main(arguments: list[str]) -> int:

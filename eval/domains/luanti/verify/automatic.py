@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from eval.domains import open_verifier
+from eval.domains.luanti.domain import DOMAIN
 from eval.domains.luanti.verify.engine.installation import Installation, find_installation
-from eval.pipeline.verifier import Verifier, VerifierSettings, open_verifier
+from eval.pipeline.verifier import Verifier, VerifierSettings
 
 
 def choose(installation: Installation) -> tuple[str, str]:
@@ -24,6 +26,6 @@ def open_pool(settings: VerifierSettings) -> Verifier:
         Refusal: the chosen one does not open. No other is tried: it would be a different instrument.
     """
     name, reason = choose(find_installation())
-    verifier = open_verifier(replace(settings, name=name))
+    verifier = open_verifier(DOMAIN, replace(settings, name=name))
     verifier.choice = f"{name}: {reason}"
     return verifier

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Self
 
 from env.refusal import Refusal
+from eval.domains.luanti.domain import LUA
 from eval.domains.luanti.mod_names import mod_of
 from eval.domains.luanti.verify.findings import findings_in
 from eval.pipeline.verifier import Job, VerifierSettings
@@ -46,6 +47,7 @@ class Recorder:
     """The recorder over a pool of children."""
 
     choice = "requested by name"
+    language = LUA
 
     def __init__(self, settings: VerifierSettings) -> None:
         self._settings = settings

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from env.refusal import Refusal
-from eval.datasets.filling import draw_style, draw_values, fill, written
-from eval.datasets.seed_files import Bug, Part, Seed, read_seeds
+from eval.domains.luanti.domain import DOMAIN
 from eval.domains.luanti.mod_names import DEFAULT_MOD
-from eval.records import FAMILIES, Row, Task, TaskCheck
+from eval.domains.luanti.rows.filling import draw_style, draw_values, fill, written
+from eval.domains.luanti.rows.seed_files import Bug, Part, Seed, read_seeds
+from eval.records import Row, Task, TaskCheck
 
 TRIES = 60
 FRAMES = {
@@ -57,7 +58,7 @@ class CheckedRow:
             split="dev",
             instruction=row.instruction,
             input=row.input,
-            answer="diff" if row.family == "repair" else "code",
+            answer=DOMAIN.families[row.family],  # type: ignore[arg-type]
             reference=row.output,
             checks=self.checks,
             source="luanti_rows",
@@ -124,7 +125,7 @@ def _cells(seeds: tuple[Seed, ...]) -> dict[tuple[str, str], list[Teller]]:
     """Return the sources of rows of each kind and family: a seed each; for repair a bug each, first bugs first."""
     cells: dict[tuple[str, str], list[tuple[int, Teller]]] = {}
     for seed in seeds:
-        for family in FAMILIES:
+        for family in DOMAIN.families:
             for turn, teller in enumerate(_tellers(seed, family)):
                 cells.setdefault((seed.kind, family), []).append((turn, teller))
     return {cell: [teller for _, teller in sorted(told, key=lambda one: one[0])] for cell, told in cells.items()}

@@ -12,7 +12,7 @@ import yaml
 from env.refusal import Refusal
 from eval.records import TaskCheck
 
-FOLDER = Path(__file__).resolve().parents[1] / "domains" / "luanti" / "rows"
+FOLDER = Path(__file__).resolve().parent
 KEYS = {"name", "slots", "code", "checks", "scaffold", "repair", "doc", "refactor"}
 PART_KEYS = {"doc": {"ask", "excerpt", "checks"}, "refactor": {"ask", "before", "checks"}}
 
