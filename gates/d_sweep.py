@@ -10,7 +10,7 @@ from typing import Any
 from eval.decision.cells import Cell
 from eval.decision.racing import Course, Place, Race, run_race
 from eval.decision.rule import DecisionRule, read_rule
-from eval.decision.verdict import Selection, select_cell
+from eval.decision.selection import Selection, select_cell
 from eval.estimation.intervals import gain_metric
 from eval.records import EvalResult, Sample, TaskScore
 from gates.context import GateContext, conclude

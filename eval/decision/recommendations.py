@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from eval.decision.cells import Cell, cell_from_name
 from eval.decision.guards import FamilyGain, Guard
 from eval.decision.regressions import GroupGain
-from eval.decision.verdict import Decision, Ruling
+from eval.decision.ruling import Ruling
+from eval.decision.verdict import Decision
 from eval.estimation.intervals import percent, points
 from eval.records import Outcome
 

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from eval.decision.guards import Guard
 from eval.decision.rule import DecisionRule
+from eval.decision.ruling import Ruling, at_least
 from eval.estimation.intervals import Estimate, percent, points
-
-# Sums of ratios differ in the last bits with their order; numbers this close are the same number.
-DIGITS = 9
-
-
-class Ruling(StrEnum):
-    """What the experiment says about the adapter."""
-
-    PROCEED = "PROCEED"
-    ADJUST = "ADJUST"
-    INCONCLUSIVE = "INCONCLUSIVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +33,6 @@ class Finding:
     method: str
     excluded: tuple[str, ...]
     excluded_why: str
-
-
-def at_least(value: float | None, bar: float) -> bool:
-    """Return whether ``value`` reaches ``bar``, rounding noise aside; None reaches nothing."""
-    return value is not None and round(value, DIGITS) >= round(bar, DIGITS)
 
 
 def headline(found: Finding, rule: DecisionRule) -> str:

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.guards import Evidence, FamilyGain, Guard, all_guards, family_gains
-from eval.decision.max_t import simultaneous_gains
 from eval.decision.power import clusters_needed, measured_detectable_gain
 from eval.decision.rule import DecisionRule
-from eval.decision.sentences import DIGITS, Finding, at_least, headline, reasons
-from eval.decision.sentences import Ruling as Ruling
+from eval.decision.ruling import Ruling, at_least, ruling
+from eval.decision.selection import Scores, Selection, gain_of, select_cell
+from eval.decision.sentences import Finding, headline, reasons
 from eval.estimation.estimators import TaskValues, paired_gains, pass_rates
-from eval.estimation.intervals import Estimate, estimate_gain, estimate_rate, gain_metric, points, rate_metric
-from eval.pipeline.result import missing_share
+from eval.estimation.intervals import Estimate, estimate_rate, gain_metric, rate_metric
 from eval.records import Metric, TaskScore
-
-Scores = Sequence[TaskScore]
-
-
-@dataclass(frozen=True, slots=True)
-class CellRow:
-    """One cell on the dev tasks it met: pass@k, its gain, and why it could not be chosen ("" when it could)."""
-
-    cell: Cell
-    rate: float | None
-    gain: Estimate
-    missing_share: float
-    barred: str
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The chosen cell, the whole table in order of checkpoint and scale, and the choice in one sentence."""
-
-    chosen: Cell
-    table: tuple[CellRow, ...]
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,69 +75,6 @@ class Decision:
         )
 
 
-# Protocol step 3: selection on dev
-
-
-def select_cell(
-    base_dev: Scores, cells_dev: Mapping[Cell, Scores], rule: DecisionRule, left: Mapping[Cell, str] | None = None
-) -> Selection:
-    """Choose the cell with the highest one-sided lower bound of its dev gain.
-
-    Ties go to the earlier checkpoint, then the smaller scale. A cell with too much missing data cannot be chosen. Under
-    max-T the bounds are those of all cells at once, since the same tasks will judge the chosen one.
-
-    Args:
-        left: why cells that left a race cannot be chosen; they stand in the table with the tasks they met.
-
-    Raises:
-        Refusal: there is no cell, or none can be chosen.
-    """
-    if not cells_dev:
-        raise Refusal("There is no cell to select from.", "Gate D measures the cells: run it first.")
-    estimates = _dev_gains(base_dev, cells_dev, rule)
-    out = left or {}
-    table = tuple(_row(cell, estimates[cell], cells_dev[cell], rule, out.get(cell, "")) for cell in sorted(estimates))
-    eligible = [row for row in table if not row.barred]
-    if not eligible:
-        why = "; ".join(f"{row.cell.name} {row.barred}" for row in table[:3])
-        raise Refusal(f"No cell can be chosen: {why}.", "Measure the cells again.")
-    best = max(eligible, key=_preference)
-    sentence = (
-        f"{best.cell.name} has the highest lower bound of {len(eligible)} cells: gain {points(best.gain.value)}, "
-        f"at least {points(best.gain.lower)}, on {best.gain.n} dev tasks."
-    )
-    return Selection(best.cell, table, sentence)
-
-
-def _dev_gains(base: Scores, cells: Mapping[Cell, Scores], rule: DecisionRule) -> dict[Cell, Estimate]:
-    gains = {cell: paired_gains(base, scores, rule.k) for cell, scores in cells.items()}
-    if rule.selection == "max-t":
-        return simultaneous_gains(gains, rule)
-    return {cell: _gain(values, rule) for cell, values in gains.items()}
-
-
-def _row(cell: Cell, gain: Estimate, scores: Scores, rule: DecisionRule, left: str) -> CellRow:
-    share = missing_share(scores, rule.dev_samples)
-    missing = 1.0 if share is None else share
-    barred = left
-    if not barred and gain.value is None:
-        barred = f"has no task with {rule.k} valid samples in both arms"
-    elif not barred and 100 * missing > rule.max_missing_pct:
-        barred = f"lacks {100 * missing:.1f}% of its samples"
-    return CellRow(cell, estimate_mean(scores, rule.k), gain, missing, barred)
-
-
-def estimate_mean(scores: Scores, k: int) -> float | None:
-    """Return mean pass@k without an interval; None when no task defines it."""
-    rates = pass_rates(scores, k)
-    return float(rates.values.mean()) if rates.n else None
-
-
-def _preference(row: CellRow) -> tuple[float, int, float]:
-    lower = row.gain.lower if row.gain.lower is not None else -1.0
-    return (round(lower, DIGITS), -row.cell.step, -row.cell.scale)
-
-
 # Protocol step 4: the verdict on test
 
 
@@ -175,20 +89,7 @@ def decide(base_test: Scores, cell_test: Scores, rule: DecisionRule, evidence: E
     evidence = _only_present(evidence, base_test, cell_test)
     base, cell = _without(base_test, evidence), _without(cell_test, evidence)
     gains = paired_gains(base, cell, rule.k)
-    return _conclude(base, cell, gains, _gain(gains, rule), rule, evidence, "test split")
-
-
-def ruling(gain: Estimate, guards: Sequence[Guard], rule: DecisionRule) -> Ruling:
-    """Return the verdict: the three lines of DECISION.md, protocol step 4, in this order.
-
-    A guard that blocks asks to adjust whatever the gain; the point must reach the margin and the lower bound clear zero
-    to proceed; an upper bound below the margin asks to adjust; everything else is inconclusive.
-    """
-    if any(guard.fired and guard.level == "block" for guard in guards):
-        return Ruling.ADJUST
-    if at_least(gain.value, rule.margin) and gain.lower is not None and round(gain.lower, DIGITS) > 0:
-        return Ruling.PROCEED
-    return Ruling.INCONCLUSIVE if at_least(gain.upper, rule.margin) else Ruling.ADJUST
+    return _conclude(base, cell, gains, gain_of(gains, rule), rule, evidence, "test split")
 
 
 def _conclude(
@@ -250,10 +151,6 @@ def _decision(found: Finding, families: tuple[FamilyGain, ...], rule: DecisionRu
 def _clusters_to_settle(gain: Estimate, rule: DecisionRule) -> int | None:
     """Return clusters in all: to tell the gain from the margin it misses, or from the zero it does not clear."""
     return clusters_needed(gain, 0.0 if at_least(gain.value, rule.margin) else rule.margin, rule)
-
-
-def _gain(gains: TaskValues, rule: DecisionRule) -> Estimate:
-    return estimate_gain(gains, seed=rule.seed, resamples=rule.resamples, alpha=rule.alpha)
 
 
 def _rate(scores: Scores, rule: DecisionRule) -> Estimate:

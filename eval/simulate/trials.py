@@ -18,7 +18,9 @@ from eval.decision.cells import Cell
 from eval.decision.guards import Canary, Evidence
 from eval.decision.racing import Course, Place, Schedule, grid_course, race_course, run_race
 from eval.decision.rule import DecisionRule
-from eval.decision.verdict import Decision, Ruling, decide, estimate_mean, select_cell
+from eval.decision.ruling import Ruling
+from eval.decision.selection import estimate_mean, select_cell
+from eval.decision.verdict import Decision, decide
 from eval.records import TaskScore
 from eval.simulate.worlds import CELLS, World, draw_passes, scores_of
 

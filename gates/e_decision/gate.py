@@ -16,7 +16,8 @@ from eval.decision.guards import Evidence
 from eval.decision.recommendations import TrainingFacts, recommend
 from eval.decision.regressions import GroupGain
 from eval.decision.rule import read_rule
-from eval.decision.verdict import Decision, Ruling
+from eval.decision.ruling import Ruling
+from eval.decision.verdict import Decision
 from eval.records import EvalResult, Row
 from gates.context import GateContext, Progress, conclude
 from gates.e_decision.task_tables import gains_by_group, regression_tables, task_rows

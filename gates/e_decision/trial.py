@@ -11,7 +11,8 @@ from env.refusal import Refusal
 from eval.decision.cells import Cell, cell_from_name
 from eval.decision.guards import Canary, Evidence
 from eval.decision.rule import DecisionRule
-from eval.decision.verdict import Decision, decide, decide_max_t, select_cell
+from eval.decision.selection import select_cell
+from eval.decision.verdict import Decision, decide, decide_max_t
 from eval.pipeline.stored_samples import read_samples
 from eval.records import EvalResult, TaskScore
 from gates.context import GateContext

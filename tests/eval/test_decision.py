@@ -13,7 +13,9 @@ from env.refusal import Refusal
 from eval.decision.cells import Cell, cell_from_name
 from eval.decision.guards import Canary, Evidence
 from eval.decision.rule import DecisionRule
-from eval.decision.verdict import Ruling, decide, decide_max_t, select_cell
+from eval.decision.ruling import Ruling
+from eval.decision.selection import select_cell
+from eval.decision.verdict import decide, decide_max_t
 from eval.records import TaskScore
 from tests.support.luanti import FAMILIES
 

@@ -11,7 +11,9 @@ from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.guards import Canary, Evidence
 from eval.decision.max_t import resampled_errors, simultaneous_gains
-from eval.decision.verdict import Ruling, decide_max_t, select_cell
+from eval.decision.ruling import Ruling
+from eval.decision.selection import select_cell
+from eval.decision.verdict import decide_max_t
 from eval.estimation.estimators import TaskValues, cluster_totals, clustered_se, paired_gains
 from eval.estimation.intervals import bootstrap_means, estimate_gain
 from eval.simulate.command import bench_parser, simulated_rule

@@ -13,7 +13,9 @@ from eval.decision.cells import Cell
 from eval.decision.guards import Canary, Evidence
 from eval.decision.recommendations import TrainingFacts, recommend
 from eval.decision.regressions import Precision, group_gains
-from eval.decision.verdict import Decision, Ruling, decide, select_cell
+from eval.decision.ruling import Ruling
+from eval.decision.selection import select_cell
+from eval.decision.verdict import Decision, decide
 from eval.records import TaskScore
 from eval.simulate.command import bench_parser, simulated_rule
 from tests.support.luanti import FAMILIES

@@ -11,7 +11,7 @@ import pytest
 
 from eval.decision.power import beta_of_rate
 from eval.decision.racing import Place, grid_course
-from eval.decision.verdict import select_cell
+from eval.decision.selection import select_cell
 from eval.simulate.command import bench_line, bench_parser, main, plan_parser, schedule_of, simulated_rule
 from eval.simulate.planning import MAX_FALSE_ALARM, Wish, chosen_shares, proceed_chance, propose
 from eval.simulate.trials import Outcomes, Protocol, run_trial, simulate

@@ -16,7 +16,8 @@ from env.files import write_atomic
 from eval.decision.cells import Cell
 from eval.decision.guards import Canary, Evidence
 from eval.decision.rule import DecisionRule, write_rule
-from eval.decision.verdict import decide, select_cell
+from eval.decision.selection import select_cell
+from eval.decision.verdict import decide
 from eval.estimation.intervals import gain_metric
 from eval.pipeline.result import evaluate
 from eval.records import EvalResult, Metric, Sample
