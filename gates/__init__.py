@@ -52,7 +52,14 @@ GATES: dict[str, Gate] = {
             "c", "training", "gates.c_training.gate", _MODEL_AND_DATA, ("a",), frozenset({"checkpoints"}), reusable=True
         ),
         Gate("d", "sweep", "gates.d_sweep", _MEASUREMENT, ("a", "b", "c"), frozenset({"samples"}), reusable=True),
-        Gate("e", "decision", "gates.e_decision.gate", _MEASUREMENT, ("a", "b", "c", "d"), frozenset({"samples"})),
+        Gate(
+            "e",
+            "decision",
+            "gates.e_decision.gate",
+            (*_MEASUREMENT, "smoke"),
+            ("a", "b", "c", "d"),
+            frozenset({"samples"}),
+        ),
     )
 }
 

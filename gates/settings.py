@@ -213,9 +213,13 @@ class GateSections(Document):
 
 
 class Experiment(Document):
-    """Everything that defines an experiment."""
+    """Everything that defines an experiment.
+
+    ``smoke``: it is too small to decide anything by design, and says so wherever a decision is shown.
+    """
 
     profile: str
+    smoke: bool
     tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"]
     seed: int
     model: ModelSettings

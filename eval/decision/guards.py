@@ -38,6 +38,7 @@ class Evidence:
         canary: None when it was not run, which blocks.
         test_openings: how often the test tasks were opened in this run, this time included.
         excluded: ids of tasks to leave out by name (contaminated ones), and ``excluded_why``.
+        smoke: the run is too small to decide anything by design, which its reasons then say first.
     """
 
     cell: str
@@ -45,6 +46,7 @@ class Evidence:
     test_openings: int = 1
     excluded: tuple[str, ...] = ()
     excluded_why: str = ""
+    smoke: bool = False
 
 
 @dataclass(frozen=True, slots=True)

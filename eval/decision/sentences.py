@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eval.decision.extremes import Extreme
 from eval.decision.guards import Guard
 from eval.decision.rule import DecisionRule
 from eval.decision.ruling import Ruling, at_least
 from eval.estimation.intervals import Estimate, percent, points
+
+SMOKE = "This is a smoke run: it shows that every part works together, and is too small to decide anything."
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class Finding:
         needed: clusters in all that would settle an INCONCLUSIVE; None when settled, or when no number would do.
         detectable: gain that this standard error detects with the rule's power.
         method: "test split", or "max-t over 9 cells".
+        extreme: floor or ceiling; None where the tasks can show a gain.
+        smoke: whether the run is too small to decide anything by design.
     """
 
     verdict: Ruling
@@ -33,6 +38,8 @@ class Finding:
     method: str
     excluded: tuple[str, ...]
     excluded_why: str
+    extreme: Extreme | None = None
+    smoke: bool = False
 
 
 def headline(found: Finding, rule: DecisionRule) -> str:
@@ -52,7 +59,9 @@ def reasons(found: Finding, rule: DecisionRule) -> tuple[str, ...]:
     fired = [guard for guard in found.guards if guard.fired]
     blocked = [f"Guard {guard.name}: {guard.sentence}" for guard in fired if guard.level == "block"]
     return (
+        *((SMOKE,) if found.smoke else ()),
         *blocked,
+        *((found.extreme.sentence,) if found.extreme else ()),
         _gain_sentence(found, rule, blocked=bool(blocked)),
         *_settling(found, rule),
         *(f"Warning, {guard.name}: {guard.sentence}" for guard in fired if guard.level == "warn"),
@@ -80,8 +89,10 @@ def _gain_sentence(found: Finding, rule: DecisionRule, blocked: bool) -> str:
 def _settling(found: Finding, rule: DecisionRule) -> Sequence[str]:
     if found.verdict is not Ruling.INCONCLUSIVE:
         return ()
+    if found.gain.method == "zero variance":
+        return ("Every task shows the same gain: without any spread nothing says how many more tasks would settle it.",)
     if found.needed is None:
-        return ("No number of further clusters can be named that would settle it.",)
+        return ("The gain is exactly at the bar, so no number of further clusters can be named that would settle it.",)
     more = found.needed - found.gain.clusters
     return (
         f"About {found.needed} clusters in all ({more} more than the {found.gain.clusters} there are) would "

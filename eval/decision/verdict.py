@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from env.refusal import Refusal
 from eval.decision.cells import Cell
+from eval.decision.extremes import extreme_of
 from eval.decision.guards import Evidence, FamilyGain, Guard, all_guards, family_gains
 from eval.decision.power import clusters_needed, measured_detectable_gain
 from eval.decision.rule import DecisionRule
@@ -33,6 +34,8 @@ class Decision:
         detectable_gain: with the rule's power, from the measured standard error.
         method: "test split" or "max-t over 9 cells".
         excluded: tasks left out by name.
+        extreme: "floor" or "ceiling" where the tasks are too hard or too easy to show a gain; "" where they are not.
+        smoke: the run is too small to decide anything by design.
     """
 
     verdict: Ruling
@@ -53,6 +56,8 @@ class Decision:
     method: str
     rule_digest: str
     excluded: tuple[str, ...] = ()
+    extreme: Literal["floor", "ceiling", ""] = ""
+    smoke: bool = False
 
     @property
     def fired(self) -> tuple[Guard, ...]:
@@ -109,18 +114,21 @@ def _conclude(
     families = family_gains(gains, rule)
     guards = all_guards(base, cell, families, gain, rule, evidence)
     verdict = ruling(gain, guards, rule)
+    rates = _rate(base, rule), _rate(cell, rule)
     found = Finding(
         verdict=verdict,
         strong=verdict is Ruling.PROCEED and at_least(gain.lower, rule.margin),
         gain=gain,
-        base=_rate(base, rule),
-        adapter=_rate(cell, rule),
+        base=rates[0],
+        adapter=rates[1],
         guards=guards,
         needed=_clusters_to_settle(gain, rule) if verdict is Ruling.INCONCLUSIVE else None,
         detectable=measured_detectable_gain(gain, rule),
         method=method,
         excluded=evidence.excluded,
         excluded_why=evidence.excluded_why,
+        extreme=extreme_of(*rates, rule),
+        smoke=evidence.smoke,
     )
     return _decision(found, families, rule, evidence)
 
@@ -145,11 +153,18 @@ def _decision(found: Finding, families: tuple[FamilyGain, ...], rule: DecisionRu
         method=found.method,
         rule_digest=rule.digest,
         excluded=found.excluded,
+        extreme=found.extreme.kind if found.extreme else "",
+        smoke=found.smoke,
     )
 
 
 def _clusters_to_settle(gain: Estimate, rule: DecisionRule) -> int | None:
-    """Return clusters in all: to tell the gain from the margin it misses, or from the zero it does not clear."""
+    """Return clusters in all: to tell the gain from the margin it misses, or from the zero it does not clear.
+
+    None without any spread between tasks: nothing can be planned from a standard error of 0.
+    """
+    if gain.method == "zero variance":
+        return None
     return clusters_needed(gain, 0.0 if at_least(gain.value, rule.margin) else rule.margin, rule)
 
 

@@ -51,7 +51,7 @@ def run(context: GateContext) -> GateReport:
         choices = dict(bench.model.choices)
         rows = bench.dataset.rows
     context.on_progress(Progress("deciding", 0, 0, ""))
-    evidence = Evidence(trial.cell.name, trial.canary, len(trial.openings))
+    evidence = Evidence(trial.cell.name, trial.canary, len(trial.openings), smoke=context.experiment.smoke)
     decision = trial.decide(evidence)
     tables["decision"] = decision.to_json()
     tables["recommendations"] = _recommendations(context, decision, rows, results["cell"], groups)
@@ -103,10 +103,16 @@ def _recommendations(
     """Return what to do next when the verdict is not PROCEED, most important first, each with its number."""
     config = context.experiment.gate.c
     seen = set(context.earlier("a").tables["contaminated"])
+    training = context.earlier("c").tables["training"]
+    rows_a_step = config.train.batch_size * config.train.grad_accum
     facts = TrainingFacts(
         rows_by_family=Counter(row.family for row in rows),
         rank=config.lora.r,
         learning_rate=config.train.learning_rate,
+        steps=training["steps"],
+        epochs=training["steps"] * rows_a_step / training["examples"],
+        losses=(training["loss_at_start"], training["loss_at_end"]),
+        broken_rows=_broken_rows(context),
         outcomes=cell.outcomes,
         truncated=cell.truncated,
         samples=cell.samples,
@@ -118,3 +124,9 @@ def _recommendations(
     swept = {Cell(row["step"], row["scale"]): row["gain"]["value"] for row in context.earlier("d").tables["cells"]}
     fractions = {at: None if points is None else points / 100 for at, points in swept.items()}
     return [asdict(step) for step in recommend(decision, fractions, facts)]
+
+
+def _broken_rows(context: GateContext) -> int | None:
+    """Return how many training answers Gate A found not to load; None where it did not look."""
+    found = next((check for check in context.earlier("a").checks if check.name == "training answers"), None)
+    return None if found is None else len(found.evidence)

@@ -59,7 +59,10 @@ def test_the_weakest_familys_share_of_the_training_data_comes_first():
 
 def test_a_well_fed_weakest_family_is_told_to_check_its_rows_instead():
     fed = replace(FACTS, rows_by_family={"scaffold": 10, "doc": 900})
-    assert recommend(ADJUST, SWEPT, fed)[0].action == "Check and replace wrong training rows of the family doc."
+    assert (
+        recommend(ADJUST, SWEPT, fed)[0].action
+        == "Compare the training rows of the family doc with its tasks: more of them is not it."
+    )
 
 
 def test_rank_comes_after_the_data_and_the_learning_rate_last():
@@ -68,12 +71,12 @@ def test_rank_comes_after_the_data_and_the_learning_rate_last():
     assert actions[-1] == "Then try another learning rate."
 
 
-def test_a_measurement_that_cannot_be_trusted_is_mended_first():
+def test_a_measurement_that_cannot_be_trusted_is_fixed_first():
     decision = decided(arm(range(60)), canary=None)
     first = recommend(decision, SWEPT, FACTS)[0]
     assert first.action.startswith("Find out why the adapter is not applied")
     torn = [replace(score, n=3, c=0) if i < 20 else score for i, score in enumerate(arm(range(60)))]
-    assert recommend(decided(torn), SWEPT, FACTS)[0].action.startswith("Mend the verifier")
+    assert recommend(decided(torn), SWEPT, FACTS)[0].action.startswith("Fix the verifier")
 
 
 def test_a_family_shown_to_be_harmed_is_the_weakest_even_where_a_noisier_one_lost_more():
@@ -93,7 +96,7 @@ def test_a_kind_shown_to_have_got_worse_is_named_after_the_weakest_family_with_i
     facts = replace(FACTS, groups=groups, rows_by_kind={"node": 190, "command": 10})
     steps = recommend(ADJUST, SWEPT, facts)
     assert "of the family doc" in steps[0].action
-    assert steps[1].action == "Look at what training teaches of the kind command: add or mend its rows."
+    assert steps[1].action == "Look at what training teaches of the kind command: add or correct its rows."
     assert steps[1].why.startswith("command lost 100.0 pp (95% -100.0 to ")
     assert steps[1].why.endswith(
         "on 40 tasks, beyond chance over all kinds; it is 5.0% of the training rows (10 of 200)."
@@ -102,7 +105,7 @@ def test_a_kind_shown_to_have_got_worse_is_named_after_the_weakest_family_with_i
     assert unknown[1].why.endswith("on 40 tasks, beyond chance over all kinds.")
 
 
-def test_leaked_test_tasks_are_the_first_thing_to_mend():
+def test_leaked_test_tasks_are_the_first_thing_to_fix():
     first = recommend(ADJUST, SWEPT, replace(FACTS, contaminated=30, tested=44))[0]
     assert first.action.startswith("Measure on tasks that training has not seen")
     assert first.why.startswith("30 of 44 test tasks")
@@ -141,6 +144,97 @@ def test_a_best_cell_at_the_edge_of_the_sweep_says_so():
 def test_a_sweep_in_which_nothing_is_better_than_the_rest_asks_for_no_wider_one():
     flat = dict.fromkeys(SWEPT, 0.0)
     assert not [s for s in recommend(ADJUST, flat, FACTS) if "weep" in s.action or "longer" in s.action]
+
+
+# Floor and ceiling, and facts that contradict a step
+
+FLOOR = decide(arm([]), arm([]), RULE, Evidence("step-000004_x1.00", Canary(1.0, 0.0, 8)))
+# What the run with 0 of 14 against 0 of 14 knew: few steps, sound training answers, programs that do not parse.
+SHORT = replace(
+    FACTS, steps=4, epochs=0.5, losses=(3.1, 2.9), broken_rows=0, outcomes={"SYNTAX_ERROR": 300, "NO_CODE": 100},
+    samples=400,
+)  # fmt: skip
+
+
+def actions(decision: Decision, facts: TrainingFacts, swept=SWEPT) -> list[str]:
+    return [step.action for step in recommend(decision, swept, facts)]
+
+
+def test_where_neither_model_solves_anything_easier_tasks_come_first_and_no_number_of_tasks_is_named():
+    steps = recommend(FLOOR, {}, SHORT)
+    assert steps[0].action.startswith("Measure on easier tasks")
+    assert steps[0].why.startswith("Neither model solved any of the 80 tasks, 0 of 400 samples of the adapter")
+    assert not any("clusters" in step.action + step.why for step in steps)
+    assert FLOOR.clusters_needed is None
+
+
+def test_invalid_programs_are_not_blamed_on_training_answers_that_gate_a_found_sound():
+    assert not any("training answers" in action and "Correct" in action for action in actions(FLOOR, SHORT))
+    assert any("every training answer loads" in action for action in actions(FLOOR, SHORT))
+    assert "Correct or remove the 7 training answers that do not apply, parse or load." in actions(
+        FLOOR, replace(SHORT, broken_rows=7)
+    )
+
+
+def test_before_every_row_was_seen_once_neither_rank_nor_rate_is_changed():
+    for decision in (ADJUST, FLOOR):
+        told = actions(decision, SHORT)
+        assert "Train longer: at least once over all training rows." in told
+        assert not any("rank" in action or "learning rate" in action for action in told)
+    assert any(
+        "4 steps have seen 50.0% of the 1000 training rows." in step.why for step in recommend(ADJUST, {}, SHORT)
+    )
+
+
+def test_an_adapter_that_knows_its_rows_by_heart_needs_no_larger_rank():
+    assert any("Raise the LoRA rank" in action for action in actions(ADJUST, replace(FACTS, losses=(1.7, 0.4))))
+    assert not any("LoRA rank" in action for action in actions(ADJUST, replace(FACTS, losses=(1.7, 0.02))))
+
+
+def test_a_gain_of_nothing_asks_for_no_larger_rank_and_still_names_a_first_step_with_a_number():
+    still = decided(BASE)
+    told = recommend(still, {}, replace(FACTS, epochs=2.0))
+    assert "1000 training rows" in told[0].action
+    assert [step.action for step in told[1:]] == ["Then try another learning rate."]
+
+
+def test_a_loss_that_did_not_fall_is_looked_at_before_the_data():
+    told = actions(ADJUST, replace(FACTS, steps=120, losses=(1.70, 1.71)))
+    assert told[0].startswith("Find out why the training loss did not fall")
+
+
+def test_where_the_base_leaves_less_than_the_margin_harder_tasks_are_all_that_is_advised():
+    nearly = decide(arm(range(70)), arm(range(70)), RULE, Evidence("c", Canary(1.0, 0.0, 8)))
+    assert nearly.extreme == "ceiling"
+    [step] = recommend(nearly, {}, FACTS)
+    assert step.action.startswith("Measure on harder tasks")
+    assert "12.5 pp are left, less than the margin of 15.0 pp" in step.why
+
+
+def test_the_floor_is_named_in_the_reasons_before_any_bound():
+    assert FLOOR.extreme == "floor"
+    assert FLOOR.reasons[0] == "Neither model solved any of the 80 tasks: they are too hard to show a gain."
+
+
+def test_without_any_spread_no_number_of_clusters_is_promised():
+    few = simulated_rule(bench_parser().parse_args([size.replace("80", "14") for size in SIZES]))
+    none = [score for score in arm([]) if score.task_id < "t014"]
+    decision = decide(none, none, few, Evidence("c", Canary(1.0, 0.0, 8)))
+    assert decision.verdict is Ruling.INCONCLUSIVE
+    assert decision.gain.se == 0
+    assert not any("would settle it" in reason and "About" in reason for reason in decision.reasons)
+    assert any(reason.startswith("Every task shows the same gain") for reason in decision.reasons)
+
+
+def test_a_smoke_run_says_first_that_it_decides_nothing_and_advises_a_full_one_alone():
+    decision = decide(BASE, arm(range(28)), RULE, Evidence("c", Canary(1.0, 0.0, 8), smoke=True))
+    assert "too small to decide anything" in decision.reasons[0]
+    [step] = recommend(decision, SWEPT, FACTS)
+    assert step.action.startswith("Start a run of full size")
+
+
+def test_equal_families_name_no_weakest_one():
+    assert not any("of the family" in action for action in actions(decided(BASE), FACTS))
 
 
 @given(
