@@ -101,7 +101,7 @@ def _missing(gates: tuple[GateSection, ...], verdict: Verdict | None) -> list[st
     lines = [
         f"Gate {gate.gate} {gate.title} ({gate.state}): {_ADDS[gate.gate.lower()]}."
         for gate in gates
-        if gate.state not in ("passed", "said no")
+        if gate.state not in ("passed", "said no", "inconclusive")
     ]
     if not lines and verdict is None:
         lines.append("The decision: every gate concluded, but Gate E's report tells none that can be read.")

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TextIO
 
-# What a style means, and its ANSI code. Red is kept for a crash, yellow for a gate that said no.
-STYLES = {"good": "32", "crash": "1;31", "no": "33", "live": "36", "odd": "35", "dim": "2", "bold": "1"}
+# What a style means, and its ANSI code. Red is kept for a crash, yellow for a gate that said no, bright blue for a
+# decision that is neither yes nor no.
+STYLES = {"good": "32", "crash": "1;31", "no": "33", "live": "36", "odd": "35", "unsure": "94", "dim": "2", "bold": "1"}
 # What every sign of ours becomes where the stream's encoding lacks it; marks stay one column wide.
 ASCII_SIGNS = {
-    "✓": "+", "▶": ">", "·": "-", "✗": "x", "‖": "=", "◆": "#", "×": "x", "→": "->", "±": "+/-", "≥": ">=", "≤": "<=",
-    "–": "-", "—": "-", "−": "-", "…": "...", "“": '"', "”": '"', "Δ": "d", "█": "#", "░": ".",
+    "✓": "+", "▶": ">", "·": "-", "✗": "x", "≈": "~", "‖": "=", "◆": "#", "×": "x", "→": "->", "±": "+/-", "≥": ">=",
+    "≤": "<=", "–": "-", "—": "-", "−": "-", "…": "...", "“": '"', "”": '"', "Δ": "d", "█": "#", "░": ".",
     "●": "o", "━": "=", "─": "-", "│": "|",
     "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+", "▇": "*",
 }  # fmt: skip

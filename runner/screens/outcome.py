@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from runner.screens.checks import check_lines
 from runner.screens.ink import Line, Span, line
+from runner.screens.rulings import ruling_style
+from runner.screens.status import STATES
+from runner.views.run_view import state_without_pass
 from runner.views.wording import duration_text, gate_name
 
 if TYPE_CHECKING:
@@ -15,13 +18,12 @@ if TYPE_CHECKING:
 _CELL_COLUMNS = 14
 # Beyond this many scales a row of rates and gains leaves 80 columns: gains alone are shown.
 _WIDE_SCALES = 5
-RULING_STYLES = {"PROCEED": "good", "ADJUST": "no", "INCONCLUSIVE": "no"}
 
 
 def outcome_lines(report: GateReport, command: str) -> list[Line]:
     """Return what a screen says when a gate has ended; ``command`` goes on after a no."""
     passed = report.status == "passed"
-    mark, word, style = ("✓", "passed", "good") if passed else ("✗", "said no", "no")
+    mark, word, style = STATES["passed" if passed else state_without_pass(report.headline)]
     name = gate_name(report.gate, report.title)
     lines = [
         line(
@@ -179,4 +181,4 @@ def _ruler(decision: Mapping[str, Any], columns: int = 61) -> Line:
     at = {name: round((value - first) / span * (columns - 1)) for name, value in marks.items()}
     signs = ["━" if at["low"] <= place <= at["high"] else "─" for place in range(columns)]
     signs[at["zero"]], signs[at["margin"]], signs[at["point"]] = "0", "M", "●"
-    return line("    ", ("".join(signs), RULING_STYLES.get(str(decision["verdict"]), "no")), ("  M margin", "dim"))
+    return line("    ", ("".join(signs), ruling_style(str(decision["verdict"]))), ("  M margin", "dim"))

@@ -12,8 +12,9 @@ from env.heartbeat import timestamp
 from env.refusal import Refusal
 from runner.runs.commands import for_run
 from runner.screens.ink import NO_BREAK, Line, Paper, columns, line, pad, rendered, write_lines
+from runner.screens.rulings import RULINGS
 from runner.screens.running import left_text, worker_lines
-from runner.views.folder_facts import reasons, resumes, safe_work, subject
+from runner.views.folder_facts import is_smoke, reasons, resumes, safe_work, subject
 from runner.views.run_view import GateView, RunView
 from runner.views.wording import clock_text, count_text, duration_text, gate_name
 
@@ -21,6 +22,7 @@ from runner.views.wording import clock_text, count_text, duration_text, gate_nam
 STATES: dict[str, tuple[str, str, str]] = {
     "passed": ("✓", "passed", "good"),
     "failed": ("✗", "said no", "no"),
+    "inconclusive": (RULINGS["INCONCLUSIVE"][0], "inconclusive", RULINGS["INCONCLUSIVE"][1]),
     "crashed": ("✗", "crashed", "crash"),
     "interrupted": ("‖", "interrupted", "odd"),
     "stopped": ("‖", "stopped", "odd"),
@@ -50,7 +52,7 @@ def status_lines(view: RunView, now: datetime | None = None) -> list[Line]:
 
 def gate_lines(view: RunView, now: datetime) -> list[Line]:
     """Return the run's header and its gates, each with why it does not go on where it does not."""
-    lines = [_header(view)]
+    lines = [_header(view), *_smoke_lines(view)]
     word_columns = max(7, *(len(STATES[gate.state][1]) for gate in view.gates))
     clock_columns = max((len(clock_text(gate.at, now)) for gate in view.gates), default=0)
     for gate in view.gates:
@@ -63,6 +65,11 @@ def _header(view: RunView) -> Line:
     parts = [subject(Path(view.folder)), view.profile, f"git {view.git}" if view.git else ""]
     about = " · ".join(part for part in parts if part)
     return line("run ", (view.id, "bold"), "   ", (about, "dim"), hang=4)
+
+
+def _smoke_lines(view: RunView) -> list[Line]:
+    text = "smoke run: shows that every part works together; decides nothing"
+    return [line("    ", (text, "unsure"), hang=4)] if is_smoke(Path(view.folder)) else []
 
 
 def _gate_line(view: RunView, gate: GateView, word_columns: int, clock_columns: int, now: datetime) -> Line:
@@ -89,6 +96,7 @@ def _details(view: RunView, gate: GateView, now: datetime) -> list[Line]:
         "interrupted": _interrupted_details,
         "stopped": _stopped_details,
         "failed": _no_details,
+        "inconclusive": _no_details,
     }
     maker = makers.get(gate.state)
     return maker(view, gate, now) if maker is not None else []

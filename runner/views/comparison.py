@@ -15,7 +15,7 @@ from runner.report.sections.provenance import read_config
 from runner.runs.folder import Run
 from runner.views.artifacts import NOTHING, Artifacts, read_artifacts
 from runner.views.paired_adapters import Pairing, pair
-from runner.views.run_view import RunView, view_run
+from runner.views.run_view import CONCLUDED, RunView, view_run
 
 _NOT_THERE = "not there"
 Measured = tuple[Metric | None, Metric | None, Metric | None]
@@ -109,7 +109,7 @@ def _concluded(found: Artifacts) -> Artifacts:
 def _side(found: Artifacts, view: RunView, number: int) -> Side:
     unmeasured: Measured = (None, None, None)
     base, adapter, gain = found.section("Metrics", _metrics, unmeasured)
-    concluded = [gate for gate in view.gates if gate.state in ("passed", "failed")]
+    concluded = [gate for gate in view.gates if gate.state in CONCLUDED]
     return Side(
         number=number,
         id=found.run.id,
@@ -139,7 +139,7 @@ def _stands(view: RunView) -> str:
     if view.state == "finished":
         return "finished"
     stands = next((gate for gate in view.gates if gate.state != "passed"), view.gates[-1])
-    if stands.gate == "e" and stands.state == "failed":
+    if stands.gate == "e" and stands.state in CONCLUDED:
         return "finished"
     word = {"failed": "said no", "ready": "is next"}.get(stands.state, stands.state)
     return f"{stands.gate.upper()} {stands.title} {word}"

@@ -11,16 +11,29 @@ from runner.views.wording import count_text
 
 def subject(folder: Path) -> str:
     """Return 'base-2m · luanti_mini' from the resolved config; '' where it cannot be read."""
+    config = _config(folder)
+    try:
+        model, name = str(config["model"]["path"]), str(config["dataset"].get("name", ""))
+    except (KeyError, TypeError, AttributeError):
+        return ""
+    return " · ".join(part for part in (Path(model).name or model, name) if part)
+
+
+def is_smoke(folder: Path) -> bool:
+    """Whether a run's configuration says that it is too small to decide anything."""
+    return _config(folder).get("smoke") is True
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return the resolved configuration as plain data, of whatever version; {} where it cannot be read."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         config = yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), Loader=loader)
-        model, data = str(config["model"]["path"]), config["dataset"]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return ""
-    name = str(data.get("name", ""))
-    return " · ".join(part for part in (Path(model).name or model, name) if part)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def safe_work(folder: Path, gate: str) -> str:

@@ -10,13 +10,18 @@ from typing import Any, Literal
 
 from env.heartbeat import Pulse, age_s, clock_gap_s, clock_name, idle_for_s, read_heartbeat
 from env.locking import Holder, holder
+from eval.decision.ruling import Ruling, ruling_of
 from gates import gate_title
 from runner.launch.tmux import attach_command
 from runner.runs.folder import Run, command
 from runner.runs.journal import Event, EventType
 from runner.runs.state_machine import FINISHED, GATES
 
-GateState = Literal["passed", "failed", "crashed", "stopped", "running", "interrupted", "ready", "waiting"]
+GateState = Literal[
+    "passed", "failed", "inconclusive", "crashed", "stopped", "running", "interrupted", "ready", "waiting"
+]
+# A gate in one of these has looked and concluded; "inconclusive" is Gate E's own third answer, neither yes nor no.
+CONCLUDED: tuple[GateState, ...] = ("passed", "failed", "inconclusive")
 # A worker's own thread breaks silences after 5 s: one of a minute is a frozen process, or a machine that swaps.
 SILENT_AFTER_S = 60.0
 # A screen then says that nothing was counted; only the supervisor decides when that is a stall (conf: watch).
@@ -108,7 +113,7 @@ def view_run(run: Run) -> RunView:
         attach=attach_command(pulse) if pulse is not None and pulse.tmux else "",
         failure=dict(crash.data) if crash is not None else {},
         next_command=next_command(run, running=held_by is not None),
-        decision=gates[-1].text if gates[-1].state in ("passed", "failed") else "",
+        decision=gates[-1].text if gates[-1].state in CONCLUDED else "",
     )
 
 
@@ -163,9 +168,18 @@ def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, age: float,
         return GateView(gate, gate_title(gate), state, event.at, spent_s, progress_text(mine), attempt)
     if run.machine.phase == "ready" or event is None:
         return GateView(gate, gate_title(gate), "ready", "", None, plans.get(gate, ""), attempt)
-    states: dict[str, GateState] = {"failed": "failed", "crashed": "crashed", "stopped": "stopped"}
+    states: dict[str, GateState] = {
+        "failed": state_without_pass(str(event.data.get("headline", ""))),
+        "crashed": "crashed",
+        "stopped": "stopped",
+    }
     ended = _ended(gate, states[run.machine.phase], event, attempt)
     return ended if ended.seconds is not None else replace(ended, seconds=_spent_s(run, gate, pulse))
+
+
+def state_without_pass(headline: str) -> GateState:
+    """Return what a gate that concluded without passing said: no, or that its numbers settle neither."""
+    return "inconclusive" if ruling_of(headline) is Ruling.INCONCLUSIVE else "failed"
 
 
 def _spent_s(run: Run, gate: str, pulse: Pulse | None) -> float:

@@ -14,7 +14,7 @@ from env.refusal import Refusal
 from runner.report.data import CheckRow, ConfigRow, Fact, GateSection, Provenance, TimelineRow
 from runner.runs.journal import Event
 from runner.views.artifacts import NOTHING, Artifacts
-from runner.views.run_view import RunView
+from runner.views.run_view import CONCLUDED, RunView
 from runner.views.wording import duration_text
 
 _EVIDENCE_SHOWN = 20
@@ -26,7 +26,7 @@ def read_gates(found: Artifacts, view: RunView) -> tuple[GateSection, ...]:
     """Return every gate: where it stands by the journal, what it concluded by its report."""
     sections = []
     for gate in view.gates:
-        report = found.reports.get(gate.gate) if gate.state in ("passed", "failed") else None
+        report = found.reports.get(gate.gate) if gate.state in CONCLUDED else None
         sections.append(
             GateSection(
                 gate=gate.gate.upper(),

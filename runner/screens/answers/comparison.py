@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from runner.screens.ink import Line, Span, columns, line, pad, write_lines
+from runner.screens.rulings import ruling_style
 
 if TYPE_CHECKING:
     from eval.records import Metric
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 # A digest tells apart by its beginning; the page and --json have all of it.
 _MAX_VALUE = 28
-_STYLES = {"PROCEED": "good", "ADJUST": "no", "INCONCLUSIVE": "no"}
 
 
 def print_comparison(comparison: Comparison, stream: TextIO | None = None) -> None:
@@ -41,7 +41,7 @@ def comparison_lines(comparison: Comparison) -> list[Line]:
 
 def _side_lines(side: Side) -> Iterator[Line]:
     ruling = side.verdict or side.stands
-    style = _STYLES.get(side.verdict.partition(" ")[0], "dim")
+    style = ruling_style(side.verdict)
     yield line(
         (f"{side.number}  ", "bold"), (side.id, "bold"), "  ", (ruling, style), (f"  {side.profile}", "dim"), hang=3
     )

@@ -15,12 +15,13 @@ from env.locking import RunLock
 from runner.runs.folder import Run
 from runner.runs.journal import EventType
 from runner.screens import ink, status
+from runner.screens.outcome import outcome_lines
 from runner.views.folder_facts import safe_work
 from runner.views.run_view import GateState, view_run
 from tests.support.run_edits import edit_json, record_crash, record_start
 from tests.support.run_factory import make_run
 from tests.support.runs import PROJECT
-from tests.support.screen_views import ADVANCE, in_training, pulse, running_view, text_of
+from tests.support.screen_views import ADVANCE, in_training, pulse, report_of, running_view, text_of
 from tests.support.story import Story
 
 pytestmark = pytest.mark.usefixtures("usual_results")
@@ -93,12 +94,34 @@ def test_a_checkpoint_without_its_mark_is_not_safe(tmp_path: Path) -> None:
 
 
 def test_a_gate_that_said_no_tells_why_and_names_retry(tmp_path: Path) -> None:
-    run = make_run(tmp_path, Story(gain=0.0))
+    run = make_run(tmp_path, Story(gain=-0.12, base_rate=0.3, test_tasks=60))
     text = status.status_text(view_run(run))
     assert "✗ E decision    said no" in text
     assert "why:   " in text
     assert "gate_e/report.json" in text
     assert "python -m runner report" in text
+
+
+def test_an_inconclusive_decision_has_a_mark_a_word_and_a_colour_of_its_own_on_every_screen(tmp_path: Path) -> None:
+    run = make_run(tmp_path, Story(gain=0.0))
+    view = view_run(run)
+    assert "≈ E decision    inconclusive" in status.status_text(view)
+    assert "python -m runner report" in status.status_text(view)
+    [row] = [line for line in status.runs_lines([view]) if view.id in line.text]
+    assert ("≈", "unsure") in row.spans
+    [ended, *_] = outcome_lines(report_of(run, "e"), "python -m runner report")
+    assert ended.spans[0] == ("≈", "unsure")
+    assert [state for state, (mark, _, style) in status.STATES.items() if mark == "≈" or style == "unsure"] == [
+        "inconclusive"
+    ]
+
+
+def test_a_smoke_run_says_above_its_gates_that_it_decides_nothing(tmp_path: Path) -> None:
+    run = make_run(tmp_path, Story(gates="a"))
+    assert "smoke run" not in status.status_text(view_run(run))
+    config = run.file("config.yaml")
+    config.write_text(config.read_text(encoding="utf-8") + "smoke: true\n", encoding="utf-8")
+    assert "smoke run: shows that every part works together; decides nothing" in status.status_text(view_run(run))
 
 
 def test_a_running_gate_shows_what_is_left_and_its_pulse(tmp_path: Path) -> None:
