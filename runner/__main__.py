@@ -1,6 +1,13 @@
 """``python -m runner``: the one command of luagate."""
 
-from runner.cli import main
+from __future__ import annotations
+
+import sys
+
+from env.own_environment import enter
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    enter()
+    from runner.cli import main
+
+    sys.exit(main())

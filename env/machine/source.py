@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from env.files import digest, sha256_file
+from env.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,12 @@ class Source:
 
 
 def source(folder: Path) -> Source:
-    """Return the commit of ``folder`` and its changed tracked files; never raises, takes at most 5 s."""
+    """Return the commit of ``folder`` and its changed tracked files; never raises, takes at most 5 s.
+
+    An installed luagate has no work tree: it is what the installer recorded, whatever repository its folder lies in.
+    """
+    if folder.name == "_tree":
+        return _installed_source()
     # --no-optional-locks: looking must not take the index lock from someone's commit
     command = ["git", "-C", str(folder), "--no-optional-locks", "status", "--porcelain=v2", "--branch", "-uno", "-z"]
     try:
@@ -37,6 +45,15 @@ def source(folder: Path) -> Source:
     if result.returncode:
         return Source("", (), "not a git work tree")
     return parse_status(result.stdout.decode("utf-8", "replace"))
+
+
+def _installed_source() -> Source:
+    """Return the commit that pip recorded for an install from a git address; else the version as a note."""
+    try:
+        recorded = json.loads(distribution("luagate").read_text("direct_url.json") or "{}")
+        return Source(str(recorded["vcs_info"]["commit_id"]), ())
+    except (PackageNotFoundError, KeyError, TypeError, ValueError):
+        return Source("", (), f"luagate {VERSION}")
 
 
 def parse_status(text: str) -> Source:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ from env.heartbeat import Pulse, read_heartbeat
 from env.locking import RunLock
 from env.logs import log_path
 from env.machine.oom import OomKills, oom_kills
+from env.own_modules import module_command, module_environment
 from env.refusal import Refusal
 from gates.settings import WatchSection
 from runner.advance.lost_terminal import let_go_of_lost_streams
@@ -124,19 +123,12 @@ def _start(run: Run, gate: str, lock: RunLock) -> subprocess.Popen[bytes]:
         output = log.open("ab")
     with output:
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "runner.advance.worker",
-                str(run.folder),
-                gate,
-                ",".join(map(str, lock.descriptors)),
-            ],
+            module_command("runner.advance.worker", str(run.folder), gate, ",".join(map(str, lock.descriptors))),
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             cwd=PROJECT,
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"},
+            env={**module_environment(), "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"},
             # Both processes hold the lock: it is free only when supervisor and worker are dead.
             pass_fds=lock.descriptors,
             # Ctrl-C in the terminal reaches the supervisor alone, which asks the worker once.

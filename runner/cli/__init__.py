@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import typer
@@ -12,6 +14,7 @@ from runner.cli import advancing, changing, evidence, judging, machine, reading,
 from runner.cli import releasing as adapters
 from runner.cli.app import app
 from runner.runs.exit_codes import Exit
+from runner.runs.invocation import INSTALLED, start_form
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -22,7 +25,24 @@ COMMANDS = (advancing, reading, evidence, changing, judging, replaying, machine,
 def main() -> int:
     """Run the command line and return its exit code; a refusal is a sentence, never a traceback."""
     try:
-        code = app(standalone_mode=False)
+        code = _run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except OSError as error:
+        refusal = _of_surroundings(error)
+        if refusal is None:
+            raise
+        _say_refusal(refusal)
+        return Exit.REFUSED
+
+
+def _run() -> int:
+    words = sys.argv[1:] or ["--help"]
+    # the name that completion is installed for: a shell completes one word, not `python -m runner`
+    name = INSTALLED if {"--show-completion", "--install-completion"} & set(words) else start_form()
+    try:
+        code = app(words, standalone_mode=False, prog_name=name, complete_var="_LUAGATE_COMPLETE")
         return int(code or 0)
     except typer.Exit as ended:
         return int(ended.exit_code)
@@ -38,8 +58,24 @@ def main() -> int:
         return Exit.STOPPED
     except KeyboardInterrupt:
         return Exit.STOPPED
+    except OSError:
+        raise
     except Exception as error:
         return _usage_error(error)
+
+
+def _of_surroundings(error: OSError) -> Refusal | None:
+    """Return what is wrong around the command: nowhere to print to, or nowhere to stand; None for any other error."""
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        from runner.screens.ink import drop_what_follows
+
+        drop_what_follows(sys.stdout)
+        return Refusal(f"The output cannot be written: {error.strerror}.", "Free space, or write it elsewhere.")
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return Refusal("The folder that you are in was deleted.", "Change to a folder that exists: `cd`.")
+    return None
 
 
 def _say_refusal(refusal: Refusal) -> None:

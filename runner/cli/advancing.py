@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.app import Overrides, Results, RunName, app, gate_letter
+from runner.cli.app import Overrides, Results, RunName, app, gate_letter, say
 from runner.runs.exit_codes import Exit
+from runner.runs.invocation import start_command
 from runner.runs.locations import PROJECT, RESULTS
 
 LastGate = Annotated[str, typer.Option("--to", metavar="GATE", help="Stop after this gate.")]
@@ -92,7 +93,7 @@ def tmux(
     held_by = holder(folder / "run.lock")
     if held_by is not None and not (session and is_advancing(session)):
         raise LockHeld(folder / "run.lock", held_by)
-    runner = [sys.executable, "-m", "runner"]
+    runner = start_command()
     how = ["--to", last_gate.upper(), *(["--fresh"] if fresh else [])]
     opened = open_session(
         folder,
@@ -111,4 +112,4 @@ def new(overrides: Overrides = None, fresh: Fresh = False, results: Results = RE
     from runner.runs.folder import command
 
     folder = _create(results, overrides or [], fresh)
-    typer.echo(f"created {folder}\nnext: {command(folder, 'advance')}")
+    say(f"created {folder}\nnext: {command(folder, 'advance')}")

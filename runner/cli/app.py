@@ -10,7 +10,8 @@ import typer
 import typer.core
 
 from env.refusal import Refusal
-from runner.runs.locations import RESULTS_VARIABLE
+from runner.runs.invocation import as_started
+from runner.runs.locations import PROJECT, RESULTS_VARIABLE, results_folder
 
 # As `--help` lists them: the way through an experiment first, then looking at it, then what is rarely needed.
 ORDER = (
@@ -32,7 +33,8 @@ app = typer.Typer(
     cls=InOrder,
     help="luagate: does this LoRA adapter really make the model better at Lua?",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -44,7 +46,14 @@ RunName = Annotated[
     str | None, typer.Option("--run", help="A run's name, part of it, or its folder; default: the current run.")
 ]
 Results = Annotated[
-    Path, typer.Option("--results", envvar=RESULTS_VARIABLE, resolve_path=True, help="The folder that holds the runs.")
+    Path,
+    typer.Option(
+        "--results",
+        envvar=RESULTS_VARIABLE,
+        parser=results_folder,
+        metavar="FOLDER",
+        help="The folder that holds the runs.",
+    ),
 ]
 GateName = Annotated[str, typer.Argument(metavar="GATE", help="A, B, C, D or E.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -68,6 +77,30 @@ def existing_run(results: Path, name: str | None) -> Path:
     return folder
 
 
+def say(text: str, err: bool = False) -> None:
+    """Print text on standard output, its commands as this program was started."""
+    typer.echo(as_started(text), err=err)
+
+
 def print_json(data: Any) -> None:
     """Print data as JSON on standard output."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+    say(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from env.machine.source import source
+        from env.version import VERSION
+
+        found = source(PROJECT)
+        typer.echo(f"luagate {VERSION}" + (f" (git {found})" if found.commit else ""))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself; each ends it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from runner.cli.app import GateName, Overrides, Results, RunName, app, existing_run, gate_letter
+from runner.cli.app import GateName, Overrides, Results, RunName, app, existing_run, gate_letter, say
 from runner.runs.locations import RESULTS
 
 
@@ -16,7 +14,7 @@ def retry(overrides: Overrides = None, run: RunName = None, results: Results = R
 
     folder = existing_run(results, run)
     gate = retry_gate(folder, overrides or [])
-    typer.echo(f"gate {gate.upper()} begins a new attempt\nnext: {command(folder, 'advance')}")
+    say(f"gate {gate.upper()} begins a new attempt\nnext: {command(folder, 'advance')}")
 
 
 @app.command()
@@ -28,4 +26,4 @@ def rewind(gate: GateName, overrides: Overrides = None, run: RunName = None, res
     letter, folder = gate_letter(gate), existing_run(results, run)
     rewind_to(folder, letter, overrides or [])
     after = "" if letter == "e" else " and those after it"
-    typer.echo(f"gate {letter.upper()}{after}: a new attempt, the old one is kept\nnext: {command(folder, 'advance')}")
+    say(f"gate {letter.upper()}{after}: a new attempt, the old one is kept\nnext: {command(folder, 'advance')}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from env.refusal import Refusal
-from runner.cli.app import AsJson, GateName, Results, RunName, app, existing_run, gate_letter, print_json
+from runner.cli.app import AsJson, GateName, Results, RunName, app, existing_run, gate_letter, print_json, say
 from runner.runs.locations import RESULTS
 
 
@@ -66,7 +66,7 @@ def compare(
         screens.print_comparison(comparison)
     if html is not None or not as_json:
         page = write_comparison(comparison, html or comparison_page(results, comparison))
-        typer.echo(f"\npage: {page}", err=as_json)
+        say(f"\npage: {page}", err=as_json)
 
 
 def _distinct(results: Path, names: list[str]) -> list[Path]:
@@ -82,4 +82,4 @@ def _distinct(results: Path, names: list[str]) -> list[Path]:
 
 def _print_foreign_json(data: Any) -> None:
     """Print JSON in ASCII: what a model wrote may hold signs that no terminal or encoding should get as they are."""
-    typer.echo(json.dumps(data, indent=2, default=str))
+    say(json.dumps(data, indent=2, default=str))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.app import AsJson, Overrides, Results, app, print_json
+from runner.cli.app import AsJson, Overrides, Results, app, print_json, say
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
 from training.backends import BACKENDS
@@ -67,7 +67,7 @@ def lock(
     installed = installed_versions()
     if write is not None:
         count = write_lock(write, installed, lock_header(write))
-        typer.echo(f"{count} versions written to {write}\nnext: pip install -c {write} -e .[dev]")
+        say(f"{count} versions written to {write}\nnext: pip install -c {write} -e .[dev]")
         return
     path = find_lock(against)
     found = compare(read_pins(path), installed)

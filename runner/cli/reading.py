@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from env.refusal import Refusal
-from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json
+from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json, say
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
 
@@ -139,7 +139,7 @@ def config(
     if as_json:
         print_json(shown)
     else:
-        typer.echo(render_difference(shown) if diff else render_config(shown))
+        say(render_difference(shown) if diff else render_config(shown))
 
 
 def _why(folder: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.app import Results, RunName, app, existing_run
+from runner.cli.app import Results, RunName, app, existing_run, say
 from runner.runs.locations import RESULTS
 
 
@@ -39,4 +39,4 @@ def export(
     folder = existing_run(results, run)
     experiment, _ = read_config(folder / "config.yaml")
     origin, found = export_cell(folder, experiment, cell, form.value, to.expanduser().absolute(), anyway)
-    typer.echo(f"{origin.cell.name} of {origin.run}, verdict {origin.verdict}\n{found.sentence}\n{to}")
+    say(f"{origin.cell.name} of {origin.run}, verdict {origin.verdict}\n{found.sentence}\n{to}")

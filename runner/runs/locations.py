@@ -5,13 +5,30 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from env.refusal import Refusal
+
 PROJECT = Path(__file__).resolve().parents[2]
 CONF = PROJECT / "conf"
-RESULTS = PROJECT / "results"
+# A wheel leaves pyproject.toml behind. Installed, runs lie in ./results of the folder where a command is typed.
+IS_CHECKOUT = (PROJECT / "pyproject.toml").is_file()
+RESULTS = PROJECT / "results" if IS_CHECKOUT else Path("results")
 # The environment variable that moves results elsewhere.
 RESULTS_VARIABLE = "LUAGATE_RESULTS"
 
 
 def usual_results() -> Path:
     """Return the folder of runs that a command without --results speaks of."""
-    return Path(os.environ.get(RESULTS_VARIABLE) or RESULTS).resolve()
+    return results_folder(os.environ.get(RESULTS_VARIABLE) or RESULTS)
+
+
+def results_folder(typed: str | Path) -> Path:
+    """Return the folder that was typed, absolute, ``~`` as the home folder. Raises Refusal where it is nobody's."""
+    return expanded(typed).resolve()
+
+
+def expanded(typed: str | Path) -> Path:
+    """Return a path with a leading ``~`` read as a home folder. Raises Refusal where there is no such user."""
+    try:
+        return Path(typed).expanduser()
+    except RuntimeError:
+        raise Refusal(f"{typed}: no home folder is known for this user.", "Write the path in full.") from None

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TextIO
 
+from runner.runs.invocation import as_started
+
 # What a style means, and its ANSI code. Red is kept for a crash, yellow for a gate that said no, bright blue for a
 # decision that is neither yes nor no.
 STYLES = {"good": "32", "crash": "1;31", "no": "33", "live": "36", "odd": "35", "unsure": "94", "dim": "2", "bold": "1"}
@@ -110,10 +112,11 @@ def write_text(stream: TextIO, text: str) -> None:
     except OSError as error:
         if error.errno not in _READER_GONE:
             raise
-        _drop_what_follows(stream)
+        drop_what_follows(stream)
 
 
-def _drop_what_follows(stream: TextIO) -> None:
+def drop_what_follows(stream: TextIO) -> None:
+    """Let a stream that cannot be written lead nowhere, so that flushing it at the end fails no more."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -219,7 +222,8 @@ def _glued(words: list[Span]) -> list[Span]:
 
 
 def _safe_line(item: Line, paper: Paper) -> Line:
-    return Line(tuple((_fitting(printable(text), paper), style) for text, style in item.spans), item.hang, item.cut)
+    spans = ((as_started(printable(text)), style) for text, style in item.spans)
+    return Line(tuple((_fitting(text, paper), style) for text, style in spans), item.hang, item.cut)
 
 
 def _fitting(text: str, paper: Paper) -> str:

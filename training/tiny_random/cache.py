@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from env.cache import cache_folder
 from env.files import digest, make_folder, sha256_file
+from env.own_modules import module_command, module_environment
 from env.refusal import Refusal
 from training.tiny_random.architectures import SMALL, architecture
 
@@ -64,10 +64,9 @@ def made_folder(path: str) -> Path:
 def _write_elsewhere(folder: Path, name: str) -> None:
     """Write the model in a process of its own: making it imports transformers, which unsloth must come before."""
     shutil.rmtree(folder, ignore_errors=True)
-    project = str(Path(__file__).resolve().parent.parent.parent)
     made = subprocess.run(
-        [sys.executable, "-m", "training.tiny_random", name, str(folder), "--seed", str(_SEED)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH", "")]))},
+        module_command("training.tiny_random", name, str(folder), "--seed", str(_SEED)),
+        env=module_environment(),
         capture_output=True,
         text=True,
         check=False,

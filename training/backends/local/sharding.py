@@ -6,10 +6,8 @@ batch changes nothing. Threads cannot do this: on small models they wait for eac
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
+from env.own_modules import module_command, module_environment
 from env.refusal import Refusal
 from training.backends.base import Completion, LoadedModel, ModelIdentity, Request, Sampling
 from training.backends.local.batching import Batch, assembled
@@ -27,7 +26,6 @@ from training.examples import EncodedExamples
 from training.hooks import TrainHooks
 from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
 
-_PROJECT = Path(__file__).resolve().parents[3]
 _CLOSE_S = 10.0
 
 
@@ -67,11 +65,10 @@ class Shard:
 
     def __init__(self, backend: str, settings: ModelSettings) -> None:
         self._pipe, theirs = Pipe()
-        paths = [str(_PROJECT), os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "training.backends.local.shard_process", str(theirs.fileno())],
+            module_command("training.backends.local.shard_process", str(theirs.fileno())),
             pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=module_environment(),
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
