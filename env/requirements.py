@@ -267,6 +267,9 @@ def _optional(name: str, path: str, is_required: bool, without: str, package: st
     return judged(name, "block", bool(path), path or "not installed", "installed", reason=reason, fix=fix)
 
 
+_SOURCE_FIX_INSTALLED = "Install a commit, `pip install git+ADDRESS`, before a run that counts."
+
+
 def _surroundings(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     del rules
     source = judged(

@@ -15,11 +15,16 @@ from env.version import VERSION
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """``commit`` is "" outside a work tree or before the first commit; ``changed`` lists paths that differ from it."""
+    """Which code runs.
+
+    ``commit`` is "" outside a work tree or before the first commit; ``changed`` lists paths that differ from it.
+    ``is_installed``: it is an installed package, without a work tree.
+    """
 
     commit: str
     changed: tuple[str, ...]
     note: str = ""
+    is_installed: bool = False
 
     def __str__(self) -> str:
         if not self.commit:
@@ -51,9 +56,9 @@ def _installed_source() -> Source:
     """Return the commit that pip recorded for an install from a git address; else the version as a note."""
     try:
         recorded = json.loads(distribution("luagate").read_text("direct_url.json") or "{}")
-        return Source(str(recorded["vcs_info"]["commit_id"]), ())
+        return Source(str(recorded["vcs_info"]["commit_id"]), (), is_installed=True)
     except (PackageNotFoundError, KeyError, TypeError, ValueError):
-        return Source("", (), f"luagate {VERSION}")
+        return Source("", (), f"luagate {VERSION}", is_installed=True)
 
 
 def parse_status(text: str) -> Source:

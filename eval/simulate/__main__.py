@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from env.own_environment import enter
+
+enter()
+
 from eval.simulate.command import main
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from env.own_environment import enter
+
+enter()
+
 from tests.faults.campaign import GATES, Strike, carry_out
 from tests.faults.plan import Kind
 from tests.faults.table import is_clean, lines, summary

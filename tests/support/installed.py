@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -11,14 +12,19 @@ from pathlib import Path
 
 from tests.support.runs import PROJECT
 
+NOT_COPIED = shutil.ignore_patterns(".*", "results", "tests", "build", "*.egg-info", "__pycache__")
+
 
 def build_wheel(folder: Path) -> Path:
-    """Return the wheel that pip builds of the checkout, with the setuptools that is installed here."""
+    """Return the wheel that pip builds of a copy of the checkout, with the setuptools that is installed here."""
+    copy = folder / "checkout"
+    shutil.copytree(PROJECT, copy, ignore=NOT_COPIED)
     told = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), "."],
-        cwd=PROJECT, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), str(copy)],
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
+    shutil.rmtree(copy)
     [wheel] = folder.glob("luagate-*.whl")
     return wheel
 
@@ -32,10 +38,15 @@ def install(wheel: Path, folder: Path) -> Path:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
-    # a folder named in a .pth file is searched, its own .pth files are not read: no editable install comes along
+    see_libraries(folder)
+    return folder / "bin"
+
+
+def see_libraries(folder: Path) -> None:
+    """Give an environment the libraries that are installed here, but no editable install of this checkout."""
+    # a folder named in a .pth file is searched, its own .pth files are not read
     site = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
     (site / "libraries.pth").write_text("".join(f"{path}\n" for path in library_folders()), encoding="utf-8")
-    return folder / "bin"
 
 
 def library_folders() -> list[str]:

@@ -6,6 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from env.own_environment import enter
+
+enter()
+
 from env.refusal import Refusal
 from training.tiny_random.architectures import ARCHITECTURES
 from training.tiny_random.cache import write_model

@@ -17,6 +17,7 @@ from env.files import write_atomic
 from runner.report.data import ArmOutcomes, Interval, ReportData
 from runner.report.page import charts, figures
 from runner.report.page.packing import pack
+from runner.runs.invocation import as_started
 from runner.views.wording import parse_time
 
 _MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
@@ -44,7 +45,7 @@ def write_html(data: ReportData, folder: Path) -> Path:
 
 def _part(name: str) -> str:
     """Return a style or script of ours as it is: no template runs over it, and nothing foreign comes into it."""
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+    return as_started((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))
 
 
 def _policy(style: str, script: str) -> str:
@@ -64,7 +65,7 @@ def write_markdown(data: ReportData, folder: Path) -> Path:
 
 def _write(path: Path, text: str) -> Path:
     # Completions may hold lone surrogates, which UTF-8 cannot.
-    write_atomic(path, text.encode("utf-8", "replace"))
+    write_atomic(path, as_started(text).encode("utf-8", "replace"))
     return path
 
 

@@ -6,6 +6,10 @@ import argparse
 import sys
 from itertools import combinations
 
+from env.own_environment import enter
+
+enter()
+
 from env.refusal import Refusal
 from eval.datasets.loading import DatasetSettings, load_dataset
 from eval.domains import open_verifier

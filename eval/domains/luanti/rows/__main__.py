@@ -6,6 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from env.own_environment import enter
+
+enter()
+
 from env.refusal import Refusal
 from eval.datasets.row_export import FORMATS, export
 from eval.domains.luanti.rows.dealing import rows
