@@ -21,9 +21,9 @@ class Gate:
         module: where ``run(ctx) -> GateReport`` is, as text.
         uses: the shared configuration sections that its results depend on, besides its own.
         needs: the gates whose results it reads.
-        stores: what it keeps besides its report: "samples" (of completions, judged), "checkpoints", "rule".
+        stores: what it keeps besides its report: "samples" (verified completions), "checkpoints", "rule".
         reusable: whether its results serve another run of the same inputs: only what was measured or trained does.
-            A tells how the machine is now, and E opens the test tasks, which every run must do, and count, itself.
+            A describes the machine as it is now; E opens the test tasks, which every run must do, and count, itself.
     """
 
     letter: str
@@ -73,7 +73,7 @@ def require_samples(gate: str) -> None:
     """Raise Refusal unless ``gate`` is one that stores samples."""
     if "samples" not in GATES[gate].stores:
         others = ", ".join(letter.upper() for letter in gates_that_store("samples"))
-        raise Refusal(f"Gate {gate.upper()} stores no samples.", f"Gates that do: {others}.")
+        raise Refusal(f"Gate {gate.upper()} has no samples.", f"Use {others}.")
 
 
 def gate_module(gate: str) -> ModuleType:

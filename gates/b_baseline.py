@@ -15,7 +15,7 @@ ARM = "base"
 
 
 def run(context: GateContext) -> GateReport:
-    """Measure the base on every split. Passes whenever it could measure: how good the base is decides nothing here."""
+    """Measure the base on every split. Passes whenever it could measure, however good the base is."""
     path = context.folder / "samples.jsonl"
     with open_bench(context) as bench:
         require_same_base(bench.model, context.earlier("a"))
@@ -47,7 +47,7 @@ def run(context: GateContext) -> GateReport:
 
 
 def truncation_check(context: GateContext, results: Collection[EvalResult]) -> Check:
-    """Judge how many completions were cut before the model was done."""
+    """Check how many completions were cut before the model was done."""
     cut, drawn = (sum(getattr(result, key) for result in results) for key in ("truncated", "samples"))
     limit = context.experiment.gate.b.max_truncated_pct
     return judged(
@@ -56,6 +56,6 @@ def truncation_check(context: GateContext, results: Collection[EvalResult]) -> C
         cut * 100 <= limit * drawn,
         f"{cut} of {drawn} cut at {context.experiment.sampling.max_new_tokens} tokens",
         f"at most {limit:g}%",
-        reason="A program that was cut off is judged as wrong, whatever the model knew.",
+        reason="A program that was cut off counts as wrong, whatever the model knew.",
         fix="Raise sampling.max_new_tokens, or add the model's end marker to sampling.stop.",
     )

@@ -1,4 +1,4 @@
-"""What a gate is handed: its run folder, the frozen experiment, earlier reports, progress, and the wish to stop."""
+"""What a gate receives: its run folder, the frozen experiment, earlier reports, progress, and the stop request."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from gates.settings import Experiment
 
 
 class StopRequested(Exception):
-    """The user asked to stop and everything done so far is stored."""
+    """The user requested a stop and everything done so far is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a gate is: ``done`` of ``total`` units in a named phase, with one line for people."""
+    """Where a gate is: ``done`` of ``total`` units in a named phase, with one line to display."""
 
     phase: str
     done: int
@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What a plan may look at: the run folder and the frozen experiment; nothing is loaded and nothing written."""
+    """What a plan may read: the run folder and the frozen experiment; nothing is loaded and nothing written."""
 
     run_dir: Path
     experiment: Experiment
@@ -69,11 +69,11 @@ class GateContext(PlanContext):
 
     Attributes:
         attempt: counts from 1; a retry or a rewind begins the next one.
-        on_progress: tells the supervisor where the gate is.
-        should_stop: True once the user asked to stop.
+        on_progress: reports the gate's progress to the supervisor.
+        should_stop: True once the user requested a stop.
         inputs: digests of everything this gate depends on, by name (see runner/validity/freshness.py).
-        on_step: takes the numbers of one training step, for a tracker.
-        versions: of the code this process runs: asked at its start, files may be others by its end.
+        on_step: receives the numbers of one training step, for a tracker.
+        versions: of the code this process runs, read at its start: files may change before its end.
     """
 
     gate: str
@@ -94,7 +94,7 @@ class GateContext(PlanContext):
         return self.gate_folder(self.gate)
 
     def safe_point(self) -> None:
-        """Raise StopRequested if the user asked to stop: call only where everything done is stored."""
+        """Raise StopRequested if the user requested a stop: call only where everything done is stored."""
         if self.should_stop():
             raise StopRequested
 

@@ -1,4 +1,4 @@
-"""Gate D, sweep: adapter checkpoints at LoRA scales, raced on the dev tasks, and the one cell that goes on."""
+"""Gate D, sweep: adapter checkpoints at LoRA scales, raced on the dev tasks, and the chosen cell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SweptCell:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every measured cell, the course they ran, why it was this one, and how it went."""
+    """Every measured cell, the course of the search, the reason for it, and its rounds."""
 
     cells: list[SweptCell]
     base: EvalResult
@@ -68,7 +68,7 @@ def run(context: GateContext) -> GateReport:
 
 
 def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders: dict[int, Path]) -> Sweep:
-    """Measure the cells, round by round; what a round holds follows from stored samples, so it resumes anywhere."""
+    """Measure the cells, round by round; each round follows from stored samples, so it resumes anywhere."""
     cells = sorted(Cell(step, scale) for step in folders for scale in context.experiment.gate.d.scales)
     places = [Place(task.id, task.family, task.cluster) for task in bench.tasks("dev")]
     course, reason = course_of(context.experiment, rule, places, len(cells))

@@ -17,7 +17,7 @@ def plan(gate: str, context: PlanContext) -> Plan:
 
 
 def _environment(_context: PlanContext) -> Plan:
-    """Return what is looked at."""
+    """Return what is checked."""
     return Plan("machine, packages, data, one training step, one sample; freezes the rule")
 
 
@@ -29,7 +29,7 @@ def _baseline(context: PlanContext) -> Plan:
     sizes = rule or {"dev_tasks": dataset.dev_tasks, "test_tasks": dataset.test_tasks}
     dev, test = sizes["dev_tasks"], sizes["test_tasks"]
     units = dev * sampling.samples_dev + test * sampling.samples_test
-    tasks = f"{dev} dev and {test} test tasks" if test else f"{dev} tasks, none kept for a test"
+    tasks = f"{dev} dev and {test} test tasks" if test else f"{dev} tasks, none reserved for a test"
     return Plan(f"{units:,} samples of the base on {tasks}", units, "samples")
 
 
@@ -72,7 +72,7 @@ def _decision(context: PlanContext) -> Plan:
     experiment, rule = context.experiment, context.frozen_rule()
     summary = f"rule: pass@{experiment.rule.k} gain ≥ {experiment.rule.margin_pp:.1f} pp"
     if rule is not None and rule["selection"] == "max-t":
-        return Plan(f"{summary} on the {rule['dev_tasks']} tasks that chose the cell, by max-T; nothing is generated")
+        return Plan(f"{summary} on the {rule['dev_tasks']} tasks of the selection, by max-T; nothing is generated")
     known = experiment.dataset.test_tasks if experiment.dataset.tasks_known else 0
     count = rule["test_tasks"] if rule is not None else known
     tasks = f"{count} " if count else ""

@@ -1,4 +1,4 @@
-"""Judge stored completions again, without any model: all of a gate or one of them; nothing stored is changed."""
+"""Verify stored completions again, without a model: all of a gate or one of them; nothing stored is changed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from gates.measuring.bench import dataset_of, open_judge
 from gates.settings import Experiment
 
 SCHEMA_VERSION = 1
-# Judged at a time: enough to keep every worker busy, few enough to bound memory.
+# Verified at a time: enough to keep every worker busy, few enough to bound memory.
 BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """One sample whose outcome is another now: before and after, each with what was said about it."""
+    """One sample whose outcome changed: before and after, each with its detail."""
 
     file: str
     task_id: str
@@ -38,10 +38,10 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Rejudgement:
-    """What judging again gave.
+    """The result of verifying again.
 
     Attributes:
-        verifier, isolation: what judged this time; ``judged_by`` counts what judged the stored verdicts.
+        verifier, isolation: of this time; ``judged_by`` counts the verifiers of the stored verdicts.
         flips: disagreements that change a pass into something else or the reverse: these change numbers.
     """
 
@@ -59,7 +59,7 @@ class Rejudgement:
 
 
 def rejudge(run_dir: Path, experiment: Experiment, gate: str, verifier_name: str) -> Rejudgement:
-    """Judge every stored sample of ``gate`` again.
+    """Verify every stored sample of ``gate`` again.
 
     Args:
         verifier_name: another verifier than the experiment's; "" is the same.
@@ -132,10 +132,10 @@ def write_rejudgement(run_dir: Path, found: Rejudgement) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One sample judged twice: as stored in ``file``, and now.
+    """One sample verified twice: as stored in ``file``, and now.
 
     Attributes:
-        candidate, verdict: what is extracted from the stored completion today, and what became of it.
+        candidate, verdict: what is extracted from the stored completion now, and its verdict.
     """
 
     file: str
@@ -150,7 +150,7 @@ class Replay:
         return self.verdict.outcome is self.sample.verdict.outcome
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data: the sample as stored, what it was asked for, and the verdict of now."""
+        """Return plain data: the sample as stored, its task's prompt, and the new verdict."""
         return {
             "file": self.file,
             "stands": self.stands,
@@ -166,10 +166,10 @@ class Replay:
 def replay(
     run_dir: Path, experiment: Experiment, gate: str, task_id: str, index: int, cell: str = "", verifier_name: str = ""
 ) -> Replay:
-    """Judge one stored sample of ``gate`` again, in the sandbox and by the task's own checks.
+    """Verify one stored sample of ``gate`` again, in the sandbox and by the task's own checks.
 
     Args:
-        cell: which cell's, where the gate measured several; "" where it measured one.
+        cell: of which cell, where the gate measured several; "" where it measured one.
         verifier_name: another verifier than the experiment's; "" is the same.
 
     Raises:
@@ -190,8 +190,8 @@ def _find(run_dir: Path, gate: str, task_id: str, index: int, cell: str) -> tupl
     arms = sorted({sample.arm for _, sample in stored})
     wanted = cell or (arms[0] if len(arms) == 1 else "")
     if stored and wanted not in arms:
-        said = f'"{cell}" is none of its arms' if cell else f"it measured {len(arms)} cells"
-        raise Refusal(f"Gate {gate.upper()}: {said}.", f"Say which with --cell: {', '.join(arms)}.")
+        said = f'"{cell}" is not one of its arms' if cell else f"it measured {len(arms)} cells"
+        raise Refusal(f"Gate {gate.upper()}: {said}.", f"Choose one with --cell: {', '.join(arms)}.")
     of_task = [(file, sample) for file, sample in stored if sample.arm == wanted and sample.task_id == task_id]
     if not of_task:
         known = sorted({sample.task_id for _, sample in stored})

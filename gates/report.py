@@ -1,4 +1,4 @@
-"""What a gate leaves behind: the versioned report.json, written last, that makes the gate done."""
+"""A gate's result: the versioned report.json, written last, which completes the gate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from env.refusal import Refusal
 from eval.records import Metric
 
 PROJECT = Path(__file__).resolve().parent.parent
-# Whatever here changes may change a number; the runner shows numbers and makes none.
+# A change in these folders may change a number; the runner only displays numbers.
 MEASURING_CODE = ("env", "eval", "gates", "training")
 
 
@@ -37,7 +37,7 @@ class ArtifactRecord(Document):
 
 
 class TakenOver(Document):
-    """Where a gate's results come from when they were taken over: which attempt of which run computed them."""
+    """The origin of reused results: which attempt of which run computed them."""
 
     run: str
     attempt: int
@@ -45,10 +45,10 @@ class TakenOver(Document):
 
 
 class GateReport(Document):
-    """report.json: what a gate saw and what it concluded.
+    """report.json: what a gate found and what it concluded.
 
-    status "passed" lets the run go on; "failed" means the gate looked and said no. A gate that could not look
-    writes no report at all.
+    status "passed" lets the run continue; "failed" means the gate measured and said no. A gate that could not
+    measure writes no report.
     """
 
     schema_version: Literal[1, 2] = Field(default=2, description="1 had no taken_over and no source version")
@@ -69,7 +69,7 @@ class GateReport(Document):
     choices: dict[str, str] = Field(default_factory=dict, description="automatic choices: name -> 'value: reason'")
     versions: dict[str, str] = Field(default_factory=dict)
     taken_over: TakenOver | None = Field(
-        default=None, description="the run that computed it; times, checks and numbers are then of that run"
+        default=None, description="the run that computed it; times, checks and numbers are those of that run"
     )
 
 
@@ -82,7 +82,7 @@ def read_report(path: Path) -> GateReport | None:
     """Return the report at ``path``, or None where there is none.
 
     Raises:
-        Refusal: the file is of another schema version, or is not a report.
+        Refusal: the file has another schema version, or is not a report.
     """
     try:
         text = path.read_bytes()
@@ -109,7 +109,7 @@ def artifact(run_dir: Path, path: Path) -> ArtifactRecord:
 
 
 def changed_artifacts(run_dir: Path, report: GateReport) -> Iterator[str]:
-    """Yield a sentence for every artifact of ``report`` that is missing, unreadable or of other bytes now."""
+    """Yield a sentence for every artifact of ``report`` that is missing, unreadable or changed."""
     for record in report.artifacts:
         path = run_dir / record.path
         if not path.is_file():
@@ -134,7 +134,7 @@ def short(sha256: str) -> str:
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions of all that a gate's numbers depend on: libraries as installed, "source" by its content."""
+    """Return the versions of all that a gate's numbers depend on: installed libraries, and "source" by its content."""
     names = ("luagate", "torch", "transformers", "peft", "bitsandbytes", "lupa", "numpy", "tokenizers")
     found = {"python": platform.python_version()}
     for name in names:

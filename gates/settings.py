@@ -57,7 +57,7 @@ class DatasetSection(Document):
 
 
 class SamplingSection(Document):
-    """How completions are drawn, and how many: ``samples_dev`` a dev task, ``samples_test`` a test task."""
+    """How completions are generated, and how many: ``samples_dev`` a dev task, ``samples_test`` a test task."""
 
     temperature: float = Field(ge=0)
     top_p: float = Field(gt=0, le=1)
@@ -94,10 +94,10 @@ class RuleSection(Document):
 
 
 class WatchSection(Document):
-    """When the supervisor ends a worker that gets nowhere; in no digest, since it changes no number.
+    """When the supervisor ends a worker that makes no progress; in no digest, since it changes no number.
 
     A phase that counts units may count none for ``stall_min_s`` seconds or ``stall_factor`` times the median interval
-    so far, whichever is longer; for ``stall_first_s`` before three intervals tell the pace.
+    so far, whichever is longer; for ``stall_first_s`` before there are three intervals.
     """
 
     stall_factor: float = Field(gt=1)
@@ -123,7 +123,7 @@ class MachineSection(Document):
 class EnvironmentSection(Document):
     """Gate A's configuration.
 
-    ``waivers``: check name -> the reason to go on in spite of it; the report prints every one on its first page.
+    ``waivers``: check name -> the reason to continue despite it; the report prints every one on its first page.
     ``assumed_base_pct``: the base's pass@k that planning figures assume before Gate B has measured it.
     """
 
@@ -135,7 +135,7 @@ class EnvironmentSection(Document):
 class BaselineSection(Document):
     """Gate B's configuration; how it samples is shared with D and E.
 
-    ``max_truncated_pct``: more completions than this cut at sampling.max_new_tokens draw a warning.
+    ``max_truncated_pct``: more completions than this cut at sampling.max_new_tokens cause a warning.
     """
 
     max_truncated_pct: float = Field(ge=0, le=100)
@@ -153,13 +153,13 @@ class TrainingSection(Document):
     def _has_a_checkpoint(cls, train: TrainSettings) -> TrainSettings:
         if train.max_steps and train.checkpoint_every > train.max_steps:
             raise ValueError(
-                f"checkpoint_every={train.checkpoint_every} is beyond max_steps={train.max_steps}: no checkpoint"
+                f"checkpoint_every={train.checkpoint_every} exceeds max_steps={train.max_steps}: no checkpoint"
             )
         return train
 
 
 class RaceSection(Document):
-    """How a race thins its field (eval/decision/racing.py): shares of the dev tasks and of the cells, in percent."""
+    """How a race reduces the cells (eval/decision/racing.py): shares of the dev tasks and of the cells, in percent."""
 
     task_pct: tuple[float, ...] = Field(min_length=1)
     min_tasks: int = Field(ge=1)
@@ -178,7 +178,7 @@ class SweepSection(Document):
     """Gate D's configuration.
 
     ``scales``: the LoRA scales at which every checkpoint is measured (1.0 = as trained).
-    ``search``: "race" lets weaker cells leave early, "grid" measures every cell on every dev task.
+    ``search``: "race" drops weaker cells early, "grid" measures every cell on every dev task.
     """
 
     scales: tuple[float, ...] = Field(min_length=1)
@@ -248,6 +248,6 @@ class Experiment(Document):
 
 
 def planned_training(experiment: Experiment) -> TrainSettings:
-    """Return the training settings with their steps counted, as far as the number of rows is known beforehand."""
+    """Return the training settings with their steps counted, as far as the number of rows is known."""
     train = experiment.gate.c.train
     return train if experiment.dataset.name == "jsonl" else with_steps(train, experiment.dataset.rows)

@@ -1,7 +1,7 @@
 """Adapter checkpoints on disk: a folder is one only if CHECKPOINT.json, written last, matches every file's SHA-256.
 
 A killed save leaves a ".partial" folder, never a half "step-..." one. Not covered: two runs writing one folder (the run
-lock rules that out), and bytes that rot after they were verified.
+lock rules that out), and bytes that change after they were verified.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PARTIAL = ".partial"
 
 @dataclass(frozen=True, slots=True)
 class RejectedCheckpoint:
-    """A folder that looks like a checkpoint and cannot be trusted, with the reason."""
+    """A folder that looks like a checkpoint but failed verification, with the reason."""
 
     folder: Path
     reason: str
@@ -70,7 +70,7 @@ def read_checkpoint(folder: Path) -> AdapterCheckpoint:
     """Return the checkpoint in ``folder`` after hashing its files.
 
     Raises:
-        Refusal: the manifest is missing or foreign, a file is missing, or a file's bytes are not those saved.
+        Refusal: the manifest is missing or invalid, a file is missing, or a file's bytes are not those saved.
     """
     manifest = read_manifest(folder)
     for name, expected in manifest["files"].items():
@@ -89,7 +89,7 @@ def read_checkpoint(folder: Path) -> AdapterCheckpoint:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return CHECKPOINT.json of ``folder`` as plain data. Raises Refusal when it is missing, torn or foreign."""
+    """Return CHECKPOINT.json of ``folder`` as plain data. Raises Refusal when it is missing, torn or invalid."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -113,7 +113,7 @@ def save_checkpoint(
         scheduled: False for the extra checkpoint of a stop.
 
     Raises:
-        Refusal: the disk is full, read-only or closed to us.
+        Refusal: the disk is full, read-only or not writable for this user.
     """
     make_folder(folder)
     final = folder / step_name(step)
@@ -136,7 +136,7 @@ def save_checkpoint(
 
 
 def quarantine(folder: Path) -> tuple[str, ...]:
-    """Move what ``list_checkpoints`` rejects into ``folder``/quarantine, each with a reason file; say what moved."""
+    """Move what ``list_checkpoints`` rejects into ``folder``/quarantine, each with a reason file; return the names."""
     return tuple(_move_away(folder, found) for found in list_checkpoints(folder).rejected)
 
 
@@ -148,7 +148,7 @@ def remove_checkpoint(checkpoint: AdapterCheckpoint) -> None:
 
 
 def _expected_bytes(folder: Path, written_bytes: int) -> int:
-    """Return how many bytes a checkpoint takes: as many as the last one, and what this one had already."""
+    """Return how many bytes a checkpoint takes: the size of the last one, or what this one already has."""
     steps = sorted(entry for entry in folder.iterdir() if _STEP_NAME.match(entry.name))
     return max(written_bytes, _folder_bytes(steps[-1]) if steps else 0)
 
@@ -183,11 +183,11 @@ def _move_away(folder: Path, found: RejectedCheckpoint) -> str:
 
 
 def _manifest_problem(manifest: Any, folder_name: str) -> str:
-    """Return why ``manifest`` is not one of ours, or ""."""
+    """Return why ``manifest`` is not a valid one, or ""."""
     if not isinstance(manifest, dict):
         return "is not an object"
     if manifest.get("schema_version") != SCHEMA_VERSION:
-        return f"is of schema {manifest.get('schema_version')!r}, this version reads {SCHEMA_VERSION}"
+        return f"has schema {manifest.get('schema_version')!r}, this version reads {SCHEMA_VERSION}"
     kinds = {"step": int, "scheduled": bool, "digest": str, "base": str, "lora": dict, "files": dict}
     for key, kind in kinds.items():
         if not isinstance(manifest.get(key), kind):
@@ -198,7 +198,7 @@ def _manifest_problem(manifest: Any, folder_name: str) -> str:
         return "lacks a valid 'loss'"
     named = _STEP_NAME.search(folder_name)
     if named and int(named[1]) != manifest["step"]:
-        return f"is of step {manifest['step']}"
+        return f"is for step {manifest['step']}"
     return ""
 
 

@@ -11,7 +11,7 @@ from env.files import digest
 from env.refusal import Refusal
 from training.records import Example, TrainSettings
 
-# rows sorted together by length: enough for like lengths, few enough that the order stays random
+# rows sorted together by length: enough for similar lengths, few enough that the order stays random
 _GROUP_BATCHES = 8
 
 
@@ -47,7 +47,7 @@ def encode_examples(
     """Return ``examples`` as token rows in order; rows longer than ``max_length`` or the model's ``context`` (tokens)
     follow ``on_too_long``.
 
-    Prompt and answer are tokenised apart, as they are when the model is asked: no token spans the border.
+    Prompt and answer are tokenised separately, as in generation: no token spans the border.
 
     Raises:
         Refusal: there is no example, an answer is empty, a row is too long under "error", or none is short enough.
@@ -67,7 +67,7 @@ def encode_examples(
     if not rows:
         raise Refusal(
             f"All {len(examples)} training examples are longer than {_spell_limit(settings, limit)}.",
-            "Raise gate.c.train.max_length, or take a model with a longer context.",
+            "Raise gate.c.train.max_length, or use a model with a longer context.",
         )
     content = [[example.prompt, example.answer] for example in examples]
     return EncodedExamples(tuple(rows), tuple(dropped), digest(content))
@@ -79,7 +79,7 @@ def answer_tokens(rows: Sequence[TokenRow]) -> int:
 
 
 def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, grouped: bool) -> list[list[int]]:
-    """Return one epoch's batches of row indices; every row stands in exactly one, the last may be short.
+    """Return one epoch's batches of row indices; every row is in exactly one, the last may be short.
 
     Rows are shuffled; with ``grouped``, runs of 8 batches are sorted by length before being cut, and the
     batches shuffled again. The result depends on the arguments alone.

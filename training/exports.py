@@ -13,13 +13,13 @@ Form = Literal["adapter", "merged"]
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is to be written.
+    """What to write.
 
     Attributes:
         adapter: a verified checkpoint's folder.
-        scale: multiple of the trained LoRA scale that the export shall have for good.
+        scale: multiple of the trained LoRA scale that is baked into the export.
         to: an empty folder that exists.
-        texts: what both are asked to compare their logits.
+        texts: inputs for comparing the logits of both.
     """
 
     adapter: Path
@@ -36,7 +36,7 @@ class RoundTrip:
     Attributes:
         loaded_by: which library read the export back.
         max_difference: largest absolute difference of a logit.
-        spread: standard deviation of the logits, to hold it against.
+        spread: standard deviation of the logits, for comparison.
         positions: token positions compared, each over the whole vocabulary.
         same_choice: share of the positions, in [0, 1], at which both find the same token most probable.
         stored: number format of a merged model's weights, with the reason where it is not the base's; else "".
@@ -68,5 +68,5 @@ def require_close(found: RoundTrip, tolerance: float, folder: Path) -> None:
     if not found.is_close(tolerance):
         raise Refusal(
             f"{folder}: the export does not compute what was measured: {found.sentence}.",
-            "Nothing was kept. Check that the libraries are those of the run's report.",
+            "Nothing was kept. Check that the library versions are those in the run's report.",
         )

@@ -1,4 +1,4 @@
-"""What a training loop tells its caller, and the one thing it asks."""
+"""What a training loop reports to its caller, and the stop request it polls."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class TrainHooks(Protocol):
     """Called by the loop, in its thread, between steps; an exception here ends training."""
 
     def on_step(self, record: StepRecord) -> None:
-        """Take note of one finished optimizer step."""
+        """Receive one finished optimizer step."""
         ...
 
     def on_checkpoint(self, checkpoint: AdapterCheckpoint) -> None:
-        """Take note of a checkpoint that is durable and verified."""
+        """Receive a checkpoint that is durable and verified."""
         ...
 
     def should_stop(self) -> bool:
-        """Return whether to save a checkpoint now and end with status "stopped"; asked after each step."""
+        """Return whether to save a checkpoint now and end with status "stopped"; called after each step."""
         ...
 
 
@@ -33,5 +33,5 @@ class NoHooks:
         """Ignore the checkpoint."""
 
     def should_stop(self) -> bool:
-        """Never ask to stop."""
+        """Never request a stop."""
         return False

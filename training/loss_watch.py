@@ -1,4 +1,4 @@
-"""Whether training still makes sense, judged step by step from the loss and the gradient alone."""
+"""Whether training still makes sense, decided step by step from the loss and the gradient alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from env.refusal import Refusal
 
-# Calm steps behind the running median; fewest for a median; first steps that are taken for calm whatever they are.
+# Calm steps behind the running median; fewest for a median; first steps, which always count as calm.
 _WINDOW, _ENOUGH, _TRUSTED = 50, 10, 3
 # A loss that changes by less than this from the first steps to the next has not moved (as a fraction).
 _FLAT = 1e-3
@@ -25,7 +25,7 @@ class LossWatchSettings:
         explosion_factor: a loss above this multiple of the median of the last 50 calm steps, and of the first 10,
             counts as exploding; 0 is off.
         explosion_patience_steps: so many such steps in a row end training.
-        idle_gradient_steps: so many steps in a row whose gradient is exactly 0 draw a warning.
+        idle_gradient_steps: so many steps in a row whose gradient is exactly 0 cause a warning.
     """
 
     explosion_factor: float
@@ -42,7 +42,7 @@ class LossWatchSettings:
 
 
 class LossWatch:
-    """Follows the losses of a training; what it says depends on them alone, so a resumed training hears the same."""
+    """Follows the losses of a training; its result depends on them alone, so a resumed training gets the same."""
 
     def __init__(self, settings: LossWatchSettings, earlier: Sequence[float] = ()) -> None:
         self._settings = settings
@@ -53,7 +53,7 @@ class LossWatch:
             self.explosion(loss)
 
     def explosion(self, loss: float) -> str:
-        """Take the next step's ``loss`` (nats); return why training should end, "" while it should go on."""
+        """Take the next step's ``loss`` (nats); return why training should end, "" while it should continue."""
         factor = self._settings.explosion_factor
         if not factor or len(self._first) < _TRUSTED or loss <= factor * self._usual():
             if len(self._first) < _ENOUGH:
@@ -71,7 +71,7 @@ class LossWatch:
         )
 
     def _usual(self) -> float:
-        """The level that an exploding loss leaves: of the calm steps, the recent or the first ones, the higher.
+        """The reference level of the loss: of the calm steps, the recent or the first ones, the higher.
 
         While there are few, the lowest of them: a rate that is far too high explodes before the first checkpoint.
         """
@@ -81,7 +81,7 @@ class LossWatch:
 
 
 def idle_gradient(steps: Sequence[Mapping[str, Any]]) -> int:
-    """Return the longest row of steps whose gradient norm is exactly 0: nothing was learnt there."""
+    """Return the longest sequence of steps whose gradient norm is exactly 0: nothing was learned there."""
     longest = present = 0
     for step in steps:
         present = present + 1 if step.get("grad_norm") == 0 else 0

@@ -1,4 +1,4 @@
-"""The records of training: which model, which adapter, which schedule, and what came of them."""
+"""The records of training: which model, which adapter, which schedule, and the result."""
 
 from __future__ import annotations
 
@@ -91,17 +91,17 @@ class LoraSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """How long and how fast is trained. Raises Refusal on a bad value, naming the key.
+    """Length and speed of training. Raises Refusal on a bad value, naming the key.
 
     Attributes:
         max_steps: optimizer steps; 0 where ``epochs`` says how long.
         epochs: passes over the rows given; 0 where ``max_steps`` says how long.
         batch_size: rows of one forward and backward; ``grad_accum`` of them make one optimizer step.
-        scheduler: how the learning rate goes from its peak after ``warmup_steps`` to ``max_steps``.
+        scheduler: how the learning rate falls from its peak after ``warmup_steps`` to ``max_steps``.
         max_grad_norm: gradients are scaled down to this L2 norm; 0 is off.
         max_length: tokens of prompt, answer and end token together; longer rows follow ``on_too_long``.
         max_adapter_mb: a checkpoint whose adapter file is larger is refused (1 MB = 1e6 bytes); 0 is off.
-        group_by_length: batches hold rows of like length, in random order.
+        group_by_length: batches hold rows of similar length, in random order.
     """
 
     max_steps: int
@@ -205,14 +205,14 @@ class AdapterCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """How training ended: "finished" at ``max_steps``, or "stopped" because a hook asked for it.
+    """How training ended: "finished" at ``max_steps``, or "stopped" because a hook requested it.
 
     Attributes:
         checkpoints: every verified checkpoint by step; after a stop, the last is the extra one it left.
         examples: rows trained on; ``dropped`` were longer than ``max_length``, and ``dropped_rows`` names them.
         trainable: parameters that trained; ``targets`` modules carry them.
         patterns: the same parameters by name pattern, layers folded.
-        resumed_from: the step this call went on from; 0 for a fresh start.
+        resumed_from: the step this call resumed from; 0 for a fresh start.
     """
 
     status: Literal["finished", "stopped"]
@@ -240,7 +240,7 @@ class TrainingDiverged(Exception):
 
 
 class BadSettings(Refusal, ValueError):
-    """Settings with bad values, all of them named; a ValueError too, so that a validator goes on to other sections."""
+    """Settings with bad values, all of them named; also a ValueError, so that a validator checks other sections too."""
 
 
 def _refuse(*problems: str) -> None:

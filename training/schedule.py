@@ -1,4 +1,4 @@
-"""The learning rate as a function of the step, and which training settings two runs must share to be one."""
+"""The learning rate as a function of the step, and which training settings a resumed run must share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from env.refusal import Refusal
 from training.records import LoraSettings, TrainSettings
 
-# these do not change what is learnt, or have become max_steps
+# these do not change what is learned, or have become max_steps
 _FREE_TO_CHANGE = frozenset({"checkpoint_every", "max_adapter_mb", "epochs"})
 
 
@@ -27,7 +27,7 @@ def with_steps(settings: TrainSettings, rows: int) -> TrainSettings:
     steps = max(1, math.ceil(round(batches * settings.epochs / settings.grad_accum, 6)))
     if settings.checkpoint_every > steps:
         raise Refusal(
-            f"gate.c.train.checkpoint_every = {settings.checkpoint_every} is beyond the {steps} steps that "
+            f"gate.c.train.checkpoint_every = {settings.checkpoint_every} exceeds the {steps} steps that "
             f"gate.c.train.epochs = {settings.epochs:g} takes on {rows} rows: no checkpoint.",
             "Lower it, or train more epochs.",
         )
@@ -57,7 +57,7 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
 
 
 def settings_facts(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings that decide what is learnt, as plain JSON data."""
+    """Return the settings that decide what is learned, as plain JSON data."""
     return {key: value for key, value in asdict(settings).items() if key not in _FREE_TO_CHANGE}
 
 
@@ -67,8 +67,10 @@ def lora_facts(lora: LoraSettings) -> dict[str, Any]:
 
 
 def require_same_run(saved: Mapping[str, Any], facts: Mapping[str, Any], folder: Path) -> None:
-    """Raise Refusal when the checkpoint manifest ``saved`` in ``folder`` is of another run than ``facts``."""
-    way_out = "Restore the setting, or start a new run; a checkpoint goes on only as the run it began as."
+    """Raise Refusal when the checkpoint manifest ``saved`` in ``folder`` belongs to another run than ``facts``."""
+    way_out = (
+        "Restore the setting, or start a new run; a checkpoint resumes only with the settings it was trained with."
+    )
     for part, name in (("base", "another base model"), ("examples", "other examples")):
         if saved.get(part) != facts[part]:
             raise Refusal(f"{folder}: was trained with {name}.", way_out)

@@ -1,4 +1,4 @@
-"""Whether the data can carry the experiment: splits, duplicates, leaks, references and training answers."""
+"""Whether the data is fit for the experiment: splits, duplicates, leaks, references and training answers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LINES_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class DataFindings:
-    """What looking at the data gave.
+    """The result of checking the data.
 
     Attributes:
         usable: the dataset without the tasks whose own reference does not pass; all of it dev under "max-t".
         summary: for reports: sizes, families, digest, the ids that were left out.
-        contamination: what training has seen of the tasks; a decision is recomputed without its ``leaked`` ones.
+        contamination: what training has seen of the tasks; the decision is recomputed without its ``leaked`` ones.
         selection: whether a test split is kept for the decision ("split") or not ("max-t"), and why.
     """
 
@@ -46,10 +46,10 @@ class DataFindings:
 
 
 def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
-    """Judge a loaded dataset. Programs are executed; no model is loaded.
+    """Check a loaded dataset. Programs are executed; no model is loaded.
 
     Raises:
-        Refusal: no task is left, or too few clusters to give an interval.
+        Refusal: no task is left, or too few clusters for an interval.
     """
     with open_judge(experiment) as verifier:
         known = judge_known_answers(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
@@ -70,7 +70,7 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
     found = survey(dataset.tasks, dataset.rows)
     checks = [
         *judge_facts,
-        ok("tasks", _size_sentence(usable), "sound tasks in enough clusters"),
+        ok("tasks", _size_sentence(usable), "valid tasks in enough clusters"),
         _reference_check(failing, len(dataset.tasks), bool(excluded)),
         _constant_check([answer for answer in of_kind["constant"] if answer.passed]),
         _near_miss_check(of_kind["near miss"]),
@@ -83,7 +83,7 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
 
 
 def require_clusters(dataset: Dataset, selection: Selection) -> None:
-    """Raise Refusal unless every split that is decided on has at least two clusters: fewer give no interval."""
+    """Raise Refusal unless every split that is decided on has at least two clusters: with fewer no interval is defined."""
     sizes = split_sizes(dataset.tasks)
     for split in SPLITS if selection == "split" else ("dev",):
         if sizes[f"{split}_clusters"] < MIN_CLUSTERS:
@@ -134,7 +134,7 @@ def _reference_check(failing: Sequence[KnownAnswer], total: int, excluded: bool)
         f"{total - len(failing)} of {total} pass their own checks" + (", the rest are left out" if excluded else ""),
         "every reference passes",
         reason="A task whose own reference fails measures the task, not the model.",
-        fix="Mend these tasks, or set dataset.exclude_broken_references=true to measure without them.",
+        fix="Correct these tasks, or set dataset.exclude_broken_references=true to measure without them.",
         evidence=[f"{a.task.id}: {a.verdict.outcome}: {a.verdict.detail}" for a in failing],
     )
 
@@ -160,34 +160,34 @@ def _near_miss_check(misses: Sequence[KnownAnswer]) -> Check:
         not accepted,
         f"{len(accepted)} of {len(misses)} plausible wrong answers are accepted",
         "none is",
-        reason="A task that accepts what its author calls wrong measures something else.",
-        fix="Sharpen the checks of these tasks, or remove the near miss.",
+        reason="A task that accepts a known wrong answer does not measure what it claims.",
+        fix="Make the checks of these tasks stricter, or remove the near miss.",
         evidence=[f"{a.task.source or a.task.id}: accepts a near miss: {a.why}" for a in accepted],
     )
 
 
-# The tiers, each with the check that judges it (its waiver has the same name) and what its leak means.
+# The tiers, each with the check that reports it (its waiver has the same name) and what its leak means.
 _TIERS: dict[Tier, tuple[str, str, str]] = {
     "T1": (
         "exact leaks",
-        "word for word in the training rows",
-        "The adapter would be asked what it was told: the gain would be memory.",
+        "verbatim in the training rows",
+        "The adapter would be tested on its own training rows: the gain would be memorisation.",
     ),
     "T3": (
         "near leaks",
         "nearly in the training rows (J ≥ 0.7)",
-        "An item that training has seen with a word changed measures memory too.",
+        "An item that training has seen with a word changed measures memorisation too.",
     ),
     "T2": (
         "partial leaks",
         "in long parts in the training rows (a 13-gram of the answer, or 8-grams over half the prompt)",
-        "What training has seen of a prompt or an answer need not be worked out.",
+        "The model need not solve the parts of a prompt or answer that training has seen.",
     ),
 }
 
 
 def _leak_checks(found: Contamination, total: int) -> list[Check]:
-    """Judge what training has seen of the tasks; each leaked task is counted once, in its strongest tier."""
+    """Check what training has seen of the tasks; each leaked task is counted once, in its strongest tier."""
     counted = found.tier_of()
     return [
         _leak_check(tier, found, [task_id for task_id in counted if counted[task_id] == tier], total) for tier in _TIERS
@@ -214,11 +214,11 @@ def _leak_check(tier: Tier, found: Contamination, leaked: Sequence[str], total: 
 
 
 def _leak_sentence(overlaps: Sequence[Overlap], leaked: int, total: int, where: str) -> str:
-    """Return how many items leak; of a word-for-word leak, how many with prompt and answer."""
+    """Return how many items leak; for a verbatim leak, how many with prompt and answer."""
     whole = len({o.task_id for o in overlaps if o.part == "both"})
     if not whole or whole == leaked:
-        return f"{leaked} of {total} eval items stand {where}"
-    return f"{whole} of {total} eval items stand {where}, {leaked - whole} more by prompt or answer alone"
+        return f"{leaked} of {total} eval items appear {where}"
+    return f"{whole} of {total} eval items appear {where}, {leaked - whole} more by prompt or answer alone"
 
 
 def _alike_check(tasks: Sequence[Task]) -> Check:
@@ -227,9 +227,9 @@ def _alike_check(tasks: Sequence[Task]) -> Check:
         "alike tasks",
         "block",
         not pairs,
-        f"{len(pairs)} pairs of near-duplicate tasks (J ≥ {ALIKE_JACCARD}) stand in different clusters",
+        f"{len(pairs)} pairs of near-duplicate tasks (J ≥ {ALIKE_JACCARD}) are in different clusters",
         "near-duplicates share a cluster",
-        reason="One task asked twice would count as two, and dev could show what test asks.",
+        reason="A repeated task would count as two, and dev could reveal what test contains.",
         fix="Give these tasks one cluster, or remove the repetition.",
         evidence=[f"{tasks[p.left].id} and {tasks[p.right].id}: J {p.jaccard:.2f}" for p in pairs],
     )
@@ -243,7 +243,7 @@ def _duplicate_check(found: Contamination, total: int) -> Check:
         repeated == 0,
         f"{repeated} of {total} training rows repeat another one",
         "every row once",
-        reason="Repeated rows weigh more without teaching more.",
+        reason="Repeated rows weigh more in training without adding information.",
         fix="Remove the repetitions.",
         evidence=[_lines_sentence(group) for group in found.row_duplicates],
     )
@@ -262,8 +262,8 @@ def _answer_check(answers: Sequence[tuple[Row, Verdict]], total: int) -> Check:
         not broken,
         f"{total - len(broken)} of {total} apply, parse and load",
         "every training answer loads",
-        reason="The adapter learns what it is shown, errors too.",
-        fix="Mend or remove these rows.",
+        reason="The adapter also learns the errors in its training rows.",
+        fix="Correct or remove these rows.",
         evidence=[
             f"{f'line {row.line}' if row.line else f'row {number}'}: {v.outcome}: {v.detail}"
             for number, row, v in broken

@@ -1,4 +1,4 @@
-"""What an experiment will decide by, and what it will cost, planned before any model is loaded."""
+"""The decision rule of an experiment and its cost, planned before any model is loaded."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gates.settings import Experiment
 
 @dataclass(frozen=True, slots=True)
 class Generations:
-    """Completions that the gates will draw.
+    """Completions that the gates will generate.
 
     Attributes:
         base: Gate B's, of the base.
-        sweep: Gate D's, of ``cells`` cells; ``grid`` is what every cell on every dev task would take.
+        sweep: Gate D's, of ``cells`` cells; ``grid`` is the number for every cell on every dev task.
         decision: Gate E's, of the chosen cell; 0 under max-T.
-        usual: what the usual rule draws: the base and every cell on the dev tasks alone.
+        usual: for the usual rule: the base and every cell on the dev tasks alone.
     """
 
     base: int
@@ -109,7 +109,7 @@ def _detectable_check(rule: DecisionRule, detectable: DetectableGain) -> Check:
         found,
         detectable.sentence,
         f"at most the margin of {rule.margin_pp:.1f} pp",
-        reason="An adapter exactly as good as the margin asks would probably end INCONCLUSIVE.",
+        reason="An adapter whose true gain equals the margin would probably end INCONCLUSIVE.",
         fix="Use more test tasks (they help more than more samples), or a wider margin.",
     )
 
@@ -118,6 +118,6 @@ def _generations_check(planned: Generations) -> Check:
     raced = f" (the grid {planned.grid:,})" if planned.sweep < planned.grid else ""
     parts = (
         f"B {planned.base:,} of the base, D {planned.sweep:,} of {planned.cells} cells{raced}, "
-        f"E {planned.decision:,} of the chosen one; best of all cells on dev alone would take {planned.usual:,}"
+        f"E {planned.decision:,} of the chosen one; best of all cells on dev alone would need {planned.usual:,}"
     )
-    return fact("generations", f"{planned.total:,} in all", parts)
+    return fact("generations", f"{planned.total:,} in total", parts)

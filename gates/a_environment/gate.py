@@ -27,13 +27,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def run(context: GateContext) -> GateReport:
-    """Look at machine, data and model. Says no when an unwaived check blocks; never starts what cannot end well."""
+    """Check machine, data and model. Says no when an unwaived check blocks."""
     experiment = context.experiment
     context.on_progress(Progress("machine", 0, 0, ""))
     checks = [*machine_checks(experiment, context.run_dir), *model_checks(experiment, context.run_dir)]
     context.on_progress(Progress("data", 0, 0, ""))
     dataset = dataset_of(experiment)
-    # epochs become steps with the rows: a schedule without a checkpoint is refused here, and not after the baseline
+    # epochs become steps with the rows: a schedule without a checkpoint is refused here, not after the baseline
     with_steps(experiment.gate.c.train, len(dataset.rows))
     findings = inspect_data(experiment, dataset)
     context.on_progress(Progress("planning", 0, 0, "", "what these tasks can detect"))
@@ -81,7 +81,7 @@ def _report(
 
 
 def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
-    """Return the judged facts of this machine."""
+    """Return the checks of this machine."""
     rules = EnvironmentRules(**experiment.gate.a.machine.model_dump())
     backend = find_backend(experiment.backend.name)
     locks = tuple(find_lock(name) for name in backend.locks)
@@ -91,12 +91,13 @@ def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
 def inspect(
     experiment: Experiment, results: Path, *, with_model: bool, on_part: Callable[[str], None] = lambda _part: None
 ) -> Iterator[list[Check]]:
-    """Yield, after each part, all that Gate A would have found so far: what a later part refuses hides no line.
+    """Yield, after each part, everything found so far, so that a later refusal hides no line.
 
-    The model is loaded only ``with_model`` and when nothing before it blocks. ``on_part`` is told what comes next.
+    The model is loaded only ``with_model`` and when nothing before it blocks. ``on_part`` receives the name of the next
+    part.
 
     Raises:
-        Refusal: a part cannot be looked at.
+        Refusal: a part cannot be checked.
     """
     on_part("the machine")
     checks = machine_checks(experiment, results)
@@ -119,13 +120,13 @@ def inspect(
 
 
 def retold(before: list[Check], later: list[Check]) -> list[Check]:
-    """Return both lists as one; what the loaded model tells again stands once, as it tells it."""
+    """Return both lists as one; a check repeated by the loaded model appears once, with the loaded model's result."""
     again = {check.name for check in later}
     return [*(check for check in before if check.name not in again), *later]
 
 
 def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]:
-    """Return the checks, misses that the user waived by name marked with the reason."""
+    """Return the checks, with failures that the user waived by name marked with the reason."""
     reasons = {name.replace("_", " "): reason for name, reason in waivers.items() if reason}
     return [
         replace(check, waived=reasons[check.name]) if check.name in reasons and not check.ok else check

@@ -1,4 +1,4 @@
-"""What can be told of the model before its weights load: files, tokens, memory and disk against this machine."""
+"""What is known about the model before its weights load: files, tokens, memory and disk against this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.needs.memory import Footprint, estimate
 from training.needs.weight_headers import require_whole
 from training.schedule import checkpoint_count
 
-# Prompts are short beside this; the estimate of the attention cache takes it for all of them.
+# Prompts are short beside this; the estimate of the attention cache assumes this length for all of them.
 _PROMPT_TOKENS = 512
 # adapters train, and are stored, in float32
 _BYTES_TRAINED = 4
@@ -32,11 +32,11 @@ def model_checks(experiment: Experiment, results: Path) -> list[Check]:
     """Return the checks of the model's files, settings, memory and checkpoints; no weight is read, nothing downloaded.
 
     Args:
-        results: the folder that will hold the checkpoints; it need not exist yet.
+        results: the folder that will hold the checkpoints; it may not exist yet.
 
     Raises:
-        Refusal: files are missing or torn, the backend cannot hold this model or train this adapter, or the adapter
-            will be larger than is allowed.
+        Refusal: files are missing or torn, the backend cannot load this model or train this adapter, or the adapter
+            would be larger than allowed.
     """
     # before anything is downloaded for it
     require_installed(experiment.backend.name)
@@ -49,13 +49,13 @@ def model_checks(experiment: Experiment, results: Path) -> list[Check]:
     files = weight_files(folder)
     size = size_text(require_whole(files))
     many = f"{len(files)} weight files" if len(files) > 1 else "one weight file"
-    found = judged("model files", "block", True, f"{folder}: {size} in {many}", "complete, whole and fitting")
+    found = judged("model files", "block", True, f"{folder}: {size} in {many}", "complete and compatible")
     facts = [fact(f"model {name}", chosen) for name, chosen in texts.items()]
     return [found, *facts, *_size_checks(experiment, folder, results)]
 
 
 def model_checks_or_miss(experiment: Experiment, results: Path) -> list[Check]:
-    """Return ``model_checks``; what they refuse becomes a check that blocks, for a list that shows everything."""
+    """Return ``model_checks``; a refusal becomes a check that blocks, for a list that shows everything."""
     try:
         return model_checks(experiment, results)
     except Refusal as refusal:
@@ -70,7 +70,7 @@ def _download_check(path: str) -> Check:
         "model files",
         "block",
         not is_offline(),
-        f"{path} is not, or not wholly, in the hub's cache {cache.folder}{free}",
+        f"{path} is not (fully) downloaded to the hub cache {cache.folder}{free}",
         "in the cache, since HF_HUB_OFFLINE is set" if is_offline() else "downloaded when the model is first loaded",
         reason="nothing can be downloaded",
         fix="Unset HF_HUB_OFFLINE, or give the folder of a downloaded model.",
@@ -101,7 +101,7 @@ def _require_small_adapter(needed: Footprint, limit_mb: float) -> None:
 def _memory_check(needed: Footprint, where: str, free_gb: float | None) -> Check:
     value = f"about {needed.total_gb:.1f} GB of {where} for {needed.parameters / 1e6:,.1f} M parameters"
     if free_gb is None:
-        return fact("model memory", value, "how much is free is not told here")
+        return fact("model memory", value, "this platform does not report how much is free")
     return judged(
         "model memory",
         "block",
@@ -115,12 +115,12 @@ def _memory_check(needed: Footprint, where: str, free_gb: float | None) -> Check
 
 
 def _checkpoint_checks(experiment: Experiment, needed: Footprint, results: Path) -> list[Check]:
-    """Judge the disk for the checkpoints of Gate C; [] where the files do not tell how large an adapter will be."""
+    """Check the disk for the checkpoints of Gate C; [] where the size of an adapter is unknown."""
     if not needed.adapter_parameters:
         return []
     train = planned_training(experiment)
     each = checkpoint_bytes(_BYTES_TRAINED * needed.adapter_parameters)
-    # rows of a file are not counted yet: at least one checkpoint comes of any schedule
+    # rows of a file are not counted yet: any schedule gives at least one checkpoint
     count = checkpoint_count(train) if train.max_steps else 1
     place = disk(results)
     if place.free_gb is None:
@@ -134,8 +134,8 @@ def _checkpoint_checks(experiment: Experiment, needed: Footprint, results: Path)
             each * count <= free,
             f"{many} for {needed.adapter_parameters / 1e6:,.2f} M trained parameters, {size_text(free)} free",
             f"≤ {size_text(free)} free at {place.folder}",
-            reason="training would stop half-way for want of disk",
-            fix="Free space there, raise gate.c.train.checkpoint_every, or keep results elsewhere.",
+            reason="training would run out of disk space before it ends",
+            fix="Free space there, raise gate.c.train.checkpoint_every, or write results elsewhere.",
         )
     ]
 

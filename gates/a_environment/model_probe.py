@@ -1,4 +1,4 @@
-"""A look at the model before the long gates: a real step, an adapter saved and read back, one executed sample."""
+"""A trial of the model before the long gates: a real step, an adapter saved and read back, one executed sample."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN_ROWS, _SHOWN_COLUMNS = 4, 100
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What the probe found: judged checks, the numbers behind them, and what identifies the base."""
+    """What the probe found: the checks, the numbers behind them, and what identifies the base."""
 
     checks: list[Check]
     table: dict[str, Any]
@@ -43,13 +43,13 @@ class RoundTrip:
 
 
 def probe_model(experiment: Experiment, dataset: Dataset) -> Probed:
-    """Load the model, train one step that is thrown away, draw one sample and execute it."""
+    """Load the model, train one step that is discarded, generate one sample and execute it."""
     model = load_model(experiment.backend.name, one_process(experiment.model))
     try:
         config = experiment.gate.c
         examples = examples_of(dataset.rows, model)
         data = model.encoded(examples, config.train)
-        # the longest rows of all: what runs out of memory shall do so here, and not in the middle of training
+        # the longest rows of all: running out of memory should happen here, not in the middle of training
         longest = _longest(examples, data)[: config.train.batch_size * config.train.grad_accum]
         loss = model.probe_step(longest[: config.train.batch_size], config.lora, config.train)
         trip = _round_trip(model, longest, experiment) if math.isfinite(loss) else None
@@ -95,7 +95,7 @@ def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> 
 
 
 def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> dict[str, Any]:
-    """Return one dev task's completion and what executing it gave. Test tasks stay closed."""
+    """Return one dev task's completion and the result of executing it. Test tasks stay closed."""
     task = next(task for task in dataset.tasks if task.split == "dev")
     prompt = render(task.instruction, task.input, model.apply_chat_template)
     request = GenerationRequest(prompt, (sample_seed(experiment.seed, task.id, 0),))
@@ -126,7 +126,7 @@ def _rows_check(data: EncodedExamples, total: int, experiment: Experiment) -> Ch
         if dropped
         else f"all {total} training rows, the longest takes {longest:,} tokens",
         f"every row within {limit:,} tokens and the model's context",
-        reason="What is left out teaches nothing.",
+        reason="Rows that are left out do not train the model.",
         fix="Raise gate.c.train.max_length, shorten the rows, or refuse them: gate.c.train.on_too_long=error.",
         evidence=data.dropped,
     )
@@ -156,7 +156,7 @@ def _trip_checks(trip: RoundTrip | None, experiment: Experiment) -> list[Check]:
             f"{trip.adapter_mb:.2f} MB saved and read back: moves {trip.moved_nats:.2g} nats, "
             f"{trip.zero_moved_nats:.2g} at scale 0",
             f"moves the model, and at scale 0 by no more than {limit:g} nats",
-            reason="An adapter that is not applied, or not taken off, would be measured as if it were.",
+            reason="If the adapter is not applied, or not removed, every measurement is wrong.",
             fix="Try another backend or model.quantization=none, and report the model's architecture.",
         )
     ]
@@ -169,15 +169,15 @@ def _sample_check(sample: dict[str, Any]) -> Check:
         sample["outcome"] != "HARNESS_ERROR",
         f"{sample['tokens']} tokens on {sample['task_id']}: {sample['outcome']}"
         + (f", {sample['detail']}" if sample["detail"] else ""),
-        "a verdict on what was executed",
+        "a verdict from execution",
         reason=str(sample["detail"]),
-        fix="Mend the verifier: `python -m runner doctor`.",
+        fix="Fix the verifier: `python -m runner doctor`.",
         evidence=[*_some("asked", sample["prompt"], last=True), *_some("wrote", sample["completion"], last=False)],
     )
 
 
 def _some(word: str, text: str, last: bool) -> list[str]:
-    """Return the first or the last lines of a text, shortened: enough to see whether the model was spoken to well."""
+    """Return the first or the last lines of a text, shortened: enough to see whether the prompt format is right."""
     rows = [row[:_SHOWN_COLUMNS] for row in text.splitlines() if row.strip()]
     shown = rows[-_SHOWN_ROWS:] if last else rows[:_SHOWN_ROWS]
     return [f"{word}: {row}" for row in shown] or [f"{word}: nothing"]

@@ -18,7 +18,7 @@ from training.schedule import with_steps
 
 
 def run(context: GateContext) -> GateReport:
-    """Train, or go on training. Passes when every asked checkpoint is verified; says no when training diverged."""
+    """Train, or resume training. Passes when every scheduled checkpoint is verified; says no when training diverged."""
     experiment, config = context.experiment, context.experiment.gate.c
     dataset = approved_dataset(context)
     context.on_progress(Progress("loading model", 0, 0, ""))
@@ -48,7 +48,7 @@ def run(context: GateContext) -> GateReport:
 
 def _after_divergence(train: TrainSettings) -> str:
     longer = f", or lengthen gate.c.train.warmup_steps (now {train.warmup_steps})"
-    return f"Lower gate.c.train.learning_rate (now {train.learning_rate:g}){longer}: advance then trains anew."
+    return f"Lower gate.c.train.learning_rate (now {train.learning_rate:g}){longer}: `advance` then trains again from the start."
 
 
 def _report(
@@ -105,7 +105,7 @@ def _checks(context: GateContext, result: TrainResult, first: float, last: float
             last < first,
             f"{first:.3f} → {last:.3f}",
             "the last steps below the first ones",
-            reason="An adapter that does not fit its training rows will hardly help elsewhere.",
+            reason="An adapter that does not fit its training rows is unlikely to help elsewhere.",
             fix="Look at metrics.jsonl; raise gate.c.train.max_steps (or epochs), or check the training rows.",
         ),
         judged(
@@ -114,7 +114,7 @@ def _checks(context: GateContext, result: TrainResult, first: float, last: float
             result.dropped == 0,
             f"{result.dropped} of {result.dropped + result.examples} rows dropped",
             f"every row within {train.max_length} tokens",
-            reason=f"Dropped rows teach nothing: {_some(result.dropped_rows)}.",
+            reason=f"Dropped rows do not train the model: {_some(result.dropped_rows)}.",
             fix="Raise gate.c.train.max_length.",
         ),
     ]
@@ -134,7 +134,7 @@ def _watch_checks(context: GateContext, steps: Sequence[dict[str, Any]]) -> list
             idle < limit,
             f"{idle} steps in a row with gradient 0",
             f"fewer than {limit}",
-            reason="Without a gradient the adapter stays what it was: nothing was learnt in these steps.",
+            reason="Without a gradient the adapter does not change: nothing was learned in these steps.",
             fix="Check gate.c.lora.target_modules and layers, and that the learning rate is not 0.",
         ),
         judged(
@@ -143,7 +143,7 @@ def _watch_checks(context: GateContext, steps: Sequence[dict[str, Any]]) -> list
             flat is None,
             "it moved" if flat is None else f"{flat[0]:.4f} → {flat[1]:.4f}",
             "a change of at least 0.1%",
-            reason="A loss that stands still from the first step on: too small a rate, or nothing that trains.",
+            reason="The loss does not change from the first step on: the learning rate is too small, or nothing trains.",
             fix="Raise gate.c.train.learning_rate, or check gate.c.lora.target_modules.",
         ),
     ]

@@ -1,4 +1,4 @@
-"""What listens while the adapter trains: stored steps, the heartbeat, and the watch that calls a divergence off."""
+"""Hooks while the adapter trains: stored steps, the heartbeat, and the watch that stops a diverging training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.records import AdapterCheckpoint, StepRecord, TrainingDiverged
 
 
 class Hooks:
-    """Keeps metrics.jsonl and the heartbeat while the backend trains, and calls an exploding training off."""
+    """Writes metrics.jsonl and the heartbeat while the backend trains, and stops an exploding training."""
 
     def __init__(self, context: GateContext, max_steps: int) -> None:
         self.context = context
@@ -28,7 +28,7 @@ class Hooks:
         self.idle_steps = 0
 
     def on_step(self, record: StepRecord) -> None:
-        """Store the step and tell where training is."""
+        """Store the step and report progress."""
         line = {"session": self.session, **asdict(record)}
         append_lines(self.metrics, [json.dumps(line, allow_nan=False)])
         message = f"loss {record.loss:.3f}{self._idle(record)}"
@@ -44,12 +44,12 @@ class Hooks:
         if self.idle_steps < settings.idle_gradient_steps:
             return ""
         if self.idle_steps == settings.idle_gradient_steps:
-            self.context.log.warning("the gradient has been 0 for %d steps: nothing is learnt", self.idle_steps)
-        return f"  gradient 0 for {self.idle_steps} steps: nothing is learnt"
+            self.context.log.warning("the gradient has been 0 for %d steps: nothing is learned", self.idle_steps)
+        return f"  gradient 0 for {self.idle_steps} steps: nothing is learned"
 
     def _require_calm(self, record: StepRecord) -> None:
         if self.watch is None:
-            # what was trained before this session, without the steps after the checkpoint it went on from
+            # what was trained before this session, without the steps after the checkpoint it resumed from
             before = [row["loss"] for row in self.earlier if row["step"] < record.step]
             self.watch = LossWatch(self.context.experiment.gate.c.watch, before)
         why = self.watch.explosion(record.loss)
@@ -64,12 +64,12 @@ class Hooks:
         self.context.log.info("checkpoint step %d is safe (%s)", checkpoint.step, checkpoint.digest[:12])
 
     def should_stop(self) -> bool:
-        """Whether the user asked to stop."""
+        """Whether the user requested a stop."""
         return self.context.should_stop()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the stored step records; a step repeated after a resume stands once, as last trained, in step order.
+    """Return the stored step records; a step repeated after a resume appears once, as last trained, in step order.
 
     Raises:
         Refusal: a complete line is not a step record.

@@ -16,7 +16,7 @@ from gates.measuring.stored import verified_checkpoints
 def measure_canary(context: GateContext, bench: Bench, cells: Sequence[Cell]) -> Canary:
     """Score dev references under base, adapter and adapter at scale 0, to see that the adapter is really applied.
 
-    Of several cells the worst values are returned: they hold for each.
+    For several cells the worst values are returned: they bound every cell.
     """
     folders = verified_checkpoints(context, context.earlier("c"))
     context.on_progress(Progress("canary", 0, 0, ""))

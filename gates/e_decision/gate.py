@@ -1,4 +1,4 @@
-"""Gate E, decision: the base and the chosen cell on tasks that nobody looked at, by the rule that Gate A froze."""
+"""Gate E, decision: the base and the chosen cell on unseen tasks, by the rule that Gate A froze."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCHEMA_VERSION = 1
 
 
 def run(context: GateContext) -> GateReport:
-    """Try the chosen cell and decide. Passes on PROCEED; says no on ADJUST and INCONCLUSIVE."""
+    """Measure the chosen cell and decide. Passes on PROCEED; says no on ADJUST and INCONCLUSIVE."""
     rule = read_rule(context.gate_folder("a") / "rule.json")
     with open_bench(context) as bench:
         require_same_base(bench.model, context.earlier("b"))
@@ -70,16 +70,16 @@ def run(context: GateContext) -> GateReport:
 
 
 def write_decision(path: Path, decision: Decision) -> Path:
-    """Write decision.json: the verdict and everything it rests on."""
+    """Write decision.json: the verdict and everything it is based on."""
     document = {"schema_version": SCHEMA_VERSION, "decision": decision.to_json()}
     write_atomic(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
     return path
 
 
 def _decision_without_contaminated(context: GateContext, trial: Trial, evidence: Evidence) -> dict[str, Any]:
-    """Return the table with the decision without the tasks that training has seen, or with why there is none.
+    """Return the table with the decision without the tasks that training has seen, or with the reason for none.
 
-    Empty where Gate A found no leak of any tier among the tasks that judge.
+    Empty where Gate A found no leak of any tier among the tasks of the decision.
     """
     contaminated = context.earlier("a").tables["contaminated"]
     here = {score.task_id for score in trial.results["cell"].scores}

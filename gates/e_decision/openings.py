@@ -1,4 +1,4 @@
-"""How often the test tasks were opened in a run: test_openings.jsonl, which outlives every rewind."""
+"""How often the test tasks were opened in a run: test_openings.jsonl, which every rewind keeps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FILE = "test_openings.jsonl"
 
 
 def record_opening(run_dir: Path, attempt: int, at: str, cell: str) -> list[dict[str, Any]]:
-    """Note that Gate E's ``attempt`` opens test for ``cell``, before its first sample; return all openings of the run.
+    """Record that Gate E's ``attempt`` opens test for ``cell``, before its first sample; return all openings of the run.
 
-    Going on with the same attempt after a kill is the same opening.
+    Resuming the same attempt after a kill is the same opening.
 
     Raises:
-        Refusal: a line is no opening, or an earlier attempt drew samples that the file does not tell of.
+        Refusal: a line is not an opening, or an earlier attempt drew samples that the file does not record.
     """
     openings = read_openings(run_dir)
     if not any(o["attempt"] == attempt and o["cell"] == cell for o in openings):
@@ -37,7 +37,7 @@ def read_openings(run_dir: Path) -> list[dict[str, Any]]:
         attempt = samples.parent.name.partition(".")[2]
         if attempt.isdecimal() and int(attempt) not in told and read_lines(samples):
             raise Refusal(
-                f"{path} does not tell of attempt {attempt} of gate E, which drew samples on the test tasks.",
+                f"{path} does not record attempt {attempt} of gate E, which drew samples on the test tasks.",
                 "Restore the file: an opening that is not counted makes the next decision look better than it is.",
             )
     return openings

@@ -1,4 +1,4 @@
-"""The tables of Gate E that a reader goes through task by task and group by group."""
+"""The tables of Gate E by task and by group."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MOVERS_NAMED = 10
 def task_rows(
     tasks: Sequence[Task], results: Mapping[str, EvalResult], contamination: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return one row a task: what it asks and expects, and how often each arm ("base", "cell") passed it.
+    """Return one row a task: its prompt and reference, and how often each arm ("base", "cell") passed it.
 
-    ``digest`` is of the whole task, its checks included: two runs with equal digests asked and judged the same.
+    ``digest`` is of the whole task, its checks included: two runs with equal digests used the same prompt and checks.
 
     Args:
-        contamination: Gate A's table of that name; ``contamination`` of a row is "" where training saw nothing of it,
+        contamination: Gate A's table of that name; ``contamination`` of a row is "" where training saw none of it,
             else status and tier, such as "CONTAMINATED T1".
     """
     scores = {arm: {s.task_id: s for s in result.scores} for arm, result in results.items()}
@@ -57,7 +57,7 @@ def gains_by_group(
 def regression_tables(
     groups: Sequence[GroupGain], results: Mapping[str, EvalResult], rule: DecisionRule
 ) -> dict[str, Any]:
-    """Return "groups": every family's, kind's and difficulty's gain; "movers": the tasks that moved furthest."""
+    """Return "groups": every family's, kind's and difficulty's gain; "movers": the tasks with the largest change."""
     furthest = movers(results["base"].scores, results["cell"].scores, rule.k, MOVERS_NAMED)
     return {
         "groups": group_rows(groups),

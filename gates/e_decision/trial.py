@@ -1,4 +1,4 @@
-"""The trial of the chosen cell: on test tasks that nobody looked at, or, where there are none, on the dev tasks."""
+"""The trial of the chosen cell: on unseen test tasks, or, where there are none, on the dev tasks."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from gates.measuring.stored import base_of, cell_file, verified_checkpoints
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What Gate E decides on.
+    """What Gate E bases its decision on.
 
     Attributes:
-        split: whose tasks judge: "test", or "dev" under max-T.
+        split: of the decision's tasks: "test", or "dev" under max-T.
         results: of "base" and "cell" on that split.
         openings: every opening of the test tasks in this run; none under max-T.
-        files: what Gate E itself drew.
+        files: the samples Gate E itself generated.
         decide: the decision on these scores, given the evidence.
     """
 
@@ -66,7 +66,7 @@ def _on_unseen_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> 
 
 
 def _on_all_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> Trial:
-    """Judge on the tasks that chose: nothing is generated and no test task opened; the bounds pay for the choice."""
+    """Decide on the tasks of the selection: nothing is generated, no test task opened; the bounds are corrected."""
     cells = {cell_from_name(row["cell"]): _scores(row) for row in context.earlier("d").tables["cells"]}
     base = base_of(bench, context, "dev")
     chosen, *others = _cells_to_judge(context, base.scores, cells, rule)
@@ -80,7 +80,7 @@ def _on_all_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> Tri
 
 
 def _scores(row: dict[str, Any]) -> list[TaskScore]:
-    """Return the scores of a cell as Gate D's table holds them."""
+    """Return the scores of a cell in Gate D's table."""
     return [TaskScore(**score) for score in row["result"]["scores"]]
 
 
@@ -94,6 +94,6 @@ def _cells_to_judge(
     try:
         chosen.append(select_cell([score for score in base if score.task_id not in seen], unseen, rule).chosen)
     except Refusal:
-        # nothing is left to choose by: the decision without those tasks says so itself
+        # no task is left to choose by: the decision without those tasks says so itself
         return chosen
     return list(dict.fromkeys(chosen))

@@ -1,4 +1,4 @@
-"""Measure one arm: the base or an adapter cell, on tasks of one split, with an instrument that was tested first."""
+"""Measure one arm: the base or an adapter cell, on tasks of one split, with a verifier that was tested first."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Bench:
     dataset: Dataset
 
     def prompt(self, task: Task) -> str:
-        """Return the text a task is asked with."""
+        """Return the text of a task's prompt."""
         return render(task.instruction, task.input, self.model.apply_chat_template)
 
     def tasks(self, split: str) -> list[Task]:
@@ -49,9 +49,9 @@ class Bench:
     def measure(
         self, arm: str, split: str, path: Path, phase: str, before: int, overall: int, only: Collection[str] = ()
     ) -> list[Sample]:
-        """Draw and judge all samples of one arm on a split (or ``only`` those tasks of it), resuming from ``path``.
+        """Generate and verify all samples of one arm on a split (or ``only`` those tasks of it), resuming from ``path``.
 
-        Progress is told over the whole gate: ``before`` samples came earlier, ``overall`` there are in all.
+        Progress counts over the whole gate: ``before`` samples came earlier, ``overall`` is the total.
         """
         experiment = self.context.experiment
 
@@ -76,7 +76,7 @@ class Bench:
         return self.result(samples, arm, split)
 
     def require_judged(self, samples: Sequence[Sample], whose: str) -> None:
-        """Require that nearly all of ``samples`` could be judged.
+        """Require that nearly all of ``samples`` could be verified.
 
         Raises:
             Refusal: more than rule.max_missing_pct of the samples are HARNESS_ERROR: the harness failed, not the model.
@@ -85,9 +85,9 @@ class Bench:
         lost = [s for s in samples if s.verdict.outcome == Outcome.HARNESS_ERROR]
         if len(lost) * 100 > limit_pct * len(samples):
             raise Refusal(
-                f"{len(lost)} of {len(samples)} samples of {whose} could not be judged (limit {limit_pct}%): "
+                f"{len(lost)} of {len(samples)} samples of {whose} could not be verified (limit {limit_pct}%): "
                 f"{lost[0].verdict.detail}",
-                "Mend the verifier (see `python -m runner doctor`), then advance; stored samples are kept.",
+                "Fix the verifier (see `python -m runner doctor`), then run `advance`; stored samples are kept.",
             )
 
     def result(self, samples: Sequence[Sample], arm: str, split: str, only: Collection[str] = ()) -> EvalResult:
@@ -137,14 +137,14 @@ def approved_dataset(context: GateContext) -> Dataset:
     """Return the dataset that Gate A approved, without the tasks it excluded.
 
     Raises:
-        Refusal: the data is no longer what Gate A looked at.
+        Refusal: the data is no longer what Gate A checked.
     """
     dataset = dataset_of(context.experiment)
     approved = context.earlier("a").tables["dataset"]
     if dataset.digest != approved["digest"]:
         raise Refusal(
             "The dataset is not the one that Gate A approved: its content changed.",
-            "`python -m runner rewind A`, then advance, judges the present one.",
+            "`python -m runner rewind A`, then `advance`, uses the present one.",
         )
     excluded = set(approved["excluded"])
     kept = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
@@ -153,7 +153,7 @@ def approved_dataset(context: GateContext) -> Dataset:
 
 @contextmanager
 def open_bench(context: GateContext) -> Iterator[Bench]:
-    """Open model, verifier and tasks; test the instrument; close everything in the end."""
+    """Open model, verifier and tasks; test the instrument; close everything at the end."""
     experiment = context.experiment
     dataset = approved_dataset(context)
     with open_judge(experiment) as verifier:
@@ -171,14 +171,14 @@ def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constant
     """Require that every reference passes and that no task accepts one of the domain's ``constants``.
 
     Raises:
-        Refusal: names the tasks where the instrument is wrong.
+        Refusal: names the tasks where the verifier is wrong.
     """
     known = judge_known_answers(tasks, verifier, constants, ("reference", "constant"))
     wrong = [str(answer) for answer in known if answer.fault]
     if wrong:
         raise Refusal(
             f"The verifier is wrong about {len(wrong)} known answer(s): " + "; ".join(wrong[:5]) + ".",
-            "Fix the tasks or the verifier; nothing is measured with a wrong instrument.",
+            "Fix the tasks or the verifier; nothing is measured with a verifier that fails its test.",
         )
 
 
@@ -194,7 +194,7 @@ def require_same_base(model: Any, report: GateReport) -> None:
 
 
 def judge_table(verifier: Any) -> dict[str, str]:
-    """Return what judged the candidates and what held them, for reports."""
+    """Return verifier and isolation of the candidates, for reports."""
     return {"verifier": verifier.name, "isolation": verifier.isolation}
 
 
@@ -213,12 +213,12 @@ def metric_text(metric: Metric) -> str:
 
 
 def one_process(settings: ModelSettings) -> ModelSettings:
-    """Return the same base held by one process: more than one only help to generate many samples."""
+    """Return the same base in one process: more processes only help to generate many samples."""
     return replace(settings, processes=1)
 
 
 def examples_of(rows: Sequence[Row], model: Any) -> list[Example]:
-    """Return training rows as the model reads them: by the same prompt function as in measuring."""
+    """Return training rows as the model reads them, by the same prompt function as in measuring."""
     return [
         Example(render(row.instruction, row.input, model.apply_chat_template), row.output, _row_name(number, row))
         for number, row in enumerate(rows, start=1)

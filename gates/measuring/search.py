@@ -1,4 +1,4 @@
-"""How the sweep searches its cells: how many there are, who is measured on which dev tasks, and why."""
+"""How the sweep searches its cells: how many there are, which is measured on which dev tasks, and why."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from training.schedule import checkpoint_count, with_steps
 
 
 def planned_cells(experiment: Experiment, rows: int) -> int:
-    """Return how many cells training on ``rows`` rows leaves to sweep."""
+    """Return how many cells there are to sweep after training on ``rows`` rows."""
     return checkpoint_count(with_steps(experiment.gate.c.train, rows)) * len(experiment.gate.d.scales)
 
 
 def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place], cells: int) -> tuple[Course, str]:
-    """Return who is measured on which dev tasks, and why it is a race or a grid."""
+    """Return which cells are measured on which dev tasks, and why it is a race or a grid."""
     why = why_grid(experiment, rule.selection, cells)
     if why:
         return grid_course(places, cells), why
@@ -28,17 +28,17 @@ def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place
 
 
 def why_grid(experiment: Experiment, selection: str, cells: int) -> str:
-    """Return why every cell must meet every dev task; "" where they race."""
+    """Return why every cell is measured on every dev task; "" where they race."""
     config = experiment.gate.d
     if config.search == "grid":
         return "gate.d.search=grid"
     if selection == "max-t":
-        return "without a test split the bounds are those of all cells on all tasks"
+        return "without a test split the bounds need all cells on all tasks"
     if cells <= config.race.finalists:
-        return f"{cells} cells are no more than the {config.race.finalists} finalists of a race"
+        return f"{cells} cells are not more than the {config.race.finalists} finalists of a race"
     return ""
 
 
 def schedule_of(experiment: Experiment) -> Schedule:
-    """Return how a race thins its field."""
+    """Return how a race reduces the cells."""
     return Schedule(**experiment.gate.d.race.model_dump())

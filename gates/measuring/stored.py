@@ -18,7 +18,7 @@ def verified_checkpoints(context: GateContext, training: GateReport) -> dict[int
     """Return the folder of every checkpoint that Gate C reported, by step.
 
     Raises:
-        Refusal: one of them is missing or no longer has the bytes that Gate C reported.
+        Refusal: one of them is missing or no longer matches the bytes that Gate C reported.
     """
     scan = list_checkpoints(context.gate_folder("c") / "checkpoints")
     present = {item.step: item for item in scan.verified}
@@ -29,7 +29,7 @@ def verified_checkpoints(context: GateContext, training: GateReport) -> dict[int
             state = "missing or damaged" if found is None else "not the bytes that were trained"
             raise Refusal(
                 f"Checkpoint step {row['step']} in {context.gate_folder('c')} is {state}.",
-                "`python -m runner rewind C`, then advance, trains again.",
+                "`python -m runner rewind C`, then `advance`, trains again.",
             )
         folders[row["step"]] = found.folder
     return folders

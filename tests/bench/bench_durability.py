@@ -111,7 +111,7 @@ class Steps(NoHooks):
         self.append = way.meter.timed(append_lines) if isinstance(way, Durable) else None
 
     def on_step(self, record: StepRecord) -> None:
-        """Store the step and tell where training is."""
+        """Store the step and report progress."""
         if self.append is not None:
             self.append(self.path, [json.dumps({"session": 1, **asdict(record)})])
             self.tell("training", record.step, self.total)

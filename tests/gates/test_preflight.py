@@ -283,4 +283,4 @@ def test_a_schedule_without_a_checkpoint_is_refused_before_the_baseline(cli: Cli
     epochs = ("gate.c.train.max_steps=0", "gate.c.train.epochs=1", "gate.c.train.checkpoint_every=5")
     code, printed = cli("doctor", "profile=smoke", "dataset=jsonl", *files, *epochs)
     assert code == 2
-    assert "gate.c.train.checkpoint_every = 5 is beyond the 4 steps that gate.c.train.epochs = 1 takes" in printed
+    assert "gate.c.train.checkpoint_every = 5 exceeds the 4 steps that gate.c.train.epochs = 1 takes" in printed

@@ -253,7 +253,7 @@ def test_max_t_few_cells_and_the_wish_for_a_grid_each_say_why_there_is_no_race(t
     asked = context_in(tmp_path, "gate.d.search=grid")
     few = [Place(f"t{i}", "doc", f"c{i}") for i in range(5)]
     for experiment, rule, cells, reason in (
-        (context.experiment, merged, 6, "without a test split the bounds are those of all cells on all tasks"),
+        (context.experiment, merged, 6, "without a test split the bounds need all cells on all tasks"),
         (context.experiment, split, 2, "2 cells are no more than the 2 finalists of a race"),
         (context.experiment, split, 6, "the dev tasks are too few for a round before the last"),
         (asked.experiment, split, 6, "gate.d.search=grid"),

@@ -106,7 +106,7 @@ def test_an_adapter_of_another_shape_is_refused_without_a_manifest(adapter_folde
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda folder: (folder / "adapter_model.safetensors").unlink(), "no adapter folder"),
+        (lambda folder: (folder / "adapter_model.safetensors").unlink(), "not an adapter folder"),
         (lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"x"), "SHA-256 differs"),
         (lambda folder: (folder / "adapter_config.json").write_text("{}"), "SHA-256 differs"),
     ],

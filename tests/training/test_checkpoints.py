@@ -83,14 +83,14 @@ def test_a_damaged_file_makes_it_no_checkpoint(tmp_path: Path, name: str, damage
 
 def test_a_renamed_checkpoint_is_not_taken_for_another_step(tmp_path: Path) -> None:
     save(tmp_path, 100).folder.rename(tmp_path / step_name(300))
-    with pytest.raises(Refusal, match="is of step 100"):
+    with pytest.raises(Refusal, match="is for step 100"):
         read_checkpoint(tmp_path / step_name(300))
 
 
 def test_a_manifest_of_another_schema_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, 100).folder / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 2}))
-    with pytest.raises(Refusal, match="is of schema 2"):
+    with pytest.raises(Refusal, match="has schema 2"):
         read_checkpoint(path.parent)
 
 

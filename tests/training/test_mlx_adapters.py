@@ -87,5 +87,5 @@ def test_two_adapters_at_once_are_an_error(mlx_model: Any, mlx_adapter: Path) ->
     with mlx_model.adapter(mlx_adapter, 1.0):
         with pytest.raises(RuntimeError, match="worn already"), mlx_model.adapter(mlx_adapter, 1.0):
             pass
-        with pytest.raises(RuntimeError, match="while an adapter is worn"):
+        with pytest.raises(RuntimeError, match="while an adapter is applied"):
             mlx_model.probe_step(EXAMPLES, LORA, TRAIN)

@@ -27,7 +27,7 @@ pytestmark = needs_mlx
         ({"quantization": "nf4"}, r"'nf4': backend mlx cannot hold it.*q4, q8"),
         ({"device": "cuda"}, "drives Apple GPUs and CPUs"),
         ({"evaluation": "dequantized"}, "as they are held"),
-        ({"double_quantization": True}, "of bitsandbytes' NF4"),
+        ({"double_quantization": True}, "applies only to bitsandbytes' NF4"),
     ],
 )
 def test_a_setting_of_another_backend_is_refused_with_what_there_is(
@@ -99,7 +99,7 @@ def test_layers_with_a_running_state_are_refused() -> None:
 
 def test_a_sliding_window_that_mlx_lm_leaves_out_is_said(tmp_path: Path) -> None:
     choices = load(made(tmp_path, "mistral", sliding_window=16)).choices
-    assert choices["attention"] == "full: mlx-lm has no sliding window for mistral, whose configuration asks for 16"
+    assert choices["attention"] == "full: mlx-lm has no sliding window for mistral, whose configuration sets 16"
 
 
 def test_rotary_settings_that_mlx_lm_rounds_are_said(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_what_the_configuration_shows_is_refused_before_a_weight_is_read(mlx_fol
     (copy / "model.safetensors").write_bytes(b"not tensors")
     settings = ModelSettings(str(copy), quantization="q4", device="cpu")
     check_settings("mlx", settings, LORA)
-    with pytest.raises(Refusal, match="'v_prj' is no linear module"):
+    with pytest.raises(Refusal, match="'v_prj' is not a linear module"):
         check_settings("mlx", settings, replace(LORA, target_modules=("v_prj",)))
     with pytest.raises(Refusal, match="mlx cannot hold it"):
         check_settings("mlx", replace(settings, quantization="nf4"), LORA)

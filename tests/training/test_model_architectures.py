@@ -119,7 +119,7 @@ def test_asking_for_a_real_router_is_refused(name: str, router: str, models: Any
 
 def test_deepseek_attention_is_not_trained_by_halves(models: Any, tmp_path: Path) -> None:
     # of q, k, v, o only o_proj is a module there: the others would be left out without a word
-    with pytest.raises(Refusal, match=r"'q_proj' is no linear module in layers 2-3"):
+    with pytest.raises(Refusal, match=r"'q_proj' is not a linear module in layers 2-3"):
         models("deepseek_v3").train(EXAMPLES, LORA, TRAIN, tmp_path, NoHooks())
     only = models("deepseek_v3").train(EXAMPLES, replace(LORA, target_modules=("o_proj",)), TRAIN, tmp_path, NoHooks())
     assert only.targets == 2
@@ -127,7 +127,7 @@ def test_deepseek_attention_is_not_trained_by_halves(models: Any, tmp_path: Path
 
 def test_a_module_that_only_some_of_the_layers_have_is_refused() -> None:
     linear = [f"model.layers.{layer}.self_attn.q_proj" for layer in range(3)] + ["model.layers.0.mlp.up_proj"]
-    with pytest.raises(Refusal, match=r"'up_proj' stands only in 1 of the 3 asked layers, not in 1-2"):
+    with pytest.raises(Refusal, match=r"'up_proj' exists in only 1 of the 3 requested layers, not in 1-2"):
         select_targets(linear, replace(LORA, target_modules=("q_proj", "up_proj"), layers=()))
 
 
@@ -149,9 +149,9 @@ def test_parameters_are_listed_by_pattern() -> None:
 @pytest.mark.parametrize(
     ("extra", "says"),
     [
-        ("base_model.model.model.layers.0.mlp.router.weight", "is no LoRA matrix"),
-        ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "other modules than were asked"),
-        ("base_model.model.model.layers.3.mlp.experts.lora_A.weight", "other modules than were asked"),
+        ("base_model.model.model.layers.0.mlp.router.weight", "is not a LoRA matrix"),
+        ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "modules that were not requested"),
+        ("base_model.model.model.layers.3.mlp.experts.lora_A.weight", "modules that were not requested"),
     ],
 )
 def test_an_adapter_file_with_more_than_was_asked_is_refused(extra: str, says: str, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_the_identity_names_everything_that_makes_two_bases_one(folders: Any, mo
 @pytest.mark.parametrize(
     ("lora", "says"),
     [
-        (replace(LORA, target_modules=("q_prj",)), "'q_prj' is no linear module"),
+        (replace(LORA, target_modules=("q_prj",)), "'q_prj' is not a linear module"),
         (replace(LORA, layers=(4,)), "4 is out of range, the model has 4 layers"),
         (replace(LORA, target_modules=("gate",)), r"lora\.target_modules"),
     ],

@@ -48,7 +48,7 @@ def test_no_layers_means_all_of_them(model: Any) -> None:
 def test_a_misspelt_module_is_answered_with_the_nearest(model: Any) -> None:
     with pytest.raises(Refusal) as refused:
         target_modules(model._loaded.model, replace(LORA, target_modules=("q_proj", "v_prj")))
-    assert "'v_prj' is no linear module in layers 1-2" in refused.value.sentence
+    assert "'v_prj' is not a linear module in layers 1-2" in refused.value.sentence
     assert refused.value.fix == 'Did you mean "v_proj"?'
 
 
@@ -91,7 +91,7 @@ def test_attention_of_a_mixture_of_experts_trains_and_its_experts_do_not(layout:
     mixture = load(make_model(tmp_path / "model", layout))
     result = mixture.train(EXAMPLES, LORA, replace(TRAIN, max_steps=2), tmp_path / "out", NoHooks())
     assert (result.status, result.targets) == ("finished", 4)
-    with pytest.raises(Refusal, match="'gate' is no linear module"):
+    with pytest.raises(Refusal, match="'gate' is not a linear module"):
         target_modules(mixture._loaded.model, replace(LORA, target_modules=("gate",)))
 
 

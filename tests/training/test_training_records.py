@@ -108,7 +108,7 @@ def test_steps_and_epochs_are_not_given_together_or_left_out_together() -> None:
 
 def test_epochs_too_short_for_a_checkpoint_or_the_warm_up_are_refused() -> None:
     short = replace(TRAIN, max_steps=0, epochs=1.0)
-    with pytest.raises(Refusal, match=r"checkpoint_every = 5 is beyond the 2 steps"):
+    with pytest.raises(Refusal, match=r"checkpoint_every = 5 exceeds the 2 steps"):
         with_steps(short, 8)
     with pytest.raises(Refusal, match=r"train\.warmup_steps = 9"):
         with_steps(replace(short, warmup_steps=9), 24)

@@ -221,7 +221,7 @@ def test_a_decoder_with_unsloth_s_own_attention_keeps_the_library_s_loop(
 
 
 def test_code_made_for_gpus_is_refused_on_a_cpu(model: Any) -> None:
-    with pytest.raises(Refusal, match=r"made for GPUs \(Qwen3MoeDecoderLayer: unsloth_zoo\."):
+    with pytest.raises(Refusal, match=r"which needs a GPU \(Qwen3MoeDecoderLayer: unsloth_zoo\."):
         load_model("unsloth", settings("qwen3_moe", "nf4"))
 
 

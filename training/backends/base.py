@@ -40,7 +40,7 @@ class Request(Protocol):
 
 
 class Sampling(Protocol):
-    """How one token is drawn: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 are off."""
+    """How one token is sampled: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 are off."""
 
     @property
     def temperature(self) -> float: ...

@@ -1,1 +1,1 @@
-"""What a training run needs of the machine: memory, disk, whole weight files."""
+"""What a training run needs from the machine: memory, disk, complete weight files."""

@@ -1,4 +1,4 @@
-"""Whether the disk has room for the checkpoints still to come: asked before training starts and before each save."""
+"""Whether the disk has room for the checkpoints still to come: checked before training starts and before each save."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def require_room(folder: Path, each_bytes: int, count: int) -> None:
     what = "the next checkpoint" if count == 1 else f"the {count} checkpoints still to come"
     raise Refusal(
         f"{folder}: too little disk for {what}: about {size_text(needed)} needed, {size_text(free)} free.",
-        f"Free {size_text(needed - free)} there and advance again; what was saved before is kept. "
+        f"Free {size_text(needed - free)} there and run `advance` again; what was saved before is kept. "
         "A larger gate.c.train.checkpoint_every saves fewer.",
     )

@@ -1,7 +1,7 @@
 """How much memory a model will take to train and to generate, estimated from its files before a weight is read.
 
 Counts tensors from the headers of the weight files, so that what is not quantised (embeddings, norms, fused experts) is
-told apart exactly. Not covered: what the allocator loses to fragments, for which a tenth is added.
+known exactly. Not covered: what the allocator loses to fragments, for which a tenth is added.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOT_QUANTISED = re.compile(r"(embed|norm|router|\.gate\.weight|lm_head|rotary|s
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the estimate needs of a model's configuration; sizes in elements."""
+    """What the estimate needs from a model's configuration; sizes in elements."""
 
     layers: int
     hidden: int
@@ -49,7 +49,7 @@ class Footprint:
     """An estimate in GB (10^9), with its parts; training and generating never happen at once.
 
     Attributes:
-        weights: name -> GB of what is always there.
+        weights: name -> GB of what is always in memory.
         training: name -> GB on top while training; ``generating`` likewise.
         parameters: of the base.
         adapter_parameters: those that will train; 0 where the files hold their modules packed.
@@ -75,7 +75,7 @@ class Footprint:
             for group, sizes in groups
             for name, size in sorted(sizes.items(), key=lambda part: -part[1])
         ]
-        return (*parts, "in all: what is held, the larger of training and generating, and a tenth for fragments")
+        return (*parts, "in total: the weights, the larger of training and generating, and a tenth for fragmentation")
 
 
 def estimate(

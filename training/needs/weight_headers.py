@@ -1,4 +1,4 @@
-"""What the headers of safetensors files say: which tensors they hold, and whether the files are whole.
+"""What the headers of safetensors files say: which tensors they hold, and whether the files are complete.
 
 The format: eight bytes with the header's length, the header as JSON, the tensors' bytes without gaps
 (https://github.com/huggingface/safetensors, "Format"). Nothing after the header is read.

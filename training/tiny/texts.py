@@ -53,7 +53,7 @@ def batches(encoded: list[Encoded], size: int, stream: random.Random) -> list[li
 
 
 def tensors(batch: list[Encoded], pad: int, prompt_weight: float) -> tuple[Tensor, Tensor]:
-    """Return token ids and loss weights, both (texts, longest): padded on the right, padding weighs nothing.
+    """Return token ids and loss weights, both (texts, longest): padded on the right, padding weighs 0.
 
     The answer and its end token weigh 1, the prompt ``prompt_weight``.
     """
@@ -70,7 +70,7 @@ def tensors(batch: list[Encoded], pad: int, prompt_weight: float) -> tuple[Tenso
 
 
 def epochs(encoded: list[Encoded], size: int, seed: int) -> Iterator[list[Encoded]]:
-    """Yield batches for ever, epoch by epoch, each epoch grouped and shuffled anew."""
+    """Yield batches for ever, epoch by epoch, each epoch grouped and shuffled again."""
     stream = random.Random(f"epochs/{seed}")
     while True:
         yield from batches(encoded, size, stream)

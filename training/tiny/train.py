@@ -1,4 +1,4 @@
-"""``python -m training.tiny.train --corpus FILE --out FOLDER``: train the embedded base model from nothing."""
+"""``python -m training.tiny.train --corpus FILE --out FOLDER``: train the embedded base model from scratch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one training took: ``tokens`` counts prompts and answers, without padding."""
+    """The cost of one training: ``tokens`` counts prompts and answers, without padding."""
 
     recipe: Recipe
     steps: int
@@ -122,7 +122,7 @@ def train_step(
 
 
 def train(texts: list[Text], recipe: Recipe, folder: Path, save_every: int) -> Report:
-    """Train from nothing and save into ``folder``, every ``save_every`` steps and at the end."""
+    """Train from scratch and save into ``folder``, every ``save_every`` steps and at the end."""
     sample = (text.prompt + text.answer for text in texts[: recipe.tokenizer_texts])
     tokenizer = train_tokenizer(sample, recipe.vocabulary, recipe.max_tokens)
     encoded = encode(texts, tokenizer)

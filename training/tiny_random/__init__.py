@@ -1,1 +1,1 @@
-"""Models of real architectures with small random weights, made on demand: right in layout, fast, and useless."""
+"""Models of real architectures with small random weights, generated on demand: right layout, fast, useless content."""

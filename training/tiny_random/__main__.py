@@ -16,7 +16,7 @@ from training.tiny_random.cache import write_model
 
 
 def main(arguments: list[str]) -> int:
-    """Write the model and say where; return 0, or 2 when it was refused."""
+    """Write the model and print its folder; return 0, or 2 when it was refused."""
     parser = argparse.ArgumentParser(prog="python -m training.tiny_random", description=__doc__)
     parser.add_argument("architecture", choices=sorted(ARCHITECTURES))
     parser.add_argument("folder", type=Path, help="must not exist yet")

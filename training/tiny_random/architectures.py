@@ -1,4 +1,4 @@
-"""The architectures of the random models: their sizes, the modules that tell them apart, and how they are spoken to."""
+"""The architectures of the random models: their sizes, the modules that distinguish them, and their chat templates."""
 
 from __future__ import annotations
 
@@ -119,5 +119,5 @@ ARCHITECTURES: dict[str, Architecture] = {
 def architecture(name: str) -> Architecture:
     """Return the architecture of that name. Raises Refusal with the nearest name when there is none."""
     if name not in ARCHITECTURES:
-        raise Refusal(f"{name!r} is no architecture of the random models.", choices_hint(name, ARCHITECTURES))
+        raise Refusal(f"{name!r} is not an architecture of the random models.", choices_hint(name, ARCHITECTURES))
     return ARCHITECTURES[name]

@@ -1,4 +1,4 @@
-"""Where the random models lie: a folder a recipe, made when first asked for, whole or not at all."""
+"""Where the random models are kept: one folder a recipe, generated at first use, atomically."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from env.refusal import Refusal
 from training.tiny_random.architectures import SMALL, architecture
 
 SCHEME = "tiny_random:"
-# raised when making.py writes other bytes for the same recipe
+# increased when making.py writes other bytes for the same recipe
 _FORMAT = 2
 _SEED = 0
 _TOKENIZER = Path(__file__).resolve().parent.parent / "tiny" / "model" / "tokenizer.json"
 
 
 def is_recipe(path: str) -> bool:
-    """Return whether ``path`` names a random model ("tiny_random:mistral") and no folder."""
+    """Return whether ``path`` names a random model ("tiny_random:mistral") and not a folder."""
     return path.startswith(SCHEME)
 
 
 def cached_folder(path: str) -> Path:
     """Return the folder of the random model that ``path`` names, made or not; reads nothing heavy.
 
-    It lies in $XDG_CACHE_HOME/luagate (else ~/.cache/luagate) and its name holds a digest of the whole recipe.
+    It is in $XDG_CACHE_HOME/luagate (else ~/.cache/luagate) and its name holds a digest of the whole recipe.
 
     Raises:
         Refusal: there is no such architecture.
@@ -41,7 +41,7 @@ def cached_folder(path: str) -> Path:
 
 
 def made_folder(path: str) -> Path:
-    """Return the folder of the random model that ``path`` names, made when it is not there yet.
+    """Return the folder of the random model that ``path`` names, generated when it does not exist yet.
 
     Raises:
         Refusal: there is no such architecture, or the cache cannot be written.
@@ -62,7 +62,7 @@ def made_folder(path: str) -> Path:
 
 
 def _write_elsewhere(folder: Path, name: str) -> None:
-    """Write the model in a process of its own: making it imports transformers, which unsloth must come before."""
+    """Write the model in a separate process: this imports transformers, which must not happen before unsloth."""
     shutil.rmtree(folder, ignore_errors=True)
     made = subprocess.run(
         module_command("training.tiny_random", name, str(folder), "--seed", str(_SEED)),
@@ -73,8 +73,8 @@ def _write_elsewhere(folder: Path, name: str) -> None:
     )
     if made.returncode:
         shutil.rmtree(folder, ignore_errors=True)
-        last = made.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise Refusal(f"The random model {name} could not be made in {folder.parent}: {last[0][:300]}")
+        last = made.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+        raise Refusal(f"The random model {name} could not be generated in {folder.parent}: {last[0][:300]}")
 
 
 def write_model(folder: Path, name: str, seed: int) -> None:

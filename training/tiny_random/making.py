@@ -1,4 +1,4 @@
-"""Writing a random model's folder: the library's own layout on disk, every tensor drawn from its own stream."""
+"""Writing a random model's folder: the library's own layout on disk, every tensor drawn from its own random stream."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every model in our own memory shares, whichever library computes it."""
+"""What every model in this process's memory shares, whichever library computes it."""

@@ -1,4 +1,4 @@
-"""What an adapter folder in PEFT's layout says before a tensor is read: whose it is, its rank and its trained scale."""
+"""What an adapter folder in PEFT's layout says before a tensor is read: its base, its rank and its trained scale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TENSOR_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class AdapterTerms:
-    """How an adapter's matrices add up: their ``rank``, and the ``scaling`` of B·A, alpha / r or alpha / sqrt(r)."""
+    """How an adapter's matrices combine: their ``rank``, and the ``scaling`` of B·A, alpha / r or alpha / sqrt(r)."""
 
     rank: int
     scaling: float
@@ -29,11 +29,11 @@ class AdapterTerms:
 def require_adapter_of(folder: Path, base_digest: str) -> None:
     """Raise Refusal when ``folder`` holds no intact adapter, or says that it was trained on another base.
 
-    A folder without a manifest of ours, such as one from elsewhere, cannot say: its shapes are checked later.
+    A folder without a luagate manifest does not say: its shapes are checked later.
     """
     for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
         if not (folder / name).is_file():
-            raise Refusal(f"{folder}: {name} is missing: this is no adapter folder.")
+            raise Refusal(f"{folder}: {name} is missing: this is not an adapter folder.")
     if (folder / MANIFEST).is_file():
         read_checkpoint(folder)
         if read_manifest(folder)["base"] != base_digest:
@@ -63,11 +63,11 @@ def tensor_place(name: str, path: Path) -> tuple[str, str]:
     """Return (module, part) of the tensor ``name`` in the file ``path``; part is lora_A, lora_B or the magnitude.
 
     Raises:
-        Refusal: it is no LoRA matrix.
+        Refusal: it is not a LoRA matrix.
     """
     match = _TENSOR_NAME.match(name)
     if match is None:
-        raise Refusal(f"{path}: {name} is no LoRA matrix, and this backend would leave it out.")
+        raise Refusal(f"{path}: {name} is not a LoRA matrix, and this backend would leave it out.")
     return match["module"], match["part"]
 
 
@@ -87,7 +87,7 @@ def require_exact_adapter(folder: Path, targets: Sequence[str]) -> None:
         found.setdefault(module, set()).add(part)
     odd = sorted(found.keys() ^ set(targets))
     if odd:
-        raise Refusal(f"{path}: holds other modules than were asked to train: {', '.join(odd[:3])}.")
+        raise Refusal(f"{path}: holds modules that were not requested to train: {', '.join(odd[:3])}.")
     halves = sorted(module for module, parts in found.items() if not {"lora_A", "lora_B"} <= parts)
     if halves:
         raise Refusal(f"{path}: {halves[0]} lacks one of its two matrices.")

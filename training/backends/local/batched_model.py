@@ -1,4 +1,4 @@
-"""What every loaded model does alike: it plans batches, halves them when memory runs out, wears one adapter, trains."""
+"""What every loaded model does the same way: plan batches, halve them out of memory, apply one adapter, train."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from training.records import Example, LoraSettings, ModelSettings, TrainResult, 
 
 @dataclass(frozen=True, slots=True)
 class PromptSamples:
-    """One prompt in tokens and the seeds of the samples wanted of it."""
+    """One prompt in tokens and the seeds of its samples."""
 
     ids: tuple[int, ...]
     seeds: tuple[int, ...]
 
 
 class LoadedBase(Protocol):
-    """What a backend's loading gives, as far as every backend's does; ``context`` None is unknown."""
+    """What loading returns in every backend; ``context`` None is unknown."""
 
     @property
     def texts(self) -> Texts: ...
@@ -46,8 +46,8 @@ class LoadedBase(Protocol):
 class BatchedModel(ABC):
     """A base model in memory; see ``training.backends.base.LoadedModel`` for what each method promises.
 
-    A backend's model says how one batch is generated, how an adapter is put on, how it learns a step, and what running
-    out of memory looks like; scoring is its own.
+    A backend's model defines how one batch is generated, how an adapter is applied, how it trains a step, and what
+    running out of memory looks like; scoring is separate.
     """
 
     def __init__(self, base: LoadedBase, settings: ModelSettings) -> None:
@@ -98,7 +98,7 @@ class BatchedModel(ABC):
         return plan_batches(lengths, counts, balanced_rows(sum(counts), self._batch_size, self._processes))
 
     def run_batch(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
-        """Return the completions of ``batch``, per share; out of memory halves it, for good, and goes on."""
+        """Return the completions of ``batch``, per share; running out of memory halves the batch size permanently."""
         prompts = [
             PromptSamples(
                 tuple(self._texts.prompt(requests[share.request].prompt)),
@@ -118,10 +118,10 @@ class BatchedModel(ABC):
         """Apply the adapter in ``folder`` at ``scale``; the base is restored exactly on exit.
 
         Raises:
-            Refusal: the folder holds no usable adapter, or one of another base.
+            Refusal: the folder holds no usable adapter, or one for another base.
         """
         if self._is_wearing:
-            raise RuntimeError("an adapter is worn already: leave its block first")
+            raise RuntimeError("an adapter is already applied: leave its block first")
         wearing = self._worn(folder, scale)
         self._is_wearing = True
         try:
@@ -138,10 +138,10 @@ class BatchedModel(ABC):
         folder: Path,
         hooks: TrainHooks,
     ) -> TrainResult:
-        """Train an adapter into checkpoints under ``folder``, going on from the newest verified one.
+        """Train an adapter into checkpoints under ``folder``, resuming from the newest verified one.
 
         Raises:
-            Refusal: settings or examples do not fit the model, or the checkpoints are of another run.
+            Refusal: settings or examples do not fit the model, or the checkpoints belong to another run.
             TrainingDiverged: a loss or gradient was not finite.
         """
         self._require_bare("train")
@@ -204,7 +204,7 @@ class BatchedModel(ABC):
 
     @abstractmethod
     def _free_memory(self) -> None:
-        """Give back what the library's allocator holds in reserve."""
+        """Release what the library's allocator holds in reserve."""
 
     def _run_halved(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
         self._free_memory()
@@ -223,4 +223,4 @@ class BatchedModel(ABC):
 
     def _require_bare(self, action: str) -> None:
         if self._is_wearing:
-            raise RuntimeError(f"{action} while an adapter is worn: leave its block first")
+            raise RuntimeError(f"{action} while an adapter is applied: leave its block first")

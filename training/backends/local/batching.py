@@ -1,4 +1,4 @@
-"""Which samples generate together, a pure function of lengths, counts and batch size, and how they come back."""
+"""Which samples generate together, a pure function of lengths, counts and batch size, and how they are returned."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def halves(batch: Batch) -> tuple[Batch, Batch]:
     """Return the batch as two with half the rows each; it must hold at least two."""
     singles = [Share(share.request, (sample,)) for share in batch.shares for sample in share.samples]
     if len(singles) < 2:
-        raise ValueError("a batch of one row has no halves")
+        raise ValueError("a batch of one row cannot be halved")
     middle = (len(singles) + 1) // 2
     return _joined(singles[:middle]), _joined(singles[middle:])
 

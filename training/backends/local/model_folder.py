@@ -14,12 +14,12 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
 def find_folder(path: str) -> Path | None:
-    """Return the local folder of ``path``, or the hub's cached one; None for a hub id that is not wholly in the cache.
+    """Return the local folder of ``path``, or the hub's cached one; None for a hub id that is not fully in the cache.
 
-    Offline a part of a model is returned as it is: what it lacks cannot come any more, and is refused by name later.
+    Offline an incomplete model is returned: its missing files cannot be downloaded and are refused by name later.
 
     Raises:
-        Refusal: ``path`` is a folder's, and there is none.
+        Refusal: ``path`` is that of a folder that does not exist.
     """
     folder = Path(path).expanduser()
     if folder.is_dir():
@@ -37,7 +37,7 @@ def find_folder(path: str) -> Path | None:
 
 
 def is_offline() -> bool:
-    """Return whether the hub must not be asked, by the variables that its library heeds."""
+    """Return whether the hub must not be contacted, by its library's environment variables."""
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in _TRUE
 
@@ -61,7 +61,7 @@ def model_folder(path: str) -> Path:
     """Return the local folder of ``path``; a hub id is downloaded, or found in the hub's cache when offline.
 
     Raises:
-        Refusal: there is no such folder, and the hub did not give it.
+        Refusal: there is no such folder, and the hub did not provide it.
     """
     found = find_folder(path)
     if found is not None:
@@ -72,7 +72,7 @@ def model_folder(path: str) -> Path:
         return Path(snapshot_download(path, allow_patterns=_HUB_FILES))
     except Exception as error:
         raise Refusal(
-            f"model.path = {path!r}: no such folder here, and the hub did not give it ({type(error).__name__}).",
+            f"model.path = {path!r}: no such folder here, and the hub did not provide it ({type(error).__name__}).",
             "Check the name and the connection, or download the model and give its folder.",
         ) from error
 

@@ -43,7 +43,7 @@ def _do(model: Any, worn: ExitStack, kind: str, arguments: list[Any]) -> Any:
 
 
 def _answer(pipe: Any, work: Callable[[], Any], told: Callable[[Any], Any]) -> Any:
-    """Send what became of ``work``; return its value, None when it failed."""
+    """Send the result of ``work``; return its value, None when it failed."""
     try:
         value = work()
         pipe.send(("done", told(value)))

@@ -1,4 +1,4 @@
-"""One model in several processes: batches go to whichever process is free, and come out as one process would make them.
+"""One model in several processes: batches go to whichever process is free, with the results of a single process.
 
 Which samples share a batch follows from the requests alone and each sample draws from its own seed, so who computes a
 batch changes nothing. Threads cannot do this: on small models they wait for each other more than they work.
@@ -43,7 +43,7 @@ class BatchModel(LoadedModel, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlainRequest:
-    """A request as it travels between processes."""
+    """A request as sent between processes."""
 
     prompt: str
     seeds: tuple[int, ...]
@@ -51,7 +51,7 @@ class PlainRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlainSampling:
-    """Sampling settings as they travel between processes."""
+    """Sampling settings as sent between processes."""
 
     temperature: float
     top_p: float
@@ -111,13 +111,13 @@ class Shard:
 
 
 class ShardedModel:
-    """A model here and its shards elsewhere; only generation is shared out, everything else happens here."""
+    """A model here and its shards in other processes; only generation is distributed."""
 
     def __init__(self, model: BatchModel, shards: Sequence[Shard]) -> None:
         self._model = model
         self._shards = list(shards)
         count = len(self._shards) + 1
-        self.choices = {**model.choices, "processes": f"{count}: asked for; batches go to whichever is free"}
+        self.choices = {**model.choices, "processes": f"{count}: requested; batches go to whichever is free"}
 
     @property
     def identity(self) -> ModelIdentity:
@@ -228,7 +228,7 @@ def _feed(
     requests: Sequence[Request],
     settings: Sampling,
 ) -> None:
-    """Give one shard batch after batch until none waits; an error is passed on in place of a result."""
+    """Send one shard batch after batch until none is left; an error is passed on in place of a result."""
     plain = PlainSampling(
         settings.temperature, settings.top_p, settings.top_k, settings.max_new_tokens, tuple(settings.stop)
     )

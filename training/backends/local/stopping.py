@@ -1,4 +1,4 @@
-"""When a stop string ends a sample, and the completion that a sample's tokens spell: alike in every backend."""
+"""When a stop string ends a sample, and the completion that a sample's tokens spell: the same in every backend."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from training.backends.local.texts import Texts
 
 
 def stop_window(stop: Sequence[str]) -> int:
-    """Return how many of its latest tokens show whether a sample has just completed one of the ``stop`` strings."""
+    """Return how many latest tokens must be examined to see whether a sample has just completed a ``stop`` string."""
     # a token holds at least one byte, and may complete a character of four
     return max(len(string.encode()) for string in stop) + 4
 
 
 def completes_stop(texts: Texts, tail: list[int], stop: Sequence[str]) -> bool:
-    """Return whether one of the ``stop`` strings stands in ``tail``, the latest ``stop_window`` tokens of a sample."""
+    """Return whether one of the ``stop`` strings is in ``tail``, the latest ``stop_window`` tokens of a sample."""
     text = texts.text(tail)
     return any(string in text for string in stop)
 

@@ -1,4 +1,4 @@
-"""Which linear modules get an adapter: those asked for by name and layer, never a router or an expert; pure."""
+"""Which linear modules get an adapter: those requested by name and layer, never a router or an expert; pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def select_targets(linear: Sequence[str], lora: LoraSettings) -> tuple[str, ...]
     """Return those names of ``linear`` (full names of a model's linear modules) that get an adapter, in their order.
 
     Raises:
-        Refusal: a layer is out of range, a name does not stand exactly once in each asked layer, or a match is a
-            router or an expert.
+        Refusal: a layer is out of range, a name does not exist exactly once in each requested layer, or a match is
+            a router or an expert.
     """
     by_layer = [(name, int(found[1])) for name in linear if (found := _LAYER.search(name))]
     count = max((layer for _, layer in by_layer), default=-1) + 1
@@ -29,7 +29,7 @@ def select_targets(linear: Sequence[str], lora: LoraSettings) -> tuple[str, ...]
     for asked in lora.target_modules:
         if asked not in {last(name) for name in inside}:
             raise Refusal(
-                f"gate.c.lora.target_modules: {asked!r} is no linear module in layers {spell_layers(layers)} "
+                f"gate.c.lora.target_modules: {asked!r} is not a linear module in layers {spell_layers(layers)} "
                 "of this model.",
                 choices_hint(asked, choices),
             )
@@ -63,7 +63,7 @@ def parameter_patterns(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 def _require_one_each(targets: Sequence[str], lora: LoraSettings, layers: set[int]) -> None:
-    """Refuse a name that is missing in some of the layers, or stands twice in one: it would train less, or more.
+    """Refuse a name that is missing in some of the layers, or appears twice in one: it would train less, or more.
 
     DeepSeek's attention has an o_proj but no q_proj; a model with an image tower has two layers of each number.
     """
@@ -72,14 +72,14 @@ def _require_one_each(targets: Sequence[str], lora: LoraSettings, layers: set[in
         lacking = {layer for layer in layers if not found[asked, layer]}
         if lacking:
             raise Refusal(
-                f"gate.c.lora.target_modules: {asked!r} stands only in {len(layers) - len(lacking)} of the "
-                f"{len(layers)} asked layers, not in {spell_layers(lacking)}.",
+                f"gate.c.lora.target_modules: {asked!r} exists in only {len(layers) - len(lacking)} of the "
+                f"{len(layers)} requested layers, not in {spell_layers(lacking)}.",
                 "Name the layers that have it in gate.c.lora.layers, or leave it out.",
             )
         twice = [layer for layer in sorted(layers) if found[asked, layer] > 1]
         if twice:
             both = ", ".join(name for name in targets if (last(name), layer_of(name)) == (asked, twice[0]))
-            raise Refusal(f"gate.c.lora.target_modules: {asked!r} stands for more than one module of a layer: {both}.")
+            raise Refusal(f"gate.c.lora.target_modules: {asked!r} matches more than one module of a layer: {both}.")
 
 
 def is_forbidden(name: str) -> bool:

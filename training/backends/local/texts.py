@@ -20,7 +20,7 @@ class Texts:
 
     @property
     def choices(self) -> dict[str, str]:
-        """What of the tokenizer decides the results: name -> "value: reason"."""
+        """The tokenizer's settings that affect results: name -> "value: reason"."""
         ends = ", ".join(f"{token} {self.tokenizer.decode([token])!r}" for token in self.end_tokens)
         start = "none" if self._start is None else f"{self._start} {self.tokenizer.decode([self._start])!r}"
         has_template = bool(self.tokenizer.chat_template)

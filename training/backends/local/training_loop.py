@@ -45,7 +45,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """One training run: on what, which adapter, how, and where its checkpoints go.
+    """One training run: its rows, adapter, settings and checkpoint folder.
 
     Attributes:
         base_digest: identity of the base model.
@@ -77,7 +77,7 @@ class TrainingRun:
 
 
 class Learner(Protocol):
-    """What a backend gives: a base that wears a trainable adapter, and the adapter's optimizer."""
+    """What a backend provides: a base with a trainable adapter applied, and the adapter's optimizer."""
 
     @property
     def adapter_bytes(self) -> int:
@@ -94,7 +94,7 @@ class Learner(Protocol):
 
         Returns:
             loss, raw (mean nats per answer token), and gradient norm (L2, before clipping). Where one is not finite,
-            the adapter may be spoilt.
+            the adapter may be damaged.
         """
         ...
 
@@ -112,14 +112,14 @@ class Learner(Protocol):
 
 
 def train_from_newest(run: TrainingRun, learning: AbstractContextManager[Learner]) -> TrainResult:
-    """Train from the newest verified checkpoint to ``max_steps``, or until a hook asks to stop.
+    """Train from the newest verified checkpoint to ``max_steps``, or until a hook requests a stop.
 
     Args:
         learning: puts the adapter on the base; not entered when no step is left to do.
 
     Raises:
-        Refusal: the checkpoints there are of another run, an adapter file exceeds ``max_adapter_mb`` or holds more
-            than was asked, or the disk is full.
+        Refusal: the checkpoints there belong to another run, an adapter file exceeds ``max_adapter_mb`` or holds more
+            than requested, or the disk is full.
         TrainingDiverged: a loss or gradient was not finite.
     """
     moved = quarantine(run.folder)
@@ -168,7 +168,7 @@ def probe_longest(data: EncodedExamples, batch_size: int, learning: AbstractCont
 def _train(
     run: TrainingRun, learner: Learner, known: Sequence[AdapterCheckpoint]
 ) -> tuple[Status, int, list[AdapterCheckpoint]]:
-    """Go on from the last of the verified checkpoints; return status, last step and all checkpoints."""
+    """Resume from the last of the verified checkpoints; return status, last step and all checkpoints."""
     make_folder(run.folder)
     _require_small(learner.adapter_bytes, run.settings)
     max_steps, every = run.settings.max_steps, run.settings.checkpoint_every

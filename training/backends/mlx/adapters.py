@@ -1,4 +1,4 @@
-"""Adapters in memory and on disk: read, checked against the base, worn at a scale, and written for mlx-lm and PEFT.
+"""Adapters in memory and on disk: read, checked against the base, applied at a scale, and written for mlx-lm and PEFT.
 
 One folder serves both libraries: adapter_model.safetensors and the first half of adapter_config.json are PEFT's layout,
 adapters.safetensors and the second half mlx-lm's, whose absolute ``scale`` is PEFT's alpha / r.
@@ -60,7 +60,7 @@ class AdapterShelf:
     def take(self, folder: Path, model: Any) -> dict[str, LowRank]:
         """Return the adapter in ``folder``, known to fit ``model``. Raises Refusal as ``read_adapter`` does."""
         if not (folder / ADAPTER_WEIGHTS).is_file():
-            raise Refusal(f"{folder}: {ADAPTER_WEIGHTS} is missing: this is no adapter folder.")
+            raise Refusal(f"{folder}: {ADAPTER_WEIGHTS} is missing: this is not an adapter folder.")
         key = f"{folder.resolve()} {sha256_file(folder / ADAPTER_WEIGHTS)}"
         if key not in self._read:
             adapter = read_adapter(folder, self._base_digest)
@@ -87,12 +87,14 @@ def read_adapter(folder: Path, base_digest: str) -> dict[str, LowRank]:
 
 
 def require_fit(model: Any, adapter: Mapping[str, LowRank], folder: Path) -> None:
-    """Raise Refusal where a module of ``adapter`` is missing in ``model`` or is of another shape."""
+    """Raise Refusal where a module of ``adapter`` is missing in ``model`` or has another shape."""
     modules = dict(model.named_modules())
     for name, change in adapter.items():
         module = modules.get(name)
         if not isinstance(module, PLAIN):
-            raise Refusal(f"{folder}: the base model has no linear module {name}: the adapter is of another model.")
+            raise Refusal(
+                f"{folder}: the base model has no linear module {name}: the adapter belongs to another model."
+            )
         expected, found = shape_of(module), (change.up.shape[1], change.down.shape[0])
         if found != expected:
             raise Refusal(f"{folder}: {name} is {found} in the adapter and {expected} in the base model.")
@@ -109,7 +111,7 @@ def worn(model: Any, adapter: Mapping[str, LowRank], scale: float) -> Iterator[N
     """Apply ``adapter`` to ``model`` at ``scale`` inside the ``with`` block.
 
     Float32 weights are replaced by merged ones and put back, the very same arrays; other modules, quantised ones above
-    all, are never merged into: mlx-lm's own adapter modules take their place for the time.
+    all, are never merged into: mlx-lm's own adapter modules replace them inside the block.
     """
     with ExitStack() as undo:
         modules = dict(model.named_modules())

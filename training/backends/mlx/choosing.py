@@ -15,7 +15,8 @@ def require_own_settings(settings: ModelSettings) -> None:
     """Raise Refusal when a setting asks for what only another backend does."""
     if settings.double_quantization:
         raise Refusal(
-            "model.double_quantization = True is of bitsandbytes' NF4.", "Set model.double_quantization=false."
+            "model.double_quantization = True applies only to bitsandbytes' NF4.",
+            "Set model.double_quantization=false.",
         )
     if settings.evaluation == "dequantized":
         raise Refusal(
@@ -25,7 +26,7 @@ def require_own_settings(settings: ModelSettings) -> None:
 
 
 def choose_device(settings: ModelSettings) -> tuple[str, str]:
-    """Return ("gpu" or "cpu", reason). Raises Refusal when the asked device is not there."""
+    """Return ("gpu" or "cpu", reason). Raises Refusal when the requested device does not exist."""
     has_metal = mx.metal.is_available()
     if settings.device == "cuda":
         raise Refusal("model.device = 'cuda': this backend drives Apple GPUs and CPUs.", "Set model.device=auto.")
@@ -35,7 +36,7 @@ def choose_device(settings: ModelSettings) -> tuple[str, str]:
         device = "gpu" if has_metal else "cpu"
         reason = f"mlx sees {mx.device_info()['device_name']}" if has_metal else "mlx sees no Apple GPU"
     else:
-        device, reason = ("gpu" if settings.device == "mps" else "cpu"), "asked for"
+        device, reason = ("gpu" if settings.device == "mps" else "cpu"), "requested"
     if device == "gpu" and settings.processes > 1:
         raise Refusal(
             f"model.processes = {settings.processes}: an Apple GPU is driven by one process.", "Set model.processes=1."
@@ -46,7 +47,7 @@ def choose_device(settings: ModelSettings) -> tuple[str, str]:
 def choose_dtype(settings: ModelSettings, device: str) -> tuple[str, str]:
     """Return (name of the number format of weights that are not quantised and of all computing, reason)."""
     if settings.dtype != "auto":
-        return settings.dtype, "asked for"
+        return settings.dtype, "requested"
     if device == "gpu":
         return "bfloat16", "half of float32's memory with its range, which needs no loss scaling"
     return "float32", "a CPU is no faster in 16 bits, and results then agree with other backends"

@@ -1,4 +1,4 @@
-"""Drawing one token a row: inverse-CDF sampling over the kept tokens, from one random stream a sample.
+"""Sampling one token a row: inverse-CDF sampling over the kept tokens, from one random stream a sample.
 
 The same rule as the transformers backend's, in numpy's float64, which Apple GPUs lack: equal logits draw equal tokens.
 """
@@ -47,7 +47,7 @@ def draw(logits: mx.array, uniforms: Floats, temperature: float, top_k: int, top
 
 
 def _draw_from_gpu(logits: mx.array, uniforms: Floats, temperature: float, top_k: int, top_p: float) -> Ids:
-    """Draw where logits are on a GPU: only the candidates leave it, and the rows that they do not suffice for."""
+    """Sample where logits are on a GPU: only the candidates leave it, and the rows that need more than these."""
     count = min(top_k or _CANDIDATES, logits.shape[-1])
     chosen = mx.argpartition(-logits, kth=count - 1, axis=-1)[:, :count]
     found = np.array(mx.take_along_axis(logits, chosen, axis=-1)).astype(np.float64) / temperature
@@ -64,7 +64,7 @@ def _draw_from_gpu(logits: mx.array, uniforms: Floats, temperature: float, top_k
 
 
 def _draw_nucleus(scaled: Floats, uniforms: Floats, top_p: float) -> Ids:
-    """Draw from each row's nucleus: among few candidates, and among ever more where these do not hold all of it."""
+    """Sample from each row's nucleus: among few candidates, then among more where these do not hold all of it."""
     drawn, total = np.zeros(len(scaled), dtype=np.int64), _log_sum_exp(scaled)
     rows, count = np.arange(len(scaled)), _CANDIDATES
     while rows.size:

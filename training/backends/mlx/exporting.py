@@ -40,11 +40,11 @@ def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> R
     """Write the export into ``request.to`` and return how it compares when read back.
 
     Args:
-        base_name: the base model's name as a reader elsewhere knows it, written into an adapter's configuration.
+        base_name: the base model's name as known outside this project, written into an adapter's configuration.
 
     Raises:
-        Refusal: the adapter is damaged or of another base, its form does not allow the scale, or the export does not
-            compute what was measured.
+        Refusal: the adapter is damaged or belongs to another base, its form does not allow the scale, or the export
+            does not compute what was measured.
     """
     loaded = load_base(replace(settings, processes=1))
     adapter = read_adapter(request.adapter, loaded.identity.digest)
@@ -67,7 +67,7 @@ def write_baked(source: Path, adapter: Mapping[str, LowRank], scale: float, to: 
     """Write ``adapter``, read from ``source``, into ``to`` with ``scale`` multiplied into every B, in both layouts."""
     if scale != 1 and any(change.magnitude is not None for change in adapter.values()):
         raise Refusal(
-            f"A DoRA adapter at scale {scale:g} is no DoRA adapter: its magnitudes do not scale.",
+            f"A DoRA adapter cannot be exported at scale {scale:g}: its magnitudes do not scale.",
             "Export the cell with --form merged.",
         )
     write_matrices({name: replace(change, up=change.up * scale) for name, change in adapter.items()}, to)
@@ -80,7 +80,7 @@ def write_fused(loaded: Loaded, adapter: Mapping[str, LowRank], scale: float, to
     """Write ``loaded`` with ``adapter`` merged at ``scale`` into the folder ``to``, unquantised.
 
     It loads in mlx-lm; in transformers too where mlx-lm keeps its names (dense Llama, Mistral, Qwen). Tokenizer and
-    generation settings are copied as they are.
+    generation settings are copied unchanged.
     """
     shutil.copytree(loaded.folder, to, ignore=shutil.ignore_patterns(*_NOT_COPIED), dirs_exist_ok=True)
     with _fused(loaded.model, adapter, scale):

@@ -63,12 +63,12 @@ class MlxLearner:
         if loaded.compiled:
             self._compile()
         self.adapter_bytes = sum(array.nbytes for _, array in tree_flatten(self._model.trainable_parameters()))
-        # the adapter stands in a checkpoint twice, in each library's layout
+        # a checkpoint holds the adapter twice, in each library's layout
         self.checkpoint_bytes = checkpoint_bytes(self.adapter_bytes) + self.adapter_bytes
         self._model.train()
 
     def train_step(self, batches: Sequence[Sequence[TokenRow]], learning_rate: float, seed: int) -> tuple[float, float]:
-        """Make one optimizer step; a loss that is not finite changes nothing, such a gradient spoils the adapter."""
+        """Make one optimizer step; a loss that is not finite changes nothing, such a gradient damages the adapter."""
         mx.random.seed(seed)
         total = mx.array(sum(answer_tokens(rows) for rows in batches), dtype=mx.float32)
         loss, accumulated = 0.0, None

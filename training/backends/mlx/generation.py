@@ -53,7 +53,7 @@ def _prefill(
     ids = mx.array([[0] * before + list(prompt.ids) for before, prompt in zip(padding, prompts, strict=True)])
     caches = new_caches(windows, padding)
     for start in range(0, longest - 1, _PREFILL):
-        # mlx computes what is asked for: without the logits the output layer never runs here
+        # mlx computes only what is needed: without the logits the output layer never runs here
         model(ids[:, start : min(start + _PREFILL, longest - 1)], cache=caches)
         mx.eval([(cache.keys, cache.values) for cache in caches])
     return caches, model(ids[:, -1:], cache=caches)[:, -1]

@@ -12,7 +12,7 @@ _SPARE = 64
 
 
 class RowCache:
-    """Keys and values (rows, heads, capacity, head size) of one layer, as mlx-lm's models ask for them.
+    """Keys and values (rows, heads, capacity, head size) of one layer, as mlx-lm's models expect them.
 
     Sliding layers keep all positions and mask those outside ``window``: rows then stay aligned whatever their padding.
     """

@@ -1,7 +1,7 @@
-"""Model folders as transformers 5 writes them, put into the words that mlx-lm reads.
+"""Model folders as transformers 5 writes them, translated into the keys that mlx-lm reads.
 
 transformers 5 keeps rotary settings under ``rope_parameters``. Most of mlx-lm's models look for ``rope_theta``, do not
-find it, and compute with another one without a word.
+find it, and silently compute with another value.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def config_changes(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def model_classes(config: dict[str, Any]) -> tuple[Any, Any]:
-    """Return mlx-lm's model class, taught the layouts below, and its class of settings; for its ``load_model``.
+    """Return mlx-lm's model class, extended by the layouts below, and its class of settings; for its ``load_model``.
 
     Raises:
         Refusal: rotary settings are given by kind of layer, and this model of mlx-lm's would ignore them.
@@ -66,7 +66,7 @@ def _reading_plain_experts(model: Any) -> Any:
 
 
 def _plain_experts(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-    """Return ``weights`` with experts (count, inputs, outputs) turned round and gate and up taken apart.
+    """Return ``weights`` with experts (count, inputs, outputs) transposed and gate and up separated.
 
     The two alternate along the last axis, as in transformers' GptOssExperts.
     """

@@ -109,7 +109,7 @@ def preview_targets(settings: ModelSettings, lora: LoraSettings) -> tuple[str, .
     mlx makes arrays when they are used: this model's never are.
 
     Raises:
-        Refusal: files are missing, the device is not there, or a module or layer is not there or must not train.
+        Refusal: files are missing, the device is not there, or a module or layer does not exist or must not train.
     """
     choose_device(settings)
     folder = model_folder(settings.path)
@@ -158,12 +158,12 @@ def _windows(model: Any, folder: Path) -> tuple[int | None, ...]:
 
 
 def _attention_note(config: dict[str, Any], windows: tuple[int | None, ...]) -> str:
-    """Return how attention is computed, and where mlx-lm leaves out what the configuration asks for."""
+    """Return how attention is computed, and where mlx-lm ignores part of the configuration."""
     sliding = sum(window is not None for window in windows)
     note = f"{len(windows) - sliding} full and {sliding} sliding layers: as configured"
     window = config.get("sliding_window")
     if window and config.get("use_sliding_window", True) and not sliding:
-        note = f"full: mlx-lm has no sliding window for {config['model_type']}, whose configuration asks for {window}"
+        note = f"full: mlx-lm has no sliding window for {config['model_type']}, whose configuration sets {window}"
     rotary = config.get("rope_scaling") or {}
     if rotary.get("truncate") is False:
         note += "; YaRN's borders are rounded, since mlx-lm does not read truncate = false"
@@ -181,7 +181,7 @@ def _set_format(model: Any, dtype: mx.Dtype) -> None:
 
 
 def _quantize(model: Any, config: dict[str, Any], settings: ModelSettings, folder: Path) -> tuple[str, str]:
-    """Quantise ``model`` as asked; return (how it is held, the same with counts and reason)."""
+    """Quantise ``model`` as configured; return (how it is held, the same with counts and reason)."""
     asked, already = settings.quantization, config.get("quantization")
     if already is not None:
         bits = already["bits"]
@@ -192,7 +192,7 @@ def _quantize(model: Any, config: dict[str, Any], settings: ModelSettings, folde
         held = f"{bits} bits {already.get('mode', 'affine')}, groups of {already['group_size']}"
         return held, f"{held}: as the folder holds it"
     if asked == "none":
-        return "none", "none: asked for"
+        return "none", "none: requested"
     bits, group_size = QUANTIZATIONS[asked]
     chosen = getattr(model, "quant_predicate", None) or (lambda _name, _module: True)
 
@@ -208,7 +208,7 @@ def _quantize(model: Any, config: dict[str, Any], settings: ModelSettings, folde
             f"model.quantization = {asked!r} found no linear module whose inputs are a multiple of {group_size}.",
             "Set model.quantization=none.",
         )
-    return f"{asked} affine, groups of {group_size}", f"{asked}: {packed} of {len(linear)} linear modules, asked for"
+    return f"{asked} affine, groups of {group_size}", f"{asked}: {packed} of {len(linear)} linear modules, requested"
 
 
 def _load_texts(folder: Path, config: dict[str, Any]) -> Texts:

@@ -1,4 +1,4 @@
-"""Putting a trainable adapter on a base model: exactly the modules asked for, never a router or an expert."""
+"""Putting a trainable adapter on a base model: exactly the requested modules, never a router or an expert."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trainable(model: Any, lora: LoraSettings, seed: int) -> Iterator[dict[str, A
     """Put mlx-lm's adapter modules on ``model``; yield them by name. On exit the very same base modules are back.
 
     Raises:
-        Refusal: as ``target_modules``, or another parameter than the asked ones would train.
+        Refusal: as ``target_modules``, or a parameter that was not requested would train.
     """
     targets = target_modules(model, lora)
     modules = dict(model.named_modules())
@@ -86,12 +86,12 @@ def adapter_sizes(model: Any, targets: tuple[str, ...], lora: LoraSettings) -> d
 
 
 def _require_only(model: Any, targets: tuple[str, ...]) -> None:
-    """Check the library's work: what would train are the asked modules' matrices, all of them and nothing else."""
+    """Check the library's work: exactly the requested modules' matrices would train."""
     would = [name for name, _ in tree_flatten(model.trainable_parameters())]
     for name in would:
         module, _, leaf = name.rpartition(".")
         if module not in targets or leaf not in _LEAVES or is_forbidden(name):
-            raise Refusal(f"{name} would train, and is not part of the asked adapter.")
+            raise Refusal(f"{name} would train, and is not part of the requested adapter.")
     missing = set(targets) - {name.rpartition(".")[0] for name in would}
     if missing:
-        raise Refusal(f"The adapter did not land on the asked modules: {', '.join(sorted(missing)[:3])}.")
+        raise Refusal(f"The adapter is not on the requested modules: {', '.join(sorted(missing)[:3])}.")

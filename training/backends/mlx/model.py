@@ -1,4 +1,4 @@
-"""One base model held by mlx: it generates, wears an adapter, scores an answer and trains, all on the same weights."""
+"""One base model held by mlx: it generates, applies an adapter, scores answers and trains on the same weights."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MlxModel(BatchedModel):
         return learning(self._loaded, lora, train)
 
     def _ran_out_of_memory(self, error: BaseException) -> bool:
-        """Whether mlx or Python ran out of memory; mlx says so in words alone (metal::malloc, malloc_or_wait)."""
+        """Whether mlx or Python ran out of memory; mlx says so only in its message (metal::malloc, malloc_or_wait)."""
         text = str(error)
         return isinstance(error, MemoryError) or "malloc" in text or "Insufficient Memory" in text
 

@@ -1,4 +1,4 @@
-"""Wearing an adapter: the live base computes as if it were trained, and is exactly itself again afterwards.
+"""Applying an adapter: the loaded base computes as if it were trained, and is exactly restored afterwards.
 
 The weights' change is computed here from the adapter's matrices, by the formulas PEFT uses: importing PEFT costs four
 seconds in every process that only measures, and its unmerge leaves rounding noise in the base.
@@ -56,12 +56,14 @@ def read_adapter(folder: Path, base_digest: str) -> dict[str, LowRank]:
 
 
 def require_fit(model: nn.Module, adapter: dict[str, LowRank], folder: Path) -> None:
-    """Raise Refusal where a module of ``adapter`` is missing in ``model`` or is of another shape."""
+    """Raise Refusal where a module of ``adapter`` is missing in ``model`` or has another shape."""
     modules = dict(model.named_modules())
     for name, change in adapter.items():
         module = modules.get(name)
         if not isinstance(module, nn.Linear):
-            raise Refusal(f"{folder}: the base model has no linear module {name}: the adapter is of another model.")
+            raise Refusal(
+                f"{folder}: the base model has no linear module {name}: the adapter belongs to another model."
+            )
         expected = (module.out_features, module.in_features)
         found = (change.up.shape[0], change.down.shape[1])
         if found != expected:
@@ -158,7 +160,7 @@ class AdapterShelf:
     def take(self, folder: Path, model: nn.Module) -> dict[str, LowRank]:
         """Return the adapter in ``folder``, known to fit ``model``. Raises Refusal as ``read_adapter`` does."""
         if not (folder / ADAPTER_WEIGHTS).is_file():
-            raise Refusal(f"{folder}: {ADAPTER_WEIGHTS} is missing: this is no adapter folder.")
+            raise Refusal(f"{folder}: {ADAPTER_WEIGHTS} is missing: this is not an adapter folder.")
         key = f"{folder.resolve()} {sha256_file(folder / ADAPTER_WEIGHTS)}"
         if key not in self._read:
             adapter = read_adapter(folder, self._base_digest)

@@ -10,7 +10,7 @@ import torch
 from env.refusal import Refusal
 from training.records import ModelSettings
 
-# below this a matrix product is too small to share: measured at 2 M parameters
+# below this a matrix product is too small for several threads: measured at 2 M parameters
 _ONE_THREAD_BELOW = 100_000_000
 
 
@@ -24,7 +24,7 @@ def choose_device(settings: ModelSettings) -> tuple[str, str]:
     if settings.device == "auto":
         device, reason = _best_device(settings)
     else:
-        device, reason = settings.device, "asked for"
+        device, reason = settings.device, "requested"
     if device == "cuda" and not torch.cuda.is_available():
         raise Refusal("model.device = 'cuda', but torch sees no CUDA device.", "Set model.device=auto or cpu.")
     if device == "mps" and not torch.backends.mps.is_available():
@@ -43,7 +43,7 @@ def choose_dtype(settings: ModelSettings, device: str) -> tuple[torch.dtype, str
     """Return (number format of weights that are not quantised and of all computing, reason).
 
     Raises:
-        Refusal: bfloat16 is asked for on a GPU that does not compute in it.
+        Refusal: bfloat16 is requested on a GPU that does not compute in it.
     """
     if (
         settings.dtype == "bfloat16"
@@ -55,7 +55,7 @@ def choose_dtype(settings: ModelSettings, device: str) -> tuple[torch.dtype, str
             "Set model.dtype=auto, which takes float16 there.",
         )
     if settings.dtype != "auto":
-        return getattr(torch, settings.dtype), "asked for"
+        return getattr(torch, settings.dtype), "requested"
     # without its emulation, which torch counts as support and which is slower than float32
     if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16, "the GPU computes in it, and its range needs no loss scaling"
@@ -67,9 +67,9 @@ def choose_dtype(settings: ModelSettings, device: str) -> tuple[torch.dtype, str
 def choose_threads(settings: ModelSettings, parameters: int) -> tuple[int, str]:
     """Return (torch threads of this process, reason)."""
     if settings.threads:
-        return settings.threads, "asked for"
+        return settings.threads, "requested"
     if parameters < _ONE_THREAD_BELOW:
-        return 1, f"{parameters / 1e6:.1f} M parameters are too few to share; more processes help, more threads do not"
+        return 1, f"{parameters / 1e6:.1f} M parameters are too few for several threads; more processes help"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = max(1, cores // settings.processes)
     return count, f"{cores} cores for {settings.processes} process{'es' if settings.processes > 1 else ''}"
@@ -80,7 +80,7 @@ def choose_evaluation(settings: ModelSettings, device: str) -> tuple[bool, str]:
     if settings.quantization != "nf4":
         return False, "the weights are not quantised"
     if settings.evaluation != "auto":
-        return settings.evaluation == "dequantized", "asked for"
+        return settings.evaluation == "dequantized", "requested"
     if device == "cpu":
         return True, "on the CPU the logits are bit-equal and no weight is unpacked at every token"
     return False, f"on {device} memory is the limit"

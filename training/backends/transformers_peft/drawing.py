@@ -1,4 +1,4 @@
-"""Drawing one token a row: inverse-CDF sampling over the kept tokens, from one random stream a sample.
+"""Sampling one token a row: inverse-CDF sampling over the kept tokens, from one random stream a sample.
 
 A row's token depends on its own logits and its own number alone. Kept tokens are summed in the order of their ids, so
 that rounding noise which swaps two nearly equal probabilities does not change what is drawn.

@@ -1,6 +1,6 @@
 """Writing an adapter out of the project: its scale baked in, or merged into the unquantised base, and read back.
 
-The export is compared with what was measured: the original adapter, worn at its scale by the base of the run.
+The export is compared with what was measured: the original adapter, applied at its scale to the base of the run.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> R
     """Write the export into ``request.to`` and return how it compares when read back.
 
     Args:
-        base_name: the base model's name as a reader elsewhere knows it, written into an adapter's configuration.
+        base_name: the base model's name as known outside this project, written into an adapter's configuration.
 
     Raises:
-        Refusal: the adapter is damaged or of another base, its form does not allow the scale, or the export does not
-            compute what was measured.
+        Refusal: the adapter is damaged or belongs to another base, its form does not allow the scale, or the export
+            does not compute what was measured.
     """
     loaded = load_base(settings)
     adapter = read_adapter(request.adapter, loaded.identity.digest)
@@ -53,12 +53,12 @@ def _export_adapter(
 ) -> RoundTrip:
     if request.scale != 1 and any(change.magnitude is not None for change in adapter.values()):
         raise Refusal(
-            f"A DoRA adapter at scale {request.scale:g} is no DoRA adapter: its magnitudes do not scale.",
+            f"A DoRA adapter cannot be exported at scale {request.scale:g}: its magnitudes do not scale.",
             "Export the cell with --form merged.",
         )
     model = loaded.model
     if loaded.dequantized_evaluation:
-        # DoRA is worn on plain float32 weights only; the logits are the same
+        # DoRA is applied to plain float32 weights only; the logits are the same
         model = model.dequantize()
     with worn(model, adapter, request.scale):
         measured = _logits(model, ids)
@@ -159,7 +159,7 @@ def _peft_logits(model: Any, folder: Path, ids: Sequence[list[int]]) -> list[Ten
     from peft import PeftModel
 
     with warnings.catch_warnings():
-        # PEFT asks transformers by a name it is about to lose
+        # PEFT uses a name of transformers that is deprecated
         warnings.simplefilter("ignore", FutureWarning)
         wrapped = PeftModel.from_pretrained(model, folder)
     return _logits(wrapped, ids)

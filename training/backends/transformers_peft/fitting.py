@@ -159,7 +159,7 @@ def padded(rows: Sequence[TokenRow], device: torch.device) -> tuple[Tensor, Tens
 def first_loss_scale(dtype: torch.dtype) -> float:
     """Return the factor on the loss that a step tries first: it keeps small float16 gradients from becoming 0.
 
-    Each step tries it anew, and half of it as often as a gradient overflows (Micikevicius et al. 2018,
+    Each step tries it again, and half of it as often as a gradient overflows (Micikevicius et al. 2018,
     arXiv:1710.03740, keep it between steps): a step then depends on nothing that a checkpoint would have to hold.
     """
     return 2.0**12 if dtype == torch.float16 else 1.0

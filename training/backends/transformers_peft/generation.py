@@ -26,7 +26,7 @@ class _Rows:
     """The rows still generating.
 
     Attributes:
-        origin: (rows,) where each stood in the batch.
+        origin: (rows,) where each was in the batch.
         padding: (rows,) positions before its prompt begins.
         uniforms: (rows, max_new_tokens).
         mask: (rows, capacity) 1 where a position may be seen.

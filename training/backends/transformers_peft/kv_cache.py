@@ -73,7 +73,7 @@ def repeat_rows(cache: Cache, rows: Tensor) -> None:
 
 
 def keep_rows(cache: Cache, kept: Tensor) -> Tensor:
-    """Keep the rows marked in ``kept`` (rows,) bool; return which old row now stands where.
+    """Keep the rows marked in ``kept`` (rows,) bool; return which old row is now where.
 
     Only rows from the end move, into the places of dropped ones, so that dropping one row costs one row.
     """

@@ -29,7 +29,7 @@ _ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention"})
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What loading gives: the model as trained on, its texts, its identity, and the choices made."""
+    """What loading returns: the model as trained on, its texts, its identity, and the choices made."""
 
     model: Any
     texts: Texts
@@ -127,7 +127,7 @@ def quiet_library() -> None:
 
 
 def require_usable(config: Any, folder: Path, settings: ModelSettings) -> None:
-    """Raise Refusal when the model is quantised otherwise already, or has layers that cannot be batched."""
+    """Raise Refusal when the model is already quantised otherwise, or has layers that cannot be batched."""
     text = config.get_text_config()
     require_same_quantization(config, folder, settings)
     odd = set(getattr(text, "layer_types", None) or ()) - _ATTENTION_KINDS
@@ -198,7 +198,7 @@ def keep_weights_in_place(model: nn.Module) -> None:
 def quantization_note(model: Any, settings: ModelSettings) -> str:
     """Return "value: reason" of how the weights are held. Raises Refusal when nothing could be quantised."""
     if settings.quantization == "none":
-        return "none: asked for"
+        return "none: requested"
     import bitsandbytes as bnb
 
     linear = [module for _, module in linear_modules(model)]
@@ -214,7 +214,7 @@ def quantization_note(model: Any, settings: ModelSettings) -> str:
 
 
 def how_held(model: Any, settings: ModelSettings, dtype: torch.dtype) -> str:
-    """Return how weights are held and computed with, as "nf4 double in float32": read from the model, not asked."""
+    """Return how weights are held and computed with, as "nf4 double in float32": read from the model itself."""
     states = [getattr(parameter, "quant_state", None) for parameter in model.parameters()]
     double = any(state.nested for state in states if state is not None)
     return f"{settings.quantization}{' double' if double else ''} in {str(dtype).removeprefix('torch.')}"
@@ -252,7 +252,7 @@ def read_or_refuse(folder: Path, name: str, reading: Any) -> Any:
 def _unreadable(folder: Path, name: str, error: Exception) -> Refusal:
     said = " ".join(str(error).split())[:200]
     way_out = (
-        "Install what it asks for, or give a model with plain or NF4 weights."
+        "Install what it requires, or give a model with plain or NF4 weights."
         if isinstance(error, ImportError)
         else "Restore the file, or download the model again."
     )

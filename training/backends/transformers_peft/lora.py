@@ -1,4 +1,4 @@
-"""Putting a trainable adapter on a base model: exactly the modules asked for, never a router or an expert."""
+"""Putting a trainable adapter on a base model: exactly the requested modules, never a router or an expert."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def target_modules(model: nn.Module, lora: LoraSettings) -> tuple[str, ...]:
     """Return the full names of the modules that get an adapter, in model order.
 
     Raises:
-        Refusal: a layer is out of range, a name matches no linear module in the asked layers, or a match is a router
+        Refusal: a layer is out of range, a name matches no linear module in the requested layers, or a match is a
+        router
             or an expert.
     """
     return select_targets([name for name, _ in linear_modules(model)], lora)
@@ -33,7 +34,7 @@ def trainable(model: Any, lora: LoraSettings, seed: int) -> Iterator[Any]:
     """Yield the PEFT model with a fresh adapter on ``model``; on exit the base is as before, adapter gone.
 
     Raises:
-        Refusal: as ``target_modules``, or another parameter than the asked ones would train.
+        Refusal: as ``target_modules``, or a parameter that was not requested would train.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -49,7 +50,7 @@ def trainable(model: Any, lora: LoraSettings, seed: int) -> Iterator[Any]:
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # PEFT asks transformers by a name it is about to lose
+        # PEFT uses a name of transformers that is deprecated
         warnings.simplefilter("ignore", FutureWarning)
         torch.manual_seed(seed)
         wrapped = get_peft_model(model, config)
@@ -108,7 +109,7 @@ def adapter_sizes(model: nn.Module, targets: tuple[str, ...], lora: LoraSettings
 
 
 def require_only(wrapped: Any, sizes: dict[str, int]) -> None:
-    """Check the library's work: what would train is the asked adapter, parameter by parameter."""
+    """Check the library's work: exactly the requested adapter's parameters would train."""
     training = {
         _name_on_disk(name): parameter.numel()
         for name, parameter in wrapped.named_parameters()
@@ -119,7 +120,7 @@ def require_only(wrapped: Any, sizes: dict[str, int]) -> None:
             raise Refusal(f"{name} would train, and belongs to a router or an expert.")
     odd = sorted(name for name in {*training, *sizes} if training.get(name) != sizes.get(name))
     if odd:
-        raise Refusal(f"The adapter is not the one asked for: {', '.join(odd[:3])}.")
+        raise Refusal(f"The adapter is not the requested one: {', '.join(odd[:3])}.")
 
 
 def _name_on_disk(name: str) -> str:

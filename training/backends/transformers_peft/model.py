@@ -1,4 +1,4 @@
-"""One base model held by transformers: it generates, wears an adapter, scores an answer and trains, all on it."""
+"""One base model held by transformers: it generates, applies an adapter, scores an answer and trains."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def check(settings: ModelSettings, lora: LoraSettings) -> tuple[str, ...]:
     """Return the full names of the modules that an adapter would train, from the configuration alone.
 
     Raises:
-        Refusal: files are missing, the device cannot hold the model, or a module or layer is not there or must not
+        Refusal: files are missing, the device cannot hold the model, or a module or layer does not exist or must not
             train.
     """
     quiet_library()
@@ -31,7 +31,7 @@ def check(settings: ModelSettings, lora: LoraSettings) -> tuple[str, ...]:
 
 
 def text_choices(settings: ModelSettings) -> dict[str, str]:
-    """Return what of the tokenizer decides results: name -> "value: reason". Raises Refusal when it is damaged."""
+    """Return the tokenizer's settings that affect results, name -> "value: reason". Raises Refusal if it is damaged."""
     quiet_library()
     folder = model_folder(settings.path)
     return load_texts(folder, read_config(folder, settings)).choices

@@ -1,4 +1,4 @@
-"""Weights that lie quantised on disk: which kind they are, and whether that is what was asked for."""
+"""Weights stored quantised on disk: their kind, and whether it is the requested one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stored_quantization(config: Any) -> dict[str, Any]:
 
 
 def require_same_quantization(config: Any, folder: Path, settings: ModelSettings) -> None:
-    """Raise Refusal when the weights in ``folder`` are quantised otherwise than ``settings`` asks for.
+    """Raise Refusal when the weights in ``folder`` are quantised otherwise than ``settings`` says.
 
     NF4 weights of bitsandbytes are loaded as they are; any other kind cannot become NF4 without the plain weights.
     """
@@ -28,7 +28,7 @@ def require_same_quantization(config: Any, folder: Path, settings: ModelSettings
         return
     if "quant_method" not in stored and {"bits", "group_size"} <= stored.keys():
         raise Refusal(
-            f"{folder}: its weights are in mlx's own {stored['bits']} bits, which transformers_peft cannot hold.",
+            f"{folder}: its weights are in mlx's own {stored['bits']} bits, which transformers_peft cannot load.",
             "Set backend=mlx with gate/c=qlora_mlx, or give the model's plain weights.",
         )
     method = str(stored.get("quant_method", "unknown"))

@@ -1,6 +1,6 @@
 """The unsloth backend: unsloth's patched models and kernels, one process, adapters by PEFT.
 
-unsloth rewrites transformers when it is imported: it comes first, and only here, in a process of its own.
+unsloth rewrites transformers when it is imported: it must be imported first, and only here, in its own process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check(settings: ModelSettings, lora: LoraSettings) -> None:
-    """Refuse what is known before the library is imported. Raises Refusal: not installed, too old, or unable to."""
+    """Raise Refusal, before the library is imported, where it is missing, too old, or does not support ``settings``."""
     from training.backends.unsloth.starting import require_possible
 
     require_possible(settings, lora.dora)

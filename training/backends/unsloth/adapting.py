@@ -1,7 +1,7 @@
 """Putting adapters on an unsloth model: a fresh one to train, or a trained one to measure, always through PEFT.
 
-unsloth's fast kernels read an adapter's matrices and scale off PEFT's modules and pass hooks by, so a correction added
-by a hook would be lost without a word.
+unsloth's fast kernels read an adapter's matrices and scale from PEFT's modules and bypass hooks, so a correction added
+by a hook would be silently lost.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _LOG = logging.getLogger(__name__)
 
 @contextmanager
 def trainable(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterator[Any]:
-    """Yield the PEFT model with a fresh adapter made by unsloth; on exit the base is as before, adapter gone.
+    """Yield the PEFT model with a fresh adapter made by unsloth; on exit the base is as before, without adapter.
 
     Raises:
-        Refusal: a module or layer is not there, or another parameter than the asked would train.
+        Refusal: a module or layer does not exist, or a parameter that was not requested would train.
     """
     targets = target_modules(model, lora)
     layers = sorted({layer for name in targets if (layer := layer_of(name)) is not None})
@@ -72,7 +72,7 @@ def loss_of_batch(model: Any, rows: Sequence[TokenRow]) -> Tensor:
 
 @contextmanager
 def worn(model: Any, folder: Path, scale: float) -> Iterator[Any]:
-    """Yield ``model`` computing with the adapter in ``folder`` at ``scale``; on exit it is exactly itself again."""
+    """Yield ``model`` computing with the adapter in ``folder`` at ``scale``; on exit it is exactly restored."""
     from peft import PeftModel
     from peft.helpers import rescale_adapter_scale
 

@@ -30,7 +30,7 @@ from training.backends.unsloth.starting import Started
 from training.needs.weight_headers import read_tensors
 from training.records import ModelSettings
 
-# fused experts too: unsloth would pack them, and the base would be another one than transformers holds
+# fused experts too: unsloth would pack them, and the base would differ from the one transformers loads
 _KEPT_WHOLE = ["lm_head", "experts"]
 # rotary tables are made for this many tokens; longer contexts cost memory that a Lua task never needs
 _LONGEST = 16_384
@@ -40,7 +40,7 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
     """Load the base model of ``settings``; sets torch's thread count.
 
     Raises:
-        Refusal: a file is missing or unfit, or unsloth cannot hold the asked quantisation.
+        Refusal: a file is missing or unfit, or unsloth does not support the requested quantisation.
     """
     from transformers import AutoConfig
 
@@ -59,7 +59,7 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
     patch = patched_by(model)
     if patch is not None and started.device == "cpu":
         raise Refusal(
-            f"{folder}: unsloth computes this model by code of its own that is made for GPUs ({patch}).",
+            f"{folder}: unsloth computes this model with its own code, which needs a GPU ({patch}).",
             "Set backend=transformers_peft.",
         )
     parameters = count_parameters(model)
@@ -84,7 +84,7 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
 def _choose_evaluation(settings: ModelSettings, device: str, patch: str | None) -> tuple[bool, str]:
     """Return (whether generation runs on dequantised copies of the NF4 weights, reason)."""
     if patch is not None:
-        return False, "unsloth's kernels compute on the weights as loaded, and read adapters off PEFT's modules"
+        return False, "unsloth's kernels compute on the weights as loaded, and read adapters from PEFT's modules"
     return choose_evaluation(settings, device)
 
 
@@ -121,7 +121,7 @@ def _load_model(
 
 
 def _packing(config: Any, settings: ModelSettings, dtype: torch.dtype) -> dict[str, Any]:
-    """Return what asks transformers for NF4; {} where it is not wanted, or the files hold it already."""
+    """Return the options that request NF4 from transformers; {} where not wanted, or where the files are NF4."""
     from transformers import BitsAndBytesConfig
 
     if settings.quantization != "nf4" or stored_quantization(config):
@@ -140,8 +140,8 @@ def _packing(config: Any, settings: ModelSettings, dtype: torch.dtype) -> dict[s
 def _holds_fused_experts(folder: Path) -> bool:
     """Return whether ``folder`` holds gpt-oss's experts as one tensor a layer.
 
-    When unsloth is told of 4 bits it makes one module an expert, as its own 4-bit files hold them, and fused ones would
-    stay random. It is not told then.
+    When 4 bits are requested unsloth makes one module an expert, as in its own 4-bit files, and fused ones would
+    stay random. So 4 bits are not requested then.
     """
     return any(name.endswith(".experts.gate_up_proj") for name in read_tensors(folder).sizes)
 
@@ -169,7 +169,7 @@ def _reported(more: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
 def _require_complete(folder: Path, reports: list[dict[str, Any]]) -> None:
     """Raise Refusal when weights of the model are not in its files and would stay random."""
     if not reports:
-        raise RuntimeError("unsloth loaded the model without transformers, and nothing tells whether it is complete")
+        raise RuntimeError("unsloth loaded the model without transformers, so whether it is complete is unknown")
     missing = sorted({name for report in reports for name in report["missing_keys"]})
     if missing:
         raise Refusal(
@@ -182,7 +182,7 @@ def _require_complete(folder: Path, reports: list[dict[str, Any]]) -> None:
 def _hold_in(model: Any, dtype: torch.dtype) -> None:
     """Put float16 weights into ``dtype``, and have 4-bit ones, which stay as they are, unpacked into it.
 
-    unsloth loads some models (gpt-oss) in float16 whatever it is asked, where the device has no bfloat16.
+    unsloth loads some models (gpt-oss) in float16 whatever was requested, where the device has no bfloat16.
     """
     for tensor in [*model.parameters(), *model.buffers()]:
         state = getattr(tensor, "quant_state", None)
@@ -194,7 +194,7 @@ def _hold_in(model: Any, dtype: torch.dtype) -> None:
 
 @contextmanager
 def _as_if_with_gpu() -> Iterator[None]:
-    """Answer the two questions about a GPU that unsloth's loader asks even where it is allowed to run on a CPU.
+    """Replace the two GPU queries that unsloth's loader makes even where it is allowed to run on a CPU.
 
     One is for its banner; the other lets bitsandbytes' 4-bit weights through, which work on a CPU.
     """

@@ -1,4 +1,4 @@
-"""One base model held by unsloth: as transformers', with unsloth's training, and where it has them its fast kernels."""
+"""One base model held by unsloth: like transformers', with unsloth's training and, where available, its kernels."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class UnslothModel(TransformersModel):
 
 
 class PatchedModel(UnslothModel):
-    """A model whose decoder is unsloth's: it generates through the library and wears adapters through PEFT."""
+    """A model whose decoder is unsloth's: it generates through the library and applies adapters through PEFT."""
 
     def __init__(self, loaded: Loaded, settings: ModelSettings) -> None:
         super().__init__(loaded, settings)
-        # the base itself, or the PEFT model around it while an adapter is worn
+        # the base itself, or the PEFT model around it while an adapter is applied
         self._computing: Any = loaded.model
 
     @property

@@ -1,4 +1,4 @@
-"""Importing unsloth: first of all libraries, by the version rule of its project, on a GPU or on a CPU asked for."""
+"""Importing unsloth: first of all libraries, by the version rule of its project, on a GPU, or on a CPU if requested."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _device(settings: ModelSettings) -> tuple[str, str]:
     import torch
 
     if settings.device == "cpu":
-        return "cpu", "asked for; unsloth's kernels need a GPU, its plain code runs"
+        return "cpu", "requested; unsloth's kernels need a GPU, its plain code runs"
     if settings.device == "mps":
         raise Refusal("model.device = 'mps': backend unsloth has no Apple GPU.", "Set backend=mlx.")
     if not torch.cuda.is_available():
@@ -99,7 +99,7 @@ def _device(settings: ModelSettings) -> tuple[str, str]:
 
 
 def version_note(found: str) -> str:
-    """Return "version: what is known of it"; a newer one is warned about. Raises Refusal for an older one."""
+    """Return "version: what is known about it"; a newer one is warned about. Raises Refusal for an older one."""
     if Version(found) < Version(KNOWN_GOOD):
         raise Refusal(
             f"unsloth {found} is older than {KNOWN_GOOD}, the version known to work.", find_backend("unsloth").install
