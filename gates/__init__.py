@@ -72,8 +72,8 @@ def gates_that_store(what: str) -> tuple[str, ...]:
 def require_samples(gate: str) -> None:
     """Raise Refusal unless ``gate`` is one that stores samples."""
     if "samples" not in GATES[gate].stores:
-        others = ", ".join(letter.upper() for letter in gates_that_store("samples"))
-        raise Refusal(f"Gate {gate.upper()} has no samples.", f"Use {others}.")
+        *others, last = (letter.upper() for letter in gates_that_store("samples"))
+        raise Refusal(f"Gate {gate.upper()} has no samples.", f"Use {', '.join(others)} or {last}.")
 
 
 def gate_module(gate: str) -> ModuleType:

@@ -83,7 +83,7 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
 
 
 def require_clusters(dataset: Dataset, selection: Selection) -> None:
-    """Raise Refusal unless every split that is decided on has at least two clusters: with fewer no interval is defined."""
+    """Raise Refusal unless every split that is decided on has the two clusters that an interval needs."""
     sizes = split_sizes(dataset.tasks)
     for split in SPLITS if selection == "split" else ("dev",):
         if sizes[f"{split}_clusters"] < MIN_CLUSTERS:

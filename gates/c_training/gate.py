@@ -48,7 +48,9 @@ def run(context: GateContext) -> GateReport:
 
 def _after_divergence(train: TrainSettings) -> str:
     longer = f", or lengthen gate.c.train.warmup_steps (now {train.warmup_steps})"
-    return f"Lower gate.c.train.learning_rate (now {train.learning_rate:g}){longer}: `advance` then trains again from the start."
+    return (
+        f"Lower gate.c.train.learning_rate (now {train.learning_rate:g}){longer}: `advance` then trains from scratch."
+    )
 
 
 def _report(
@@ -143,7 +145,7 @@ def _watch_checks(context: GateContext, steps: Sequence[dict[str, Any]]) -> list
             flat is None,
             "it moved" if flat is None else f"{flat[0]:.4f} → {flat[1]:.4f}",
             "a change of at least 0.1%",
-            reason="The loss does not change from the first step on: the learning rate is too small, or nothing trains.",
+            reason="The loss does not change: the learning rate is too small, or nothing trains.",
             fix="Raise gate.c.train.learning_rate, or check gate.c.lora.target_modules.",
         ),
     ]

@@ -13,7 +13,7 @@ FILE = "test_openings.jsonl"
 
 
 def record_opening(run_dir: Path, attempt: int, at: str, cell: str) -> list[dict[str, Any]]:
-    """Record that Gate E's ``attempt`` opens test for ``cell``, before its first sample; return all openings of the run.
+    """Record that Gate E's ``attempt`` opens test for ``cell``, before its first sample; return all of the run's.
 
     Resuming the same attempt after a kill is the same opening.
 

@@ -49,7 +49,7 @@ class Bench:
     def measure(
         self, arm: str, split: str, path: Path, phase: str, before: int, overall: int, only: Collection[str] = ()
     ) -> list[Sample]:
-        """Generate and verify all samples of one arm on a split (or ``only`` those tasks of it), resuming from ``path``.
+        """Generate and verify all samples of one arm on a split (or its ``only`` tasks), resuming from ``path``.
 
         Progress counts over the whole gate: ``before`` samples came earlier, ``overall`` is the total.
         """

@@ -89,7 +89,7 @@ def test_rows_that_share_nothing_leak_nothing(tmp_path: Path) -> None:
 def test_a_leak_of_each_tier_blocks_alone_and_is_waived_by_its_own_name(tmp_path: Path, name: str) -> None:
     checks = checks_of(tmp_path, [TIERS[name]])
     assert {other for other in TIERS if checks[other].blocks} == {name}
-    assert checks[name].value.startswith("1 of 12 eval items stand")
+    assert checks[name].value.startswith("1 of 12 eval items appear")
     assert "in training line 1" in checks[name].evidence[0]
     key = name.replace(" ", "_")
     assert f"gate.a.waivers.{key}=" in checks[name].fix

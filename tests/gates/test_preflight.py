@@ -129,7 +129,7 @@ def test_a_part_of_a_model_is_downloaded_further_online_and_named_offline(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     [check] = model_checks(experiment("model.path=nobody/half"))
     assert check.ok
-    assert "not wholly" in check.value
+    assert "not (fully) downloaded" in check.value
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(Refusal, match=r"model-00002-of-00002\.safetensors is missing"):
         model_checks(experiment("model.path=nobody/half"))
@@ -215,7 +215,7 @@ def test_a_format_that_needs_another_library_names_it_instead_of_crashing(model:
     path = model / "config.json"
     declared = {"quant_method": "gptq", "bits": 4, "group_size": 128}
     path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": declared}))
-    with pytest.raises(Refusal, match=r"optimum.*Install what it asks for"):
+    with pytest.raises(Refusal, match=r"optimum.*Install what it requires"):
         load_model("transformers_peft", experiment(f"model.path={model}", "gate/c=lora", "model.processes=1").model)
 
 

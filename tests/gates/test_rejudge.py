@@ -79,7 +79,7 @@ def test_every_rejudgement_is_kept(experiment: Experiment, run_dir: Path) -> Non
 
 
 def test_a_gate_without_samples_is_refused(experiment: Experiment, run_dir: Path) -> None:
-    with pytest.raises(Refusal, match="stores no samples"):
+    with pytest.raises(Refusal, match="has no samples"):
         rejudge(run_dir, experiment, "c", "")
     with pytest.raises(Refusal, match="has no samples yet"):
         rejudge(run_dir, experiment, "d", "")

@@ -93,12 +93,12 @@ def test_replay_prints_everything_as_json_too(cli: Cli, run_dir: Path, stored: l
 @pytest.mark.parametrize(
     ("gate", "task", "index", "cell", "words"),
     [
-        ("a", "", 0, "", "stores no samples"),
+        ("a", "", 0, "", "has no samples"),
         ("e", "x", 0, "", "has no samples of a task"),
         ("b", "nothing-like-it", 0, "", 'no samples of a task "nothing-like-it"'),
         ("b", "", 9, "", "has no sample 9"),
         ("d", "", 0, "", "it measured 2 cells"),
-        ("d", "", 0, "step-000099_x1.00", "is none of its arms"),
+        ("d", "", 0, "step-000099_x1.00", "is not one of its arms"),
     ],
 )
 def test_a_sample_that_is_not_there_is_refused_with_what_is(

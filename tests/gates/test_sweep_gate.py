@@ -224,7 +224,7 @@ def test_one_lost_verdict_in_a_short_round_is_missing_data_and_ends_nothing(race
 def test_a_harness_that_loses_more_than_one_percent_of_the_sweep_is_a_refusal(tmp_path):
     with bench_in(tmp_path) as bench:
         losing = replace(bench, verifier=Losing(bench.verifier, range(1, 11)))
-        with pytest.raises(Refusal, match=r"^10 of \d+ samples of the sweep could not be judged"):
+        with pytest.raises(Refusal, match=r"^10 of \d+ samples of the sweep could not be verified"):
             sweep_cells(bench.context, losing, rule_of(bench.context), FOLDERS)
 
 
@@ -254,7 +254,7 @@ def test_max_t_few_cells_and_the_wish_for_a_grid_each_say_why_there_is_no_race(t
     few = [Place(f"t{i}", "doc", f"c{i}") for i in range(5)]
     for experiment, rule, cells, reason in (
         (context.experiment, merged, 6, "without a test split the bounds need all cells on all tasks"),
-        (context.experiment, split, 2, "2 cells are no more than the 2 finalists of a race"),
+        (context.experiment, split, 2, "2 cells are not more than the 2 finalists of a race"),
         (context.experiment, split, 6, "the dev tasks are too few for a round before the last"),
         (asked.experiment, split, 6, "gate.d.search=grid"),
     ):

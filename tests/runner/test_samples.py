@@ -85,7 +85,7 @@ def test_a_known_outcome_that_did_not_happen_is_no_error(finished: Run) -> None:
 def test_a_gate_without_samples_says_why_in_one_sentence(cli: Cli, results: Path) -> None:
     make_run(results, Story(gates="a", dev_tasks=6, test_tasks=6))
     for gate, words in (
-        ("A", "stores no samples. fix: Gates that do: B, D, E."),
+        ("A", "has no samples. fix: Use B, D or E."),
         ("B", "has not begun"),
         ("F", "A, B, C"),
     ):

@@ -139,7 +139,7 @@ def test_the_public_luanti_pair_stops_at_gate_a_naming_its_40_leaked_items_and_g
 ) -> None:
     blocked = runner("advance", *public(), results=tmp_path)
     assert blocked.returncode == 3, blocked.stdout + blocked.stderr
-    assert "40 of 60 eval items stand verbatim in the training rows" in blocked.stdout
+    assert "40 of 60 eval items appear verbatim in the training rows" in blocked.stdout
     folder = only_run(tmp_path)
     report = json.loads((folder / "gate_a" / "report.json").read_text(encoding="utf-8"))
     [leaks] = [check for check in report["checks"] if check["name"] == "exact leaks"]
@@ -159,5 +159,5 @@ def test_the_public_luanti_pair_stops_at_gate_a_naming_its_40_leaked_items_and_g
         # the first page: what stands above the basis of the decision
         first = (folder / name).read_text(encoding="utf-8").partition("decided on")[0]
         assert "measured for comparison only" in first, name
-        assert "40 of 60 eval items stand verbatim in the training rows" in first, name
+        assert "40 of 60 eval items appear verbatim in the training rows" in first, name
         assert f"Without the {len(leaked)} contaminated tasks: {clean['verdict']}, gain " in first, name
