@@ -37,10 +37,10 @@ def tasks_in(dev_clusters: int, test_clusters: int) -> list[Task]:
     ("dev", "test", "selection", "words"),
     [
         (2, 20, "split", "20 clusters, at least 20"),
-        (30, 19, "max-t", "in 19 clusters, and with fewer than 20"),
-        (1, 40, "max-t", "in 1 clusters, and a choice needs at least 2"),
-        (0, 40, "max-t", "in 0 clusters"),
-        (40, 0, "max-t", "in 0 clusters"),
+        (30, 19, "max-t", "form 19 clusters, and with fewer than 20"),
+        (1, 40, "max-t", "form 1 clusters, and a choice needs at least 2"),
+        (0, 40, "max-t", "form 0 clusters"),
+        (40, 0, "max-t", "form 0 clusters"),
     ],
 )
 def test_a_test_split_needs_twenty_clusters_and_the_reason_is_told(dev, test, selection, words):
@@ -70,7 +70,7 @@ def test_an_eval_file_of_one_split_alone_is_decided_by_max_t(split):
     assert {task.split for task in findings.usable.tasks} == {"dev"}
     told = {check.name: check for check in planning_checks(planned, findings)}
     assert told["selection"].value == "max-t"
-    assert "all tasks choose and judge" in told["selection"].reason
+    assert "all tasks serve for selection and decision" in told["selection"].reason
     # the base and four cells on 12 tasks, five samples each; nothing is drawn to decide
     assert told["generations"].value == "300 in all"
     assert "E 0 of the chosen one" in told["generations"].reason
