@@ -81,7 +81,7 @@ def test_half_scale_is_half_the_change_of_the_weights(quantized: Any, adapter_fo
 def test_two_adapters_at_once_are_an_error(quantized: Any, adapter_folder: Path) -> None:
     with (
         quantized.adapter(adapter_folder, 1.0),
-        pytest.raises(RuntimeError, match="worn already"),
+        pytest.raises(RuntimeError, match="already applied"),
         quantized.adapter(adapter_folder, 1.0),
     ):
         pass
