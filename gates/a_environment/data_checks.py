@@ -146,8 +146,8 @@ def _constant_check(accepting: Sequence[KnownAnswer]) -> Check:
         not accepting,
         f"{len(accepting)} tasks accept one",
         "no task accepts a fixed answer",
-        reason="A task that accepts a fixed answer tells nothing about the model.",
-        fix="Give these tasks checks that ask for what the instruction asks.",
+        reason="A task that accepts a fixed answer measures nothing about the model.",
+        fix="Give these tasks checks for what the instruction requires.",
         evidence=[f"{a.task.id}: accepts {a.answer!r}" for a in accepting],
     )
 

@@ -12,7 +12,7 @@ QUANTIZATIONS: dict[str, tuple[int, int]] = {"q4": (4, 64), "q8": (8, 64)}
 
 
 def require_own_settings(settings: ModelSettings) -> None:
-    """Raise Refusal when a setting asks for what only another backend does."""
+    """Raise Refusal when a setting is supported only by another backend."""
     if settings.double_quantization:
         raise Refusal(
             "model.double_quantization = True applies only to bitsandbytes' NF4.",

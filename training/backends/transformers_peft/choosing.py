@@ -15,7 +15,7 @@ _ONE_THREAD_BELOW = 100_000_000
 
 
 def choose_device(settings: ModelSettings) -> tuple[str, str]:
-    """Return (device, reason). Raises Refusal when the asked device is not there or cannot hold the quantisation."""
+    """Return (device, reason). Raises Refusal when the device does not exist or does not support the quantisation."""
     if settings.quantization == "nf4" and find_spec("bitsandbytes") is None:
         raise Refusal(
             "model.quantization = 'nf4' needs bitsandbytes, which is not installed.",

@@ -35,7 +35,7 @@ def start(settings: ModelSettings) -> Started:
     """Import unsloth and return it with the choices made.
 
     Raises:
-        Refusal: it is older than the known good version, or cannot serve the asked device.
+        Refusal: it is older than the known good version, or does not support the requested device.
         RuntimeError: a library that it patches was imported before it.
     """
     require_possible(settings)
@@ -51,7 +51,7 @@ def start(settings: ModelSettings) -> Started:
 
 
 def require_possible(settings: ModelSettings, dora: bool = False) -> None:
-    """Raise Refusal when unsloth is too old, or cannot do what is asked; imports nothing of it."""
+    """Raise Refusal when unsloth is too old, or does not support the settings; imports nothing of it."""
     version_note(version("unsloth"))
     if settings.processes > 1:
         raise Refusal(
