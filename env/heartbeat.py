@@ -2,7 +2,7 @@
 
 It shows two things. That the process is alive: a thread writes a pulse whenever the gate is silent (loading a
 model, a long bootstrap), so an old pulse means a dead or frozen process. That it makes progress: ``idle_s`` counts
-from the last change of phase or count, whoever wrote the pulse. Not covered: a library call that holds the
+from the last change of phase, count or tokens, whoever wrote the pulse. Not covered: a library call that holds the
 interpreter's lock stops the thread too; from outside that looks like a frozen process.
 """
 
@@ -45,12 +45,14 @@ class Pulse:
         done, total: progress in ``unit`` within the phase; ``total`` 0 when unknown.
         rate, rate_over_s: ``unit`` a second over the last 60 pulses of the phase, and the seconds these span; None
             before the second pulse.
-        eta_s: seconds left at that rate; None when unknown.
+        tokens, tokens_per_s: tokens drawn so far in the phase, and per second over the same pulses; None as ``rate``.
+        eta_s: seconds left, by the tokens that are left at their rate, or else by ``rate``; None when unknown.
         rss_mb: resident memory of the process (on macOS its peak so far), MB.
         at: wall-clock time, seconds since 1970.
         ticks_s, clock: the same moment on a monotonic clock, and which clock of which boot that is.
         elapsed_s: seconds since the writer began.
-        phase_s, idle_s: seconds since the phase began, and since phase or ``done`` last changed; both as of ``at``.
+        phase_s, idle_s: seconds since the phase began, and since phase, ``done`` or ``tokens`` last changed; both as of
+            ``at``.
         supervisor_pid: the process that started this one; with ``host`` it identifies the session that wrote the pulse.
         free_gb: memory the machine (or its container) has left, GB (10^9).
         tmux, tmux_pane: $TMUX and $TMUX_PANE, where it runs in one; from these another shell finds the session.
@@ -75,6 +77,8 @@ class Pulse:
     phase_s: float = 0.0
     idle_s: float = 0.0
     rate_over_s: float | None = None
+    tokens: int = 0
+    tokens_per_s: float | None = None
     supervisor_pid: int = 0
     tmux: str = ""
     tmux_pane: str = ""
@@ -93,6 +97,8 @@ class _Stand:
     total: int = 0
     unit: str = ""
     message: str = ""
+    tokens: int = 0
+    tokens_left: int | None = None
     phase_began_s: float = 0.0
     moved_s: float = 0.0
 
@@ -116,11 +122,20 @@ class Heartbeat:
         self._gpu: GpuUse | None = None
         self._written_s: float | None = None
         self._written_phase: str | None = None
-        self._recent: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW)
+        self._recent: deque[tuple[float, int, int]] = deque(maxlen=RATE_WINDOW)
         self._turn = threading.Lock()
         self._supervisor_pid = os.getppid()
 
-    def beat(self, phase: str, done: int = 0, total: int = 0, unit: str = "", message: str = "") -> bool:
+    def beat(
+        self,
+        phase: str,
+        done: int = 0,
+        total: int = 0,
+        unit: str = "",
+        message: str = "",
+        tokens: int = 0,
+        tokens_left: int | None = None,
+    ) -> bool:
         """Write a pulse; return False when it was skipped because the last one is less than a second old.
 
         The first pulse of a phase and the one that completes it (``done == total``) are always written. A skipped pulse
@@ -131,14 +146,15 @@ class Heartbeat:
             before = self._stand
             same_phase = phase == before.phase
             phase_began_s = before.phase_began_s if same_phase else now_s
-            moved_s = before.moved_s if same_phase and done == before.done else now_s
-            self._stand = _Stand(phase, done, total, unit, message, phase_began_s, moved_s)
+            is_still = same_phase and (done, tokens) == (before.done, before.tokens)
+            moved_s = before.moved_s if is_still else now_s
+            self._stand = _Stand(phase, done, total, unit, message, tokens, tokens_left, phase_began_s, moved_s)
             is_new_phase = phase != self._written_phase
             if not (is_new_phase or 0 < total == done or self._is_older_than(MIN_INTERVAL_S, now_s)):
                 return False
-            if is_new_phase or (self._recent and done < self._recent[-1][1]):
+            if is_new_phase or (self._recent and (done < self._recent[-1][1] or tokens < self._recent[-1][2])):
                 self._recent.clear()
-            self._recent.append((now_s, done))
+            self._recent.append((now_s, done, tokens))
             self._write(now_s)
             return True
 
@@ -167,7 +183,7 @@ class Heartbeat:
                     self._write(now_s)
 
     def _write(self, now_s: float) -> None:
-        stand, (rate, rate_over_s) = self._stand, _rate(self._recent)
+        stand, (rate, tokens_per_s, rate_over_s) = self._stand, _rates(self._recent)
         gpu = self._gpu or GpuUse(None, None, None)
         pulse = Pulse(
             pid=os.getpid(),
@@ -178,7 +194,7 @@ class Heartbeat:
             total=stand.total,
             unit=stand.unit,
             rate=rate,
-            eta_s=max(0, stand.total - stand.done) / rate if rate and stand.total else None,
+            eta_s=_seconds_left(stand, rate, tokens_per_s),
             rss_mb=resident_mb(),
             message=stand.message,
             at=self._wall_s(),
@@ -188,6 +204,8 @@ class Heartbeat:
             phase_s=round(now_s - stand.phase_began_s, 1),
             idle_s=round(now_s - stand.moved_s, 1),
             rate_over_s=rate_over_s,
+            tokens=stand.tokens,
+            tokens_per_s=tokens_per_s,
             supervisor_pid=self._supervisor_pid,
             tmux=os.environ.get("TMUX", ""),
             tmux_pane=os.environ.get("TMUX_PANE", ""),
@@ -229,7 +247,7 @@ def age_s(
 
 
 def idle_for_s(pulse: Pulse, age: float) -> float:
-    """Return for how many seconds neither phase nor count has changed, of a pulse that is ``age`` seconds old."""
+    """Return for how many seconds phase, count and tokens have been what they are, of a pulse ``age`` seconds old."""
     return pulse.idle_s + age
 
 
@@ -269,9 +287,17 @@ def resident_mb() -> float:
         return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
-def _rate(recent: deque[tuple[float, int]]) -> tuple[float | None, float | None]:
-    if len(recent) < 2:
-        return None, None
-    (first_s, first_done), (last_s, last_done) = recent[0], recent[-1]
+def _rates(recent: deque[tuple[float, int, int]]) -> tuple[float | None, float | None, float | None]:
+    """Return units a second, tokens a second where there are any, and over how many seconds."""
+    if len(recent) < 2 or recent[-1][0] <= recent[0][0]:
+        return None, None, None
+    (first_s, first_done, first_tokens), (last_s, last_done, last_tokens) = recent[0], recent[-1]
     over_s = last_s - first_s
-    return ((last_done - first_done) / over_s, round(over_s, 1)) if over_s > 0 else (None, None)
+    tokens_per_s = (last_tokens - first_tokens) / over_s if last_tokens else None
+    return (last_done - first_done) / over_s, tokens_per_s, round(over_s, 1)
+
+
+def _seconds_left(stand: _Stand, rate: float | None, tokens_per_s: float | None) -> float | None:
+    if stand.tokens_left is not None and tokens_per_s:
+        return stand.tokens_left / tokens_per_s
+    return max(0, stand.total - stand.done) / rate if rate and stand.total else None

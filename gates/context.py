@@ -24,13 +24,20 @@ class StopRequested(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a gate is: ``done`` of ``total`` units in a named phase, with one line to display."""
+    """Where a gate is: ``done`` of ``total`` units in a named phase, with one line to display.
+
+    Attributes:
+        tokens: drawn so far where the units are samples: they grow inside a call, long before a sample is stored.
+        tokens_left: about how many more until ``total``; None where nothing tells.
+    """
 
     phase: str
     done: int
     total: int
     unit: str
     message: str = ""
+    tokens: int = 0
+    tokens_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

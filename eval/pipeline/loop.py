@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from env.files import append_lines
-from env.space import DiskFull
 from eval.pipeline.extract import extract
-from eval.pipeline.sampling import GenerationRequest, LanguageModel, SamplingSettings, sample_seed
-from eval.pipeline.stored_samples import read_samples
+from eval.pipeline.sampling import DrawnSample, GenerationRequest, LanguageModel, SamplingSettings, sample_seed
+from eval.pipeline.stored_samples import SampleKey, append_samples, put_in_order, read_samples
 from eval.pipeline.verifier import Job, Verifier
 from eval.records import Candidate, Completion, Sample, Task, Verdict
 
@@ -35,7 +33,7 @@ class Chunk:
 
     units: tuple[Unit, ...]
 
-    def sample_keys(self) -> Iterator[tuple[str, int]]:
+    def sample_keys(self) -> Iterator[SampleKey]:
         """Yield (task id, sample index) in the order in which the chunk's lines are written."""
         for unit in self.units:
             for index in range(unit.samples):
@@ -82,44 +80,120 @@ def _candidate_future(verifier: Verifier, task: Task, candidate: Candidate) -> F
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """A generated chunk whose verdicts may still be pending."""
+class Reached:
+    """How far a measurement is.
 
-    samples: tuple[tuple[Task, int, int, Completion, Candidate, Future[Verdict]], ...]
+    Attributes:
+        stored: samples on disk, of ``planned``.
+        tokens: drawn since this call of ``measure`` began, those of unfinished samples too.
+        tokens_each: of a sample: the mean of all drawn so far, and before one has ended the most that it may take.
+        tokens_left: about how many more.
+    """
+
+    stored: int
+    planned: int
+    tokens: int
+    tokens_each: float
+    tokens_left: int
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A call's samples that have ended, whose verdicts may still be pending."""
+
+    chunk: Chunk
+    samples: dict[SampleKey, tuple[int, Completion, Candidate, Future[Verdict]]] = field(default_factory=dict)
+
+    @property
+    def is_judged(self) -> bool:
+        # the newest first: they are the likely ones to be unfinished
+        return all(future.done() for *_, future in reversed(self.samples.values()))
 
     def finish(self, arm: str) -> list[Sample]:
+        """Return the samples in the order of the plan; waits for their verdicts."""
+        found = [(key, self.samples[key]) for key in self.chunk.sample_keys() if key in self.samples]
         return [
-            Sample(task.id, index, arm, seed, completion, candidate, verdict.result())
-            for task, index, seed, completion, candidate, verdict in self.samples
+            Sample(task_id, index, arm, seed, completion, candidate, verdict.result())
+            for (task_id, index), (seed, completion, candidate, verdict) in found
         ]
 
 
-def _generate_chunk(
-    chunk: Chunk,
-    arm: Arm,
-    model: LanguageModel,
-    prompt: Callable[[Task], str],
-    verifier: Verifier,
-    judged: Container[tuple[str, int]],
-) -> _Pending:
-    """Generate the whole chunk and submit what is not ``judged``: a stored verdict is never computed again."""
-    requests = [
-        GenerationRequest(
-            prompt(unit.task), tuple(sample_seed(arm.run_seed, unit.task.id, i) for i in range(unit.samples))
-        )
-        for unit in chunk.units
-    ]
-    rows = []
-    for unit, request, generated in zip(chunk.units, requests, model.generate(requests, arm.sampling), strict=True):
-        for index, (seed, draw) in enumerate(zip(request.seeds, generated, strict=True)):
-            if (unit.task.id, index) in judged:
-                continue
-            completion = Completion(draw.text, draw.finish, draw.tokens)  # type: ignore[arg-type]
-            candidate = extract(unit.task, completion.text, verifier.language)
-            rows.append(
-                (unit.task, index, seed, completion, candidate, _candidate_future(verifier, unit.task, candidate))
+class _Measurement:
+    """One arm's samples: generated, verified, stored."""
+
+    def __init__(self, arm: Arm, verifier: Verifier, path: Path, planned: Sequence[SampleKey]) -> None:
+        self.arm, self.verifier, self.path, self.planned = arm, verifier, path, planned
+        # the file may hold tasks of an earlier round too
+        wanted = set(planned)
+        self.stored = {
+            (s.task_id, s.index): s for s in read_samples(path) if s.arm == arm.name and (s.task_id, s.index) in wanted
+        }
+        self.pending: deque[_Pending] = deque()
+        self.tokens = 0
+        # samples that have ended and their tokens, those of earlier sessions too; tokens of those that have not
+        self._ended = len(self.stored)
+        self._ended_tokens = sum(sample.completion.tokens for sample in self.stored.values())
+        self._live_tokens = 0
+
+    def holds(self, chunk: Chunk) -> bool:
+        """Return whether every sample of ``chunk`` is stored."""
+        return all(key in self.stored for key in chunk.sample_keys())
+
+    def draw(self, chunk: Chunk, model: LanguageModel, prompt: Callable[[Task], str]) -> Iterator[None]:
+        """Generate the whole chunk and submit what is not stored; yields between decoding steps.
+
+        A stored verdict is never computed again.
+        """
+        requests = [
+            GenerationRequest(
+                prompt(unit.task), tuple(sample_seed(self.arm.run_seed, unit.task.id, i) for i in range(unit.samples))
             )
-    return _Pending(tuple(rows))
+            for unit in chunk.units
+        ]
+        pending = _Pending(chunk)
+        self.pending.append(pending)
+        self._live_tokens = 0
+        with closing(model.draw(requests, self.arm.sampling)) as steps:
+            for step in steps:
+                self.tokens += step.tokens
+                self._live_tokens += step.tokens
+                for one in step.ended:
+                    self._ended += 1
+                    self._ended_tokens += one.completion.tokens
+                    self._live_tokens -= one.completion.tokens
+                    self._submit(pending, chunk.units[one.request].task, one)
+                yield
+
+    def _submit(self, pending: _Pending, task: Task, one: DrawnSample) -> None:
+        if (task.id, one.sample) in self.stored:
+            return
+        draw = one.completion
+        completion = Completion(draw.text, draw.finish, draw.tokens)  # type: ignore[arg-type]
+        candidate = extract(task, completion.text, self.verifier.language)
+        verdict = _candidate_future(self.verifier, task, candidate)
+        seed = sample_seed(self.arm.run_seed, task.id, one.sample)
+        pending.samples[task.id, one.sample] = (seed, completion, candidate, verdict)
+
+    def store(self, at_most_pending: int) -> None:
+        """Store the oldest calls whose verdicts are all there, and wait for verdicts where too many calls are pending.
+
+        The newest is stored only where ``at_most_pending`` is 0: it may not have ended.
+        """
+        while len(self.pending) > at_most_pending or (len(self.pending) > 1 and self.pending[0].is_judged):
+            fresh = self.pending.popleft().finish(self.arm.name)
+            if fresh:
+                append_samples(self.path, fresh, len(self.planned) - len(self.stored))
+            self.stored.update({(s.task_id, s.index): s for s in fresh})
+
+    @property
+    def reached(self) -> Reached:
+        """How far it is."""
+        unfinished = len(self.planned) - len(self.stored) - sum(len(pending.samples) for pending in self.pending)
+        most = self.arm.sampling.max_new_tokens
+        # tokens of unfinished samples count too, or the short ones, which end first, would promise too much
+        each = min(most, (self._ended_tokens + self._live_tokens) / self._ended) if self._ended else most
+        left = max(0, round(unfinished * each - self._live_tokens))
+        return Reached(len(self.stored), len(self.planned), self.tokens, each, left)
 
 
 def measure(
@@ -129,7 +203,7 @@ def measure(
     prompt: Callable[[Task], str],
     verifier: Verifier,
     path: Path,
-    on_progress: Callable[[int, int], None],
+    on_progress: Callable[[Reached], None],
     safe_point: Callable[[], None],
 ) -> list[Sample]:
     """Generate and verify every sample of ``units`` that ``path`` does not hold yet; return all of them in file order.
@@ -139,8 +213,9 @@ def measure(
 
     Args:
         prompt: gives the text of a task's prompt.
-        on_progress: called with (samples stored, samples planned).
-        safe_point: called when everything generated so far is stored; raises to stop there.
+        on_progress: called after every decoding step, and once before the first.
+        safe_point: called before a chunk and between decoding steps; raises to stop there, once every sample that has
+            ended is verified and stored.
 
     Raises:
         DiskFull: names how much space the missing samples will take.
@@ -148,50 +223,30 @@ def measure(
     """
     chunks = plan_chunks(units, lambda task: len(prompt(task)), arm.samples_per_call)
     planned = [key for chunk in chunks for key in chunk.sample_keys()]
-    # the file may hold tasks of an earlier round too
-    wanted = set(planned)
-    stored = {
-        (s.task_id, s.index): s for s in read_samples(path) if s.arm == arm.name and (s.task_id, s.index) in wanted
-    }
-    total = sum(unit.samples for unit in units)
-    pending: deque[_Pending] = deque()
-
-    def store_oldest() -> None:
-        fresh = pending.popleft().finish(arm.name)
-        _append_samples(path, fresh, total - len(stored))
-        stored.update({(s.task_id, s.index): s for s in fresh})
-        on_progress(len(stored), total)
-
-    on_progress(len(stored), total)
+    work = _Measurement(arm, verifier, path, planned)
+    on_progress(work.reached)
     for chunk in chunks:
-        if all(key in stored for key in chunk.sample_keys()):
+        if work.holds(chunk):
             continue
-        pending.append(_generate_chunk(chunk, arm, model, prompt, verifier, stored))
-        if len(pending) >= CHUNKS_IN_FLIGHT:
-            store_oldest()
-        _stop_if_asked(safe_point, pending, store_oldest)
-    while pending:
-        store_oldest()
-    return [stored[key] for key in planned]
+        _stop_if_asked(safe_point, work)
+        for _ in work.draw(chunk, model, prompt):
+            work.store(CHUNKS_IN_FLIGHT)
+            on_progress(work.reached)
+            _stop_if_asked(safe_point, work)
+        work.store(CHUNKS_IN_FLIGHT - 1)
+    work.store(0)
+    on_progress(work.reached)
+    if list(work.stored) != planned:
+        put_in_order(path, arm.name, planned)
+    return [work.stored[key] for key in planned]
 
 
-def _append_samples(path: Path, samples: Sequence[Sample], missing: int) -> None:
-    """Store ``samples``; a full disk is refused with an estimate for all that are ``missing``."""
-    lines = [json.dumps(sample.to_json(), ensure_ascii=False, allow_nan=False) for sample in samples]
-    try:
-        append_lines(path, lines)
-    except DiskFull as full:
-        line_bytes = sum(len(line.encode("utf-8")) + 1 for line in lines) / len(lines)
-        raise full.needing(int(line_bytes * missing), f"the {missing:,} samples still to be stored") from None
-
-
-def _stop_if_asked(safe_point: Callable[[], None], pending: deque[_Pending], store_oldest: Callable[[], None]) -> None:
-    """Let ``safe_point`` raise only once everything generated so far is stored."""
+def _stop_if_asked(safe_point: Callable[[], None], work: _Measurement) -> None:
+    """Let ``safe_point`` raise only once every sample that has ended is stored."""
     try:
         safe_point()
     except BaseException:
-        while pending:
-            store_oldest()
+        work.store(0)
         raise
 
 

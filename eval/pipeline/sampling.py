@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-from eval.records import Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +44,39 @@ class Generated(Protocol):
     def tokens(self) -> int: ...
 
 
+class DrawnSample(Protocol):
+    """One sample that has ended: number ``sample`` among the seeds of request number ``request``."""
+
+    @property
+    def request(self) -> int: ...
+    @property
+    def sample(self) -> int: ...
+    @property
+    def completion(self) -> Generated: ...
+
+
+class DecodingStep(Protocol):
+    """What one decoding step gave: how many tokens, and the samples that ended with theirs."""
+
+    @property
+    def tokens(self) -> int: ...
+    @property
+    def ended(self) -> Sequence[DrawnSample]: ...
+
+
 class LanguageModel(Protocol):
     """A loaded base model; defined here, implemented by training/backends.
 
     The same requests in the same call give the same completions; each sample draws only from its own seed's stream.
     """
 
-    def generate(self, requests: Sequence[GenerationRequest], settings: SamplingSettings) -> list[list[Generated]]:
-        """Return, per request and in order, one completion per seed."""
+    def draw(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Generator[DecodingStep, None, None]:
+        """Yield each decoding step, until every seed of every request has its completion.
+
+        Closing it ends the work between two steps, in every process that takes part.
+        """
         ...
 
     def adapter(self, folder: Path, scale: float) -> AbstractContextManager[None]:
@@ -77,6 +100,3 @@ def sample_seed(run_seed: int, task_id: str, index: int) -> int:
     """
     text = f"{run_seed}\x1f{task_id}\x1f{index}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
-
-
-Generator = Callable[[Sequence[GenerationRequest]], list[list[Completion]]]

@@ -13,7 +13,7 @@ from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
 from eval.datasets.splits import all_dev
 from eval.domains import Domain, open_verifier
 from eval.pipeline.instrument import judge_known_answers
-from eval.pipeline.loop import Arm, Unit, measure
+from eval.pipeline.loop import Arm, Reached, Unit, measure
 from eval.pipeline.prompts import render
 from eval.pipeline.result import evaluate, score_tasks
 from eval.pipeline.verifier import Verifier, VerifierSettings
@@ -55,8 +55,10 @@ class Bench:
         """
         experiment = self.context.experiment
 
-        def on_progress(done: int, _planned: int) -> None:
-            self.context.on_progress(Progress("sampling", before + done, overall, "samples", phase))
+        def on_progress(reached: Reached) -> None:
+            done, later = before + reached.stored, overall - before - reached.planned
+            left = reached.tokens_left + round(later * reached.tokens_each)
+            self.context.on_progress(Progress("sampling", done, overall, "samples", phase, reached.tokens, left))
 
         return measure(
             [Unit(task, self._samples(split)) for task in self.tasks(split) if not only or task.id in only],

@@ -31,7 +31,7 @@ class StallWatch:
     def saw(self, pulse: Pulse) -> None:
         """Take note of a new pulse."""
         last, self._last = self._last, pulse
-        if last is not None and last.phase == pulse.phase and last.done == pulse.done:
+        if last is not None and (last.phase, last.done, last.tokens) == (pulse.phase, pulse.done, pulse.tokens):
             return
         now_s = self._clock_s()
         if last is None or last.phase != pulse.phase:

@@ -70,7 +70,15 @@ def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, trac
     def on_progress(progress: Progress) -> None:
         # a pulse is worth no gate: on a full disk the next result that cannot be stored ends it
         with suppress(Refusal):
-            heartbeat.beat(progress.phase, progress.done, progress.total, progress.unit, progress.message)
+            heartbeat.beat(
+                progress.phase,
+                progress.done,
+                progress.total,
+                progress.unit,
+                progress.message,
+                progress.tokens,
+                progress.tokens_left,
+            )
 
     return GateContext(
         run_dir=run.folder,

@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import eval.pipeline.loop
+import eval.pipeline.stored_samples
 from env.files import append_lines
 from env.heartbeat import Heartbeat
 from eval.datasets.loading import DatasetSettings, load_dataset
@@ -77,13 +77,16 @@ class Durable:
         """Time durable calls inside the block; give what tells progress."""
         heartbeat = Heartbeat(self.folder / "heartbeat.json", gate)
         beat = self.meter.timed(heartbeat.beat)
-        real_fsync, real_append = os.fsync, eval.pipeline.loop.append_lines
-        os.fsync, eval.pipeline.loop.append_lines = self.meter.timed(real_fsync), self.meter.timed(real_append)
+        real_fsync, real_append = os.fsync, eval.pipeline.stored_samples.append_lines
+        os.fsync, eval.pipeline.stored_samples.append_lines = (
+            self.meter.timed(real_fsync),
+            self.meter.timed(real_append),
+        )
         try:
             with heartbeat.kept_alive():
                 yield lambda phase, done, total: beat(phase, done, total, "units", "a message of usual length")
         finally:
-            os.fsync, eval.pipeline.loop.append_lines = real_fsync, real_append
+            os.fsync, eval.pipeline.stored_samples.append_lines = real_fsync, real_append
 
 
 @dataclass
@@ -95,12 +98,12 @@ class Careless:
     @contextmanager
     def on(self, gate: str) -> Iterator[Callable[[str, int, int], None]]:
         """Switch durability off inside the block."""
-        real_fsync, real_append = os.fsync, eval.pipeline.loop.append_lines
-        os.fsync, eval.pipeline.loop.append_lines = (lambda _: None), _plain_append
+        real_fsync, real_append = os.fsync, eval.pipeline.stored_samples.append_lines
+        os.fsync, eval.pipeline.stored_samples.append_lines = (lambda _: None), _plain_append
         try:
             yield lambda phase, done, total: None
         finally:
-            os.fsync, eval.pipeline.loop.append_lines = real_fsync, real_append
+            os.fsync, eval.pipeline.stored_samples.append_lines = real_fsync, real_append
 
 
 class Steps(NoHooks):
@@ -171,7 +174,7 @@ def _sampling_loop(model: Any, verifier: Any, tasks: int, samples: int) -> Calla
                 lambda task: render(task.instruction, task.input, model.apply_chat_template),
                 verifier,
                 way.folder / "samples.jsonl",
-                lambda done, total: tell("sampling", done, total),
+                lambda reached: tell("sampling", reached.stored, reached.planned),
                 lambda: None,
             )
 

@@ -7,7 +7,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +20,13 @@ from env.refusal import Refusal
 from env.space import DiskFull
 from eval.domains.luanti.domain import LUA
 from eval.pipeline.language import Language
-from eval.pipeline.loop import CHUNKS_IN_FLIGHT, Arm, Unit, measure
+from eval.pipeline.loop import CHUNKS_IN_FLIGHT, Arm, Reached, Unit, measure
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import Job
-from eval.records import Completion, Outcome, Task, Verdict
+from eval.records import Outcome, Task, Verdict
+from tests.support.written import steps_of
+from training.backends.base import Completion, DrawStep
 
 PROJECT = Path(__file__).resolve().parents[2]
 TASKS = [
@@ -37,13 +40,16 @@ SAMPLES = 21
 
 @dataclass
 class Model:
-    """Writes text that follows from the seed; remembers how many samples it drew."""
+    """Writes text that follows from the seed, of one to four tokens; remembers how many samples it drew to the end."""
 
     drawn: int = 0
 
-    def generate(self, requests: Sequence[GenerationRequest], _: SamplingSettings) -> list[list[Completion]]:
-        self.drawn += sum(len(request.seeds) for request in requests)
-        return [[Completion(f"return {seed}", "stop", 3) for seed in request.seeds] for request in requests]
+    def draw(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Generator[DrawStep, None, None]:
+        for step in steps_of(requests, lambda _, seed: Completion(f"return {seed}", "stop", 1 + seed % 4)):
+            self.drawn += len(step.ended)
+            yield step
 
 
 @dataclass
@@ -63,8 +69,14 @@ class Judge:
         return done
 
 
-def go(path: Path, model: Model, judge: Judge, safe_point: Callable[[], None] = lambda: None) -> None:
-    measure(UNITS, ARM, model, lambda task: task.instruction, judge, path, lambda *_: None, safe_point)
+def go(
+    path: Path,
+    model: Model,
+    judge: Judge,
+    safe_point: Callable[[], None] = lambda: None,
+    on_progress: Callable[[Reached], None] = lambda _: None,
+) -> None:
+    measure(UNITS, ARM, model, lambda task: task.instruction, judge, path, on_progress, safe_point)
 
 
 @pytest.fixture(scope="module")
@@ -93,23 +105,54 @@ def test_cut_at_any_byte_it_ends_with_the_same_bytes_and_judges_only_what_is_mis
     assert missing <= model.drawn < missing + ARM.samples_per_call
 
 
-@pytest.mark.parametrize("after_chunks", [1, 2, 3])
-def test_a_stop_stores_everything_that_was_drawn(tmp_path: Path, undisturbed: bytes, after_chunks: int) -> None:
+# each of four calls asks before its first step and after each of its three or four
+@pytest.mark.parametrize("looks", range(1, 19))
+def test_a_stop_between_any_two_decoding_steps_stores_every_sample_that_has_ended(
+    tmp_path: Path, undisturbed: bytes, looks: int
+) -> None:
     path = tmp_path / "samples.jsonl"
-    first, calls = Model(), iter(range(100))
+    first, calls = Model(), iter(range(1, 100))
 
     def stop() -> None:
-        if next(calls) + 1 == after_chunks:
+        if next(calls) == looks:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         go(path, first, Judge(), stop)
-    assert path.read_bytes().count(b"\n") == first.drawn
+    stored = path.read_bytes().count(b"\n") if path.exists() else 0
+    assert stored == first.drawn
     second, judge = Model(), Judge()
     go(path, second, judge)
-    assert path.read_bytes() == undisturbed
-    assert first.drawn + second.drawn == SAMPLES, "nothing was drawn twice"
-    assert len(judge.judged) == second.drawn
+    assert path.read_bytes() == undisturbed, "in the order of the plan, too"
+    assert len(judge.judged) == SAMPLES - stored
+    # at most the ended part of one unfinished call is drawn again
+    assert SAMPLES - stored <= second.drawn < SAMPLES - stored + ARM.samples_per_call
+
+
+def test_a_stop_inside_a_call_keeps_the_samples_of_that_call_that_have_ended(tmp_path: Path) -> None:
+    path, calls = tmp_path / "samples.jsonl", iter(range(1, 100))
+
+    def stop() -> None:
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(path, Model(), Judge(), stop)
+    # two steps of the first call: its samples of one or two tokens, and no other
+    assert 0 < len(read_samples(path)) < ARM.samples_per_call
+    assert {sample.completion.tokens for sample in read_samples(path)} <= {1, 2}
+
+
+def test_tokens_and_what_is_left_are_told_inside_a_call_before_a_sample_is_stored(tmp_path: Path) -> None:
+    told: list[Reached] = []
+    go(tmp_path / "samples.jsonl", Model(), Judge(), on_progress=told.append)
+    inside = [reached for reached in told if reached.stored == 0]
+    assert [reached.tokens for reached in inside][:2] == [0, ARM.samples_per_call]
+    assert told[0].tokens_left == SAMPLES * ARM.sampling.max_new_tokens
+    drawn = sum(sample.completion.tokens for sample in read_samples(tmp_path / "samples.jsonl"))
+    assert (told[-1].stored, told[-1].tokens, told[-1].tokens_left) == (SAMPLES, drawn, 0)
+    middle = told[len(told) // 2]
+    assert middle.tokens_left == pytest.approx(drawn - middle.tokens, rel=0.35)
 
 
 def test_a_kill_costs_at_most_the_chunks_in_flight(tmp_path: Path, undisturbed: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from eval.decision.rule import DecisionRule
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import Job, Verifier
-from eval.records import Completion, Outcome, Verdict
+from eval.records import Outcome, Verdict
 from gates import d_sweep
 from gates.context import GateContext, PlanContext
 from gates.d_sweep import select, sweep_cells
@@ -30,6 +30,8 @@ from gates.plans import plan
 from gates.rejudging import rejudge
 from runner.runs.config import compose_experiment
 from tests.support.luanti import open_verifier
+from tests.support.written import steps_of
+from training.backends.base import Completion, DrawStep
 
 SMALL = ["profile=smoke", "dataset.dev_tasks=14", "sampling.samples_per_call=10", "verifier.workers=1"]
 FOLDERS = {step: Path(f"step-{step:06d}") for step in (2, 4, 6)}
@@ -45,11 +47,13 @@ class Scripted:
     fail_after: int = 10**9
     choices: dict[str, str] = field(default_factory=dict)
 
-    def generate(self, requests: Sequence[GenerationRequest], settings: SamplingSettings) -> list[list[Completion]]:
+    def draw(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Generator[DrawStep, None, None]:
         self.calls += 1
         if self.calls > self.fail_after:
             raise KeyboardInterrupt
-        return [[self._write(request.prompt, seed) for seed in request.seeds] for request in requests]
+        return steps_of(requests, self._write)
 
     def _write(self, prompt: str, seed: int) -> Completion:
         luck = int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:4], "big") / 2**32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from env.refusal import Refusal
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from tests.support.model_work import REQUESTS, SAMPLING, load_whole, logits
 from tests.support.tiny_random import END, LAYOUTS, make_model
+from training.backends.local.batched_model import PromptSamples
 from training.backends.transformers_peft import model as model_module
+from training.backends.transformers_peft.generation import generate_batch as our_loop
+from training.backends.unsloth.generating import generate_batch as library_loop
 
 GREEDY = SamplingSettings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=24)
 
@@ -48,11 +52,81 @@ def test_greedy_writes_what_the_library_writes(layout: str, tmp_path: Path) -> N
         assert sample.text == ours._texts.text(whole[0, ids.shape[1] :].tolist())
 
 
-def test_a_stream_yields_each_request_once_with_the_same_samples(model: Any) -> None:
+def test_steps_tell_every_token_and_each_sample_once(model: Any) -> None:
     requests = [*REQUESTS, GenerationRequest("none wanted", ())]
-    streamed = dict(model.stream(requests, SAMPLING))
-    assert [streamed[number] for number in range(len(requests))] == model.generate(requests, SAMPLING)
-    assert streamed[len(REQUESTS)] == []
+    steps = list(model.draw(requests, SAMPLING))
+    ended = [one for step in steps for one in step.ended]
+    assert len({(one.request, one.sample) for one in ended}) == len(ended) == sum(len(r.seeds) for r in requests)
+    assert sum(step.tokens for step in steps) == sum(one.completion.tokens for one in ended)
+    assert len(steps) >= SAMPLING.max_new_tokens
+    written = model.generate(requests, SAMPLING)
+    assert all(written[one.request][one.sample] == one.completion for one in ended)
+    assert written[len(REQUESTS)] == []
+
+
+def test_work_that_is_left_ends_between_two_steps(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaving = load_whole(llama, batch_size=64)
+    network, calls = leaving._evaluated, []
+    real = type(network).forward
+    monkeypatch.setattr(type(network), "forward", lambda *a, **k: (calls.append(1), real(*a, **k))[1])
+    steps = leaving.draw(REQUESTS, SAMPLING)
+    next(steps), next(steps)
+    steps.close()
+    # the prompt, and one more step
+    assert len(calls) == 2
+
+
+def test_memory_that_runs_out_in_mid_batch_keeps_the_samples_that_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_model(tmp_path, seed=1, initializer_range=0.001)
+    long = SamplingSettings(1.0, 1.0, 0, 120)
+    requests = [GenerationRequest("x" * n, tuple(range(10 * n, 10 * n + 5))) for n in (1, 3, 2)]
+    whole = load_whole(folder, batch_size=64)
+    expected, real, asked = whole.generate(requests, long), model_module.generate_batch, []
+
+    def starving(model: Any, texts: Any, prompts: Any, settings: Any) -> Any:
+        rows = sum(len(prompt.seeds) for prompt in prompts)
+        asked.append(rows)
+        ended = 0
+        for step in real(model, texts, prompts, settings):
+            yield step
+            ended += len(step.ended)
+            if rows == 15 and ended >= 2:
+                raise torch.OutOfMemoryError("tried to allocate")
+
+    monkeypatch.setattr(model_module, "generate_batch", starving)
+    ended = [one for step in whole.draw(requests, long) for one in step.ended]
+    assert len(ended) == 15
+    assert asked[0] == 15
+    assert sum(asked[1:]) <= 13, "what had ended is not drawn again"
+    assert all(expected[one.request][one.sample] == one.completion for one in ended)
+
+
+@pytest.mark.parametrize("stop", [(), ("a", "e")])
+def test_the_library_s_own_loop_tells_the_same_samples_step_by_step(stop: tuple[str, ...], tmp_path: Path) -> None:
+    ours = load_whole(make_model(tmp_path, seed=1, initializer_range=0.001), batch_size=64)
+    settings = SamplingSettings(1.0, 1.0, 0, 60, stop)
+    prompts = [PromptSamples(tuple(ours._texts.prompt(r.prompt)), r.seeds) for r in REQUESTS]
+    told = [list(loop(ours._evaluated, ours._texts, prompts, settings)) for loop in (library_loop, our_loop)]
+    rows = [{row: completion for step in steps for row, completion in step.ended} for steps in told]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 18
+    assert [step.tokens for step in told[0]] == [step.tokens for step in told[1]]
+
+
+def test_the_library_s_own_loop_ends_when_it_is_left_and_says_what_went_wrong(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [PromptSamples(tuple(model._texts.prompt("local x = ")), (1, 2))]
+    steps = library_loop(model._evaluated, model._texts, prompts, SAMPLING)
+    assert next(steps).tokens == 2
+    began = threading.active_count()
+    steps.close()
+    assert threading.active_count() == began - 1
+    monkeypatch.setattr(type(model._evaluated), "generate", lambda *a, **k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(library_loop(model._evaluated, model._texts, prompts, SAMPLING))
 
 
 def test_a_sample_ends_at_the_end_token(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
+from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from tests.support.model_work import REQUESTS, SAMPLING, load
 from training.backends.local.sharding import Shard
 from training.records import ModelSettings
@@ -22,7 +24,36 @@ def two_processes(llama: Path) -> Iterator[Any]:
 
 def test_two_processes_generate_what_one_does(two_processes: Any, quantized: Any) -> None:
     assert two_processes.generate(REQUESTS, SAMPLING) == quantized.generate(REQUESTS, SAMPLING)
-    assert dict(two_processes.stream(REQUESTS, SAMPLING)) == dict(quantized.stream(REQUESTS, SAMPLING))
+    steps = list(two_processes.draw(REQUESTS, SAMPLING))
+    assert sum(step.tokens for step in steps) == sum(step.tokens for step in quantized.draw(REQUESTS, SAMPLING))
+
+
+def test_work_that_is_left_ends_in_every_process_and_the_next_call_is_whole(two_processes: Any, quantized: Any) -> None:
+    # an hour of work, were it done
+    long = SamplingSettings(0.8, 0.95, 0, 400)
+    many = [GenerationRequest(request.prompt, tuple(range(200))) for request in REQUESTS]
+    two_processes.generate(REQUESTS, SAMPLING)
+    for steps_taken in (1, 30):
+        steps = two_processes.draw(many, long)
+        for _ in range(steps_taken):
+            next(steps)
+        began = time.monotonic()
+        steps.close()
+        assert time.monotonic() - began < 5
+        assert two_processes.generate(REQUESTS, SAMPLING) == quantized.generate(REQUESTS, SAMPLING)
+
+
+def test_work_that_is_left_while_another_process_still_loads_does_not_wait_for_it(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with load(llama, batch_size=4, processes=2) as sharded:
+        [shard] = sharded._shards
+        monkeypatch.setattr(shard, "_has_model", lambda: time.sleep(0.05))
+        steps = sharded.draw(REQUESTS, SAMPLING)
+        next(steps)
+        began = time.monotonic()
+        steps.close()
+        assert time.monotonic() - began < 2
 
 
 def test_an_adapter_is_worn_in_every_process(two_processes: Any, quantized: Any, adapter_folder: Path) -> None:

@@ -30,6 +30,23 @@ class Completion:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One sample that has ended: number ``sample`` among the seeds of request number ``request``."""
+
+    request: int
+    sample: int
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class DrawStep:
+    """What one decoding step gave: how many tokens, and the samples that ended with theirs."""
+
+    tokens: int
+    ended: tuple[Drawn, ...] = ()
+
+
 class Request(Protocol):
     """One prompt and the seeds of its samples."""
 
@@ -76,8 +93,11 @@ class Generates(Protocol):
         """Return, per request and in order, one completion per seed."""
         ...
 
-    def stream(self, requests: Sequence[Request], settings: Sampling) -> Iterator[tuple[int, list[Completion]]]:
-        """Yield (request number, its completions) as requests finish; the same completions as ``generate``."""
+    def draw(self, requests: Sequence[Request], settings: Sampling) -> Iterator[DrawStep]:
+        """Yield each decoding step with the samples that it ended; in all, the completions of ``generate``.
+
+        Closing the iterator ends the work between two steps, in every process; the samples not yielded are lost.
+        """
         ...
 
     def adapter(self, folder: Path, scale: float) -> AbstractContextManager[None]:

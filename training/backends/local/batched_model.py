@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gc
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from env.refusal import Refusal
-from training.backends.base import Completion, ModelIdentity, Request, Sampling
-from training.backends.local.batching import Batch, assembled, balanced_rows, halves, plan_batches
+from training.backends.base import Completion, Drawn, DrawStep, ModelIdentity, Request, Sampling
+from training.backends.local.batching import Batch, balanced_rows, halves, plan_batches, without
 from training.backends.local.texts import Texts
 from training.backends.local.training_loop import Learner, TrainingRun, probe_longest, train_from_newest
 from training.examples import EncodedExamples, encode_examples
@@ -26,6 +26,17 @@ class PromptSamples:
 
     ids: tuple[int, ...]
     seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowStep:
+    """What one decoding step of a batch gave: tokens drawn, and (row, completion) of the samples that ended.
+
+    Rows count through the prompts in order, and through the seeds of each.
+    """
+
+    tokens: int
+    ended: tuple[tuple[int, Completion], ...] = ()
 
 
 class LoadedBase(Protocol):
@@ -75,13 +86,12 @@ class BatchedModel(ABC):
             Refusal: a prompt leaves no room for ``max_new_tokens`` in the model's context, or one row alone does not
                 fit into memory.
         """
-        finished = dict(self.stream(requests, settings))
-        return [finished[number] for number in range(len(requests))]
+        return collected(requests, self.draw(requests, settings))
 
-    def stream(self, requests: Sequence[Request], settings: Sampling) -> Iterator[tuple[int, list[Completion]]]:
-        """Yield (request number, its completions) as requests finish."""
-        batches = self.plan(requests, settings)
-        yield from assembled(requests, ((batch, self.run_batch(requests, batch, settings)) for batch in batches))
+    def draw(self, requests: Sequence[Request], settings: Sampling) -> Iterator[DrawStep]:
+        """Yield each decoding step, one batch after the other. Raises as ``generate``."""
+        for batch in self.plan(requests, settings):
+            yield from self.run_batch(requests, batch, settings)
 
     def plan(self, requests: Sequence[Request], settings: Sampling) -> list[Batch]:
         """Return which samples generate together. Raises Refusal when a prompt is too long for the context."""
@@ -97,8 +107,8 @@ class BatchedModel(ABC):
         counts = [len(request.seeds) for request in requests]
         return plan_batches(lengths, counts, balanced_rows(sum(counts), self._batch_size, self._processes))
 
-    def run_batch(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
-        """Return the completions of ``batch``, per share; running out of memory halves the batch size permanently."""
+    def run_batch(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> Iterator[DrawStep]:
+        """Yield the decoding steps of ``batch``; out of memory halves the rest of it, and the batch size for good."""
         prompts = [
             PromptSamples(
                 tuple(self._texts.prompt(requests[share.request].prompt)),
@@ -106,12 +116,17 @@ class BatchedModel(ABC):
             )
             for share in batch.shares
         ]
+        members, ended = batch.members, set[tuple[int, int]]()
         try:
-            return self._generate_together(prompts, settings)
+            for step in self._generate_together(prompts, settings):
+                drawn = tuple(Drawn(*members[row], completion) for row, completion in step.ended)
+                ended.update((one.request, one.sample) for one in drawn)
+                yield DrawStep(step.tokens, drawn)
+            return
         except (RuntimeError, MemoryError) as error:
             if not self._ran_out_of_memory(error):
                 raise
-        return self._run_halved(requests, batch, settings)
+        yield from self._run_halved(requests, without(batch, ended), settings)
 
     @contextmanager
     def adapter(self, folder: Path, scale: float) -> Iterator[None]:
@@ -183,8 +198,8 @@ class BatchedModel(ABC):
         self.close()
 
     @abstractmethod
-    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
-        """Return, per prompt and in order, one completion per seed; all of them generate together."""
+    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
+        """Yield each decoding step of the samples of ``prompts``, all of which generate together."""
 
     @abstractmethod
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[Any]:
@@ -206,17 +221,14 @@ class BatchedModel(ABC):
     def _free_memory(self) -> None:
         """Release what the library's allocator holds in reserve."""
 
-    def _run_halved(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
+    def _run_halved(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> Iterator[DrawStep]:
         self._free_memory()
         if batch.rows == 1:
             raise Refusal("One sample alone does not fit into memory.", "Lower max_new_tokens, or use a smaller model.")
         self._batch_size = max(1, batch.rows // 2)
         self.choices["batch_size"] = f"{self._batch_size}: memory ran out with {batch.rows} rows"
-        done: dict[int, list[Completion]] = {share.request: [] for share in batch.shares}
         for half in halves(batch):
-            for share, completions in zip(half.shares, self.run_batch(requests, half, settings), strict=True):
-                done[share.request] += completions
-        return [done[share.request] for share in batch.shares]
+            yield from self.run_batch(requests, half, settings)
 
     def _encode(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
         return encode_examples(examples, self._texts, train, self._base.context)
@@ -224,3 +236,9 @@ class BatchedModel(ABC):
     def _require_bare(self, action: str) -> None:
         if self._is_wearing:
             raise RuntimeError(f"{action} while an adapter is applied: leave its block first")
+
+
+def collected(requests: Sequence[Request], steps: Iterable[DrawStep]) -> list[list[Completion]]:
+    """Return, per request and in order, one completion per seed."""
+    found = {(one.request, one.sample): one.completion for step in steps for one in step.ended}
+    return [[found[number, sample] for sample in range(len(request.seeds))] for number, request in enumerate(requests)]

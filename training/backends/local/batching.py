@@ -1,11 +1,9 @@
-"""Which samples generate together, a pure function of lengths, counts and batch size, and how they are returned."""
+"""Which samples generate together: a pure function of prompt lengths, counts and batch size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-
-from training.backends.base import Completion, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,11 @@ class Batch:
     def rows(self) -> int:
         """How many samples it holds."""
         return sum(len(share.samples) for share in self.shares)
+
+    @property
+    def members(self) -> list[tuple[int, int]]:
+        """(Request number, position in its seeds) of each row, in order."""
+        return [(share.request, sample) for share in self.shares for sample in share.samples]
 
 
 def plan_batches(prompt_lengths: Sequence[int], sample_counts: Sequence[int], batch_size: int) -> list[Batch]:
@@ -49,31 +52,22 @@ def plan_batches(prompt_lengths: Sequence[int], sample_counts: Sequence[int], ba
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:
     """Return the batch as two with half the rows each; it must hold at least two."""
-    singles = [Share(share.request, (sample,)) for share in batch.shares for sample in share.samples]
-    if len(singles) < 2:
+    members = batch.members
+    if len(members) < 2:
         raise ValueError("a batch of one row cannot be halved")
-    middle = (len(singles) + 1) // 2
-    return _joined(singles[:middle]), _joined(singles[middle:])
+    middle = (len(members) + 1) // 2
+    return _batch_of(members[:middle]), _batch_of(members[middle:])
+
+
+def without(batch: Batch, ended: Collection[tuple[int, int]]) -> Batch:
+    """Return the batch without the rows whose members have ``ended``."""
+    return _batch_of([member for member in batch.members if member not in ended])
 
 
 def balanced_rows(rows: int, batch_size: int, processes: int) -> int:
     """Return the batch size, at most ``batch_size``, at which every process gets equally many batches."""
     rounds = -(-rows // (batch_size * processes))
     return max(1, -(-rows // max(1, rounds * processes)))
-
-
-def assembled(
-    requests: Sequence[Request], results: Iterator[tuple[Batch, list[list[Completion]]]]
-) -> Iterator[tuple[int, list[Completion]]]:
-    """Yield each request's number and completions as soon as the last of its samples is there."""
-    yield from ((number, []) for number, request in enumerate(requests) if not request.seeds)
-    parts: dict[int, dict[int, Completion]] = {number: {} for number in range(len(requests))}
-    for batch, completions in results:
-        for share, mine in zip(batch.shares, completions, strict=True):
-            found = parts[share.request]
-            found.update(zip(share.samples, mine, strict=True))
-            if len(found) == len(requests[share.request].seeds):
-                yield share.request, [found[sample] for sample in range(len(found))]
 
 
 def _shares(order: Sequence[int], sample_counts: Sequence[int], batch_size: int) -> Iterator[Share]:
@@ -83,8 +77,8 @@ def _shares(order: Sequence[int], sample_counts: Sequence[int], batch_size: int)
             yield Share(request, tuple(samples[start : start + batch_size]))
 
 
-def _joined(singles: Sequence[Share]) -> Batch:
+def _batch_of(members: Sequence[tuple[int, int]]) -> Batch:
     by_request: dict[int, list[int]] = {}
-    for share in singles:
-        by_request.setdefault(share.request, []).extend(share.samples)
+    for request, sample in members:
+        by_request.setdefault(request, []).append(sample)
     return Batch(tuple(Share(request, tuple(samples)) for request, samples in by_request.items()))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from env.refusal import Refusal
+from training.backends.base import DrawStep
 from training.backends.local.sharding import connection
+
+# steps of small models come by the thousand a second
+_TELL_EVERY_S = 0.25
 
 
 def serve(descriptor: int) -> None:
@@ -28,18 +33,35 @@ def serve(descriptor: int) -> None:
         with ExitStack() as worn:
             while True:
                 kind, *arguments = pipe.recv()
-                _answer(pipe, partial(_do, model, worn, kind, arguments), lambda value: value)
+                # one that comes as its batch ends asks for nothing
+                if kind != "leave":
+                    _answer(pipe, partial(_do, model, worn, pipe, kind, arguments), lambda value: value)
     except (EOFError, ConnectionError):
         return
 
 
-def _do(model: Any, worn: ExitStack, kind: str, arguments: list[Any]) -> Any:
+def _do(model: Any, worn: ExitStack, pipe: Any, kind: str, arguments: list[Any]) -> None:
     if kind == "batch":
-        return model.run_batch(*arguments)
+        _tell_steps(pipe, model.run_batch(*arguments))
+        return
     worn.close()
     if kind == "wear":
         worn.enter_context(model.adapter(*arguments))
-    return None
+
+
+def _tell_steps(pipe: Any, steps: Generator[DrawStep]) -> None:
+    """Send the steps, those without an ended sample together, until they end or the parent leaves them."""
+    tokens, told_s = 0, time.monotonic()
+    with closing(steps):
+        for step in steps:
+            tokens += step.tokens
+            if step.ended or time.monotonic() - told_s >= _TELL_EVERY_S:
+                pipe.send(("step", DrawStep(tokens, step.ended)))
+                tokens, told_s = 0, time.monotonic()
+            # nothing else can come while a batch is at work
+            if pipe.poll():
+                pipe.recv()
+                return
 
 
 def _answer(pipe: Any, work: Callable[[], Any], told: Callable[[Any], Any]) -> Any:

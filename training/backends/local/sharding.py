@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -20,13 +20,15 @@ from typing import Any, Protocol
 
 from env.own_modules import module_command, module_environment
 from env.refusal import Refusal
-from training.backends.base import Completion, LoadedModel, ModelIdentity, Request, Sampling
-from training.backends.local.batching import Batch, assembled
+from training.backends.base import Completion, DrawStep, LoadedModel, ModelIdentity, Request, Sampling
+from training.backends.local.batched_model import collected
+from training.backends.local.batching import Batch
 from training.examples import EncodedExamples
 from training.hooks import TrainHooks
 from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
 
 _CLOSE_S = 10.0
+_LOOK_S = 0.2
 
 
 class BatchModel(LoadedModel, Protocol):
@@ -36,8 +38,8 @@ class BatchModel(LoadedModel, Protocol):
         """Return which samples generate together."""
         ...
 
-    def run_batch(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> list[list[Completion]]:
-        """Return the completions of one batch, per share."""
+    def run_batch(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> Iterator[DrawStep]:
+        """Yield the decoding steps of one batch."""
         ...
 
 
@@ -74,6 +76,8 @@ class Shard:
         theirs.close()
         self._pipe.send((backend, replace(settings, processes=1)))
         self._is_ready = False
+        self._turn = threading.Lock()
+        self.is_left = False
 
     def ask(self, *message: Any) -> Any:
         """Return the answer to ``message``; waits for the model to be loaded.
@@ -82,15 +86,29 @@ class Shard:
             Refusal: the other process refused.
             RuntimeError: it failed or died.
         """
-        try:
-            if not self._is_ready:
-                self._receive()
-                self._is_ready = True
-            self._pipe.send(message)
+        with self._explained():
+            while not self._has_model():
+                pass
+            self._send(*message)
             return self._receive()
-        except (EOFError, ConnectionError) as error:
-            code = self._process.wait(_CLOSE_S)
-            raise RuntimeError(f"a generation process ended with exit status {code}") from error
+
+    def batch(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> Iterator[DrawStep]:
+        """Yield the decoding steps of ``batch``, several at a time, until it ends or is left. Raises as ``ask``."""
+        with self._explained():
+            while not self._has_model():
+                if self.is_left:
+                    return
+            self._send("batch", requests, batch, settings)
+            if self.is_left:
+                self._send("leave")
+            while (step := self._receive()) is not None:
+                yield step
+
+    def leave_batch(self) -> None:
+        """End the batch at work, if there is one, after its present decoding step; any thread may call it."""
+        self.is_left = True
+        with suppress(OSError):
+            self._send("leave")
 
     def close(self) -> None:
         """End the process: it leaves when its pipe closes."""
@@ -100,6 +118,25 @@ class Shard:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _has_model(self) -> bool:
+        """Return whether the model is loaded; waits a moment for it."""
+        if not self._is_ready and self._pipe.poll(_LOOK_S):
+            self._receive()
+            self._is_ready = True
+        return self._is_ready
+
+    def _send(self, *message: Any) -> None:
+        with self._turn:
+            self._pipe.send(message)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, ConnectionError) as error:
+            code = self._process.wait(_CLOSE_S)
+            raise RuntimeError(f"a generation process ended with exit status {code}") from error
 
     def _receive(self) -> Any:
         kind, value = self._pipe.recv()
@@ -131,13 +168,11 @@ class ShardedModel:
 
     def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
         """Return, per request and in order, one completion per seed."""
-        finished = dict(self.stream(requests, settings))
-        return [finished[number] for number in range(len(requests))]
+        return collected(requests, self.draw(requests, settings))
 
-    def stream(self, requests: Sequence[Request], settings: Sampling) -> Iterator[tuple[int, list[Completion]]]:
-        """Yield (request number, its completions) as requests finish, in whichever order."""
-        batches = self._model.plan(requests, settings)
-        yield from assembled(requests, self._run(requests, batches, settings))
+    def draw(self, requests: Sequence[Request], settings: Sampling) -> Iterator[DrawStep]:
+        """Yield the decoding steps of all processes, in whichever order; closing it ends the work in each of them."""
+        yield from self._run(requests, self._model.plan(requests, settings), settings)
 
     @contextmanager
     def adapter(self, folder: Path, scale: float) -> Iterator[None]:
@@ -190,45 +225,60 @@ class ShardedModel:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _run(
-        self, requests: Sequence[Request], batches: Sequence[Batch], settings: Sampling
-    ) -> Iterator[tuple[Batch, list[list[Completion]]]]:
-        """Yield every batch with its completions; this process takes its share between those of the others."""
+    def _run(self, requests: Sequence[Request], batches: Sequence[Batch], settings: Sampling) -> Iterator[DrawStep]:
+        """Yield the steps of every batch; this process computes its own batches between those of the others."""
         waiting = deque(batches)
-        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        threads = [
-            threading.Thread(target=_feed, args=(shard, waiting, done, requests, settings), daemon=True)
+        told: queue.SimpleQueue[DrawStep | BaseException | None] = queue.SimpleQueue()
+        feeders = [
+            threading.Thread(target=_feed, args=(shard, waiting, told, requests, settings), daemon=True)
             for shard in self._shards
         ]
-        for thread in threads:
-            thread.start()
-        left = len(batches)
+        for shard, feeder in zip(self._shards, feeders, strict=True):
+            shard.is_left = False
+            feeder.start()
         try:
-            while left:
-                while not done.empty():
-                    yield _taken(done.get())
-                    left -= 1
-                batch = _next(waiting)
-                if batch is not None:
-                    yield batch, self._model.run_batch(requests, batch, settings)
-                    left -= 1
-                elif left:
-                    yield _taken(done.get())
-                    left -= 1
+            yield from _merged(self._own_steps(requests, waiting, settings), told, len(feeders))
         finally:
             waiting.clear()
-            for thread in threads:
-                thread.join()
+            for shard in self._shards:
+                shard.leave_batch()
+            for feeder in feeders:
+                feeder.join()
+
+    def _own_steps(self, requests: Sequence[Request], waiting: deque[Batch], settings: Sampling) -> Iterator[DrawStep]:
+        while (batch := _next(waiting)) is not None:
+            yield from self._model.run_batch(requests, batch, settings)
+
+
+def _merged(
+    own: Iterator[DrawStep], told: queue.SimpleQueue[DrawStep | BaseException | None], working: int
+) -> Iterator[DrawStep]:
+    """Yield this process's steps with those that ``working`` others tell, each of which ends with None or an error."""
+    while True:
+        step = next(own, None)
+        if step is not None:
+            yield step
+        # once there is nothing left to do here, wait for the others
+        while working and (step is None or not told.empty()):
+            item = told.get()
+            if isinstance(item, BaseException):
+                raise item
+            if item is None:
+                working -= 1
+            else:
+                yield item
+        if step is None:
+            return
 
 
 def _feed(
     shard: Shard,
     waiting: deque[Batch],
-    done: queue.SimpleQueue[Any],
+    told: queue.SimpleQueue[DrawStep | BaseException | None],
     requests: Sequence[Request],
     settings: Sampling,
 ) -> None:
-    """Send one shard batch after batch until none is left; an error is passed on in place of a result."""
+    """Send one shard batch after batch until none is left, and pass on its steps; None, or an error, comes last."""
     plain = PlainSampling(
         settings.temperature, settings.top_p, settings.top_k, settings.max_new_tokens, tuple(settings.stop)
     )
@@ -239,9 +289,12 @@ def _feed(
                 for share in batch.shares
             ]
             own = Batch(tuple(replace(share, request=number) for number, share in enumerate(batch.shares)))
-            done.put((batch, shard.ask("batch", asked, own, plain)))
+            for step in shard.batch(asked, own, plain):
+                ended = tuple(replace(one, request=batch.shares[one.request].request) for one in step.ended)
+                told.put(replace(step, ended=ended))
+        told.put(None)
     except BaseException as error:
-        done.put(error)
+        told.put(error)
 
 
 def _next(waiting: deque[Batch]) -> Batch | None:
@@ -249,13 +302,6 @@ def _next(waiting: deque[Batch]) -> Batch | None:
         return waiting.popleft()
     except IndexError:
         return None
-
-
-def _taken(item: Any) -> tuple[Batch, list[list[Completion]]]:
-    if isinstance(item, BaseException):
-        raise item
-    batch, completions = item
-    return batch, completions
 
 
 def connection(descriptor: int) -> Connection[Any, Any]:

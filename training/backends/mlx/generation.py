@@ -6,14 +6,14 @@ from its own seed and reads each prompt once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from training.backends.base import Completion, Sampling
-from training.backends.local.batched_model import PromptSamples
+from training.backends.base import Sampling
+from training.backends.local.batched_model import PromptSamples, RowStep
 from training.backends.local.stopping import completed, completes_stop, stop_window
 from training.backends.local.texts import Texts
 from training.backends.mlx.drawing import Ids, draw, uniform_numbers
@@ -27,8 +27,8 @@ _ENDED_SHARE = 0.125
 
 def generate_batch(
     model: Any, windows: Sequence[int | None], texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling
-) -> list[list[Completion]]:
-    """Return, per prompt and in order, one completion per seed; all of them generate together.
+) -> Iterator[RowStep]:
+    """Yield each decoding step of the samples of ``prompts``, all of which generate together.
 
     Args:
         windows: per layer the positions that it sees; None sees all.
@@ -38,10 +38,7 @@ def generate_batch(
     for cache in caches:
         cache.take(repeat)
     seeds = [seed for prompt in prompts for seed in prompt.seeds]
-    drawn = np.zeros((len(seeds), settings.max_new_tokens), dtype=np.int64)
-    lengths = _decode(model, texts, caches, logits[repeat], seeds, drawn, settings)
-    done = (completed(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True))
-    return [[next(done) for _ in prompt.seeds] for prompt in prompts]
+    yield from _decode(model, texts, caches, logits[repeat], seeds, settings)
 
 
 def _prefill(
@@ -60,35 +57,31 @@ def _prefill(
 
 
 def _decode(
-    model: Any,
-    texts: Texts,
-    caches: list[RowCache],
-    logits: mx.array,
-    seeds: Sequence[int],
-    drawn: Ids,
-    settings: Sampling,
-) -> list[int]:
-    """Fill ``drawn`` (samples, max_new_tokens) and return how many tokens each sample took."""
+    model: Any, texts: Texts, caches: list[RowCache], logits: mx.array, seeds: Sequence[int], settings: Sampling
+) -> Iterator[RowStep]:
+    """Draw a token for each row, again and again, until every row has ended."""
+    drawn = np.zeros((len(seeds), settings.max_new_tokens), dtype=np.int64)
     uniforms = uniform_numbers(seeds, settings.max_new_tokens)
-    lengths = [settings.max_new_tokens] * len(drawn)
     # sample number of each held row; finished ones stay until enough have ended
     held, live = np.arange(len(drawn)), np.ones(len(drawn), dtype=bool)
     for step in range(settings.max_new_tokens):
         ids = draw(logits, uniforms[held, step], settings.temperature, settings.top_k, settings.top_p)
         drawn[held[live], step] = ids[live]
-        for row in np.flatnonzero(live):
-            if _has_ended(texts, drawn[held[row], : step + 1], settings):
-                live[row] = False
-                lengths[held[row]] = step + 1
-        if not live.any() or step + 1 == settings.max_new_tokens:
-            break
+        is_last = step + 1 == settings.max_new_tokens
+        rows = [(row, drawn[held[row], : step + 1]) for row in np.flatnonzero(live)]
+        ended = [(row, own) for row, own in rows if is_last or _has_ended(texts, own, settings)]
+        yield RowStep(
+            len(rows), tuple((int(held[row]), completed(texts, own.tolist(), settings)) for row, own in ended)
+        )
+        live[[row for row, _ in ended]] = False
+        if not live.any():
+            return
         if (~live).sum() >= _ENDED_SHARE * len(live):
             kept = np.flatnonzero(live)
             for cache in caches:
                 cache.take(mx.array(kept))
             held, ids, live = held[kept], ids[kept], live[kept]
         logits = model(mx.array(ids)[:, None], cache=caches)[:, -1]
-    return lengths
 
 
 def _has_ended(texts: Texts, drawn: Ids, settings: Sampling) -> bool:

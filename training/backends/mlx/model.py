@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from training.backends.base import Completion, Sampling
-from training.backends.local.batched_model import BatchedModel, PromptSamples
+from training.backends.base import Sampling
+from training.backends.local.batched_model import BatchedModel, PromptSamples, RowStep
 from training.backends.local.training_loop import Learner
 from training.backends.mlx.adapters import AdapterShelf, worn
 from training.backends.mlx.fitting import learning
@@ -40,7 +40,7 @@ class MlxModel(BatchedModel):
         chosen = mx.take_along_axis(chances, mx.array(after)[:, None], axis=-1)
         return float(np.array(chosen).astype(np.float64).sum())
 
-    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
+    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
         return generate_batch(self._loaded.model, self._loaded.windows, self._texts, prompts, settings)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:

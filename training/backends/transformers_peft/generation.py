@@ -1,20 +1,21 @@
 """Generating samples: one prefill a prompt, shared by its samples, then one token a row until each has ended.
 
 The library's ``generate`` takes no random stream per row, pads every sample with its own prompt, and keeps finished
-rows: this loop draws each sample from its own seed and drops rows as they end.
+rows, and tells nothing until all have ended: this loop draws each sample from its own seed, drops rows as they end, and
+can be left between two steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from training.backends.base import Completion, Sampling
-from training.backends.local.batched_model import PromptSamples
+from training.backends.base import Sampling
+from training.backends.local.batched_model import PromptSamples, RowStep
 from training.backends.local.stopping import completed, completes_stop, stop_window
 from training.backends.local.texts import Texts
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
@@ -44,18 +45,13 @@ class _Rows:
 
 
 @torch.inference_mode()
-def generate_batch(
-    model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling
-) -> list[list[Completion]]:
-    """Return, per prompt and in order, one completion per seed; all of them generate together."""
+def generate_batch(model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
+    """Yield each decoding step of the samples of ``prompts``, all of which generate together."""
     longest = max(len(prompt.ids) for prompt in prompts)
     capacity = longest + settings.max_new_tokens
     cache = new_cache(model.config.get_text_config().num_hidden_layers)
     logits, rows = _prefill(model, cache, prompts, settings, capacity)
-    drawn = torch.zeros(len(rows.origin), settings.max_new_tokens, dtype=torch.long)
-    lengths = _decode(model, texts, cache, logits, rows, drawn, settings)
-    done = (completed(texts, ids[:length], settings) for ids, length in zip(drawn.tolist(), lengths, strict=True))
-    return [[next(done) for _ in prompt.seeds] for prompt in prompts]
+    yield from _decode(model, texts, cache, logits, rows, settings)
 
 
 def _prefill(
@@ -92,11 +88,9 @@ def _prefill(
     return logits[repeat.to(device)], rows
 
 
-def _decode(
-    model: Any, texts: Texts, cache: Any, logits: Tensor, rows: _Rows, drawn: Tensor, settings: Sampling
-) -> list[int]:
-    """Fill ``drawn`` (samples, max_new_tokens) and return how many tokens each sample took."""
-    lengths = [settings.max_new_tokens] * len(drawn)
+def _decode(model: Any, texts: Texts, cache: Any, logits: Tensor, rows: _Rows, settings: Sampling) -> Iterator[RowStep]:
+    """Draw a token for each row, again and again, until every row has ended."""
+    drawn = torch.zeros(len(rows.origin), settings.max_new_tokens, dtype=torch.long)
     ends = torch.tensor(texts.end_tokens)
     padded = bool(rows.padding.any())
     for step in range(settings.max_new_tokens):
@@ -105,15 +99,16 @@ def _decode(
         drawn[rows.origin, step] = ids.cpu()
         so_far = drawn[rows.origin, : step + 1]
         ended = torch.isin(so_far[:, -1], ends) | stopped_rows(texts, so_far, settings)
+        if step + 1 == settings.max_new_tokens:
+            ended[:] = True
+        done = zip(rows.origin[ended].tolist(), so_far[ended].tolist(), strict=True)
+        yield RowStep(len(ids), tuple((row, completed(texts, own, settings)) for row, own in done))
+        if bool(ended.all()):
+            return
         if bool(ended.any()):
-            for sample in rows.origin[ended].tolist():
-                lengths[sample] = step + 1
             order = keep_rows(cache, ~ended)
             rows, ids = rows.take(order), ids[order.to(ids.device)]
-        if len(ids) == 0 or step + 1 == settings.max_new_tokens:
-            break
         logits = _next_logits(model, cache, ids, rows, padded)
-    return lengths
 
 
 def _next_logits(model: Any, cache: Any, ids: Tensor, rows: _Rows, padded: bool) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from training.backends.base import Completion, Sampling
-from training.backends.local.batched_model import BatchedModel, PromptSamples
+from training.backends.base import Sampling
+from training.backends.local.batched_model import BatchedModel, PromptSamples, RowStep
 from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.adapters import AdapterShelf, worn
 from training.backends.transformers_peft.fitting import batch_loss, learning, trainable_here
@@ -46,7 +46,7 @@ class TransformersModel(BatchedModel):
         chances = logits.double().log_softmax(dim=-1)
         return float(chances.gather(1, ids[0, len(before) :, None]).sum())
 
-    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
+    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
         return generate_batch(self._evaluated, self._texts, prompts, settings)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:

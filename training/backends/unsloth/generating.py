@@ -1,48 +1,68 @@
 """Generating through the library's ``generate``, which unsloth speeds up, with one random stream a sample.
 
 unsloth's fast inference keeps a cache of its own, so prompts are not shared among samples here: each row reads its own.
+The library tells nothing until all rows have ended: it works in a thread, whose stopping criterion hands every step
+over and ends the work as soon as nobody takes the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from training.backends.base import Completion, Sampling
-from training.backends.local.batched_model import PromptSamples
+from training.backends.base import Sampling
+from training.backends.local.batched_model import PromptSamples, RowStep
 from training.backends.local.stopping import completed
 from training.backends.local.texts import Texts
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
 from training.backends.transformers_peft.generation import stopped_rows
 
 
+def generate_batch(model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
+    """Yield each decoding step of the samples of ``prompts``, all of which generate together."""
+    steps: SimpleQueue[RowStep | BaseException | None] = SimpleQueue()
+    watch = _Steps(texts, settings, max(len(prompt.ids) for prompt in prompts), steps)
+    worker = threading.Thread(target=_generate, args=(model, texts, prompts, settings, watch), daemon=True)
+    worker.start()
+    try:
+        while (step := steps.get()) is not None:
+            if isinstance(step, BaseException):
+                raise step
+            yield step
+    finally:
+        watch.is_left = True
+        worker.join()
+
+
 @torch.inference_mode()
-def generate_batch(
-    model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling
-) -> list[list[Completion]]:
-    """Return, per prompt and in order, one completion per seed; all of them generate together."""
+def _generate(model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling, watch: _Steps) -> None:
+    """Put every step, and what ends them, an error or None, into the queue of ``watch``."""
     rows = [prompt.ids for prompt in prompts for _ in prompt.seeds]
-    longest = max(len(ids) for ids in rows)
+    longest = watch.prompt_length
     ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows])
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
     seeds = [seed for prompt in prompts for seed in prompt.seeds]
     ends = list(texts.end_tokens)
-    written = model.generate(
-        input_ids=ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        do_sample=False,
-        max_new_tokens=settings.max_new_tokens,
-        logits_processor=[_Drawing(seeds, settings, longest)],
-        stopping_criteria=[_StopStrings(texts, settings, longest)],
-        eos_token_id=ends,
-        pad_token_id=ends[0],
-        use_cache=True,
-    )[:, longest:].cpu()
-    done = iter([completed(texts, _own(row, texts, settings), settings) for row in written])
-    return [[next(done) for _ in prompt.seeds] for prompt in prompts]
+    try:
+        model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            do_sample=False,
+            max_new_tokens=settings.max_new_tokens,
+            logits_processor=[_Drawing(seeds, settings, longest)],
+            stopping_criteria=[watch],
+            eos_token_id=ends,
+            pad_token_id=ends[0],
+            use_cache=True,
+        )
+        watch.steps.put(None)
+    except BaseException as error:
+        watch.steps.put(error)
 
 
 class _Drawing:
@@ -62,26 +82,31 @@ class _Drawing:
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn[:, None], 0.0)
 
 
-class _StopStrings:
-    """A stopping criterion: which rows have completed a stop string with their latest token."""
+class _Steps:
+    """A stopping criterion that tells what each step gave, and ends every row once the work ``is_left``."""
 
-    def __init__(self, texts: Texts, settings: Sampling, prompt_length: int) -> None:
+    def __init__(
+        self, texts: Texts, settings: Sampling, prompt_length: int, steps: SimpleQueue[RowStep | BaseException | None]
+    ) -> None:
+        self.prompt_length = prompt_length
+        self.steps = steps
+        self.is_left = False
         self._texts = texts
         self._settings = settings
-        self._prompt_length = prompt_length
+        self._ends = torch.tensor(texts.end_tokens)
+        self._ended: Tensor | None = None
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
-        """Return (rows,) booleans."""
-        drawn = input_ids[:, self._prompt_length :].cpu()
-        return stopped_rows(self._texts, drawn, self._settings).to(input_ids.device)
-
-
-def _own(row: Tensor, texts: Texts, settings: Sampling) -> list[int]:
-    """Return a row's own tokens: what the batch appended after its end is left out."""
-    ids: list[int] = row.tolist()
-    for position, token in enumerate(ids, start=1):
-        if token in texts.end_tokens:
-            return ids[:position]
-        if settings.stop and bool(stopped_rows(texts, row[None, :position], settings)[0]):
-            return ids[:position]
-    return ids
+        """Return (rows,) booleans: the rows that have ended, by an end token, a stop string or their length."""
+        drawn = input_ids[:, self.prompt_length :].cpu()
+        before = torch.zeros(len(drawn), dtype=torch.bool) if self._ended is None else self._ended
+        ended = torch.isin(drawn[:, -1], self._ends) | stopped_rows(self._texts, drawn, self._settings) | before
+        if drawn.shape[1] == self._settings.max_new_tokens:
+            ended[:] = True
+        done = (
+            (row, completed(self._texts, drawn[row].tolist(), self._settings))
+            for row in (ended & ~before).nonzero()[:, 0].tolist()
+        )
+        self.steps.put(RowStep(int((~before).sum()), tuple(done)))
+        self._ended = ended
+        return (torch.ones_like(ended) if self.is_left else ended).to(input_ids.device)

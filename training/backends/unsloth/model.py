@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from training.backends.base import Completion, Sampling
-from training.backends.local.batched_model import PromptSamples
+from training.backends.base import Sampling
+from training.backends.local.batched_model import PromptSamples, RowStep
 from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.fitting import learning
 from training.backends.transformers_peft.loading import Loaded
@@ -49,7 +49,7 @@ class PatchedModel(UnslothModel):
     def _evaluated(self) -> Any:
         return self._computing
 
-    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> list[list[Completion]]:
+    def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
         return generate_batch(self._computing, self._texts, prompts, settings)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:
