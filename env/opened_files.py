@@ -59,7 +59,7 @@ class OpenedFiles:
         for line in read_lines(self._log):
             entry = json.loads(line)
             found.setdefault(entry["name"], set()).add(entry["sha256"])
-        present = {name: content(self._project, name) for name in sorted(found)}
+        present = {name: content_digest(self._project, name) for name in sorted(found)}
         return {name: sha256 if found[name] == {sha256} else CHANGED for name, sha256 in present.items()}
 
     def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -93,14 +93,14 @@ class OpenedFiles:
         if name in self._seen or not name.startswith(self._folders):
             return
         self._seen.add(name)
-        line = json.dumps({"name": name, "sha256": content(self._project, name)})
+        line = json.dumps({"name": name, "sha256": content_digest(self._project, name)})
         try:
             os.write(self._descriptor, f"{line}\n".encode())
         except OSError:
             self._is_whole = False
 
 
-def content(project: Path, name: str) -> str:
+def content_digest(project: Path, name: str) -> str:
     """Return the SHA-256 of the file ``name`` in ``project``, or for "folder/" one over the names in it.
 
     What cannot be read is ABSENT, as it was for whoever tried to open it.
@@ -116,7 +116,7 @@ def content(project: Path, name: str) -> str:
 
 def differences(project: Path, recorded: Mapping[str, str]) -> list[str]:
     """Return the names in ``recorded`` whose content in ``project`` is another now, or was not the same throughout."""
-    return [name for name, sha256 in recorded.items() if content(project, name) != sha256]
+    return [name for name, sha256 in recorded.items() if content_digest(project, name) != sha256]
 
 
 def programs_of(project: Path, arguments: Any) -> list[str]:

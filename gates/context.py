@@ -14,7 +14,7 @@ from env.checks import Check
 from env.refusal import Refusal
 from eval.records import Metric
 from gates import gate_title
-from gates.report import GateReport, artifact, installed_versions, read_report
+from gates.report import GateReport, artifact, read_report
 from gates.settings import Experiment
 
 
@@ -80,7 +80,7 @@ class GateContext(PlanContext):
         should_stop: True once the user requested a stop.
         inputs: digests of everything this gate depends on, by name (see runner/validity/freshness.py).
         on_step: receives the numbers of one training step, for a tracker.
-        versions: of the code this process runs, read at its start: files may change before its end.
+        versions: of the packages this process runs, read at its start (gates/versions.py).
     """
 
     gate: str
@@ -93,7 +93,7 @@ class GateContext(PlanContext):
     log: logging.Logger
     on_step: Callable[[int, Mapping[str, float]], None] = lambda _step, _values: None
     began_s: float = field(default_factory=time.monotonic)
-    versions: dict[str, str] = field(default_factory=installed_versions)
+    versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
-from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,13 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from env.checks import Check
 from env.files import sha256_file, write_atomic
-from env.machine.source import code_digest
 from env.refusal import Refusal
 from eval.records import Metric
-
-PROJECT = Path(__file__).resolve().parent.parent
-# A change in these folders may change a number; the runner only displays numbers.
-MEASURING_CODE = ("env", "eval", "gates", "training")
 
 
 class Document(BaseModel):
@@ -68,6 +60,10 @@ class GateReport(Document):
     artifacts: list[ArtifactRecord] = Field(default_factory=list)
     choices: dict[str, str] = Field(default_factory=dict, description="automatic choices: name -> 'value: reason'")
     versions: dict[str, str] = Field(default_factory=dict)
+    source_files: dict[str, str] = Field(
+        default_factory=dict,
+        description="each file of the project that computing opened -> its SHA-256, or 'changed' meanwhile",
+    )
     taken_over: TakenOver | None = Field(
         default=None, description="the run that computed it; times, checks and numbers are those of that run"
     )
@@ -131,13 +127,3 @@ def changed_artifacts(run_dir: Path, report: GateReport) -> Iterator[str]:
 def short(sha256: str) -> str:
     """Return the first 12 digits of a digest, enough to tell two files apart."""
     return sha256[:12]
-
-
-def installed_versions() -> dict[str, str]:
-    """Return the versions of all that a gate's numbers depend on: installed libraries, and "source" by its content."""
-    names = ("luagate", "torch", "transformers", "peft", "bitsandbytes", "lupa", "numpy", "tokenizers")
-    found = {"python": platform.python_version()}
-    for name in names:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return {**found, "source": code_digest(PROJECT / name for name in MEASURING_CODE)[:12]}

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from env.files import digest, sha256_file
 from env.version import VERSION
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -78,14 +75,3 @@ def parse_status(text: str) -> Source:
     if commit == "(initial)":
         return Source("", tuple(changed), "no commit yet")
     return Source(commit, tuple(changed))
-
-
-def code_digest(folders: Iterable[Path]) -> str:
-    """Return one digest over all files of ``folders`` by their content: code and the data it carries, no documents."""
-    files = {
-        path.relative_to(folder.parent).as_posix(): sha256_file(path)
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix not in (".md", ".pyc", ".tmp") and not path.name.startswith(".")
-    }
-    return digest(files)

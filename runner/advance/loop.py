@@ -18,6 +18,7 @@ from gates import plans
 from gates.context import PlanContext
 from gates.report import GateReport, read_report
 from gates.settings import WatchSection
+from gates.versions import versions_of
 from runner.advance.failure import Failure, read_failure, unspoken_failure
 from runner.advance.memory_advice import memory_advice
 from runner.advance.supervisor import Ending, Stop, supervise
@@ -26,10 +27,13 @@ from runner.runs.config import read_config
 from runner.runs.exit_codes import Exit
 from runner.runs.folder import Run, archive_old_attempts, command, remove_temporary_files
 from runner.runs.journal import EventType, now
+from runner.runs.locations import PROJECT
 from runner.runs.state_machine import FINISHED, GATES
+from runner.validity.equivalence import Installation
 from runner.validity.freshness import Freshness, Inputs, compare, examine, gate_inputs, read_inputs, write_inputs
 from runner.validity.intactness import require_intact
 from runner.validity.takeover import asked_anew, record_taken_over, remove_stages, take_over
+from training.backends import find_backend
 
 
 class Screen(Protocol):
@@ -189,7 +193,8 @@ def _begin_gate(here: Advance, gate: str, config: dict[str, Any], limits: WatchS
     passed_over: list[str] = []
     if not here.fresh and not asked_anew(run, gate):
         began_s = time.monotonic()
-        report, passed_over = take_over(run, gate, present)
+        here_and_now = Installation(PROJECT, versions_of(find_backend(config["backend"]["name"])))
+        report, passed_over = take_over(run, gate, present, here_and_now)
         if report is not None:
             record_taken_over(run, report, round(time.monotonic() - began_s, 2))
             here.screen.gate_taken_over(run, report)

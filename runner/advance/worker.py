@@ -18,12 +18,14 @@ from typing import Any
 
 from env.heartbeat import Heartbeat
 from env.logs import file_log, log_path
+from env.opened_files import OpenedFiles
 from env.refusal import Refusal
 from env.reserve import spend_reserve
 from env.space import DiskFull
 from gates import gate_module
 from gates.context import GateContext, Progress, StopRequested
 from gates.report import write_report
+from gates.versions import MEASURING_FOLDERS, versions_of
 from runner.advance.failure import failure_of, write_failure
 from runner.advance.trackers import Tracker, open_tracker
 from runner.runs.config import read_config
@@ -32,6 +34,7 @@ from runner.runs.folder import Run
 from runner.runs.journal import EventType
 from runner.runs.locations import PROJECT
 from runner.validity.freshness import read_inputs
+from training.backends import find_backend
 
 log = logging.getLogger("luagate")
 
@@ -92,6 +95,7 @@ def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, trac
         should_stop=lambda: stop.is_set,
         log=log,
         on_step=tracker.step,
+        versions=versions_of(find_backend(experiment.backend.name)),
     )
 
 
@@ -103,6 +107,8 @@ def tracker_of(run: Run, gate: str) -> Tracker:
 
 def run_gate(folder: Path, gate: str, stop: StopFlag) -> Exit:
     """Run ``gate`` and write its report, last; return ADVANCED when there is a report, STOPPED when asked to stop."""
+    opened = OpenedFiles(PROJECT, MEASURING_FOLDERS, folder / f"gate_{gate}" / "opened_files.jsonl")
+    opened.watch()
     run = Run.open(folder)
     heartbeat = Heartbeat(run.file("heartbeat.json"), gate)
     tracker = tracker_of(run, gate)
@@ -116,8 +122,7 @@ def run_gate(folder: Path, gate: str, stop: StopFlag) -> Exit:
         tracker.close()
         log.info("stopped; everything done so far is stored")
         return Exit.STOPPED
-    if tracker.checks:
-        report = report.model_copy(update={"checks": [*report.checks, *tracker.checks]})
+    report = report.model_copy(update={"checks": [*report.checks, *tracker.checks], "source_files": opened.digests()})
     write_report(context.folder / "report.json", report)
     tracker.report(report)
     tracker.close()

@@ -3,7 +3,7 @@
 Nothing is trusted but bytes: the source's journal must say that the gate passed, its report must be the one the journal
 knows, the report must be of these inputs, this code, this base and this judge, and every artifact must still be what
 the report says, after it was linked or copied here. A kill at any instant leaves the gate not begun or wholly taken
-over. Not covered: a processor whose last bits differ from those of the one that computed the source.
+over.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pathlib import Path, PurePosixPath
 import gates
 from env.files import make_folder, sha256_file, sync_folder, write_refusal
 from env.refusal import Refusal
-from gates.report import GateReport, TakenOver, installed_versions, read_report, write_report
+from gates.report import GateReport, TakenOver, read_report, write_report
 from runner.runs.folder import Run, run_folders
 from runner.runs.journal import Event, EventType
 from runner.runs.state_machine import GATES
+from runner.validity.equivalence import Installation, difference
 from runner.validity.freshness import Inputs, parse_inputs, write_inputs
 
 PASSED = (EventType.GATE_PASSED, EventType.GATE_TAKEN_OVER)
@@ -49,10 +50,13 @@ class Unfit(Exception):
         self.finished = finished
 
 
-def take_over(run: Run, gate: str, present: Inputs) -> tuple[GateReport | None, list[str]]:
+def take_over(run: Run, gate: str, present: Inputs, here: Installation) -> tuple[GateReport | None, list[str]]:
     """Put another run's finished ``gate`` of the ``present`` inputs into place, without its event.
 
     The run's own earlier attempts count as well. The caller holds the run's lock and records the event.
+
+    Args:
+        here: what would compute the gate otherwise.
 
     Returns:
         the report (None: nothing fits), and why each finished gate of the same inputs was passed over.
@@ -65,7 +69,7 @@ def take_over(run: Run, gate: str, present: Inputs) -> tuple[GateReport | None, 
         return None, passed_over
     for found in equal_gates(run, gate, present):
         try:
-            source = verified_source(run, gate, present, found)
+            source = verified_source(run, gate, present, here, found)
             return _put_in_place(run, gate, present, found, source), passed_over
         except Unfit as unfit:
             if unfit.finished:
@@ -96,8 +100,8 @@ def equal_gates(run: Run, gate: str, present: Inputs) -> Iterator[Found]:
                 yield Found(run_folder, folder, attempt)
 
 
-def verified_source(run: Run, gate: str, present: Inputs, found: Found) -> GateReport:
-    """Return the source's report once journal, versions, base and judge agree. Raises Unfit when one does not."""
+def verified_source(run: Run, gate: str, present: Inputs, here: Installation, found: Found) -> GateReport:
+    """Return the source's report once journal, code, versions, base and judge agree. Raises Unfit when one does not."""
     try:
         source = Run.open(found.run_folder)
         report = read_report(found.folder / "report.json")
@@ -111,8 +115,8 @@ def verified_source(run: Run, gate: str, present: Inputs, found: Found) -> GateR
         raise Unfit("its report.json is not the one that its journal knows")
     if report.inputs != present.digests:
         raise Unfit("its report is of other inputs than its inputs.json")
-    if difference := _difference(run, report):
-        raise Unfit(difference)
+    if why := difference(report, read_report(run.gate_folder("a") / "report.json"), here):
+        raise Unfit(why)
     return report
 
 
@@ -129,26 +133,6 @@ def _conclusion(source: Run, gate: str, attempt: int) -> Event | None:
         if e.gate == gate and e.type in (*PASSED, EventType.GATE_FAILED) and e.data.get("attempt") == attempt
     ]
     return ended[-1] if ended else None
-
-
-def _difference(run: Run, report: GateReport) -> str:
-    """Return what was otherwise when ``report`` was made; "" when its numbers would come out the same here and now."""
-    here = installed_versions()
-    differing = sorted(name for name in {*here, *report.versions} if here.get(name) != report.versions.get(name))
-    if differing:
-        shown = ", ".join(f"{n} {report.versions.get(n, 'none')}, now {here.get(n, 'none')}" for n in differing)
-        return f"it was computed with other versions ({shown})"
-    own = read_report(run.gate_folder("a") / "report.json")
-    if own is None or own.tables.get("base") != report.tables.get("base"):
-        return "it was computed with another base model than Gate A loaded"
-    facts = {check.name: check.value for check in own.checks}
-    judge = report.tables.get("judge", {})
-    if any(facts.get(name) != told for name, told in judge.items()):
-        return f"it was judged by {judge.get('verifier')} ({judge.get('isolation')}), which is not what judges here"
-    for name in ("device", "dtype"):
-        if facts.get(f"model {name}") != report.choices.get(name):
-            return f"its model ran with {name} {report.choices.get(name)}, here {facts.get(f'model {name}')}"
-    return ""
 
 
 def _put_in_place(run: Run, gate: str, present: Inputs, found: Found, source: GateReport) -> GateReport:

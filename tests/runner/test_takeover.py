@@ -13,16 +13,18 @@ import pytest
 
 from env.checks import fact
 from env.files import append_lines, write_atomic
+from env.opened_files import CHANGED, content_digest
 from env.refusal import Refusal
-from gates.report import GateReport, artifact, installed_versions, read_report, write_report
+from gates.report import GateReport, artifact, read_report, write_report
 from runner.advance.loop import heal, record_report
 from runner.runs.folder import Run, archive_old_attempts, create_run
 from runner.runs.journal import EventType
 from runner.screens import make_screen
 from runner.validity import takeover
+from runner.validity.equivalence import Installation
 from runner.validity.freshness import Inputs, write_inputs
 from runner.validity.intactness import changes
-from runner.validity.takeover import asked_anew, record_taken_over, remove_stages, stage_folder, take_over
+from runner.validity.takeover import asked_anew, record_taken_over, remove_stages, stage_folder
 from runner.views.run_view import view_run
 from tests.support.run_edits import edit_json
 from tests.support.runs import SMOKE, events, only_run, runner
@@ -31,7 +33,22 @@ BASE = {"digest": "b" * 64, "parts": {"weights": "w" * 64}, "parameters": 2_000_
 JUDGE = {"verifier": "recorder/luajit21", "isolation": "process+rlimits"}
 CHOICES = {"device": "cpu: torch sees no GPU", "dtype": "float32: exact"}
 INPUTS = Inputs({"config.seed": "5" * 64, "gate_a": "a" * 64}, {"seed": 0})
+VERSIONS = {"python": "3.11.2", "torch": "2.13.0"}
+JUDGING = "eval/judge.lua"
 ADAPTER = "checkpoints/step-000003/adapter_model.safetensors"
+
+
+def project(run: Run) -> Path:
+    """The folder of the code that these runs are computed by."""
+    folder = run.folder.parent.parent / "project"
+    if not folder.exists():
+        write_atomic(folder / JUDGING, "return 1\n")
+    return folder
+
+
+def take_over(run: Run, gate: str, inputs: Inputs) -> tuple[GateReport | None, list[str]]:
+    """Reuse ``gate`` on an installation like the one that computed it."""
+    return takeover.take_over(run, gate, inputs, Installation(project(run), VERSIONS))
 
 
 def begun(results: Path) -> Run:
@@ -67,7 +84,8 @@ def conclude(
         tables=tables,
         choices=CHOICES,
         artifacts=[artifact(run.folder, folder / name) for name in files],
-        versions=installed_versions(),
+        versions=VERSIONS,
+        source_files={JUDGING: content_digest(project(run), JUDGING)},
         **more,  # type: ignore[arg-type]
     )
     write_report(folder / "report.json", report)
@@ -162,6 +180,18 @@ def other_versions(run: Run) -> None:
     report_again(run, lambda report: report.model_copy(update={"versions": {**report.versions, "torch": "1.0"}}))
 
 
+def other_code(run: Run) -> None:
+    write_atomic(project(run) / JUDGING, "return 2\n")
+
+
+def unsteady_code(run: Run) -> None:
+    report_again(run, lambda report: report.model_copy(update={"source_files": {JUDGING: CHANGED}}))
+
+
+def unknown_code(run: Run) -> None:
+    report_again(run, lambda report: report.model_copy(update={"source_files": {}}))
+
+
 def other_base(run: Run) -> None:
     tables = {"base": {**BASE, "digest": "0" * 64}, "judge": JUDGE}
     report_again(run, lambda report: report.model_copy(update={"tables": tables}))
@@ -191,7 +221,10 @@ def damaged_journal(run: Run) -> None:
         (cut_samples, "not the file that its report tells of"),
         (lose_samples, "could not be copied"),
         (edit_report, "not the one that its journal knows"),
-        (other_versions, "torch 1.0, now"),
+        (other_versions, "torch 1.0, now 2.13.0"),
+        (other_code, "eval/judge.lua changed since"),
+        (unsteady_code, "files changed while it was computed: eval/judge.lua"),
+        (unknown_code, "does not say which files of the project it used"),
         (other_base, "another base model"),
         (other_judge, "judged by engine"),
         (other_device, "ran with device cuda"),
@@ -210,6 +243,14 @@ def test_what_is_damaged_or_made_otherwise_is_never_taken_over_and_the_reason_is
     assert why in passed_over[0]
     assert not other.gate_folder("b").exists()
     assert not stage_folder(other, "b").exists()
+
+
+def test_a_file_that_computing_did_not_open_stops_no_reuse(source: Run, other: Run) -> None:
+    for name in ("runner/screens/ink.py", "eval/domains/other/tasks.yaml", "eval/README.md"):
+        write_atomic(project(other) / name, "changed\n")
+    report, passed_over = take_over(other, "b", INPUTS)
+    assert report is not None
+    assert passed_over == []
 
 
 def test_a_gate_that_is_still_at_work_or_of_other_inputs_is_no_source(results: Path) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 
 from env.checks import Check
+from env.files import digest
 from env.refusal import Refusal
+from gates.report import GateReport
 from runner.report.data import CheckRow, ConfigRow, Fact, GateSection, Provenance, TimelineRow
 from runner.runs.journal import Event
 from runner.views.artifacts import NOTHING, Artifacts
@@ -161,7 +163,7 @@ def _versions(found: Artifacts) -> tuple[Fact, ...]:
     """Return library versions; where gates ran with different ones, each with its gates."""
     seen: dict[str, dict[str, str]] = {}
     for gate, report in found.reports.items():
-        for name, version in report.versions.items():
+        for name, version in {**report.versions, **_project_files(report)}.items():
             versions = seen.setdefault(name, {})
             versions[version] = versions.get(version, "") + gate.upper()
     return tuple(
@@ -169,6 +171,12 @@ def _versions(found: Artifacts) -> tuple[Fact, ...]:
         for name, versions in sorted(seen.items())
         for version, gates in versions.items()
     )
+
+
+def _project_files(report: GateReport) -> dict[str, str]:
+    """Return how many files of the project the gate used and one digest over them; {} in a report without the list."""
+    files = report.source_files
+    return {"project files": f"{len(files)}, digest {digest(files)[:12]}"} if files else {}
 
 
 def _hardware(found: Artifacts) -> tuple[Fact, ...]:
