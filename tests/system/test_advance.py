@@ -49,6 +49,10 @@ def test_a_worker_killed_alone_is_a_crash_that_names_the_signal_and_resumes(tmp_
     done = runner("advance", "--to", "C", results=tmp_path)
     assert done.returncode == 0, done.stdout
     assert not (folder / "gate_c" / "failure.json").exists()
+    report = json.loads((folder / "gate_b" / "report.json").read_text())
+    assert {"eval/sandbox/seccomp.py", "eval/domains/luanti/verify/api/judge.lua"} <= report["source_files"].keys()
+    assert not {name for name in report["source_files"] if name.startswith(("runner/", "training/backends/mlx/"))}
+    assert "transformers" in report["versions"]
 
 
 def test_two_advances_on_one_run_are_one_too_many(tmp_path: Path) -> None:
