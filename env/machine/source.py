@@ -10,6 +10,7 @@ from pathlib import Path
 
 from env.version import VERSION
 
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Which code runs.
