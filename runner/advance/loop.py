@@ -32,7 +32,7 @@ from runner.runs.state_machine import FINISHED, GATES
 from runner.validity.equivalence import Installation
 from runner.validity.freshness import Freshness, Inputs, compare, examine, gate_inputs, read_inputs, write_inputs
 from runner.validity.intactness import require_intact
-from runner.validity.takeover import asked_anew, record_taken_over, remove_stages, take_over
+from runner.validity.reuse import record_reuse, remove_stages, requested_anew, reuse_gate
 from training.backends import find_backend
 
 
@@ -56,7 +56,7 @@ class Screen(Protocol):
 class Advance:
     """One call of ``advance``: the run it holds and by which lock, what stops it, whom it tells, how far it goes.
 
-    ``fresh``: compute every gate, take none over.
+    ``fresh``: compute every gate, reuse none.
     """
 
     run: Run
@@ -107,7 +107,7 @@ def heal(run: Run) -> None:
             run.record(EventType.GATE_STARTED, gate, healed=True, **_session(run, gate, resumed=True))
         record_report(run, report)
     elif report.taken_over is not None:
-        record_taken_over(run, report, 0.0)
+        record_reuse(run, report, 0.0)
 
 
 def reopen_without_report(run: Run) -> list[str]:
@@ -187,16 +187,16 @@ def _retry_changed(run: Run, gate: str, stale: list[Freshness]) -> None:
 
 
 def _begin_gate(here: Advance, gate: str, config: dict[str, Any], limits: WatchSection) -> int | None:
-    """Take the gate over from where it was computed before, or run it."""
+    """Reuse the gate from where it was computed before, or run it."""
     run = here.run
     present = gate_inputs(run, config, gate)
     passed_over: list[str] = []
-    if not here.fresh and not asked_anew(run, gate):
+    if not here.fresh and not requested_anew(run, gate):
         began_s = time.monotonic()
         here_and_now = Installation(PROJECT, versions_of(find_backend(config["backend"]["name"])))
-        report, passed_over = take_over(run, gate, present, here_and_now)
+        report, passed_over = reuse_gate(run, gate, present, here_and_now)
         if report is not None:
-            record_taken_over(run, report, round(time.monotonic() - began_s, 2))
+            record_reuse(run, report, round(time.monotonic() - began_s, 2))
             here.screen.gate_taken_over(run, report)
             return _stopped_after(here, gate)
     return _run_gate(here, gate, config, limits, present, passed_over)

@@ -20,11 +20,11 @@ from runner.advance.loop import heal, record_report
 from runner.runs.folder import Run, archive_old_attempts, create_run
 from runner.runs.journal import EventType
 from runner.screens import make_screen
-from runner.validity import takeover
+from runner.validity import reuse
 from runner.validity.equivalence import Installation
 from runner.validity.freshness import Inputs, write_inputs
 from runner.validity.intactness import changes
-from runner.validity.takeover import asked_anew, record_taken_over, remove_stages, stage_folder
+from runner.validity.reuse import record_reuse, remove_stages, requested_anew, stage_folder
 from runner.views.run_view import view_run
 from tests.support.run_edits import edit_json
 from tests.support.runs import SMOKE, events, only_run, runner
@@ -46,9 +46,9 @@ def project(run: Run) -> Path:
     return folder
 
 
-def take_over(run: Run, gate: str, inputs: Inputs) -> tuple[GateReport | None, list[str]]:
+def reuse_gate(run: Run, gate: str, inputs: Inputs) -> tuple[GateReport | None, list[str]]:
     """Reuse ``gate`` on an installation like the one that computed it."""
-    return takeover.take_over(run, gate, inputs, Installation(project(run), VERSIONS))
+    return reuse.reuse_gate(run, gate, inputs, Installation(project(run), VERSIONS))
 
 
 def begun(results: Path) -> Run:
@@ -110,11 +110,11 @@ def other(source: Run, results: Path) -> Run:
 
 
 def test_a_finished_gate_of_the_same_inputs_stands_here_with_its_source_named(source: Run, other: Run) -> None:
-    report, passed_over = take_over(other, "b", INPUTS)
+    report, passed_over = reuse_gate(other, "b", INPUTS)
     assert report is not None
     assert report.taken_over is not None
     assert (report.taken_over.run, report.taken_over.attempt, passed_over) == (source.id, 1, [])
-    record_taken_over(other, report, 0.1)
+    record_reuse(other, report, 0.1)
     assert other.machine.state == "c_ready"
     assert list(changes(other, "b")) == [], "what was taken over is intact by this run's own journal"
     event = other.journal.events[-1]
@@ -124,9 +124,9 @@ def test_a_finished_gate_of_the_same_inputs_stands_here_with_its_source_named(so
 
 
 def test_the_screen_names_the_run_it_came_from_and_how_to_refuse(source: Run, other: Run) -> None:
-    report, _ = take_over(other, "b", INPUTS)
+    report, _ = reuse_gate(other, "b", INPUTS)
     assert report is not None
-    record_taken_over(other, report, 0.1)
+    record_reuse(other, report, 0.1)
     stream = io.StringIO()
     screen = make_screen(stream)
     screen.gate_taken_over(other, report)
@@ -140,7 +140,7 @@ def test_what_is_appended_to_is_copied_and_the_rest_is_linked(source: Run, resul
     conclude(source, "c", INPUTS, {"metrics.jsonl": b'{"step": 1}\n', ADAPTER: b"weights"}, {"base": BASE})
     other = begun(results)
     other.record(EventType.GATE_TAKEN_OVER, "b", attempt=1)
-    assert take_over(other, "c", INPUTS)[0] is not None
+    assert reuse_gate(other, "c", INPUTS)[0] is not None
     theirs, ours = source.gate_folder("c"), other.gate_folder("c")
     assert os.path.samefile(theirs / ADAPTER, ours / ADAPTER)
     assert not os.path.samefile(theirs / "metrics.jsonl", ours / "metrics.jsonl")
@@ -236,7 +236,7 @@ def test_what_is_damaged_or_made_otherwise_is_never_taken_over_and_the_reason_is
     source: Run, other: Run, spoil: Callable[[Run], None], why: str
 ) -> None:
     spoil(source)
-    report, passed_over = take_over(other, "b", INPUTS)
+    report, passed_over = reuse_gate(other, "b", INPUTS)
     assert report is None
     assert len(passed_over) == 1
     assert f"{source.id}/gate_b" in passed_over[0]
@@ -248,7 +248,7 @@ def test_what_is_damaged_or_made_otherwise_is_never_taken_over_and_the_reason_is
 def test_a_file_that_computing_did_not_open_stops_no_reuse(source: Run, other: Run) -> None:
     for name in ("runner/screens/ink.py", "eval/domains/other/tasks.yaml", "eval/README.md"):
         write_atomic(project(other) / name, "changed\n")
-    report, passed_over = take_over(other, "b", INPUTS)
+    report, passed_over = reuse_gate(other, "b", INPUTS)
     assert report is not None
     assert passed_over == []
 
@@ -259,17 +259,17 @@ def test_a_gate_that_is_still_at_work_or_of_other_inputs_is_no_source(results: P
     write_inputs(source, "b", INPUTS)
     source.record(EventType.GATE_STARTED, "b", attempt=1)
     other = begun(results)
-    assert take_over(other, "b", INPUTS) == (None, [])
+    assert reuse_gate(other, "b", INPUTS) == (None, [])
     conclude(other, "b", INPUTS, {"samples.jsonl": b"{}\n"}, {"base": BASE, "judge": JUDGE})
     third = begun(results)
-    assert take_over(third, "b", Inputs({**INPUTS.digests, "config.seed": "6" * 64}, {})) == (None, [])
+    assert reuse_gate(third, "b", Inputs({**INPUTS.digests, "config.seed": "6" * 64}, {})) == (None, [])
 
 
 def test_the_next_fitting_run_serves_where_the_newest_is_damaged(results: Path) -> None:
     good, bad = measured(results), measured(results)
     cut_samples(bad)
     edit_json(bad.folder / "run.json", lambda data: data.update(created_at="2999-01-01T00:00:00+00:00"))
-    report, passed_over = take_over(begun(results), "b", INPUTS)
+    report, passed_over = reuse_gate(begun(results), "b", INPUTS)
     assert report is not None
     assert report.taken_over is not None
     assert report.taken_over.run == good.id
@@ -279,9 +279,9 @@ def test_the_next_fitting_run_serves_where_the_newest_is_damaged(results: Path) 
 def test_of_a_chain_the_run_that_computed_is_named(source: Run, results: Path) -> None:
     for _ in range(2):
         run = begun(results)
-        report, _ = take_over(run, "b", INPUTS)
+        report, _ = reuse_gate(run, "b", INPUTS)
         assert report is not None
-        record_taken_over(run, report, 0.1)
+        record_reuse(run, report, 0.1)
         shutil.rmtree(source.folder, ignore_errors=True)
         assert report.taken_over is not None
         assert report.taken_over.run == source.id
@@ -290,33 +290,33 @@ def test_of_a_chain_the_run_that_computed_is_named(source: Run, results: Path) -
 def test_a_mind_changed_back_finds_the_runs_own_earlier_attempt(source: Run) -> None:
     source.record(EventType.GATE_REWOUND, "b", anew=False)
     archive_old_attempts(source)
-    report, _ = take_over(source, "b", INPUTS)
+    report, _ = reuse_gate(source, "b", INPUTS)
     assert report is not None
     assert (report.attempt, report.taken_over and report.taken_over.attempt) == (2, 1)
-    record_taken_over(source, report, 0.1)
+    record_reuse(source, report, 0.1)
     assert (source.folder / "attempts" / "gate_b.1" / "report.json").is_file(), "the old attempt stays"
     assert list(changes(source, "b")) == []
 
 
 def test_a_gate_redone_with_nothing_changed_and_a_fresh_run_are_computed(source: Run, results: Path) -> None:
-    assert not asked_anew(source, "b")
+    assert not requested_anew(source, "b")
     source.record(EventType.GATE_REWOUND, "b", anew=True)
-    assert asked_anew(source, "b")
-    assert not asked_anew(source, "c"), "what follows may be taken over"
+    assert requested_anew(source, "b")
+    assert not requested_anew(source, "c"), "what follows may be taken over"
     source.record(EventType.GATE_REWOUND, "a", anew=False)
-    assert not asked_anew(source, "b"), "a later change of mind counts"
-    assert asked_anew(create_run(results, "smoke", "", [], "", fresh=True), "d")
+    assert not requested_anew(source, "b"), "a later change of mind counts"
+    assert requested_anew(create_run(results, "smoke", "", [], "", fresh=True), "d")
 
 
 @pytest.mark.parametrize("gate", ["a", "e"])
 def test_what_tells_of_now_or_opens_the_test_is_never_taken_over(source: Run, other: Run, gate: str) -> None:
-    assert take_over(other, gate, Inputs({}, {})) == (None, [])
+    assert reuse_gate(other, gate, Inputs({}, {})) == (None, [])
     with pytest.raises(Refusal, match="not possible"):
         other.record(EventType.GATE_TAKEN_OVER, gate)
 
 
 def test_killed_between_place_and_journal_it_is_recorded_by_the_next_advance(source: Run, other: Run) -> None:
-    assert take_over(other, "b", INPUTS)[0] is not None
+    assert reuse_gate(other, "b", INPUTS)[0] is not None
     reopened = Run.open(other.folder)
     heal(reopened)
     assert reopened.journal.events[-1].type == EventType.GATE_TAKEN_OVER
@@ -352,8 +352,8 @@ def test_kill_9_at_every_step_leaves_the_gate_whole_or_not_begun(source: Run, ot
         if child == 0:
             die_at_call(number)
             run = Run.open(other.folder)
-            report, _ = take_over(run, "b", INPUTS)
-            record_taken_over(run, report, 0.0) if report else None
+            report, _ = reuse_gate(run, "b", INPUTS)
+            record_reuse(run, report, 0.0) if report else None
             os._exit(0 if report else 1)
         status = os.waitpid(child, 0)[1]
         run = Run.open(other.folder)
@@ -362,7 +362,7 @@ def test_kill_9_at_every_step_leaves_the_gate_whole_or_not_begun(source: Run, ot
         heal(run)
         if run.machine.state == "b_ready":
             assert not run.gate_folder("b").exists()
-            assert take_over(run, "b", INPUTS)[0] is not None, "the next advance takes it over"
+            assert reuse_gate(run, "b", INPUTS)[0] is not None, "the next advance takes it over"
         else:
             assert list(changes(run, "b")) == []
         assert (Run.open(source.folder).gate_folder("b") / "samples.jsonl").read_bytes() == before
@@ -380,8 +380,8 @@ def test_links_that_cannot_be_made_are_copies(source: Run, results: Path, monkey
     def across_devices(*_: object, **__: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setattr(takeover.os, "link", across_devices)
-    assert take_over(other, "c", INPUTS)[0] is not None
+    monkeypatch.setattr(reuse.os, "link", across_devices)
+    assert reuse_gate(other, "c", INPUTS)[0] is not None
     assert (other.gate_folder("c") / ADAPTER).read_bytes() == b"weights"
 
 

@@ -1,9 +1,8 @@
-"""Taking a gate over from a run that finished it with the same inputs, instead of computing it again.
+"""Reusing a gate that a run finished with the same inputs, instead of computing it again.
 
 Nothing is trusted but bytes: the source's journal must say that the gate passed, its report must be the one the journal
 knows, the report must be of these inputs, this code, this base and this judge, and every artifact must still be what
-the report says, after it was linked or copied here. A kill at any instant leaves the gate not begun or wholly taken
-over.
+the report says, after it was linked or copied here. A kill at any instant leaves the gate not begun or wholly reused.
 """
 
 from __future__ import annotations
@@ -43,14 +42,14 @@ class Found:
 
 
 class Unfit(Exception):
-    """A gate of the same inputs that cannot be taken over; says why. ``finished``: whether it had passed at all."""
+    """A gate of the same inputs that cannot be reused; says why. ``finished``: whether it had passed at all."""
 
     def __init__(self, why: str, finished: bool = True) -> None:
         super().__init__(why)
         self.finished = finished
 
 
-def take_over(run: Run, gate: str, present: Inputs, here: Installation) -> tuple[GateReport | None, list[str]]:
+def reuse_gate(run: Run, gate: str, present: Inputs, here: Installation) -> tuple[GateReport | None, list[str]]:
     """Put another run's finished ``gate`` of the ``present`` inputs into place, without its event.
 
     The run's own earlier attempts count as well. The caller holds the run's lock and records the event.
@@ -78,8 +77,8 @@ def take_over(run: Run, gate: str, present: Inputs, here: Installation) -> tuple
     return None, passed_over[:_TOLD] + ([f"{more} more finished gates of the same inputs"] if more > 0 else [])
 
 
-def asked_anew(run: Run, gate: str) -> bool:
-    """Whether the user wants this attempt computed: a run begun fresh, or a gate to do again with nothing changed."""
+def requested_anew(run: Run, gate: str) -> bool:
+    """Whether the user requested this attempt computed: a run begun fresh, or a gate to do again with nothing changed."""
     if run.journal.events[0].data.get("fresh"):
         return True
     begun = [e for e in run.journal.events if _begins_attempt(e, gate)]
@@ -196,18 +195,18 @@ def _bring(source: Path, target: Path) -> None:
 
 
 def stage_folder(run: Run, gate: str) -> Path:
-    """Return the hidden folder in which a take-over is put together."""
+    """Return the hidden folder in which a reused gate is put together."""
     return run.folder / f".gate_{gate}.taking"
 
 
 def remove_stages(run: Run) -> None:
-    """Remove what a killed take-over left half-made."""
+    """Remove what a killed reuse left half-made."""
     for gate in GATES:
         shutil.rmtree(stage_folder(run, gate), ignore_errors=True)
 
 
-def record_taken_over(run: Run, report: GateReport, seconds: float) -> None:
-    """Record a gate that was taken over; ``seconds`` is what that took, its report says what computing it took."""
+def record_reuse(run: Run, report: GateReport, seconds: float) -> None:
+    """Record a gate that was reused; ``seconds`` is what that took, its report says what computing it took."""
     assert report.taken_over is not None
     run.record(
         EventType.GATE_TAKEN_OVER,
