@@ -78,7 +78,7 @@ def reuse_gate(run: Run, gate: str, present: Inputs, here: Installation) -> tupl
 
 
 def requested_anew(run: Run, gate: str) -> bool:
-    """Whether the user requested this attempt computed: a run begun fresh, or a gate to do again with nothing changed."""
+    """Whether the user wants this attempt computed: of a run begun fresh, or a gate redone with nothing changed."""
     if run.journal.events[0].data.get("fresh"):
         return True
     begun = [e for e in run.journal.events if _begins_attempt(e, gate)]
