@@ -7,6 +7,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from env.refusal import choices_hint
+from eval.datasets.loading import FILES, is_generated
+from eval.domains import dataset_names
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
 from gates.report import Document
@@ -30,7 +33,7 @@ class DatasetSection(Document):
     ``exclude_broken_references``: measure without tasks whose own reference fails, instead of refusing them.
     """
 
-    name: Literal["luantibench", "luanti_mini", "jsonl"]
+    name: str
     eval: str | None
     train: str | None
     seed: int
@@ -42,18 +45,20 @@ class DatasetSection(Document):
 
     @model_validator(mode="after")
     def _files_for_jsonl(self) -> DatasetSection:
-        if self.name == "jsonl":
+        if self.name == FILES:
             missing = [key for key in ("eval", "train") if not getattr(self, key)]
             if missing:
                 raise ValueError(" and ".join(f"{key}=FILE" for key in missing) + " needed with name=jsonl")
-        if self.name == "luanti_mini" and not self.tasks_known:
-            raise ValueError("dev_tasks and test_tasks must be at least 1 with name=luanti_mini")
+        elif self.name not in dataset_names():
+            raise ValueError(choices_hint(self.name, [*dataset_names(), FILES]))
+        elif is_generated(self.name) and not self.tasks_known:
+            raise ValueError(f"dev_tasks and test_tasks must be at least 1 with name={self.name}")
         return self
 
     @property
     def tasks_known(self) -> bool:
         """Whether ``dev_tasks`` and ``test_tasks`` say how many tasks there will be, before the dataset is loaded."""
-        return self.name != "jsonl" and self.dev_tasks > 0 and self.test_tasks > 0
+        return self.name != FILES and self.dev_tasks > 0 and self.test_tasks > 0
 
 
 class SamplingSection(Document):

@@ -66,11 +66,17 @@ def domain_of(settings: DatasetSettings) -> Domain:
     return domain_named(names[settings.name])
 
 
+def is_generated(name: str) -> bool:
+    """Whether a dataset is made to size, rather than hand-written or read."""
+    names = dataset_names()
+    return name in names and domain_named(names[name]).datasets[name].generated
+
+
 def _own(settings: DatasetSettings, domain: Domain) -> Dataset:
     """Return a dataset of the project's own: hand-written task files or generated tasks, with its rows."""
     source = domain.datasets[settings.name]
     dealer = import_module(source.tasks)
-    if hasattr(dealer, "tasks"):
+    if source.generated:
         for key in ("n_dev", "n_test", "n_train"):
             if getattr(settings, key) < 1:
                 raise Refusal(f"dataset.{key}: {getattr(settings, key)} is not a positive number.")

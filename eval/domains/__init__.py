@@ -21,12 +21,14 @@ class DatasetSource:
     """Where a dataset of the project's own comes from; modules as text.
 
     Attributes:
-        tasks: a package of hand-written ``<kind>/<family>.yaml`` files, or a module with ``tasks(split, count, seed)``.
+        tasks: where ``generated`` a module with ``tasks(split, count, seed)``, else a package of hand-written
+            ``<kind>/<family>.yaml`` files.
         rows: a module with ``rows(count, seed)``.
     """
 
     tasks: str
     rows: str
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
 from env.files import read_lines
 from env.refusal import Refusal
 from eval.records import Sample, sample_from_json
@@ -136,3 +138,18 @@ def _is_torn(path: Path) -> bool:
 
 def _inside(run: Run, path: Path) -> str:
     return path.relative_to(run.folder).as_posix()
+
+
+def read_config(found: Artifacts) -> dict[str, Any]:
+    """Return the resolved configuration as plain data.
+
+    Raises:
+        ValueError: config.yaml is missing or not a mapping.
+    """
+    try:
+        config = yaml.safe_load(found.run.file("config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(config, dict):
+        raise ValueError("not a mapping")
+    return config

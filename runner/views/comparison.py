@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from eval.records import Metric
-from runner.report.sections.provenance import read_config
 from runner.runs.folder import Run
-from runner.views.artifacts import NOTHING, Artifacts, read_artifacts
+from runner.views.artifacts import NOTHING, Artifacts, read_artifacts, read_config
 from runner.views.paired_adapters import Pairing, pair
 from runner.views.run_view import CONCLUDED, RunView, view_run
 

@@ -1,10 +1,13 @@
-"""The layer table of the design, enforced by reading imports."""
+"""The layers and rooms of docs/architecture.md, enforced by reading imports."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Collection, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -44,8 +47,58 @@ STDLIB = set(sys.stdlib_module_names)
 BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "manager", "misc"}
 
 
+# The rooms of each layer, lowest first: a room imports rooms of its own line or of lines above it, and no circle closes.
+# A module that lies beside the rooms is a room of its own.
+ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "env": (
+        ("refusal", "checks", "space", "cache"),
+        ("files",),
+        ("reserve", "locking", "logs", "pins"),
+        ("machine",),
+        ("heartbeat", "requirements"),
+    ),
+    "eval": (
+        ("records", "sandbox"),
+        ("estimation", "overlap"),
+        ("pipeline",),
+        ("domains", "decision", "curation", "judge"),
+        ("datasets", "simulate"),
+        ("interop",),
+    ),
+    "training": (
+        ("records", "loss_watch", "exports", "tiny", "tiny_random"),
+        ("hooks", "schedule", "checkpoints", "examples", "needs"),
+        ("backends",),
+        ("models",),
+    ),
+    "gates": (
+        ("report",),
+        ("settings",),
+        ("context",),
+        ("measuring",),
+        ("plans", "rejudging", "a_environment", "b_baseline", "c_training", "d_sweep", "e_decision"),
+    ),
+    "runner": (
+        ("runs",),
+        ("release", "launch", "validity"),
+        ("views", "changing"),
+        ("report", "advance"),
+        ("screens",),
+        ("cli",),
+        ("__main__",),
+    ),
+}
+MOVING = {"eval.domains.luanti.bench.__main__", "eval.domains.luanti.rows.__main__"}
+FULL_FOLDER = 14
+
+
 def modules(layer: str) -> list[Path]:
     return sorted((PROJECT / layer).rglob("*.py"))
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imported(path: Path) -> set[str]:
@@ -59,6 +112,40 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+@cache
+def arrows() -> dict[str, frozenset[str]]:
+    """Return each of our modules with those it imports: at its head, in a function or under TYPE_CHECKING alike."""
+    ours = {dotted(path): path for layer in LAYERS for path in modules(layer) if dotted(path) not in MOVING}
+    return {name: frozenset(_ours_in(path, ours) - {name}) for name, path in ours.items()}
+
+
+def _ours_in(path: Path, ours: dict[str, Path]) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names if alias.name in ours)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.update({whole} if whole in ours else {node.module} & ours.keys())
+    return found
+
+
+def circles(graph: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
+    """Return a circle through each group of nodes that reach one another; [] where there is none."""
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        return [tuple(error.args[1])]
+    return []
+
+
+def room_of(module: str) -> str:
+    """Return "pipeline" for "eval.pipeline.loop" and "" for "eval" itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
     allowed = OURS[layer] | {layer}
@@ -68,6 +155,56 @@ def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
         if (crossing := (imported(path) & set(LAYERS)) - allowed)
     }
     assert not crossings
+
+
+def test_no_module_imports_itself_by_a_circle() -> None:
+    assert not circles(arrows())
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_room_has_its_place(layer: str) -> None:
+    there = {room_of(name) for name in arrows() if name.startswith(f"{layer}.")}
+    planned = {room for line in ROOMS[layer] for room in line}
+    assert there <= planned, "give a new room its line in ROOMS"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_arrow_runs_from_a_lower_room_to_a_higher_one(layer: str) -> None:
+    height = {room: line for line, rooms in enumerate(ROOMS[layer]) for room in rooms} | {"": -1}
+    upward = [
+        f"{name} imports {other}"
+        for name, others in arrows().items()
+        if name.split(".")[0] == layer
+        for other in others
+        if other.split(".")[0] == layer and height[room_of(other)] > height[room_of(name)]
+    ]
+    assert not upward
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_room_imports_itself_by_a_circle(layer: str) -> None:
+    graph: dict[str, set[str]] = {}
+    for name, others in arrows().items():
+        if name.split(".")[0] == layer and room_of(name):
+            own = {room_of(other) for other in others if other.split(".")[0] == layer}
+            graph.setdefault(room_of(name), set()).update(own - {room_of(name), ""})
+    assert not circles(graph)
+
+
+def test_an_upward_arrow_and_a_circle_would_be_seen() -> None:
+    assert circles({"a": ["b"], "b": ["c"], "c": ["a"]})
+    assert not circles({"a": ["b", "c"], "b": ["c"]})
+
+
+def test_a_folder_holds_what_a_reader_can_overlook() -> None:
+    full = {
+        folder.relative_to(PROJECT).as_posix(): len(files)
+        for layer in LAYERS
+        for folder in {path.parent for path in modules(layer)}
+        if len(files := [file for file in folder.glob("*.py") if file.stem not in ("__init__", "__main__")])
+        > FULL_FOLDER
+    }
+    assert not full
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -26,7 +26,9 @@ DOMAIN = Domain(
     families={"scaffold": "code", "repair": "diff", "doc": "code", "refactor": "code"},
     datasets={
         "luantibench": DatasetSource("eval.domains.luanti.bench", "eval.domains.luanti.rows.dealing"),
-        "luanti_mini": DatasetSource("eval.domains.luanti.mini.generate", "eval.domains.luanti.mini.generate"),
+        "luanti_mini": DatasetSource(
+            "eval.domains.luanti.mini.generate", "eval.domains.luanti.mini.generate", generated=True
+        ),
     },
     verifiers={
         "auto": "eval.domains.luanti.verify.automatic",

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import yaml
-
 from env.checks import Check
 from env.files import digest
 from env.refusal import Refusal
 from gates.report import GateReport
 from runner.report.data import CheckRow, ConfigRow, Fact, GateSection, Provenance, TimelineRow
 from runner.runs.journal import Event
-from runner.views.artifacts import NOTHING, Artifacts
+from runner.views.artifacts import NOTHING, Artifacts, read_config
 from runner.views.run_view import CONCLUDED, RunView
 from runner.views.wording import duration_text
 
@@ -100,21 +98,6 @@ def read_provenance(found: Artifacts) -> Provenance:
 def read_overrides(found: Artifacts) -> list[str]:
     """Return the overrides of the run's configuration; [] where they cannot be read, which is named."""
     return found.section("overrides.txt", lambda artifacts: artifacts.run.overrides(), [])
-
-
-def read_config(found: Artifacts) -> dict[str, Any]:
-    """Return the resolved configuration as plain data.
-
-    Raises:
-        ValueError: config.yaml is missing or not a mapping.
-    """
-    try:
-        config = yaml.safe_load(found.run.file("config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(str(error)) from None
-    if not isinstance(config, dict):
-        raise ValueError("not a mapping")
-    return config
 
 
 def read_config_rows(found: Artifacts) -> tuple[ConfigRow, ...]:
