@@ -10,14 +10,14 @@ from runner.report.data import CheckRow, Fact, GateSection, ReportData, SampleSo
 from runner.report.sections.exposure import contamination_sentence
 from runner.report.sections.limits import read_limits
 from runner.report.sections.measures import read_curves, read_outcomes, read_passes
-from runner.report.sections.provenance import read_config, read_gates, read_provenance, read_reproduction
+from runner.report.sections.provenance import read_gates, read_provenance, read_reproduction
 from runner.report.sections.sweep import read_sweep
 from runner.report.sections.tasks import read_source, read_tasks
 from runner.report.sections.training import read_training
 from runner.report.sections.trust import read_trust
 from runner.report.sections.verdict import read_basis, read_groups, read_recommendations, read_verdict
 from runner.runs.folder import Run, command
-from runner.views.artifacts import NOTHING, Artifacts, read_artifacts
+from runner.views.artifacts import NOTHING, Artifacts, read_artifacts, read_config
 from runner.views.folder_facts import subject
 from runner.views.run_view import RunView, view_run
 

@@ -1,0 +1,91 @@
+"""A domain of sixty lines: programs are sums, judged in this process. It shows what a domain has to bring, and no more."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import Future
+from typing import Self
+
+from eval.domains import DatasetSource, Derived, Domain
+from eval.pipeline.language import Language
+from eval.pipeline.verifier import Job, VerifierSettings
+from eval.records import CheckResult, NearMiss, Outcome, Row, Task, TaskCheck, Verdict
+
+SUMS = Language("sums", ("sum",), "#", re.compile(r"\s*\d+(\s*\+\s*\d+)*\s*\Z"))
+CLUSTERS = 60
+
+
+class Adder:
+    """Adds; a check's text is the total it wants."""
+
+    choice, name, language = "requested by name", "adder", SUMS
+    isolation, isolation_reason = "none", "nothing is executed"
+
+    def submit(self, job: Job) -> Future[Verdict]:
+        done: Future[Verdict] = Future()
+        terms = job.code.strip().split("+")
+        if not all(term.strip().isdigit() for term in terms):
+            outcome, detail, checks = Outcome.SYNTAX_ERROR, "not a sum", ()
+        else:
+            total = sum(map(int, terms))
+            checks = tuple(CheckResult(check.name, total == int(check.lua)) for check in job.checks)
+            passed = all(check.passed for check in checks)
+            outcome, detail = (Outcome.PASSED, "") if passed else (Outcome.WRONG, f"the total is {total}")
+        done.set_result(Verdict(outcome, detail, 0.0, self.name, self.isolation, checks))
+        return done
+
+    def supports(self, check: TaskCheck) -> bool:
+        return check.needs == "registry"
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+def open_pool(settings: VerifierSettings) -> Adder:
+    return Adder()
+
+
+def tasks(split: str, count: int, seed: int) -> tuple[Task, ...]:
+    first = 100 if split == "dev" else 5000
+    return tuple(
+        Task(
+            id=f"{split}.{n}",
+            family="total",
+            kind="pair",
+            cluster=f"{split}-{n % CLUSTERS}",
+            split=split,  # type: ignore[arg-type]
+            instruction=f"Write a sum of two numbers whose total is {n}, the second being {split} {n % 7}.",
+            input="",
+            answer="code",
+            reference=f"{n - n % 7} + {n % 7}",
+            checks=(TaskCheck("total", str(n)),),
+            near_misses=(NearMiss(f"{n} + 1", "one too many"),),
+        )
+        for n in range(first, first + count)
+    )
+
+
+def rows(count: int, seed: int) -> tuple[Row, ...]:
+    return tuple(Row(f"Add up to {n}.", "", f"{n - 9} + 9", "total") for n in range(900, 900 + count))
+
+
+def derive(item: Row, program: str) -> Derived:
+    terms = re.findall(r"\d+", program)
+    return Derived("pair", (TaskCheck("total", str(sum(map(int, terms)))),) if terms else ())
+
+
+DOMAIN = Domain(
+    name="toy",
+    title="Sums",
+    language=SUMS,
+    families={"total": "code"},
+    datasets={"toy_mini": DatasetSource(__name__, __name__, generated=True)},
+    verifiers={"adder": __name__},
+    constant_answers=("", "0", "return true"),
+    mod_name="",
+    derive=__name__,
+)
