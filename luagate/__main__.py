@@ -12,7 +12,7 @@ from luagate import ROOT
 def main() -> int:
     """Run the command line and return its exit code."""
     _import_ours_first()
-    from env.own_environment import enter
+    from env.installed.own_environment import enter
 
     enter()
     from runner.cli import main as run

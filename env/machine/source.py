@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from env.version import VERSION
+from env.installed.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)

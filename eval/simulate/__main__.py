@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from env.own_environment import enter
+from env.installed.own_environment import enter
 
 enter()
 

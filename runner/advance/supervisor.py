@@ -12,10 +12,10 @@ from typing import Any
 
 from env.files import refusing
 from env.heartbeat import Pulse, read_heartbeat
+from env.installed.own_modules import module_command, module_environment
 from env.locking import RunLock
 from env.logs import log_path
 from env.machine.oom import OomKills, oom_kills
-from env.own_modules import module_command, module_environment
 from env.refusal import Refusal
 from gates.settings import WatchSection
 from runner.advance.lost_terminal import let_go_of_lost_streams

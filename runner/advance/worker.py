@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from env.heartbeat import Heartbeat
+from env.installed.opened_files import OpenedFiles
 from env.logs import file_log, log_path
-from env.opened_files import OpenedFiles
 from env.refusal import Refusal
 from env.reserve import spend_reserve
 from env.space import DiskFull

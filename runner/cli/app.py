@@ -89,8 +89,8 @@ def print_json(data: Any) -> None:
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
+        from env.installed.version import VERSION
         from env.machine.source import source
-        from env.version import VERSION
 
         found = source(PROJECT)
         typer.echo(f"luagate {VERSION}" + (f" (git {found})" if found.commit else ""))

@@ -13,7 +13,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from env.own_modules import ROOT
+from env.installed.own_modules import ROOT
 
 WRITTEN = "python -m runner"
 INSTALLED = "luagate"

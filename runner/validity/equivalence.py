@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from env.opened_files import CHANGED, differences
+from env.installed.opened_files import CHANGED, differences
 from gates.report import GateReport
 
 # A reason names so many files.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from env.files import sha256_file
-from env.opened_files import ABSENT, CHANGED, OpenedFiles, content_digest, differences, imported_files
+from env.installed.opened_files import ABSENT, CHANGED, OpenedFiles, content_digest, differences, imported_files
 from tests.support.runs import PROJECT
 
 FILES = {
@@ -48,7 +48,7 @@ def watched(project: Path, body: str, log: str = "log.jsonl") -> dict[str, str]:
         from pathlib import Path
         sys.path[:0] = [os.getcwd(), {str(PROJECT)!r}]
         import judging.early, screens.ink
-        from env.opened_files import OpenedFiles
+        from env.installed.opened_files import OpenedFiles
         opened = OpenedFiles(Path.cwd(), ["judging"], Path.cwd().parent / {log!r})
         opened.watch()
     """
@@ -132,7 +132,7 @@ def test_a_session_that_was_killed_left_its_lines(project: Path) -> None:
         import os, signal, sys
         from pathlib import Path
         sys.path[:0] = [os.getcwd(), {str(PROJECT)!r}]
-        from env.opened_files import OpenedFiles
+        from env.installed.opened_files import OpenedFiles
         OpenedFiles(Path.cwd(), ["judging"], Path.cwd().parent / "log.jsonl").watch()
         import judging.late
         os.kill(os.getpid(), signal.SIGKILL)

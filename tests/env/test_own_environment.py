@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from env.own_environment import LIBRARIES, OLDEST
-from env.version import VERSION
+from env.installed.own_environment import LIBRARIES, OLDEST
+from env.installed.version import VERSION
 from tests.support.installed import NOT_COPIED, plain_environment, see_libraries
 from tests.support.runs import PROJECT
 
@@ -121,7 +121,7 @@ def test_the_libraries_looked_for_are_those_that_the_project_depends_on() -> Non
     "name",
     [
         "env/__init__",
-        "env/own_environment",
+        "env/installed/own_environment",
         "runner/__init__",
         "runner/__main__",
         "luagate/__init__",
@@ -131,4 +131,11 @@ def test_the_libraries_looked_for_are_those_that_the_project_depends_on() -> Non
 def test_what_runs_before_the_environment_is_found_is_read_by_older_pythons(name: str) -> None:
     tree = ast.parse((PROJECT / f"{name}.py").read_text(encoding="utf-8"), feature_version=(3, 8))
     imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert imported <= {"__future__", "contextlib", "importlib.util", "pathlib", "env.own_environment", "luagate"}
+    assert imported <= {
+        "__future__",
+        "contextlib",
+        "importlib.util",
+        "pathlib",
+        "env.installed.own_environment",
+        "luagate",
+    }

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from env.own_environment import enter
+from env.installed.own_environment import enter
 
 enter()
 

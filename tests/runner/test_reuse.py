@@ -13,7 +13,7 @@ import pytest
 
 from env.checks import fact
 from env.files import append_lines, write_atomic
-from env.opened_files import CHANGED, content_digest
+from env.installed.opened_files import CHANGED, content_digest
 from env.refusal import Refusal
 from gates.report import GateReport, artifact, read_report, write_report
 from runner.advance.loop import heal, record_report

@@ -53,7 +53,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "env": (
         ("refusal", "checks", "space", "cache"),
         ("files",),
-        ("reserve", "locking", "logs", "pins"),
+        ("reserve", "locking", "logs", "pins", "installed"),
         ("machine",),
         ("heartbeat", "requirements"),
     ),
@@ -73,7 +73,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "gates": (
         ("report",),
-        ("settings",),
+        ("settings", "versions"),
         ("context",),
         ("measuring",),
         ("plans", "rejudging", "a_environment", "b_baseline", "c_training", "d_sweep", "e_decision"),

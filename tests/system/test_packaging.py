@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from env.version import VERSION
+from env.installed.version import VERSION
 from tests.support.installed import build_wheel, install, plain_environment
 from tests.support.runs import DEADLINE_S, PROJECT, only_run
 

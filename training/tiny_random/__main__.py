@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from env.own_environment import enter
+from env.installed.own_environment import enter
 
 enter()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from env.cache import cache_folder
 from env.files import digest, make_folder, sha256_file
-from env.own_modules import module_command, module_environment
+from env.installed.own_modules import module_command, module_environment
 from env.refusal import Refusal
 from training.tiny_random.architectures import SMALL, architecture
 

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from env.own_modules import module_command, module_environment
+from env.installed.own_modules import module_command, module_environment
 from env.refusal import Refusal
 from training.backends.base import Completion, DrawStep, LoadedModel, ModelIdentity, Request, Sampling
 from training.backends.local.batched_model import collected

@@ -6,7 +6,7 @@ import argparse
 import sys
 from itertools import combinations
 
-from env.own_environment import enter
+from env.installed.own_environment import enter
 
 enter()
 

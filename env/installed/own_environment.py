@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OLDEST = (3, 11)
 # What every command needs, as it is imported; test_own_environment.py holds them to pyproject.toml.
 LIBRARIES = (
