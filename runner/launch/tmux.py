@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -106,16 +107,34 @@ def attach(session: str) -> None:
     """Show the session on this terminal until it is detached; inside tmux, switch to it.
 
     Raises:
-        Refusal: this terminal cannot show it. The session itself runs on.
+        Refusal: this terminal cannot show it, or what showed it was ended from outside. The session itself runs on.
     """
     verb = "switch-client" if os.environ.get("TMUX") else "attach-session"
-    done = subprocess.run(["tmux", verb, "-t", f"={session}:"], check=False)
+    command = ["tmux", verb, "-t", f"={session}:"]
+    done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True, errors="replace")
     if done.returncode:
-        raise Refusal(
-            f"tmux cannot show session {session} on this terminal (TERM is {os.environ.get('TERM', 'not set')!r}); "
-            "it runs on without one.",
+        raise _not_shown(session, done.returncode, " ".join(done.stderr.split()))
+
+
+def _not_shown(session: str, returncode: int, said: str) -> Refusal:
+    """Return why a session is shown no longer, from how its client ended and what tmux said; TERM only where it did."""
+    if "terminal" in said:
+        return Refusal(
+            f"tmux cannot show session {session} on this terminal (TERM is {os.environ.get('TERM', 'not set')!r}: "
+            f"{said}); it runs on without one.",
             f"`TERM=xterm-256color tmux attach -t {session}`, or `python -m runner status --watch`.",
         )
+    why = said or "no reason given"
+    if returncode < 0:
+        why = f"its client was ended by {signal.Signals(-returncode).name}"
+    if not _rows("list-panes", "-t", f"={session}:", "-F", "#{pane_id}"):
+        return Refusal(
+            f"Session {session} is gone ({why}).", "`python -m runner status` tells how far the run has come."
+        )
+    return Refusal(
+        f"tmux no longer shows session {session} ({why}); the run in it continues.",
+        f"`tmux attach -t {session}`, or `python -m runner status --watch`.",
+    )
 
 
 def attach_command(pulse: Pulse) -> str:

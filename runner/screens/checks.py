@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from env.checks import Check
 from runner.screens.ink import Line, columns, line, pad, write_lines
-from runner.views.wording import count_text
+from runner.views.wording import count_text, more_text
 
 if TYPE_CHECKING:
     from gates.report import GateReport
@@ -63,9 +63,8 @@ def check_lines(check: Check, where: str = "", name_columns: int = _NAME_COLUMNS
 def evidence_lines(check: Check, where: str = "") -> list[Line]:
     """Return the first ten items of a check's evidence, and where the others are."""
     lines = [line("        ", item, hang=10) for item in check.evidence[:SHOWN_EVIDENCE]]
-    more = len(check.evidence) - len(lines)
-    if more > 0:
-        lines.append(line(f"        and {more} more", (f": see {where}" if where else "", "dim")))
+    if more := more_text(len(check.evidence) - len(lines), where):
+        lines.append(line(f"        {more}"))
     return lines
 
 

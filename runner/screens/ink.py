@@ -16,8 +16,11 @@ from typing import TextIO
 from runner.runs.invocation import as_started
 
 # What a style means, and its ANSI code. Red is kept for a crash, yellow for a gate that said no, bright blue for a
-# decision that is neither yes nor no.
-STYLES = {"good": "32", "crash": "1;31", "no": "33", "live": "36", "odd": "35", "unsure": "94", "dim": "2", "bold": "1"}
+# decision that is neither yes nor no. A "command" is never broken, and shares no broken line with other words.
+STYLES = {
+    "good": "32", "crash": "1;31", "no": "33", "live": "36", "odd": "35", "unsure": "94", "dim": "2", "bold": "1",
+    "command": "1",
+}  # fmt: skip
 # What every sign of ours becomes where the stream's encoding lacks it; marks stay one column wide.
 ASCII_SIGNS = {
     "✓": "+", "▶": ">", "·": "-", "✗": "x", "≈": "~", "‖": "=", "◆": "#", "×": "x", "→": "->", "±": "+/-", "≥": ">=",
@@ -31,6 +34,8 @@ _ASCII = str.maketrans(ASCII_SIGNS | {"\u00a0": " "})
 # A closed pipe, a lost terminal, a full disk behind a redirection: no reason to end an experiment.
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENOSPC})
 NO_BREAK = "\u00a0"
+# What stands between backquotes is one word.
+_WORD = re.compile(r"[^ `]*`[^`]*`[^ `]*| +|[^ ]+")
 _UNIT = re.compile(r"(pp|min|MB|GB)\b|±|\+/-")
 
 Span = tuple[str, str]
@@ -162,7 +167,10 @@ def _named(sign: str) -> str:
 
 
 def wrap(item: Line, width: int | None) -> list[Line]:
-    """Break a line at spaces to ``width`` columns; a word longer than that stays whole, to be copied whole."""
+    """Break a line at spaces to ``width`` columns; a word longer than that stays whole, to be copied whole.
+
+    A command stays whole too, and has a line of its own.
+    """
     if width is None or columns(item.text) <= width:
         return [item]
     if item.cut:
@@ -170,16 +178,35 @@ def wrap(item: Line, width: int | None) -> list[Line]:
     lines: list[Line] = []
     current: list[Span] = []
     used, indent = 0, min(item.hang, width * 2 // 3)
+    after_command = False
     for word, style in _glued(list(_words(item.spans))):
-        taken = columns(word)
-        if used + taken > width and used > indent and not word.isspace():
-            lines.append(Line(tuple(current)))
+        taken, is_command = columns(word), _is_command(word, style)
+        stays = word.isspace() or used <= indent or (is_command and _is_label(current))
+        if not stays and (is_command or after_command or used + taken > width):
+            lines.append(_without_end(current))
             current, used = [(" " * indent, "")], indent
-        if word.isspace() and lines and used == indent:
+        if word.isspace() and (after_command or (lines and used == indent)):
             continue
         current.append((word, style))
-        used += taken
-    return [*lines, Line(tuple(current))]
+        used, after_command = used + taken, is_command
+    return [*lines, _without_end(current)]
+
+
+def _is_command(word: str, style: str) -> bool:
+    """Whether a word is a command of several words, which must be copied whole."""
+    return style == "command" or (" " in word and "`" in word)
+
+
+def _is_label(spans: Sequence[Span]) -> bool:
+    """Whether a line so far is only what introduces a command, such as '   next:  '."""
+    return "".join(text for text, _ in spans).rstrip().endswith(":")
+
+
+def _without_end(spans: list[Span]) -> Line:
+    """Return a line without the spaces at its end."""
+    while spans and spans[-1][0].isspace():
+        spans = spans[:-1]
+    return Line(tuple(spans))
 
 
 def _merged(spans: Sequence[Span]) -> Iterator[Span]:
@@ -190,11 +217,10 @@ def _merged(spans: Sequence[Span]) -> Iterator[Span]:
 
 def _words(spans: Sequence[Span]) -> Iterator[Span]:
     for text, style in spans:
-        start = 0
-        for at in range(1, len(text) + 1):
-            if at == len(text) or (text[at] == " ") != (text[start] == " "):
-                yield text[start:at], style
-                start = at
+        if style == "command":
+            yield text, style
+        else:
+            yield from ((word, style) for word in _WORD.findall(text))
 
 
 def _cut(item: Line, width: int) -> Line:

@@ -120,10 +120,12 @@ class _Teller(ABC):
     def finished(self, run: Run) -> None:
         """Nothing is left to do, or nothing up to the gate that was asked for."""
         if run.machine.state == FINISHED:
-            self.say([line(("✓", "good"), " finished   ", ("next: ", "dim"), (command(run.folder, "report"), "bold"))])
+            self.say(
+                [line(("✓", "good"), " finished   ", ("next: ", "dim"), (command(run.folder, "report"), "command"))]
+            )
         else:
             at = run.machine.gate.upper()
-            self.say([line(f"next is gate {at}   ", ("next: ", "dim"), (command(run.folder, "advance"), "bold"))])
+            self.say([line(f"next is gate {at}   ", ("next: ", "dim"), (command(run.folder, "advance"), "command"))])
 
 
 class PipeScreen(_Teller):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,12 +12,13 @@ from env.refusal import Refusal
 from runner.runs.commands import results_flag
 from runner.runs.folder import command
 from runner.screens.ink import Line, line, write_lines
+from runner.views.wording import more_text
 
 if TYPE_CHECKING:
     from runner.launch.tmux import Session
     from runner.validity.freshness import Freshness
 
-# Differences named on a screen for one gate; `status --why --json` has all of them.
+# Differences named on a screen; `status --why --json` has all of them.
 _SHOWN = 10
 
 
@@ -38,7 +38,7 @@ def print_connection_hint(folder: Path, stream: TextIO | None = None) -> None:
     keeps = command(folder, "tmux")
     said = "over SSH, outside tmux: a lost connection stops this run; nothing is lost.  "
     write_lines(
-        stream or sys.stdout, [line(("! ", "odd"), said, "Ctrl-C, then ", (keeps, "bold"), " outlives it", hang=2)]
+        stream or sys.stdout, [line(("! ", "odd"), said, "Ctrl-C, then ", (keeps, "command"), " outlives it", hang=2)]
     )
 
 
@@ -47,15 +47,15 @@ def print_session(folder: Path, session: Session, stream: TextIO | None = None) 
     did = {"new": "begun", "ended": "goes on", "running": "runs already"}[session.found]
     lines = [
         line("session ", (session.name, "bold"), f": {did}"),
-        line(("attach: ", "dim"), (f"tmux attach -t {session.name}", "bold")),
-        line(("status: ", "dim"), (command(folder, "status"), "bold")),
+        line(("attach: ", "dim"), (f"tmux attach -t {session.name}", "command")),
+        line(("status: ", "dim"), (command(folder, "status"), "command")),
     ]
     write_lines(stream or sys.stdout, lines)
 
 
 def print_freshness(folder: Path, found: Sequence[Freshness], stream: TextIO | None = None) -> None:
     """Write for every begun gate whether its results are of the present inputs; the ways out where some are not."""
-    lines = [part for item in found for part in _gate_lines(item)]
+    lines = [*_fresh_lines(found), *_damage_lines(found), *_stale_lines(found)]
     write_lines(stream or sys.stdout, [*(lines or [line("no gate has begun")]), *_ways_out(folder, found, ())])
 
 
@@ -67,9 +67,8 @@ def print_staleness(
 
 
 def staleness_lines(folder: Path, found: Sequence[Freshness], overrides: Sequence[str] = ()) -> list[Line]:
-    """Return each stale gate's differences, then the ways out."""
-    lines = [part for item in found if not item.fresh for part in _gate_lines(item)]
-    return [*lines, *_ways_out(folder, found, overrides)]
+    """Return the stale gates and each difference once, then the ways out."""
+    return [*_damage_lines(found), *_stale_lines(found), *_ways_out(folder, found, overrides)]
 
 
 def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]) -> list[Line]:
@@ -80,31 +79,52 @@ def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]
     if damaged == stale:
         again = command(folder, f"rewind {damaged[0]}")
         what = (f"   or restore the files; a rewind does {damaged[0]} again and keeps what is there", "dim")
-        return [line(("next:  ", "dim"), (again, "bold"), what, hang=7)]
+        return [line(("next:  ", "dim"), (again, "command"), what, hang=7)]
     with_them = "".join(f" {shlex.quote(override)}" for override in overrides)
     elsewhere = f" {flag}" if (flag := results_flag(folder)) else ""
     new, rewind = f"python -m runner new{with_them}{elsewhere}", command(folder, f"rewind {stale[0]}{with_them}")
     again = stale[0] if stale[0] == "E" else f"{stale[0]} and what follows it"
     return [
-        line(("next:  ", "dim"), (new, "bold"), ("   another run; this one stays as it is", "dim"), hang=7),
-        line(("   or: ", "dim"), (rewind, "bold"), (f"   does {again} again; keeps the old attempt", "dim"), hang=7),
+        line(("next:  ", "dim"), (new, "command"), ("   another run; this one stays as it is", "dim"), hang=7),
+        line(("   or: ", "dim"), (rewind, "command"), (f"   does {again} again; keeps the old attempt", "dim"), hang=7),
     ]
 
 
-def _gate_lines(item: Freshness) -> list[Line]:
-    if item.damage:
-        damaged = [line("    ", sentence, hang=6) for sentence in item.damage[:_SHOWN]]
-        more = len(item.damage) - len(damaged)
-        tail = [line(f"    and {more} more")] if more > 0 else []
-        changed = line(("✗ ", "no"), f"{item.gate.upper()}  ", ("changed", "no"), ": not the files it left")
-        return [changed, *damaged, *tail, *([] if item.fresh else _gate_lines(replace(item, damage=())))]
-    if item.fresh:
-        return [line(("✓ ", "good"), f"{item.gate.upper()}  of the present inputs")]
-    shown = [line("    ", reason, hang=6) for reason in item.reasons[:_SHOWN]]
-    more = len(item.reasons) - len(shown)
-    if more > 0:
-        shown.append(line(f"    and {more} more"))
+def _fresh_lines(found: Sequence[Freshness]) -> list[Line]:
     return [
-        line(("✗ ", "no"), f"{item.gate.upper()}  ", ("stale", "no"), ": its results are not of these inputs"),
-        *shown,
+        line(("✓ ", "good"), f"{item.gate.upper()}  up to date") for item in found if item.fresh and not item.damage
     ]
+
+
+def _damage_lines(found: Sequence[Freshness]) -> list[Line]:
+    lines = []
+    for item in found:
+        if item.damage:
+            what = ": its files changed after it finished"
+            lines.append(line(("✗ ", "no"), f"{item.gate.upper()}  ", ("modified", "no"), what))
+            lines += [line("    ", sentence, hang=6) for sentence in item.damage[:_SHOWN]]
+            lines += _more_lines(len(item.damage))
+    return lines
+
+
+def _stale_lines(found: Sequence[Freshness]) -> list[Line]:
+    """Return the stale gates in one line, then each difference once, with its gates where it is not all of them."""
+    stale = [item for item in found if not item.fresh]
+    if not stale:
+        return []
+    gates: dict[str, list[str]] = {}
+    for item in stale:
+        for reason in item.reasons:
+            gates.setdefault(reason, []).append(item.gate.upper())
+    all_of = [item.gate.upper() for item in stale]
+    differences = [
+        line("    ", reason, ("" if of == all_of else f"  (gate {', '.join(of)})", "dim"), hang=6)
+        for reason, of in gates.items()
+    ]
+    head = line(("✗ ", "no"), f"{', '.join(all_of)}  ", ("stale", "no"), ": computed from other inputs")
+    return [head, *differences[:_SHOWN], *_more_lines(len(differences))]
+
+
+def _more_lines(total: int) -> list[Line]:
+    more = more_text(total - _SHOWN, "status --why --json")
+    return [line(f"    {more}")] if more else []

@@ -48,7 +48,7 @@ def outcome_lines(report: GateReport, command: str) -> list[Line]:
     if report.gate == "d":
         lines.extend(_safely(heat_lines, report))
     if not passed:
-        lines.append(line("    ", ("next: ", "dim"), (command, "bold"), _after_no(report.gate)))
+        lines.append(line("    ", ("next: ", "dim"), (command, "command"), _after_no(report.gate)))
     return lines
 
 

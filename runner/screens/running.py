@@ -24,7 +24,7 @@ def worker_lines(view: RunView, now: datetime | None = None) -> list[Line]:
     now = now or datetime.now().astimezone()
     parts = [_pulse_span(view, now)]
     if view.attach:
-        parts.append((view.attach, "bold"))
+        parts.append((view.attach, "command"))
     if view.pulse is not None and (safe := _safe_text(view, view.pulse)):
         parts.append((safe, "dim"))
     memory = [line((_memory_text(view.pulse), "dim"))] if view.pulse is not None else []

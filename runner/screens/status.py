@@ -114,7 +114,7 @@ def safe_line(folder: Path, gate: str) -> Line:
 
 def next_line(command: str, remark: str = "") -> Line:
     """Return the line that names the next command."""
-    return line(_DETAIL, ("next:  ", "dim"), (command, "bold"), (f"   {remark}" if remark else "", "dim"), hang=13)
+    return line(_DETAIL, ("next:  ", "dim"), (command, "command"), (f"   {remark}" if remark else "", "dim"), hang=13)
 
 
 def crash_lines(folder: Path, gate: str, failure: dict[str, str], command: str) -> list[Line]:
@@ -162,11 +162,13 @@ def _no_details(view: RunView, gate: GateView, _now: datetime) -> list[Line]:
 
 def _footer(view: RunView, now: datetime) -> list[Line]:
     if view.running:
-        return [*worker_lines(view, now), line(("watch: ", "dim"), (view.next_command, "bold"))]
+        return [*worker_lines(view, now), line(("watch: ", "dim"), (view.next_command, "command"))]
     if view.state == "finished":
-        return [line(("next:  ", "dim"), (view.next_command, "bold"), ("   writes report.html and report.md", "dim"))]
+        return [
+            line(("next:  ", "dim"), (view.next_command, "command"), ("   writes report.html and report.md", "dim"))
+        ]
     if any(gate.state == "ready" for gate in view.gates):
-        return [line(("next:  ", "dim"), (view.next_command, "bold"))]
+        return [line(("next:  ", "dim"), (view.next_command, "command"))]
     return []
 
 
@@ -184,7 +186,9 @@ def runs_lines(views: list[RunView], where: str = "", now: datetime | None = Non
     if not views:
         return [
             line("no runs yet"),
-            line(("next:  ", "dim"), (f"python -m runner advance {where}".rstrip(), "bold"), ("   starts one", "dim")),
+            line(
+                ("next:  ", "dim"), (f"python -m runner advance {where}".rstrip(), "command"), ("   starts one", "dim")
+            ),
         ]
     name_columns = max(len(view.id) for view in views)
     lines = [_run_line(view, name_columns, now) for view in views]

@@ -15,6 +15,7 @@ from eval.estimation.estimators import paired_gains
 from eval.estimation.intervals import estimate_gain, gain_metric
 from eval.records import Metric, TaskScore
 from runner.views.artifacts import Artifacts
+from runner.views.wording import listed_text
 
 _NAMED = 3
 
@@ -118,7 +119,7 @@ def _moved(ours: _Tested, theirs: _Tested) -> list[str]:
 
 
 def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return listed_text(names, _NAMED)
 
 
 def _notes(ours: _Tested, theirs: _Tested, number: int) -> tuple[str, ...]:

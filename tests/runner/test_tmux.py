@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from env.refusal import Refusal
 from runner.launch import tmux
 from runner.launch.ssh import dies_with_connection, should_tell
 from runner.screens import print_connection_hint
@@ -75,6 +76,37 @@ def test_without_tmux_one_sentence_says_how_to_install_it(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert done.stderr.startswith("✗ tmux is not installed.\n  fix: `sudo apt install tmux`")
     assert not (tmp_path / "results").exists(), "nothing was begun"
+
+
+# --- what is said when a session is no longer shown
+
+
+def fake_tmux(folder: Path, attaching: str, panes: str) -> str:
+    """Return a PATH on which tmux does ``attaching`` when it attaches, and lists ``panes`` when asked for them."""
+    script = folder / "tmux"
+    script.write_text(f'#!/bin/sh\ncase "$1" in attach-session) {attaching};; list-panes) {panes};; esac\n')
+    script.chmod(0o755)
+    return f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin"
+
+
+@pytest.mark.parametrize(
+    ("attaching", "panes", "sentence", "blames_terminal"),
+    [
+        ("kill -TERM $$", "echo %1", "tmux no longer shows session gates-1 (its client was ended by SIGTERM)", False),
+        ("kill -HUP $$; sleep 9", "exit 1", "Session gates-1 is gone (its client was ended by SIGHUP)", False),
+        ("echo lost server >&2; exit 1", "exit 1", "Session gates-1 is gone (lost server)", False),
+        ("echo open terminal failed: unsuitable terminal: x >&2; exit 1", "echo %1", "tmux cannot show session", True),
+    ],
+)
+def test_only_a_terminal_that_tmux_itself_refuses_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attaching: str, panes: str, sentence: str, blames_terminal: bool
+) -> None:
+    monkeypatch.setenv("PATH", fake_tmux(tmp_path, attaching, panes))
+    monkeypatch.delenv("TMUX", raising=False)
+    with pytest.raises(Refusal) as refused:
+        tmux.attach("gates-1")
+    assert refused.value.sentence.startswith(sentence)
+    assert ("TERM" in f"{refused.value.sentence} {refused.value.fix}".replace("SIGTERM", "")) is blames_terminal
 
 
 # --- what is said over SSH

@@ -66,7 +66,7 @@ RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
     "python -m runner status --watch": ((0,), "B baseline"),
     "python -m runner advance model.batch_size=16": (DECIDED, "E decision"),
     "python -m runner runs": ((0,), "_smoke_"),
-    "python -m runner status --why": ((0,), "of the present inputs"),
+    "python -m runner status --why": ((0,), "up to date"),
     "python -m runner config --diff": ((0,), "model.batch_size: 256 -> 16"),
     "python -m runner config rule.margin_pp": ((0,), "15.0"),
     "python -m runner report": ((0,), "report.html"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.views.artifacts import Artifacts
+from runner.views.wording import listed_text
 
 _LINES_SHOWN = 5
 _HOW = {"T1": "word for word", "T2": "in long parts", "T3": "nearly"}
@@ -35,9 +36,7 @@ def read_exposures(found: Artifacts) -> dict[str, Exposure]:
 
 
 def _sentence(overlap: Mapping[str, Any]) -> str:
-    lines = list(overlap["lines"])
-    more = int(overlap["rows"]) - len(lines[:_LINES_SHOWN])
-    where = ", ".join(map(str, lines[:_LINES_SHOWN])) + (f" and {more} more" if more > 0 else "")
+    where = listed_text(overlap["lines"], _LINES_SHOWN, int(overlap["rows"]))
     what = "prompt and answer" if overlap["part"] == "both" else str(overlap["part"])
     tier = str(overlap["tier"])
     return f"{what} {_HOW.get(tier, '')} in training line {where} ({tier}): “{overlap['shared']}”"

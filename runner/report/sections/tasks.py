@@ -13,7 +13,7 @@ from runner.report.sections.exposure import Exposure, read_exposures
 from runner.report.sections.measures import arm_results
 from runner.runs.folder import command
 from runner.views.artifacts import Artifacts, read_sample_lines
-from runner.views.wording import count_text
+from runner.views.wording import count_text, listed_text
 
 Samples = Mapping[str, Sequence[Sample]]
 
@@ -101,8 +101,7 @@ def _compare_counts(found: Artifacts, rows: Sequence[Mapping[str, Any]], base: S
         if wrong:
             found.problems.append(
                 f"{files[arm]} does not give the counts of {count_text(len(wrong), 'task')} that the reports state: "
-                + ", ".join(map(str, wrong[:5]))
-                + (" and more." if len(wrong) > 5 else ".")
+                + f"{listed_text(wrong, 5)}."
             )
 
 

@@ -36,4 +36,4 @@ def next_line(overrides: Sequence[str], checks: Sequence[Check], with_model: boo
         words, remark = f"python -m runner doctor --model{given}", "loads the model: one step, one adapter, one sample"
     else:
         words, remark = f"python -m runner advance{given}", "begins the run"
-    return line(("next: ", "dim"), (words, "bold"), (f"   {remark}", "dim"), hang=6)
+    return line(("next: ", "dim"), (words, "command"), (f"   {remark}", "dim"), hang=6)

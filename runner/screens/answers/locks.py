@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from env.pins import LOCKS, find_lock, install_command
 from runner.screens.ink import Line, line, write_lines
+from runner.views.wording import listed_text
 from training.backends import backend_of_lock
 
 if TYPE_CHECKING:
@@ -68,6 +69,4 @@ def lock_header(path: Path) -> list[str]:
 def _names(title: str, names: tuple[str, ...]) -> list[Line]:
     if not names:
         return []
-    shown = ", ".join(names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more (--json lists them)" if len(names) > _SHOWN else ""
-    return [line((f"  {len(names)} {title}: ", "dim"), f"{shown}{more}", hang=6)]
+    return [line((f"  {len(names)} {title}: ", "dim"), listed_text(names, _SHOWN, where="--json"), hang=6)]

@@ -112,7 +112,18 @@ def test_staleness_names_both_ways_out_with_the_overrides(tmp_path: Path) -> Non
     assert "✓ B" not in text
 
 
+def test_a_difference_that_makes_several_gates_stale_is_named_once(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    model = ("model.path: one became two", "file.model: other bytes")
+    found = [Freshness("a", False, model), Freshness("b", False, (*model, "gate_a: gate A has other results now"))]
+    notices.print_staleness(tmp_path, found, [], stream)
+    text = stream.getvalue()
+    assert text.startswith("✗ A, B  stale: computed from other inputs\n")
+    assert [text.count(reason) for reason in model] == [1, 1]
+    assert "gate A has other results now  (gate B)" in text
+
+
 def test_why_says_of_fresh_gates_that_they_are_fresh(tmp_path: Path) -> None:
     stream = io.StringIO()
     notices.print_freshness(tmp_path, [Freshness("b", True)], stream)
-    assert stream.getvalue() == "✓ B  of the present inputs\n"
+    assert stream.getvalue() == "✓ B  up to date\n"

@@ -70,6 +70,18 @@ def test_a_command_longer_than_the_screen_stays_whole() -> None:
     assert command in text_of([ink.line("next: ", command, hang=6)], 40)
 
 
+@pytest.mark.parametrize("width", [30, 60, 80, 100])
+def test_a_command_is_never_broken_and_shares_no_broken_line_with_prose(width: int) -> None:
+    command = "python -m runner rewind C gate.c.train.max_steps=200"
+    lines = text_of(
+        [ink.line("   or: ", (command, "command"), ("   repeats C; keeps the old one", "dim"), hang=7)], width
+    )
+    assert lines.splitlines()[0] in (f"   or: {command}", f"   or: {command}   repeats C; keeps the old one")
+    prose = f"Restore the files, or `{command}` which does the gate again and keeps what is there."
+    lines = text_of([ink.line("  fix: ", prose, hang=7)], width)
+    assert f"       `{command}`" in lines.splitlines()
+
+
 def test_durations_and_times_read_as_people_write_them() -> None:
     assert [duration_text(s) for s in (0.42, 11.2, 2280, 11520, 183600)] == [
         "0.4 s",
