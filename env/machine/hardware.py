@@ -52,7 +52,7 @@ def memory(root: Path = Path("/")) -> Memory:
     """Return the memory's facts; ``root`` is the folder that holds /proc and /sys."""
     table = _meminfo(root)
     if not table:
-        return Memory(_total_by_sysctl(), None, "")
+        return Memory(_gb(_number(_sysctl("hw.memsize"))), None, "")
     total, available = table.get("MemTotal"), table.get("MemAvailable")
     limits = [limit for limit in _memory_limits(root) if total is None or limit[0] < total]
     if not limits:
@@ -128,10 +128,6 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _total_by_sysctl() -> float | None:
-    return _gb(_number(_sysctl("hw.memsize")))
 
 
 def _sysctl(name: str) -> str:

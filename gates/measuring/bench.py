@@ -222,10 +222,10 @@ def one_process(settings: ModelSettings) -> ModelSettings:
 def examples_of(rows: Sequence[Row], model: Any) -> list[Example]:
     """Return training rows as the model reads them, by the same prompt function as in measuring."""
     return [
-        Example(render(row.instruction, row.input, model.apply_chat_template), row.output, _row_name(number, row))
+        Example(
+            render(row.instruction, row.input, model.apply_chat_template),
+            row.output,
+            f"line {row.line}" if row.line else f"row {number}",
+        )
         for number, row in enumerate(rows, start=1)
     ]
-
-
-def _row_name(number: int, row: Row) -> str:
-    return f"line {row.line}" if row.line else f"row {number}"

@@ -151,7 +151,7 @@ def _step(here: Advance) -> int | None:
     if not ends_here and run.machine.phase != "failed":
         require_intact(run, gate)
     stale = [item for item in examine(run, config) if not item.fresh]
-    if run.machine.phase == "failed" and _only(stale, gate):
+    if run.machine.phase == "failed" and stale and all(item.gate == gate for item in stale):
         _retry_changed(run, gate, stale)
         return None
     if stale:
@@ -174,10 +174,6 @@ def _standing_no(run: Run, gate: str) -> GateReport:
             f"Restore it, or `{command(run.folder, 'retry')}` asks the gate again.",
         )
     return report
-
-
-def _only(stale: list[Freshness], gate: str) -> bool:
-    return bool(stale) and all(item.gate == gate for item in stale)
 
 
 def _retry_changed(run: Run, gate: str, stale: list[Freshness]) -> None:

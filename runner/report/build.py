@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from eval.decision.cells import cell_from_name
-from runner.report.data import CheckRow, Fact, GateSection, ReportData, SampleSource, Verdict
+from runner.report.data import Fact, GateSection, ReportData, SampleSource, Verdict
 from runner.report.sections.exposure import contamination_sentence
 from runner.report.sections.limits import read_limits
 from runner.report.sections.measures import read_curves, read_outcomes, read_passes
@@ -62,7 +62,7 @@ def build(run: Run) -> ReportData:
         subject=subject(run.folder),
         state=run.machine.state,
         missing=tuple(_missing(gates, decided["verdict"])),
-        waived=tuple(_waived(gates)),
+        waived=tuple(check for gate in gates for check in gate.checks if check.state == "waived"),
         contamination=found.section("Contamination", contamination_sentence, ""),
         k=found.section("Rule", _k, None),
         limits=limits,
@@ -106,10 +106,6 @@ def _missing(gates: tuple[GateSection, ...], verdict: Verdict | None) -> list[st
     if not lines and verdict is None:
         lines.append("The decision: every gate concluded, but Gate E's report tells none that can be read.")
     return lines
-
-
-def _waived(gates: tuple[GateSection, ...]) -> list[CheckRow]:
-    return [check for gate in gates for check in gate.checks if check.state == "waived"]
 
 
 def _k(found: Artifacts) -> int | None:

@@ -130,12 +130,8 @@ def _absolute_paths(config: dict[str, Any]) -> None:
                 break
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
-
-
 def _sentence(error: Any, config: dict[str, Any]) -> str:
-    key = _dotted(error["loc"])
+    key = ".".join(str(part) for part in error["loc"])
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, Refusal):
         return str(raised).rstrip(".")

@@ -36,7 +36,7 @@ def draw(logits: mx.array, uniforms: Floats, temperature: float, top_k: int, top
     if temperature == 0:
         return np.array(mx.argmax(logits, axis=-1)).astype(np.int64)
     logits = logits.astype(mx.float32)
-    if _on_gpu() and (top_k or top_p < 1):
+    if bool(mx.default_device() == mx.gpu) and (top_k or top_p < 1):
         return _draw_from_gpu(logits, uniforms, temperature, top_k, top_p)
     # on a CPU numpy finds candidates and sums exponentials several times as fast as mlx
     scaled = np.array(logits).astype(np.float64) / temperature
@@ -86,10 +86,6 @@ def _most_probable(scaled: Floats, count: int) -> tuple[Floats, Ids]:
 def _falling(values: Floats, ids: Ids) -> tuple[Floats, Ids]:
     order = np.lexsort((ids, -values), axis=-1)
     return np.take_along_axis(values, order, axis=-1), np.take_along_axis(ids, order, axis=-1)
-
-
-def _on_gpu() -> bool:
-    return bool(mx.default_device() == mx.gpu)
 
 
 def _draw_kept(

@@ -31,8 +31,4 @@ def pattern(wording: str) -> re.Pattern[str]:
 
 
 def _literal(text: str) -> str:
-    return _SLOT.sub(lambda slot: _slot(slot.group(1)), re.escape(text))
-
-
-def _slot(name: str) -> str:
-    return ".+?" if name in _SLOTS_OF_SEVERAL_WORDS else r"\S+"
+    return _SLOT.sub(lambda slot: ".+?" if slot.group(1) in _SLOTS_OF_SEVERAL_WORDS else r"\S+", re.escape(text))
