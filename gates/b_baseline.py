@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
 
 from env.checks import Check, judged
-from eval.records import SPLITS, EvalResult, Sample
+from eval.records import SPLITS, EvalResult, Sample, Split
 from gates.context import GateContext, conclude
-from gates.measuring.bench import base_table, judge_table, metric_text, open_bench, require_same_base
+from gates.measuring.bench import base_facts, judge_facts, metric_text, open_bench, require_same_base
 from gates.report import GateReport
+from gates.report.results import BaselineResults, EnvironmentResults
 
 ARM = "base"
 
@@ -18,29 +18,25 @@ def run(context: GateContext) -> GateReport:
     """Measure the base on every split. Passes whenever it could measure, however good the base is."""
     path = context.folder / "samples.jsonl"
     with open_bench(context) as bench:
-        require_same_base(bench.model, context.earlier("a"))
+        require_same_base(bench.model, context.earlier(EnvironmentResults))
         # under max-T every task is a dev task
         sizes = {split: bench.planned(split) for split in SPLITS if bench.planned(split)}
-        drawn: dict[str, list[Sample]] = {}
+        drawn: dict[Split, list[Sample]] = {}
         for split in sizes:
             before = sum(map(len, drawn.values()))
             drawn[split] = bench.measure(ARM, split, path, f"base on {split}", before, sum(sizes.values()))
-        results = {split: bench.evaluate(samples, ARM, split) for split, samples in drawn.items()}
-        tables = {
-            "base": base_table(bench.model),
-            "results": {split: asdict(result) for split, result in results.items()},
-            "judge": judge_table(bench.verifier),
-        }
+        splits = {split: bench.evaluate(samples, ARM, split) for split, samples in drawn.items()}
+        base, judge = base_facts(bench.model), judge_facts(bench.verifier)
         choices = dict(bench.model.choices)
-    metrics = results["test" if "test" in results else "dev"].metrics
+    metrics = splits["test" if "test" in splits else "dev"].metrics
     shown = [m for m in metrics if m.k in (1, context.experiment.rule.k)]
     return conclude(
         context,
         "passed",
         "  ".join(metric_text(metric) for metric in shown),
-        checks=[truncation_check(context, results.values())],
+        checks=[truncation_check(context, splits.values())],
         metrics=metrics,
-        tables=tables,
+        results=BaselineResults(base=base, judge=judge, splits=splits),
         files=[path],
         choices=choices,
     )

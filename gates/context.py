@@ -8,14 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from env.checks import Check
 from env.refusal import Refusal
+from eval.decision.rule import DecisionRule
 from eval.records import Metric
 from gates import gate_title
 from gates.report import GateReport, artifact, read_report
+from gates.report.results import AnyResults, EnvironmentResults, gate_of
 from gates.settings import Experiment
+
+Earlier = TypeVar("Earlier", bound=AnyResults)
 
 
 class StopRequested(Exception):
@@ -64,10 +68,12 @@ class PlanContext:
         """Return another gate's report, None where it has none yet."""
         return read_report(self.gate_folder(gate) / "report.json")
 
-    def frozen_rule(self) -> dict[str, Any] | None:
-        """Return the rule that Gate A froze, with the sizes it found, as plain data; None before it has passed."""
+    def frozen_rule(self) -> DecisionRule | None:
+        """Return the rule that Gate A froze, with the sizes it found; None before it has passed."""
         report = self.report("a")
-        return report.tables.get("rule") if report is not None and report.status == "passed" else None
+        if report is None or report.status != "passed" or not isinstance(report.results, EnvironmentResults):
+            return None
+        return report.results.frozen.rule if report.results.frozen is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +115,20 @@ class GateContext(PlanContext):
         """Seconds spent on this attempt so far, earlier sessions included."""
         return round(self.elapsed_before_s + time.monotonic() - self.began_s, 2)
 
-    def earlier(self, gate: str) -> GateReport:
-        """Return the report of a gate that must have passed before this one.
+    def earlier(self, kind: type[Earlier]) -> Earlier:
+        """Return the results of the gate that leaves this ``kind`` and must have passed before this one.
 
         Raises:
-            Refusal: it has none, or did not pass.
+            Refusal: it has no report, did not pass, or left no results.
         """
+        gate = gate_of(kind)
         report = self.report(gate)
-        if report is None or report.status != "passed":
+        if report is None or report.status != "passed" or not isinstance(report.results, kind):
             raise Refusal(
                 f"Gate {gate.upper()} has no passed report in {self.run_dir.name}; gate {self.gate.upper()} needs it.",
                 f"Run `python -m runner rewind {gate.upper()}`, then advance.",
             )
-        return report
+        return report.results
 
 
 def conclude(
@@ -132,7 +139,7 @@ def conclude(
     reasons: Sequence[str] = (),
     checks: Sequence[Check] = (),
     metrics: Sequence[Metric] = (),
-    tables: dict[str, Any] | None = None,
+    results: AnyResults | None = None,
     files: Sequence[Path] = (),
     choices: dict[str, str] | None = None,
 ) -> GateReport:
@@ -149,7 +156,7 @@ def conclude(
         seconds=context.elapsed_s(),
         checks=list(checks),
         metrics=list(metrics),
-        tables=tables or {},
+        results=results,
         inputs=context.inputs,
         artifacts=[artifact(context.run_dir, path) for path in files],
         choices=choices or {},

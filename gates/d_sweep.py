@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from eval.decision.cells import Cell
 from eval.decision.racing import Course, Place, Race, run_race
@@ -14,10 +13,19 @@ from eval.decision.selection import Selection, select_cell
 from eval.estimation.intervals import gain_metric
 from eval.records import EvalResult, Sample, TaskScore
 from gates.context import GateContext, conclude
-from gates.measuring.bench import Bench, base_table, judge_table, open_bench, require_same_base
+from gates.measuring.bench import Bench, base_facts, judge_facts, open_bench, require_same_base
 from gates.measuring.search import course_of
 from gates.measuring.stored import base_of, cell_file, verified_checkpoints
 from gates.report import GateReport
+from gates.report.results import (
+    BaselineResults,
+    CellFacts,
+    ChosenCell,
+    SearchFacts,
+    SearchRound,
+    SweepResults,
+    TrainingResults,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +50,31 @@ class Sweep:
 
 def run(context: GateContext) -> GateReport:
     """Measure the cells on dev and choose one. Passes whenever it could measure: the decision is Gate E's."""
-    baseline, training = context.earlier("b"), context.earlier("c")
     rule = read_rule(context.gate_folder("a") / "rule.json")
     with open_bench(context) as bench:
-        require_same_base(bench.model, baseline)
-        require_same_base(bench.model, training)
-        sweep = sweep_cells(context, bench, rule, verified_checkpoints(context, training))
-        tables: dict[str, Any] = {"base": base_table(bench.model), "judge": judge_table(bench.verifier), "k": rule.k}
+        require_same_base(bench.model, context.earlier(BaselineResults))
+        require_same_base(bench.model, context.earlier(TrainingResults))
+        sweep = sweep_cells(context, bench, rule, verified_checkpoints(context))
+        base, judge = base_facts(bench.model), judge_facts(bench.verifier)
         choices = {**bench.model.choices, "search": f"{sweep.course.search}: {sweep.course_reason}"}
     selection = select(sweep, rule)
-    tables |= {"cells": cell_rows(sweep, selection), "search": search_table(sweep, rule)}
-    tables["chosen"] = {**asdict(selection.chosen), "cell": selection.chosen.name, "why": selection.sentence}
+    results = SweepResults(
+        base=base,
+        judge=judge,
+        k=rule.k,
+        cells=cell_facts(sweep, selection),
+        search=search_facts(sweep, rule),
+        chosen=chosen_cell(selection),
+    )
     best = next(row for row in selection.table if row.cell == selection.chosen)
     raced = " raced" if sweep.course.search == "race" else ""
     return conclude(
         context,
         "passed",
         f"{len(sweep.cells)} cells{raced}  best {selection.chosen.name}  dev pass@{rule.k} {_percent(best.rate)}",
-        reasons=[selection.sentence, _search_sentence(tables["search"])],
+        reasons=[selection.sentence, _search_sentence(results.search)],
         metrics=sweep.base.metrics,
-        tables=tables,
+        results=results,
         files=[item.file for item in sweep.cells],
         choices=choices,
     )
@@ -107,56 +120,59 @@ def select(sweep: Sweep, rule: DecisionRule) -> Selection:
     )
 
 
-def cell_rows(sweep: Sweep, selection: Selection) -> list[dict[str, Any]]:
-    """Return one row a cell: its result, its gain in points, on how many tasks, and after which round it left."""
+def cell_facts(sweep: Sweep, selection: Selection) -> tuple[CellFacts, ...]:
+    """Return each cell: its result, its gain in points, on how many tasks, and after which round it left."""
     gains = {row.cell: row.gain for row in selection.table}
-    lower = {cell: None if gain.lower is None else 100 * gain.lower for cell, gain in gains.items()}
-    return [
-        {
-            "cell": item.cell.name,
-            "step": item.cell.step,
-            "scale": item.cell.scale,
-            "tasks": len(item.result.scores),
-            "dropped_after": sweep.race.left_after.get(item.cell),
-            "result": asdict(item.result),
-            "gain": asdict(gain_metric("gain", gains[item.cell])),
-            "lower": lower[item.cell],
-        }
+    return tuple(
+        CellFacts(
+            cell=item.cell.name,
+            step=item.cell.step,
+            scale=item.cell.scale,
+            tasks=len(item.result.scores),
+            dropped_after=sweep.race.left_after.get(item.cell),
+            result=item.result,
+            gain=gain_metric("gain", gains[item.cell]),
+            lower=None if (lower := gains[item.cell].lower) is None else 100 * lower,
+        )
         for item in sweep.cells
-    ]
+    )
 
 
-def search_table(sweep: Sweep, rule: DecisionRule) -> dict[str, Any]:
+def chosen_cell(selection: Selection) -> ChosenCell:
+    """Return the chosen cell and why it is that one."""
+    cell = selection.chosen
+    return ChosenCell(cell=cell.name, step=cell.step, scale=cell.scale, why=selection.sentence)
+
+
+def search_facts(sweep: Sweep, rule: DecisionRule) -> SearchFacts:
     """Return how the cells were searched: every round with its standings (gains in points), and what it cost."""
-    return {
-        "method": sweep.course.search,
-        "reason": sweep.course_reason,
-        "rounds": [
-            {
-                "round": number,
-                "tasks": held.tasks,
-                "cells": sorted(standing.cell.name for standing in held.standings),
-                "kept": [cell.name for cell in held.kept],
-                "gains_pp": {s.cell.name: None if s.gain is None else 100 * s.gain for s in held.standings},
-            }
+    return SearchFacts(
+        method=sweep.course.search,
+        reason=sweep.course_reason,
+        rounds=tuple(
+            SearchRound(
+                round=number,
+                tasks=held.tasks,
+                cells=tuple(sorted(standing.cell.name for standing in held.standings)),
+                kept=tuple(cell.name for cell in held.kept),
+                gains_pp={s.cell.name: None if s.gain is None else 100 * s.gain for s in held.standings},
+            )
             for number, held in enumerate(sweep.race.rounds, start=1)
-        ],
-        "samples": sum(item.result.samples for item in sweep.cells),
-        "planned_samples": sweep.course.samples(rule.dev_samples),
-        "grid_samples": len(sweep.cells) * sweep.course.tasks * rule.dev_samples,
-    }
+        ),
+        samples=sum(item.result.samples for item in sweep.cells),
+        planned_samples=sweep.course.samples(rule.dev_samples),
+        grid_samples=len(sweep.cells) * sweep.course.tasks * rule.dev_samples,
+    )
 
 
-def _search_sentence(search: Mapping[str, Any]) -> str:
-    if search["method"] == "grid":
-        return f"Every cell was measured on every dev task: {search['samples']:,} samples ({search['reason']})."
-    left = [
-        f"{len(held['cells']) - len(held['kept'])} left after {held['tasks']} tasks" for held in search["rounds"][:-1]
-    ]
-    last = search["rounds"][-1]
+def _search_sentence(search: SearchFacts) -> str:
+    if search.method == "grid":
+        return f"Every cell was measured on every dev task: {search.samples:,} samples ({search.reason})."
+    left = [f"{len(held.cells) - len(held.kept)} left after {held.tasks} tasks" for held in search.rounds[:-1]]
+    last = search.rounds[-1]
     return (
-        f"The cells were raced: {', '.join(left)}, {len(last['cells'])} were measured on all {last['tasks']}; "
-        f"{search['samples']:,} samples instead of the grid's {search['grid_samples']:,}."
+        f"The cells were raced: {', '.join(left)}, {len(last.cells)} were measured on all {last.tasks}; "
+        f"{search.samples:,} samples instead of the grid's {search.grid_samples:,}."
     )
 
 

@@ -26,8 +26,8 @@ def _baseline(context: PlanContext) -> Plan:
     dataset, sampling, rule = context.experiment.dataset, context.experiment.sampling, context.frozen_rule()
     if rule is None and not dataset.tasks_known:
         return Plan(f"base model, {sampling.samples_dev} samples a dev task, {sampling.samples_test} a test task")
-    sizes = rule or {"dev_tasks": dataset.dev_tasks, "test_tasks": dataset.test_tasks}
-    dev, test = sizes["dev_tasks"], sizes["test_tasks"]
+    sizes = rule or dataset
+    dev, test = sizes.dev_tasks, sizes.test_tasks
     units = dev * sampling.samples_dev + test * sampling.samples_test
     tasks = f"{dev} dev and {test} test tasks" if test else f"{dev} tasks, none reserved for a test"
     return Plan(f"{units:,} samples of the base on {tasks}", units, "samples")
@@ -58,10 +58,10 @@ def _sweep(context: PlanContext) -> Plan:
     summary = f"{checkpoints} checkpoints x {len(config.scales)} scales on the dev tasks"
     if rule is None and not experiment.dataset.tasks_known:
         return Plan(summary)
-    tasks = rule["dev_tasks"] if rule else experiment.dataset.dev_tasks
+    tasks = rule.dev_tasks if rule else experiment.dataset.dev_tasks
     per_task = experiment.sampling.samples_dev
     grid = cells * tasks * per_task
-    if why_grid(experiment, rule["selection"] if rule else experiment.rule.selection, cells):
+    if why_grid(experiment, rule.selection if rule else experiment.rule.selection, cells):
         return Plan(f"{summary}, {grid:,} samples", grid, "samples")
     raced = planned_samples(tasks, cells, per_task, schedule_of(experiment))
     return Plan(f"{summary}, a race of about {raced:,} samples (the grid {grid:,})", raced, "samples")
@@ -71,10 +71,10 @@ def _decision(context: PlanContext) -> Plan:
     """Return the rule in one line."""
     experiment, rule = context.experiment, context.frozen_rule()
     summary = f"rule: pass@{experiment.rule.k} gain ≥ {experiment.rule.margin_pp:.1f} pp"
-    if rule is not None and rule["selection"] == "max-t":
-        return Plan(f"{summary} on the {rule['dev_tasks']} tasks of the selection, by max-T; nothing is generated")
+    if rule is not None and rule.selection == "max-t":
+        return Plan(f"{summary} on the {rule.dev_tasks} tasks of the selection, by max-T; nothing is generated")
     known = experiment.dataset.test_tasks if experiment.dataset.tasks_known else 0
-    count = rule["test_tasks"] if rule is not None else known
+    count = rule.test_tasks if rule is not None else known
     tasks = f"{count} " if count else ""
     return Plan(f"{summary} on {tasks}unseen tasks", count * experiment.sampling.samples_test, "samples")
 

@@ -12,7 +12,7 @@ from eval.datasets.loading import FILES, is_generated
 from eval.domains import dataset_names
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
-from gates.report import Document
+from gates.report.document import Document
 from training.loss_watch import LossWatchSettings
 from training.records import LoraSettings, ModelSettings, TrainSettings
 from training.schedule import with_steps

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from math import ceil
+from typing import Literal
 
 from env.refusal import Refusal
 from eval.decision.cells import Cell
@@ -75,7 +76,7 @@ class Course:
         return sum(len(block) for block in self.blocks)
 
     @property
-    def search(self) -> str:
+    def search(self) -> Literal["race", "grid"]:
         """Return "race" where cells leave before the last task, "grid" where none does."""
         return "race" if len(self.blocks) > 1 else "grid"
 

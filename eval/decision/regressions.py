@@ -8,7 +8,7 @@ The tasks that moved most are a reading list, not findings: extremes of noisy nu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from eval.estimation.estimators import TaskValues, paired_gains, pass_rates
@@ -129,11 +129,6 @@ def movers(base: Sequence[TaskScore], cell: Sequence[TaskScore], k: int, at_most
     lost = sorted((move for move in moves if move.gain < 0), key=lambda move: move.gain)
     gained = sorted((move for move in moves if move.gain > 0), key=lambda move: -move.gain)
     return Movers(tuple(lost[:at_most]), tuple(gained[:at_most]))
-
-
-def group_rows(groups: Sequence[GroupGain]) -> list[dict[str, Any]]:
-    """Return the groups as plain data for reports."""
-    return [asdict(group) for group in groups]
 
 
 def _division(

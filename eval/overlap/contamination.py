@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -106,18 +106,6 @@ class Contamination:
         for overlap in self.overlaps:
             found[overlap.task_id] = min(found.get(overlap.task_id, overlap.tier), overlap.tier, key=_STRENGTH.index)
         return found
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data for reports: how many tasks have each status, and every overlap of every task."""
-        tiers = self.tier_of()
-        overlaps = [asdict(overlap) | {"lines": list(overlap.lines)} for overlap in self.overlaps]
-        return {
-            "counts": {status.value: len(self.ids(status)) for status in Status},
-            "tasks": {
-                task_id: {"status": self.status[task_id].value, "tier": tiers[task_id]} for task_id in self.leaked
-            },
-            "overlaps": overlaps,
-        }
 
 
 @dataclass(frozen=True, slots=True)

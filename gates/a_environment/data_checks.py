@@ -11,11 +11,12 @@ from env.checks import Check, fact, judged, ok
 from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.overlap.clusters import ALIKE_JACCARD, alike_across_clusters
-from eval.overlap.contamination import Contamination, Overlap, Tier, survey
+from eval.overlap.contamination import Contamination, Overlap, Status, Tier, survey
 from eval.pipeline.instrument import KINDS, Kind, KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
 from eval.records import SPLITS, Dataset, Outcome, Row, Task, Verdict
 from gates.measuring.bench import domain_of_experiment, open_judge
+from gates.report.results import ContaminationFacts, DatasetFacts, Leak
 from gates.settings import Experiment
 
 _LINES_NAMED = 10
@@ -27,14 +28,14 @@ class DataFindings:
 
     Attributes:
         usable: the dataset without the tasks whose own reference does not pass; all of it dev under "max-t".
-        summary: for reports: sizes, families, digest, the ids that were left out.
+        facts: for reports: sizes, families, digest, the ids that were left out.
         contamination: what training has seen of the tasks; the decision is recomputed without its ``leaked`` ones.
         selection: whether a test split is kept for the decision ("split") or not ("max-t"), and why.
     """
 
     checks: list[Check]
     usable: Dataset
-    summary: dict[str, Any]
+    facts: DatasetFacts
     contamination: Contamination
     selection: Selection
     selection_reason: str
@@ -79,7 +80,7 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
         _duplicate_check(found, len(dataset.rows)),
         _answer_check(answers, len(dataset.rows)),
     ]
-    return DataFindings(checks, usable, _summary(usable, sorted(excluded)), found, selection, why)
+    return DataFindings(checks, usable, _facts(usable, sorted(excluded)), found, selection, why)
 
 
 def require_clusters(dataset: Dataset, selection: Selection) -> None:
@@ -271,15 +272,25 @@ def _answer_check(answers: Sequence[tuple[Row, Verdict]], total: int) -> Check:
     )
 
 
-def _summary(dataset: Dataset, excluded: list[str]) -> dict[str, Any]:
+def contamination_facts(found: Contamination) -> ContaminationFacts:
+    """Return what training has seen of the tasks, for reports."""
+    tiers = found.tier_of()
+    return ContaminationFacts(
+        counts={status: len(found.ids(status)) for status in Status},
+        tasks={task_id: Leak(status=found.status[task_id], tier=tiers[task_id]) for task_id in found.leaked},
+        overlaps=found.overlaps,
+    )
+
+
+def _facts(dataset: Dataset, excluded: Sequence[str]) -> DatasetFacts:
     families = Counter(task.family for task in dataset.tasks)
-    return {
-        "name": dataset.name,
-        "digest": dataset.digest,
-        "tasks": len(dataset.tasks),
+    return DatasetFacts(
+        name=dataset.name,
+        digest=dataset.digest,
+        tasks=len(dataset.tasks),
         **split_sizes(dataset.tasks),
-        "rows": len(dataset.rows),
-        "families": dict(sorted(families.items())),
-        "excluded": excluded,
-        "notes": list(dataset.notes),
-    }
+        rows=len(dataset.rows),
+        families=dict(sorted(families.items())),
+        excluded=tuple(excluded),
+        notes=dataset.notes,
+    )

@@ -11,31 +11,8 @@ from eval.decision.racing import Place
 from eval.decision.rule import DecisionRule
 from gates.a_environment.data_checks import DataFindings
 from gates.measuring.search import course_of, planned_cells
+from gates.report.results import Generations
 from gates.settings import Experiment
-
-
-@dataclass(frozen=True, slots=True)
-class Generations:
-    """Completions that the gates will generate.
-
-    Attributes:
-        base: Gate B's, of the base.
-        sweep: Gate D's, of ``cells`` cells; ``grid`` is the number for every cell on every dev task.
-        decision: Gate E's, of the chosen cell; 0 under max-T.
-        usual: for the usual rule: the base and every cell on the dev tasks alone.
-    """
-
-    base: int
-    sweep: int
-    grid: int
-    decision: int
-    usual: int
-    cells: int
-
-    @property
-    def total(self) -> int:
-        """Return the generations of the whole protocol."""
-        return self.base + self.sweep + self.decision
 
 
 @dataclass(frozen=True, slots=True)

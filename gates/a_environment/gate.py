@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from env.checks import Check, blocking
 from env.machine.probe import probe
 from env.pins import find_lock
 from env.requirements import EnvironmentRules, judge
 from eval.decision.rule import write_rule
-from gates.a_environment.data_checks import DataFindings, inspect_data
+from gates.a_environment.data_checks import DataFindings, contamination_facts, inspect_data
 from gates.a_environment.decision_plan import PlannedDecision, plan_decision, planning_checks
 from gates.a_environment.model_files import model_checks, model_checks_or_miss
 from gates.a_environment.model_probe import probe_model
-from gates.context import GateContext, Progress, conclude
+from gates.context import GateContext, PlanContext, Progress, conclude
 from gates.measuring.bench import dataset_of
 from gates.report import GateReport
+from gates.report.results import EnvironmentResults, FrozenRule, ModelProbe
 from gates.settings import Experiment
 from training.backends import find_backend
 from training.schedule import with_steps
@@ -39,28 +39,23 @@ def run(context: GateContext) -> GateReport:
     context.on_progress(Progress("planning", 0, 0, "", "what these tasks can detect"))
     planned = plan_decision(experiment, findings)
     checks = waive([*checks, *findings.checks, *planning_checks(planned, findings)], experiment.gate.a.waivers)
-    tables: dict[str, Any] = {
-        "dataset": findings.summary,
-        "contaminated": list(findings.contamination.leaked),
-        "contamination": findings.contamination.to_json(),
-    }
-    files = []
-    if not blocking(checks):
-        files = [_freeze(context, planned, findings, tables)]
-        checks = retold(checks, _model_checks(context, findings, tables))
-    return _report(context, checks, tables, files, planned)
-
-
-def _model_checks(context: GateContext, findings: DataFindings, tables: dict[str, Any]) -> list[Check]:
+    if blocking(checks):
+        return _report(context, checks, findings, planned, None, None)
+    frozen = freeze(context, planned, findings)
     context.safe_point()
     context.on_progress(Progress("model", 0, 0, ""))
-    probed = probe_model(context.experiment, findings.usable)
-    tables["probe"], tables["base"] = probed.table, probed.base
-    return waive(probed.checks, context.experiment.gate.a.waivers)
+    probed = probe_model(experiment, findings.usable)
+    checks = retold(checks, waive(probed.checks, experiment.gate.a.waivers))
+    return _report(context, checks, findings, planned, frozen, probed.found)
 
 
 def _report(
-    context: GateContext, checks: list[Check], tables: dict[str, Any], files: list[Path], planned: PlannedDecision
+    context: GateContext,
+    checks: list[Check],
+    findings: DataFindings,
+    planned: PlannedDecision,
+    frozen: FrozenRule | None,
+    probe: ModelProbe | None,
 ) -> GateReport:
     stopping = blocking(checks)
     gain = "nothing" if planned.detectable.gain is None else f"{100 * planned.detectable.gain:.1f} pp"
@@ -75,8 +70,29 @@ def _report(
         "; ".join(f"{check.name}: {check.value}" for check in stopping) if stopping else passed,
         reasons=[f"{check.name}: {check.reason}" for check in stopping],
         checks=checks,
-        tables=tables,
-        files=files,
+        results=EnvironmentResults(
+            dataset=findings.facts,
+            contamination=contamination_facts(findings.contamination),
+            frozen=frozen,
+            probe=probe,
+        ),
+        files=[rule_file(context)] if frozen is not None else [],
+    )
+
+
+def rule_file(context: PlanContext) -> Path:
+    """Return where the frozen rule is kept."""
+    return context.gate_folder("a") / "rule.json"
+
+
+def freeze(context: GateContext, planned: PlannedDecision, findings: DataFindings) -> FrozenRule:
+    """Write the rule down before any model is loaded, and return it with its planning figures."""
+    return FrozenRule(
+        rule=planned.rule,
+        digest=write_rule(rule_file(context), planned.rule),
+        selection_reason=findings.selection_reason,
+        detectable=planned.detectable,
+        generations=planned.generations,
     )
 
 
@@ -132,12 +148,3 @@ def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]
         replace(check, waived=reasons[check.name]) if check.name in reasons and not check.ok else check
         for check in checks
     ]
-
-
-def _freeze(context: GateContext, planned: PlannedDecision, findings: DataFindings, tables: dict[str, Any]) -> Path:
-    path = context.folder / "rule.json"
-    tables["rule"], tables["rule_digest"] = planned.rule.to_json(), write_rule(path, planned.rule)
-    tables["selection"] = {"value": planned.rule.selection, "reason": findings.selection_reason}
-    tables["detectable"] = asdict(planned.detectable)
-    tables["generations"] = {**asdict(planned.generations), "total": planned.generations.total}
-    return path

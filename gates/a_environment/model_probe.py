@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from env.checks import Check, fact, judged
 from eval.pipeline.loop import judge
 from eval.pipeline.prompts import render
 from eval.pipeline.sampling import GenerationRequest, sample_seed
-from eval.records import Dataset
-from gates.measuring.bench import base_table, examples_of, one_process, open_judge
+from eval.records import Dataset, Outcome
+from gates.measuring.bench import base_facts, examples_of, one_process, open_judge
+from gates.report.results import AdapterProbe, ModelProbe, SampleProbe
 from gates.settings import Experiment
 from training.examples import EncodedExamples
 from training.hooks import NoHooks
@@ -26,20 +27,10 @@ _SHOWN_ROWS, _SHOWN_COLUMNS = 4, 100
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What the probe found: the checks, the numbers behind them, and what identifies the base."""
+    """What the probe found: the checks, and the numbers behind them."""
 
     checks: list[Check]
-    table: dict[str, Any]
-    base: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
-    """One step's adapter, saved and read back: how far it moves a log-probability (nats), as trained and at scale 0."""
-
-    moved_nats: float
-    zero_moved_nats: float
-    adapter_mb: float
+    found: ModelProbe
 
 
 def probe_model(experiment: Experiment, dataset: Dataset) -> Probed:
@@ -54,18 +45,17 @@ def probe_model(experiment: Experiment, dataset: Dataset) -> Probed:
         loss = model.probe_step(longest[: config.train.batch_size], config.lora, config.train)
         trip = _round_trip(model, longest, experiment) if math.isfinite(loss) else None
         sample = _one_sample(experiment, dataset, model)
-        base = base_table(model)
+        base = base_facts(model)
         choices = [fact(f"model {name}", chosen) for name, chosen in model.choices.items()]
     finally:
         model.close()
     rows = _rows_check(data, len(examples), experiment)
     checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
-    table = {
-        "loss": loss if math.isfinite(loss) else None,
-        "adapter": asdict(trip) if trip else None,
-        "sample": sample,
-    }
-    return Probed(checks, table, base)
+    return Probed(checks, ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample))
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _longest(examples: list[Example], data: EncodedExamples) -> list[Example]:
@@ -76,7 +66,7 @@ def _longest(examples: list[Example], data: EncodedExamples) -> list[Example]:
     return [example for _, example in sorted(pairs, key=lambda pair: -len(pair[0].ids))]
 
 
-def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> RoundTrip:
+def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> AdapterProbe:
     """Train one step into a temporary folder, and score an answer without and with what was saved there."""
     config = experiment.gate.c
     # the full rate at the only step, so that the adapter is more than its start
@@ -91,10 +81,12 @@ def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> 
         with model.adapter(adapter, 0.0):
             zero = model.log_prob(scored.prompt, scored.answer)
         size_mb = sum(file.stat().st_size for file in adapter.glob("*adapter*.safetensors")) / 1e6
-    return RoundTrip(abs(moved - base), abs(zero - base), size_mb)
+    return AdapterProbe(
+        moved_nats=_finite(abs(moved - base)), zero_moved_nats=_finite(abs(zero - base)), adapter_mb=size_mb
+    )
 
 
-def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> dict[str, Any]:
+def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> SampleProbe:
     """Return one dev task's completion and the result of executing it. Test tasks stay closed."""
     task = next(task for task in dataset.tasks if task.split == "dev")
     prompt = render(task.instruction, task.input, model.apply_chat_template)
@@ -102,17 +94,17 @@ def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> dict[st
     [[completion]] = model.generate([request], experiment.sampling.settings())
     with open_judge(experiment) as verifier:
         [(_, verdict)] = judge([(task, completion.text)], verifier)
-    return {
-        "task_id": task.id,
-        "prompt": prompt,
-        "completion": completion.text,
-        "tokens": completion.tokens,
-        "finish": completion.finish,
-        "outcome": verdict.outcome,
-        "detail": verdict.detail,
-        "verifier": verdict.verifier,
-        "isolation": verdict.isolation,
-    }
+    return SampleProbe(
+        task_id=task.id,
+        prompt=prompt,
+        completion=completion.text,
+        tokens=completion.tokens,
+        finish=completion.finish,
+        outcome=verdict.outcome,
+        detail=verdict.detail,
+        verifier=verdict.verifier,
+        isolation=verdict.isolation,
+    )
 
 
 def _rows_check(data: EncodedExamples, total: int, experiment: Experiment) -> Check:
@@ -144,7 +136,7 @@ def _loss_check(loss: float) -> Check:
     )
 
 
-def _trip_checks(trip: RoundTrip | None, experiment: Experiment) -> list[Check]:
+def _trip_checks(trip: AdapterProbe | None, experiment: Experiment) -> list[Check]:
     if trip is None:
         return []
     limit = experiment.rule.canary_max_zero_nats
@@ -152,9 +144,9 @@ def _trip_checks(trip: RoundTrip | None, experiment: Experiment) -> list[Check]:
         judged(
             "adapter round trip",
             "block",
-            0 < trip.moved_nats < math.inf and trip.zero_moved_nats <= limit,
-            f"{trip.adapter_mb:.2f} MB saved and read back: moves {trip.moved_nats:.2g} nats, "
-            f"{trip.zero_moved_nats:.2g} at scale 0",
+            bool(trip.moved_nats) and trip.zero_moved_nats is not None and trip.zero_moved_nats <= limit,
+            f"{trip.adapter_mb:.2f} MB saved and read back: moves {_nats(trip.moved_nats)}, "
+            f"{_nats(trip.zero_moved_nats)} at scale 0",
             f"moves the model, and at scale 0 by no more than {limit:g} nats",
             reason="If the adapter is not applied, or not removed, every measurement is wrong.",
             fix="Try another backend or model.quantization=none, and report the model's architecture.",
@@ -162,17 +154,21 @@ def _trip_checks(trip: RoundTrip | None, experiment: Experiment) -> list[Check]:
     ]
 
 
-def _sample_check(sample: dict[str, Any]) -> Check:
+def _nats(moved: float | None) -> str:
+    return "a log-probability to no finite number" if moved is None else f"{moved:.2g} nats"
+
+
+def _sample_check(sample: SampleProbe) -> Check:
     return judged(
         "generated sample",
         "block",
-        sample["outcome"] != "HARNESS_ERROR",
-        f"{sample['tokens']} tokens on {sample['task_id']}: {sample['outcome']}"
-        + (f", {sample['detail']}" if sample["detail"] else ""),
+        sample.outcome is not Outcome.HARNESS_ERROR,
+        f"{sample.tokens} tokens on {sample.task_id}: {sample.outcome}"
+        + (f", {sample.detail}" if sample.detail else ""),
         "a verdict from execution",
-        reason=str(sample["detail"]),
+        reason=sample.detail,
         fix="Fix the verifier: `python -m runner doctor`.",
-        evidence=[*_some("asked", sample["prompt"], last=True), *_some("wrote", sample["completion"], last=False)],
+        evidence=[*_some("asked", sample.prompt, last=True), *_some("wrote", sample.completion, last=False)],
     )
 
 

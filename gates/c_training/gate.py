@@ -9,8 +9,9 @@ from typing import Any
 from env.checks import Check, judged
 from gates.c_training.hooks import Hooks, read_metrics
 from gates.context import GateContext, Progress, StopRequested, conclude
-from gates.measuring.bench import approved_dataset, base_table, examples_of, one_process, require_same_base
+from gates.measuring.bench import approved_dataset, base_facts, examples_of, one_process, require_same_base
 from gates.report import GateReport
+from gates.report.results import BaseFacts, CheckpointFacts, EnvironmentResults, TrainingFacts, TrainingResults
 from training.loss_watch import flat_start, idle_gradient
 from training.models import load_model
 from training.records import TrainingDiverged, TrainResult, TrainSettings
@@ -26,10 +27,10 @@ def run(context: GateContext) -> GateReport:
     train = with_steps(config.train, len(dataset.rows))
     hooks = Hooks(context, train.max_steps)
     try:
-        require_same_base(model, context.earlier("a"))
+        require_same_base(model, context.earlier(EnvironmentResults))
         examples = examples_of(dataset.rows, model)
         result = model.train(examples, config.lora, train, context.folder / "checkpoints", hooks)
-        tables = {"base": base_table(model)}
+        base = base_facts(model)
         choices = dict(model.choices)
     except TrainingDiverged as error:
         return conclude(
@@ -43,7 +44,7 @@ def run(context: GateContext) -> GateReport:
         model.close()
     if result.status == "stopped":
         raise StopRequested
-    return _report(context, result, tables, choices, hooks.metrics)
+    return _report(context, result, base, choices, hooks.metrics)
 
 
 def _after_divergence(train: TrainSettings) -> str:
@@ -54,41 +55,41 @@ def _after_divergence(train: TrainSettings) -> str:
 
 
 def _report(
-    context: GateContext, result: TrainResult, tables: dict[str, Any], choices: dict[str, str], metrics: Path
+    context: GateContext, result: TrainResult, base: BaseFacts, choices: dict[str, str], metrics: Path
 ) -> GateReport:
     steps = read_metrics(metrics)
     window = max(1, min(10, len(steps) // 2))
     first, last = _mean_loss(steps[:window]), _mean_loss(steps[-window:])
-    tables["checkpoints"] = [
-        {
-            "step": item.step,
-            "folder": item.folder.relative_to(context.run_dir).as_posix(),
-            "digest": item.digest,
-            "loss": item.loss,
-        }
+    checkpoints = tuple(
+        CheckpointFacts(
+            step=item.step,
+            folder=item.folder.relative_to(context.run_dir).as_posix(),
+            digest=item.digest,
+            loss=item.loss,
+        )
         for item in result.checkpoints
-    ]
-    tables["training"] = {
-        "steps": result.step,
-        "examples": result.examples,
-        "dropped": result.dropped,
-        "dropped_rows": list(result.dropped_rows),
-        "trainable_parameters": result.trainable,
-        "trainable_patterns": dict(result.patterns),
-        "targets": result.targets,
-        "sessions": sorted({row["session"] for row in steps}),
-        "loss_at_start": first,
-        "loss_at_end": last,
-        "loss_window_steps": window,
-        "quarantined": list(result.quarantined),
-    }
+    )
+    training = TrainingFacts(
+        steps=result.step,
+        examples=result.examples,
+        dropped=result.dropped,
+        dropped_rows=tuple(result.dropped_rows),
+        trainable_parameters=result.trainable,
+        trainable_patterns=result.patterns,
+        targets=result.targets,
+        sessions=tuple(sorted({row["session"] for row in steps})),
+        loss_at_start=first,
+        loss_at_end=last,
+        loss_window_steps=window,
+        quarantined=tuple(result.quarantined),
+    )
     files = [metrics, *(file for item in result.checkpoints for file in sorted(item.folder.iterdir()))]
     return conclude(
         context,
         "passed",
         f"{result.step} steps  loss {first:.3f} → {last:.3f}  {len(result.checkpoints)} checkpoints",
         checks=[*_checks(context, result, first, last), *_watch_checks(context, steps)],
-        tables=tables,
+        results=TrainingResults(base=base, checkpoints=checkpoints, training=training),
         files=files,
         choices=choices,
     )

@@ -18,7 +18,7 @@ def measure_canary(context: GateContext, bench: Bench, cells: Sequence[Cell]) ->
 
     For several cells the worst values are returned: they bound every cell.
     """
-    folders = verified_checkpoints(context, context.earlier("c"))
+    folders = verified_checkpoints(context)
     context.on_progress(Progress("canary", 0, 0, ""))
     first, *others = [_canary_of(context, bench, folders[cell.step], cell.scale) for cell in cells]
     for other in others:

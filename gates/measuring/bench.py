@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from env.refusal import Refusal
 from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
@@ -19,8 +18,9 @@ from eval.pipeline.result import evaluate, score_tasks
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task, TaskScore
 from gates.context import GateContext, Progress
-from gates.report import GateReport
+from gates.report.results import AnyResults, BaseFacts, EnvironmentResults, JudgeFacts
 from gates.settings import Experiment
+from training.backends.base import LoadedModel
 from training.models import load_model
 from training.records import Example, ModelSettings
 
@@ -30,8 +30,8 @@ class Bench:
     """Everything that measuring needs, opened: the base model, the verifier, the tasks."""
 
     context: GateContext
-    model: Any
-    verifier: Any
+    model: LoadedModel
+    verifier: Verifier
     dataset: Dataset
 
     def prompt(self, task: Task) -> str:
@@ -142,15 +142,15 @@ def approved_dataset(context: GateContext) -> Dataset:
         Refusal: the data is no longer what Gate A checked.
     """
     dataset = dataset_of(context.experiment)
-    approved = context.earlier("a").tables["dataset"]
-    if dataset.digest != approved["digest"]:
+    found = context.earlier(EnvironmentResults)
+    if dataset.digest != found.dataset.digest:
         raise Refusal(
             "The dataset is not the one that Gate A approved: its content changed.",
             "`python -m runner rewind A`, then `advance`, uses the present one.",
         )
-    excluded = set(approved["excluded"])
-    kept = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
-    return all_dev(kept) if context.earlier("a").tables["rule"]["selection"] == "max-t" else kept
+    kept = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in found.dataset.excluded))
+    rule = context.frozen_rule()
+    return all_dev(kept) if rule is not None and rule.selection == "max-t" else kept
 
 
 @contextmanager
@@ -184,25 +184,25 @@ def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constant
         )
 
 
-def require_same_base(model: Any, report: GateReport) -> None:
+def require_same_base(model: LoadedModel, earlier: AnyResults) -> None:
     """Require that ``model`` is the base that an earlier gate loaded. Raises Refusal naming the part that differs."""
-    before, now = report.tables["base"]["parts"], dict(model.identity.parts)
+    before, now = earlier.base.parts if earlier.base is not None else {}, model.identity.parts
     differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     if differing:
         raise Refusal(
-            f"The base model differs from the one Gate {report.gate.upper()} loaded: {', '.join(differing)}.",
-            f"Restore it, or `python -m runner rewind {report.gate.upper()}`.",
+            f"The base model differs from the one Gate {earlier.gate.upper()} loaded: {', '.join(differing)}.",
+            f"Restore it, or `python -m runner rewind {earlier.gate.upper()}`.",
         )
 
 
-def judge_table(verifier: Any) -> dict[str, str]:
+def judge_facts(verifier: Verifier) -> JudgeFacts:
     """Return verifier and isolation of the candidates, for reports."""
-    return {"verifier": verifier.name, "isolation": verifier.isolation}
+    return JudgeFacts(verifier=verifier.name, isolation=verifier.isolation)
 
 
-def base_table(model: Any) -> dict[str, Any]:
+def base_facts(model: LoadedModel) -> BaseFacts:
     """Return what identifies the loaded base, for reports."""
-    return {"digest": model.identity.digest, "parts": dict(model.identity.parts), "parameters": model.parameters}
+    return BaseFacts(digest=model.identity.digest, parts=model.identity.parts, parameters=model.parameters)
 
 
 def metric_text(metric: Metric) -> str:
@@ -219,7 +219,7 @@ def one_process(settings: ModelSettings) -> ModelSettings:
     return replace(settings, processes=1)
 
 
-def examples_of(rows: Sequence[Row], model: Any) -> list[Example]:
+def examples_of(rows: Sequence[Row], model: LoadedModel) -> list[Example]:
     """Return training rows as the model reads them, by the same prompt function as in measuring."""
     return [
         Example(

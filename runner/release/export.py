@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from env.files import make_folder, sha256_file, sync_folder, write_atomic
 from env.refusal import Refusal
 from env.space import DiskFull
+from eval.decision.verdict import Decision
 from gates.report import GateReport, read_report
+from gates.report.results import BaseFacts, DecisionResults, SweepResults, TrainingResults
 
 if TYPE_CHECKING:
     from eval.decision.cells import Cell
@@ -31,19 +33,34 @@ class Origin:
     """Where an export comes from.
 
     Attributes:
-        verdict: PROCEED, ADJUST or INCONCLUSIVE; "UNDECIDED" before Gate E.
-        headline: the decision in one line; "" before Gate E.
-        decided: the cell that the decision is about; None before Gate E.
+        decision: Gate E's, on one cell; None before it.
+        base: the base model that the adapter was trained on.
+        prompts: some that it was measured on; () before Gate E.
     """
 
     run: str
     cell: Cell
     checkpoint: Path
     adapter_digest: str
-    verdict: str
-    headline: str
-    decided: str | None
+    decision: Decision | None
+    base: BaseFacts
+    prompts: tuple[str, ...]
     reports: dict[str, GateReport]
+
+    @property
+    def verdict(self) -> str:
+        """Return PROCEED, ADJUST or INCONCLUSIVE; "UNDECIDED" before Gate E."""
+        return "UNDECIDED" if self.decision is None else str(self.decision.verdict)
+
+    @property
+    def decided(self) -> str | None:
+        """Return the cell that the decision is about; None before Gate E."""
+        return None if self.decision is None else self.decision.cell
+
+    @property
+    def headline(self) -> str:
+        """Return the decision in one line; "" before Gate E."""
+        return "" if self.decision is None else self.decision.headline
 
     @property
     def is_allowed(self) -> bool:
@@ -117,14 +134,14 @@ def find_origin(run_dir: Path, cell_name: str) -> Origin:
     from eval.decision.cells import cell_from_name
     from training.checkpoints import read_checkpoint, step_name
 
-    reports = {gate: found for gate in "bcde" if (found := read_report(run_dir / f"gate_{gate}" / "report.json"))}
-    if "c" not in reports:
+    reports = {gate: report for gate in "bcde" if (report := read_report(run_dir / f"gate_{gate}" / "report.json"))}
+    training, sweep, decided = (reports[gate].results if gate in reports else None for gate in "cde")
+    if not isinstance(training, TrainingResults):
         raise Refusal(f"{run_dir.name} has no trained adapter yet.", "`python -m runner advance` goes on with it.")
-    decided = reports["e"].tables["decision"] if "e" in reports else None
-    if not cell_name and "d" not in reports:
+    if not cell_name and not isinstance(sweep, SweepResults):
         raise Refusal(f"{run_dir.name} has not chosen a cell yet.", "Advance it, or name one with --cell.")
-    cell = cell_from_name(cell_name or reports["d"].tables["chosen"]["cell"])
-    trained = {row["step"]: row["digest"] for row in reports["c"].tables["checkpoints"]}
+    cell = cell_from_name(cell_name or (sweep.chosen.cell if isinstance(sweep, SweepResults) else ""))
+    trained = {row.step: row.digest for row in training.checkpoints}
     if cell.step not in trained:
         steps = ", ".join(str(step) for step in sorted(trained))
         raise Refusal(f"{run_dir.name} has no checkpoint of step {cell.step}.", f"Steps: {steps}.")
@@ -136,16 +153,15 @@ def find_origin(run_dir: Path, cell_name: str) -> Origin:
         cell=cell,
         checkpoint=checkpoint.folder,
         adapter_digest=checkpoint.digest,
-        verdict=decided["verdict"] if decided else "UNDECIDED",
-        headline=decided["headline"] if decided else "",
-        decided=decided["cell"] if decided else None,
+        decision=decided.decision if isinstance(decided, DecisionResults) else None,
+        base=training.base,
+        prompts=tuple(task.instruction for task in decided.tasks[:4]) if isinstance(decided, DecisionResults) else (),
         reports=reports,
     )
 
 
 def provenance(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip, folder: Path) -> dict[str, Any]:
     """Return provenance.json: everything that leads from the files of an export back to the run, by digest."""
-    base = origin.reports["c"].tables["base"]
     return {
         "schema_version": SCHEMA_VERSION,
         "run": origin.run,
@@ -155,7 +171,7 @@ def provenance(origin: Origin, experiment: Experiment, form: Form, found: RoundT
         "verdict": origin.verdict,
         "verdict_is_on_this_cell": origin.decided == origin.cell.name,
         "headline": origin.headline,
-        "base": {"name": experiment.model.path, "digest": base["digest"], "parts": base["parts"]},
+        "base": {"name": experiment.model.path, "digest": origin.base.digest, "parts": dict(origin.base.parts)},
         "adapter": origin.adapter_digest,
         "lora": asdict(experiment.gate.c.lora),
         "train": asdict(experiment.gate.c.train),
@@ -182,7 +198,7 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
     lines += [what, ""]
     lines += [f"* decision: {origin.headline}"] if origin.headline else []
     lines += [
-        f"* base: {base}, digest {origin.reports['c'].tables['base']['digest'][:16]}",
+        f"* base: {base}, digest {origin.base.digest[:16]}",
         f"* trained: rank {lora.r}, alpha {lora.alpha:g} on {', '.join(lora.target_modules)}, {origin.cell.step} steps",
         f"* adapter digest: {origin.adapter_digest[:16]}",
         f"* read back: {found.sentence}",
@@ -201,5 +217,4 @@ def _verdict_on(origin: Origin) -> str:
 
 def _texts(origin: Origin) -> tuple[str, ...]:
     """Return prompts that the base was measured on; logits are compared on them."""
-    rows = origin.reports["e"].tables["tasks"][:4] if "e" in origin.reports else []
-    return tuple(row["instruction"] for row in rows) or ("Register a node.", "local mod = {}\nreturn mod")
+    return origin.prompts or ("Register a node.", "local mod = {}\nreturn mod")

@@ -6,6 +6,9 @@ import re
 from typing import Any
 
 from eval.decision.cells import cell_from_name
+from eval.decision.ruling import Ruling
+from eval.decision.verdict import Decision
+from gates.report.results import DecisionResults
 from runner.report.data import Fact, GateSection, ReportData, SampleSource, Verdict
 from runner.report.sections.exposure import contamination_sentence
 from runner.report.sections.limits import read_limits
@@ -109,8 +112,7 @@ def _missing(gates: tuple[GateSection, ...], verdict: Verdict | None) -> list[st
 
 
 def _k(found: Artifacts) -> int | None:
-    rule = found.table("a", "rule")
-    return None if rule is None else int(rule["k"])
+    return None if found.rule is None else found.rule.k
 
 
 def _mending(found: Artifacts) -> tuple[Fact, ...]:
@@ -124,20 +126,18 @@ def _mending(found: Artifacts) -> tuple[Fact, ...]:
 
 
 def _next_steps(found: Artifacts, view: RunView) -> tuple[Fact, ...]:
-    recommended, decision = read_recommendations(found), found.table("e", "decision")
+    recommended, results = read_recommendations(found), found.results(DecisionResults)
     if recommended:
         return recommended
-    if decision is None:
+    if results is None:
         return (Fact("1", view.next_command, "goes on from here"),)
-    if decision["verdict"] != "PROCEED":
-        return (Fact("1", "Keep the base: the verdict does not carry this adapter.", str(decision["verdict"])),)
+    verdict = results.decision.verdict
+    if verdict is not Ruling.PROCEED:
+        return (Fact("1", "Keep the base: the verdict does not carry this adapter.", str(verdict)),)
     take = command(found.run.folder, "export --to FOLDER")
-    return (Fact("1", f"Use the adapter at the chosen checkpoint and scale: {take}", _chosen(found)),)
+    return (Fact("1", f"Use the adapter at the chosen checkpoint and scale: {take}", _chosen(results.decision)),)
 
 
-def _chosen(found: Artifacts) -> str:
-    decision = found.table("e", "decision")
-    if decision is None:
-        return ""
-    cell = cell_from_name(str(decision["cell"]))
+def _chosen(decision: Decision) -> str:
+    cell = cell_from_name(decision.cell)
     return f"{cell.name}: gate_c/checkpoints/step-{cell.step:06d} at scale {cell.scale:g}"

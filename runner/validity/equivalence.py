@@ -11,6 +11,7 @@ from pathlib import Path
 
 from env.installed.opened_files import CHANGED, differences
 from gates.report import GateReport
+from gates.report.results import Measured
 
 # A reason names so many files.
 _NAMED = 3
@@ -53,12 +54,13 @@ def _version_difference(recorded: Mapping[str, str], present: Mapping[str, str])
 
 
 def _model_difference(report: GateReport, own: GateReport | None) -> str:
-    if own is None or own.tables.get("base") != report.tables.get("base"):
+    if own is None or own.results is None or report.results is None or own.results.base != report.results.base:
         return "it was computed with another base model than Gate A loaded"
     facts = {check.name: check.value for check in own.checks}
-    judge = report.tables.get("judge", {})
-    if any(facts.get(name) != told for name, told in judge.items()):
-        return f"it was judged by {judge.get('verifier')} ({judge.get('isolation')}), which is not what judges here"
+    if isinstance(report.results, Measured):
+        judge = report.results.judge
+        if (facts.get("verifier"), facts.get("isolation")) != (judge.verifier, judge.isolation):
+            return f"it was judged by {judge.verifier} ({judge.isolation}), which is not what judges here"
     for name in ("device", "dtype"):
         if facts.get(f"model {name}") != report.choices.get(name):
             return f"its model ran with {name} {report.choices.get(name)}, here {facts.get(f'model {name}')}"

@@ -147,7 +147,7 @@ def _put_in_place(run: Run, gate: str, present: Inputs, found: Found, source: Ga
     origin = source.taken_over or TakenOver(
         run=found.run_folder.name, attempt=found.attempt, report_sha256=sha256_file(found.folder / "report.json")
     )
-    mine = {"schema_version": 2, "attempt": run.attempts[gate], "taken_over": origin}
+    mine = {"attempt": run.attempts[gate], "taken_over": origin}
     report = source.model_copy(update=mine)
     write_inputs(run, gate, present, stage)
     write_report(stage / "report.json", report)

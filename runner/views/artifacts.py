@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +12,27 @@ import yaml
 
 from env.files import read_lines
 from env.refusal import Refusal
+from eval.decision.rule import DecisionRule
 from eval.records import Sample, sample_from_json
 from gates.report import GateReport, changed_artifacts, read_report
+from gates.report.results import (
+    AnyResults,
+    BaseFacts,
+    BaselineResults,
+    DecisionResults,
+    EnvironmentResults,
+    JudgeFacts,
+    SweepResults,
+    TrainingResults,
+    gate_of,
+)
 from runner.runs.folder import Run
 from runner.runs.state_machine import GATES
 from runner.validity.intactness import report_changes
 
 T = TypeVar("T")
-# What reading a table of an unexpected shape can raise.
+R = TypeVar("R", bound=AnyResults)
+# What reading a file of an unexpected shape can raise.
 FOREIGN = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 NOTHING: tuple[Any, ...] = ()
 _NAMED_LINES = 3
@@ -34,13 +46,31 @@ class Artifacts:
     reports: dict[str, GateReport]
     problems: list[str] = field(default_factory=list)
 
-    def table(self, gate: str, name: str) -> Any:
-        """Return a table of a gate's report; None where there is none."""
-        report = self.reports.get(gate)
-        return None if report is None else report.tables.get(name)
+    def results(self, kind: type[R]) -> R | None:
+        """Return the results of this ``kind``; None where their gate has no readable report, or found none."""
+        report = self.reports.get(gate_of(kind))
+        return report.results if report is not None and isinstance(report.results, kind) else None
+
+    @property
+    def rule(self) -> DecisionRule | None:
+        """Return the rule that Gate A froze; None before it has passed."""
+        found = self.results(EnvironmentResults)
+        return None if found is None or found.frozen is None else found.frozen.rule
+
+    @property
+    def base(self) -> BaseFacts | None:
+        """Return the base that was measured or trained; None before Gate B."""
+        kinds = (BaselineResults, TrainingResults, SweepResults, DecisionResults)
+        return next((results.base for kind in kinds if (results := self.results(kind)) is not None), None)
+
+    @property
+    def judge(self) -> JudgeFacts | None:
+        """Return what judged the samples that the decision rests on; before Gate E the baseline's."""
+        results = self.results(DecisionResults) or self.results(BaselineResults)
+        return None if results is None else results.judge
 
     def section(self, what: str, make: Callable[[Artifacts], T], otherwise: T) -> T:
-        """Return ``make``'s part of the report; a table of a foreign shape costs that part and is named."""
+        """Return ``make``'s part of the report; data that contradicts itself costs that part and is named."""
         try:
             return make(self)
         except FOREIGN as error:
@@ -57,8 +87,8 @@ def read_artifacts(run: Run) -> Artifacts:
         path = run.gate_folder(gate) / "report.json"
         try:
             report = read_report(path)
-        except (Refusal, OSError, UnicodeDecodeError) as error:
-            found.problems.append(f"{_inside(run, path)} cannot be read: {error}")
+        except Refusal as refusal:
+            found.problems.append(refusal.sentence.replace(f"{run.folder}/", ""))
             continue
         if report is None:
             if run.has_concluded(gate):
@@ -70,17 +100,6 @@ def read_artifacts(run: Run) -> Artifacts:
         found.problems.extend(report_changes(run, report))
         found.problems.extend(changed_artifacts(run.folder, report))
     return found
-
-
-def real(value: Any) -> float | None:
-    """Return a finite number or None as such. Raises TypeError or ValueError on anything else."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{value!r} is not a number")
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} is not finite")
-    return float(value)
 
 
 def read_sample_lines(found: Artifacts, path: Path) -> list[Sample]:

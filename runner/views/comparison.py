@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from eval.records import Metric
+from gates.report.results import BaselineResults, DecisionResults, EnvironmentResults, SweepResults, TrainingResults
 from runner.runs.folder import Run
 from runner.views.artifacts import NOTHING, Artifacts, read_artifacts, read_config
 from runner.views.paired_adapters import Pairing, pair
@@ -145,54 +146,54 @@ def _stands(view: RunView) -> str:
 
 
 def _verdict(found: Artifacts) -> str:
-    decision = found.table("e", "decision")
-    if decision is None:
+    results = found.results(DecisionResults)
+    if results is None:
         return ""
-    return f"{decision['verdict']}{' (strong)' if decision['strong'] else ''}"
+    return f"{results.decision.verdict}{' (strong)' if results.decision.strong else ''}"
 
 
 def _cell(found: Artifacts) -> str:
-    chosen = found.table("e", "chosen") or found.table("d", "chosen")
-    return str(chosen["cell"]) if chosen is not None else ""
+    results = found.results(DecisionResults) or found.results(SweepResults)
+    return results.chosen.cell if results is not None else ""
 
 
 def _metrics(found: Artifacts) -> Measured:
     """Return pass@k of base and adapter and the gain, on test; the base alone before Gate E."""
-    decision = found.table("e", "decision")
-    if decision is not None:
-        by_name = {metric.name: metric for metric in found.reports["e"].metrics}
-        base, adapter, gain = (by_name[f"pass@{decision['k']} {what}"] for what in ("base", "adapter", "gain"))
+    decided = found.results(DecisionResults)
+    if decided is not None:
+        base, adapter, gain = decided.decision.metrics()[:3]
         return base, adapter, gain
-    rule, results = found.table("a", "rule"), found.table("b", "results")
-    if rule is None or results is None or "test" not in results:
+    rule, baseline = found.rule, found.results(BaselineResults)
+    if rule is None or baseline is None or "test" not in baseline.splits:
         return None, None, None
-    measured = (Metric(**metric) for metric in results["test"]["metrics"])
-    return next((metric for metric in measured if metric.k == rule["k"]), None), None, None
+    return next((metric for metric in baseline.splits["test"].metrics if metric.k == rule.k), None), None, None
 
 
 def _size(found: Artifacts) -> str:
-    rule = found.table("a", "rule")
+    rule = found.rule
     if rule is None:
         return ""
-    split = "test" if rule["selection"] == "split" else "dev"
-    tasks, clusters, samples = (rule[f"{split}_{key}"] for key in ("tasks", "clusters", "samples"))
-    return f"{tasks} tasks in {clusters} clusters x {samples}"
+    if rule.selection == "split":
+        return f"{rule.test_tasks} tasks in {rule.test_clusters} clusters x {rule.test_samples}"
+    return f"{rule.dev_tasks} tasks in {rule.dev_clusters} clusters x {rule.dev_samples}"
 
 
 def _groups(found: Artifacts) -> tuple[GroupResult, ...]:
-    return tuple(
-        GroupResult(str(row["by"]), str(row["name"]), int(row["tasks"]), Metric(**row["gain"]), str(row["flag"]))
-        for row in found.table("e", "groups") or ()
-    )
+    results = found.results(DecisionResults)
+    groups = results.groups if results is not None else ()
+    return tuple(GroupResult(group.by, group.name, group.tasks, group.gain, group.flag) for group in groups)
 
 
 def _without_contaminated(found: Artifacts) -> str:
-    clean = found.table("e", "decision_without_contaminated")
+    results = found.results(DecisionResults)
+    if results is None:
+        return ""
+    clean = results.decision_without_contaminated
     if clean is None:
-        return str(found.table("e", "no_decision_without_contaminated") or "")
-    gain = clean["gain"]["value"]
+        return results.no_decision_without_contaminated
+    gain = clean.gain.value
     value = "undefined" if gain is None else f"{100 * gain:+.1f} pp"
-    return f"without {len(clean['excluded'])} contaminated tasks: {clean['verdict']}, gain {value}"
+    return f"without {len(clean.excluded)} contaminated tasks: {clean.verdict}, gain {value}"
 
 
 def _differences(found: Sequence[Artifacts]) -> tuple[Difference, ...]:
@@ -221,23 +222,25 @@ def _flat(config: Mapping[str, Any], prefix: str) -> dict[str, str]:
 
 
 def _data(found: Artifacts) -> dict[str, str]:
-    dataset = found.table("a", "dataset")
-    if dataset is None:
+    results = found.results(EnvironmentResults)
+    if results is None:
         return {}
     named = ("name", "digest", "tasks", "rows", "dev_tasks", "test_tasks")
-    rows = {f"dataset {key}": str(dataset[key]) for key in named}
-    return {**rows, "decision rule": str(found.table("a", "rule_digest"))}
+    rows = {f"dataset {key}": str(getattr(results.dataset, key)) for key in named}
+    return {**rows, **({"decision rule": results.frozen.digest} if results.frozen is not None else {})}
 
 
 def _model(found: Artifacts) -> dict[str, str]:
-    base = next((table for gate in "bcde" if (table := found.table(gate, "base"))), None)
-    training = found.table("c", "training") or {}
-    judge = found.table("e", "judge") or found.table("b", "judge") or {}
-    return {
-        **({"base model": str(base["digest"]), "parameters": f"{base['parameters']:,}"} if base else {}),
-        **{f"trained {key}": str(training[key]) for key in ("examples", "trainable_parameters") if key in training},
-        **{f"judge {key}": str(judge[key]) for key in ("verifier", "isolation") if key in judge},
-    }
+    base, trained, judge = found.base, found.results(TrainingResults), found.judge
+    rows: dict[str, str] = {}
+    if base is not None:
+        rows |= {"base model": base.digest, "parameters": f"{base.parameters:,}"}
+    if trained is not None:
+        rows |= {"trained examples": str(trained.training.examples)}
+        rows |= {"trained trainable_parameters": str(trained.training.trainable_parameters)}
+    if judge is not None:
+        rows |= {"judge verifier": judge.verifier, "judge isolation": judge.isolation}
+    return rows
 
 
 def _code(found: Artifacts) -> dict[str, str]:

@@ -6,14 +6,15 @@ means over different tasks would be a difference of tasks too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from eval.decision.regressions import DIVISIONS, Division, GroupGain, Precision, group_gains
+from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import paired_gains
 from eval.estimation.intervals import estimate_gain, gain_metric
 from eval.records import Metric, TaskScore
+from gates.report.results import DecisionResults, EnvironmentResults
 from runner.views.artifacts import Artifacts
 from runner.views.wording import listed_text
 
@@ -52,8 +53,8 @@ def pair(first: Artifacts, other: Artifacts, number: int) -> Pairing:
 
 
 def _paired(ours: _Tested, theirs: _Tested, number: int) -> Pairing:
-    precision = Precision(ours.rule["alpha"], ours.rule["seed"], ours.rule["resamples"])
-    k = int(ours.rule["k"])
+    precision = Precision(ours.rule.alpha, ours.rule.seed, ours.rule.resamples)
+    k = ours.rule.k
     gains = paired_gains(ours.scores, theirs.scores, k)
     estimate = estimate_gain(gains, seed=precision.seed, resamples=precision.resamples, alpha=precision.alpha)
     arms = ("adapter of run 1", f"adapter of run {number}")
@@ -74,22 +75,26 @@ class _Tested:
     scores: tuple[TaskScore, ...]
     tasks: dict[str, str]
     labels: dict[Division, dict[str, str]]
-    rule: Mapping[str, Any]
+    rule: DecisionRule
     judge: str
     seen: frozenset[str]
 
 
 def _tested(found: Artifacts) -> _Tested | None:
-    results, rows, rule = found.table("e", "results"), found.table("e", "tasks"), found.table("a", "rule")
-    if results is None or rows is None or rule is None:
+    environment, results, rule = found.results(EnvironmentResults), found.results(DecisionResults), found.rule
+    if environment is None or results is None or rule is None:
         return None
     return _Tested(
-        scores=tuple(TaskScore(**score) for score in results["cell"]["scores"]),
-        tasks={str(row["task_id"]): str(row.get("digest", row["instruction"])) for row in rows},
-        labels={by: {str(row["task_id"]): str(row[by]) for row in rows if by in row} for by in DIVISIONS},
+        scores=results.arms.cell.scores,
+        # reports of the first schema have no digests
+        tasks={task.task_id: task.digest or task.instruction for task in results.tasks},
+        labels={
+            by: {task.task_id: str(label) for task in results.tasks if (label := getattr(task, by)) is not None}
+            for by in DIVISIONS
+        },
         rule=rule,
-        judge=str((found.table("e", "judge") or {}).get("verifier", "unknown")),
-        seen=frozenset(found.table("a", "contaminated") or ()),
+        judge=results.judge.verifier,
+        seen=frozenset(environment.contaminated),
     )
 
 
@@ -98,8 +103,8 @@ def _why_not(ours: _Tested | None, theirs: _Tested | None, number: int) -> str:
     unmeasured = [str(place) for place, tested in ((1, ours), (number, theirs)) if tested is None]
     if ours is None or theirs is None:
         return f"run {' and '.join(unmeasured)} has measured no adapter on test tasks that can be read"
-    if ours.rule["k"] != theirs.rule["k"]:
-        return f"run 1 decides on pass@{ours.rule['k']}, run {number} on pass@{theirs.rule['k']}"
+    if ours.rule.k != theirs.rule.k:
+        return f"run 1 decides on pass@{ours.rule.k}, run {number} on pass@{theirs.rule.k}"
     only = [sorted(one.tasks.keys() - two.tasks.keys()) for one, two in ((ours, theirs), (theirs, ours))]
     if any(only):
         counts = f"{len(only[0])} are only in run 1, {len(only[1])} only in run {number}"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from env.refusal import Refusal, choices_hint
-from eval.records import Outcome, Sample, Task
+from eval.records import EvalResult, Outcome, Sample, Task
 from gates import require_samples
-from gates.report import changed_artifacts
+from gates.report import GateReport, changed_artifacts, read_report
+from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults
 from runner.runs.folder import Run, command
 from runner.views.artifacts import Artifacts, read_sample_lines
 
@@ -121,7 +122,7 @@ def _labels(run: Run, gate: str, found: Artifacts, task_ids: set[str]) -> dict[s
     for letter in dict.fromkeys((gate, "b")):
         report = _report(run, letter, found)
         if report is not None:
-            labels = dict(_scored(report.tables)) | labels
+            labels = dict(_scored(report.results)) | labels
             if letter == gate:
                 found.problems.extend(changed_artifacts(run.folder, report))
     if not task_ids <= labels.keys():
@@ -131,10 +132,8 @@ def _labels(run: Run, gate: str, found: Artifacts, task_ids: set[str]) -> dict[s
     return labels
 
 
-def _report(run: Run, gate: str, found: Artifacts) -> Any:
+def _report(run: Run, gate: str, found: Artifacts) -> GateReport | None:
     """Return a gate's report, None where there is none or it cannot be read (which is named)."""
-    from gates.report import read_report
-
     try:
         return read_report(run.gate_folder(gate) / "report.json")
     except Refusal as refusal:
@@ -142,24 +141,23 @@ def _report(run: Run, gate: str, found: Artifacts) -> Any:
         return None
 
 
-def _scored(tables: Mapping[str, Any]) -> Iterable[tuple[str, Labels]]:
-    """Yield every scored task of a report's result tables; a table of another shape knows none."""
-    results = [*_dicts(tables.get("results")), *(cell.get("result") for cell in _list(tables.get("cells")))]
-    for result in results:
-        if isinstance(result, dict):
-            for score in _list(result.get("scores")):
-                yield (
-                    str(score.get("task_id")),
-                    Labels(str(score.get("family")), str(score.get("kind", "")), str(result.get("split", ""))),
-                )
+def _scored(results: AnyResults | None) -> Iterable[tuple[str, Labels]]:
+    """Yield every scored task of a gate's results."""
+    for result in _eval_results(results):
+        for score in result.scores:
+            yield score.task_id, Labels(score.family, score.kind, result.split)
 
 
-def _dicts(value: Any) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else []
-
-
-def _list(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, (list, tuple)) else []
+def _eval_results(results: AnyResults | None) -> Iterable[EvalResult]:
+    match results:
+        case BaselineResults():
+            return results.splits.values()
+        case SweepResults():
+            return [cell.result for cell in results.cells]
+        case DecisionResults():
+            return [results.arms.base, results.arms.cell]
+        case _:
+            return []
 
 
 def _tasks(run: Run, found: Artifacts, task_ids: set[str]) -> dict[str, Task]:

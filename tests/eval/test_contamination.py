@@ -229,26 +229,6 @@ def test_a_long_shared_text_is_kept_by_its_beginning() -> None:
     assert len(str(found)) < 180
 
 
-def test_a_survey_as_data_counts_tasks_and_holds_every_overlap() -> None:
-    found = survey(
-        [task("Ask A", "say A", task_id="a"), task("Ask B", "say B", task_id="b")], [row("ask a", "say a", 7)]
-    )
-    told = json.loads(json.dumps(found.to_json()))
-    assert told["counts"] == {"CLEAN": 1, "PARTIAL": 0, "CONTAMINATED": 1}
-    assert told["tasks"] == {"a": {"status": "CONTAMINATED", "tier": "T1"}}
-    assert told["overlaps"] == [
-        {
-            "task_id": "a",
-            "tier": "T1",
-            "part": "both",
-            "lines": [7],
-            "rows": 1,
-            "similarity": 1.0,
-            "shared": "ask a",
-        }
-    ]
-
-
 def test_every_planted_leak_is_found_among_ten_thousand_rows_and_nothing_else() -> None:
     chooser = random.Random(5)
     rows = [

@@ -14,10 +14,12 @@ import torch
 from env.files import sha256_file
 from env.refusal import Refusal
 from gates.report import GateReport, write_report
+from gates.report.results import AnyResults, BaseFacts
 from gates.settings import Experiment
 from runner.release import export as exporting
 from runner.release.export import CARD, PROVENANCE, export_cell
 from runner.runs.config import compose_experiment, dump_config
+from tests.support.gate_results import decision_results, sweep_results, training_results
 from tests.support.runs import Cli
 from training.backends.transformers_peft.exporting import compared
 from training.checkpoints import ADAPTER_WEIGHTS
@@ -47,11 +49,11 @@ def trained(name: str, folder: Path, quantization: str = "nf4", **kind: bool) ->
         return Path(result.checkpoints[-1].folder)
 
 
-def report(gate: str, **tables: Any) -> GateReport:
+def report(results: AnyResults) -> GateReport:
     when = "2026-11-20T10:00:00+00:00"
     return GateReport(
-        gate=gate, title=gate, status="passed", headline="", started_at=when, finished_at=when, seconds=1.0,
-        inputs={"config.seed": "0" * 64}, tables=tables,
+        gate=results.gate, title=results.gate, status="passed", headline="", started_at=when, finished_at=when,
+        seconds=1.0, inputs={"config.seed": "0" * 64}, results=results,
     )  # fmt: skip
 
 
@@ -66,20 +68,16 @@ def run(adapter: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "2026-11-20_smoke_0001"
     shutil.copytree(adapter.parent, folder / "gate_c" / "checkpoints")
     manifest = json.loads((adapter / "CHECKPOINT.json").read_text())
-    rows = [{"step": 2, "digest": manifest["digest"]}]
-    write_report(
-        folder / "gate_c" / "report.json",
-        report("c", base={"digest": manifest["base"], "parts": {"quantization": "nf4 in float32"}}, checkpoints=rows),
-    )
-    write_report(folder / "gate_d" / "report.json", report("d", chosen={"cell": "step-000002_x0.50"}))
+    base = BaseFacts(digest=manifest["base"], parts={"quantization": "nf4 in float32"}, parameters=1)
+    write_report(folder / "gate_c" / "report.json", report(training_results({2: manifest["digest"]}, base)))
+    write_report(folder / "gate_d" / "report.json", report(sweep_results("step-000002_x0.50")))
     decide(folder, "PROCEED")
     return folder
 
 
 def decide(run: Path, verdict: str) -> None:
-    decision = {"verdict": verdict, "headline": f"{verdict}: pass@5 30% → 60%", "cell": "step-000002_x0.50"}
-    tasks = [{"instruction": "Register a node."}]
-    write_report(run / "gate_e" / "report.json", report("e", decision=decision, tasks=tasks))
+    results = decision_results(verdict, "step-000002_x0.50", ["Register a node."])
+    write_report(run / "gate_e" / "report.json", report(results))
 
 
 def export(run: Path, to: Path, form: Any = "adapter", cell: str = "", anyway: bool = False) -> Any:

@@ -124,16 +124,16 @@ def test_a_run_of_few_clusters_goes_from_a_to_e_by_max_t_and_opens_no_test(finis
     folder, printed = finished
     rule = json.loads((folder / "gate_a" / "rule.json").read_text(encoding="utf-8"))["rule"]
     assert (rule["selection"], rule["dev_tasks"], rule["test_tasks"]) == ("max-t", 12, 0)
-    assert report_of(folder, "b")["tables"]["results"].keys() == {"dev"}
-    search = report_of(folder, "d")["tables"]["search"]
+    assert report_of(folder, "b")["results"]["splits"].keys() == {"dev"}
+    search = report_of(folder, "d")["results"]["search"]
     assert (search["method"], search["samples"]) == ("grid", 4 * 12 * 5)
     assert search["reason"].startswith("without a test split")
-    last = report_of(folder, "e")["tables"]
+    last = report_of(folder, "e")["results"]
     assert (last["split"], last["openings"]) == ("dev", [])
     assert not (folder / FILE).exists()
     assert not (folder / "gate_e" / "samples.jsonl").exists()
     assert last["decision"]["method"] == "max-t over 4 cells"
-    assert last["decision"]["cell"] == report_of(folder, "d")["tables"]["chosen"]["cell"]
+    assert last["decision"]["cell"] == report_of(folder, "d")["results"]["chosen"]["cell"]
     assert last["decision"]["gain"]["n"] == 12
     assert any("No separate test split" in reason for reason in last["decision"]["reasons"])
     assert "No separate test split" in printed

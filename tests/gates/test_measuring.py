@@ -18,9 +18,10 @@ from gates.context import GateContext
 from gates.measuring.bench import approved_dataset, dataset_of, require_right_instrument, require_same_base
 from gates.report import read_report
 from runner.runs.config import compose_experiment
+from tests.support.gate_results import BASE
 from tests.support.luanti import CONSTANTS, open_verifier
 from tests.support.run_edits import edit_json
-from tests.support.run_factory import BASE, make_run
+from tests.support.run_factory import make_run
 from tests.support.story import Story
 
 LAMP = 'core.register_node("mymod:lamp", {light_source = 7})'
@@ -67,8 +68,8 @@ def approved(results: Path, selection: str = "split", **dataset: Any) -> GateCon
     table = {"digest": dataset_of(experiment).digest, "excluded": [], **dataset}
 
     def approve(report: Any) -> None:
-        report["tables"]["dataset"].update(table)
-        report["tables"]["rule"]["selection"] = selection
+        report["results"]["dataset"].update(table)
+        report["results"]["frozen"]["rule"]["selection"] = selection
 
     edit_json(run.gate_folder("a") / "report.json", approve)
     return GateContext(
@@ -107,8 +108,9 @@ def test_another_base_is_refused_by_the_part_that_differs(tmp_path: Path) -> Non
     run = make_run(tmp_path, Story(gates="ab", dev_tasks=6, test_tasks=6))
     report = read_report(run.gate_folder("b") / "report.json")
     assert report is not None
-    parts: dict[str, str] = BASE["parts"]  # type: ignore[assignment]
-    require_same_base(SimpleNamespace(identity=SimpleNamespace(parts=parts)), report)
+    assert report.results is not None
+    parts = dict(BASE.parts)
+    require_same_base(SimpleNamespace(identity=SimpleNamespace(parts=parts)), report.results)
     for other in (parts | {"weights": "44" * 32}, {key: parts[key] for key in ("config", "tokenizer")}):
         with pytest.raises(Refusal, match="differs from the one Gate B loaded: weights"):
-            require_same_base(SimpleNamespace(identity=SimpleNamespace(parts=other)), report)
+            require_same_base(SimpleNamespace(identity=SimpleNamespace(parts=other)), report.results)

@@ -177,7 +177,7 @@ def test_the_same_attempt_going_on_after_a_kill_is_one_opening(tmp_path: Path) -
 def test_another_cell_in_the_same_attempt_is_another_opening(tmp_path: Path) -> None:
     record_opening(tmp_path, 1, "2026-01-01T00:00:00+00:00", "step-000003_x1.00")
     openings = record_opening(tmp_path, 1, "2026-01-01T01:00:00+00:00", "step-000003_x0.50")
-    assert [opening["cell"] for opening in openings] == ["step-000003_x1.00", "step-000003_x0.50"]
+    assert [opening.cell for opening in openings] == ["step-000003_x1.00", "step-000003_x0.50"]
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[1]", '{"attempt": 1}', '{"at": "", "attempt": "x", "cell": ""}'])

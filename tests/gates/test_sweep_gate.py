@@ -146,22 +146,21 @@ def test_the_report_tells_every_round_and_what_each_cell_was_measured_on(raced):
     _, sweep = raced
     rule = rule_of(context_in(Path()))
     selection = select(sweep, rule)
-    table = d_sweep.search_table(sweep, rule)
-    assert table["method"] == "race"
-    assert [held["tasks"] for held in table["rounds"]] == [6, 14]
-    assert (len(table["rounds"][0]["cells"]), len(table["rounds"][0]["kept"])) == (6, 3)
-    assert table["samples"] == table["planned_samples"] == 5 * (6 * 6 + 3 * 8)
-    assert table["grid_samples"] == 420
-    rows = {row["cell"]: row for row in d_sweep.cell_rows(sweep, selection)}
+    search = d_sweep.search_facts(sweep, rule)
+    assert search.method == "race"
+    assert [held.tasks for held in search.rounds] == [6, 14]
+    assert (len(search.rounds[0].cells), len(search.rounds[0].kept)) == (6, 3)
+    assert search.samples == search.planned_samples == 5 * (6 * 6 + 3 * 8)
+    assert search.grid_samples == 420
+    rows = {row.cell: row for row in d_sweep.cell_facts(sweep, selection)}
     for name, row in rows.items():
-        dropped = name not in table["rounds"][0]["kept"]
-        assert (row["tasks"], row["dropped_after"]) == ((6, 1) if dropped else (14, None))
-        assert len(row["result"]["scores"]) == row["tasks"]
-    assert rows[selection.chosen.name]["dropped_after"] is None
+        dropped = name not in search.rounds[0].kept
+        assert (row.tasks, row.dropped_after) == ((6, 1) if dropped else (14, None))
+        assert len(row.result.scores) == row.tasks
+    assert rows[selection.chosen.name].dropped_after is None
     barred = {row.cell.name: row.barred for row in selection.table if row.barred}
     assert set(barred.values()) == {"left the race after round 1 (6 tasks)"}
     assert selection.chosen == Cell(6, 1.0)
-    json.dumps([table, list(rows.values())], allow_nan=False)
 
 
 # 18 calls make the first round, 12 the second: before, inside, between, after

@@ -16,6 +16,8 @@ from eval.decision.guards import Canary
 from gates.e_decision import canary
 from gates.e_decision.canary import measure_canary
 from gates.measuring.stored import verified_checkpoints
+from gates.report.results import TrainingResults
+from tests.support.gate_results import training_results
 from training.checkpoints import save_checkpoint
 
 # The log-probability of every reference under a checkpoint, and with that checkpoint at scale 0; -1.0 under the base.
@@ -38,10 +40,10 @@ class Model:
         self.nats = before
 
 
-def context(gate_c: Path) -> Any:
+def context(gate_c: Path, trained: TrainingResults | None = None) -> Any:
     return SimpleNamespace(
         gate_folder=lambda gate: gate_c,
-        earlier=lambda gate: None,
+        earlier=lambda kind: trained,
         on_progress=lambda progress: None,
         experiment=SimpleNamespace(gate=SimpleNamespace(e=SimpleNamespace(canary_prompts=2))),
     )
@@ -49,7 +51,7 @@ def context(gate_c: Path) -> Any:
 
 def test_of_several_cells_the_worst_canary_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = {40: Path("step-000040"), 80: Path("step-000080")}
-    monkeypatch.setattr(canary, "verified_checkpoints", lambda context, training: folders)
+    monkeypatch.setattr(canary, "verified_checkpoints", lambda context: folders)
     tasks = [SimpleNamespace(reference="x")] * 3
     bench: Any = SimpleNamespace(model=Model(), tasks=lambda split: tasks, prompt=lambda task: "p")
     for cells in ([Cell(40, 1.0), Cell(80, 0.5)], [Cell(80, 0.5), Cell(40, 1.0)]):
@@ -66,11 +68,11 @@ def test_a_checkpoint_of_other_bytes_or_none_is_not_tried(tmp_path: Path) -> Non
     facts = {"loss": 0.5, "base": "b", "lora": {}, "train": {}, "examples": "e"}
     saved = save_checkpoint(tmp_path / "checkpoints", 40, write, facts, scheduled=True)
 
-    def trained(step: int, digest: str) -> Any:
-        return SimpleNamespace(tables={"checkpoints": [{"step": step, "digest": digest}]})
+    def verified(step: int, digest: str) -> dict[int, Path]:
+        return verified_checkpoints(context(tmp_path, training_results({step: digest})))
 
-    assert verified_checkpoints(context(tmp_path), trained(40, saved.digest)) == {40: saved.folder}
+    assert verified(40, saved.digest) == {40: saved.folder}
     with pytest.raises(Refusal, match=r"step 40 .* is not the bytes that were trained"):
-        verified_checkpoints(context(tmp_path), trained(40, "00" * 32))
+        verified(40, "00" * 32)
     with pytest.raises(Refusal, match=r"step 80 .* is missing or damaged"):
-        verified_checkpoints(context(tmp_path), trained(80, saved.digest))
+        verified(80, saved.digest)

@@ -13,6 +13,7 @@ from eval.estimation.estimators import paired_gains
 from eval.estimation.intervals import estimate_gain
 from eval.records import TaskScore
 from gates.report import read_report
+from gates.report.results import DecisionResults
 from runner.report.page.comparison import comparison_page, write_comparison
 from runner.runs.folder import Run
 from runner.runs.journal import EventType
@@ -40,7 +41,8 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def scores(run: Run) -> list[TaskScore]:
     report = read_report(run.gate_folder("e") / "report.json")
     assert report is not None
-    return [TaskScore(**score) for score in report.tables["results"]["cell"]["scores"]]
+    assert isinstance(report.results, DecisionResults)
+    return list(report.results.arms.cell.scores)
 
 
 def text_of(comparison: Comparison) -> str:
@@ -79,22 +81,22 @@ def test_runs_on_other_tasks_are_not_paired_and_the_tasks_are_named(good: Run, t
     ("edit", "why"),
     [
         (
-            lambda tables: tables["tasks"][0].update(digest="other"),
+            lambda found: found["tasks"][0].update(digest="other"),
             "1 test tasks of the same id ask or check something",
         ),
         (
-            lambda tables: tables["results"]["cell"]["scores"][0].update(cluster="x"),
+            lambda found: found["arms"]["cell"]["scores"][0].update(cluster="x"),
             "stand in another family or cluster",
         ),
-        (lambda tables: tables["results"]["cell"]["scores"][0].update(c=99), "contradict themselves"),
-        (lambda tables: tables.pop("results"), "run 2 has measured no adapter"),
+        (lambda found: found["arms"]["cell"]["scores"][0].update(c=99), "contradict themselves"),
+        (lambda found: found.pop("arms"), "run 2 has measured no adapter"),
     ],
 )
 def test_tasks_that_are_not_the_same_task_are_not_paired(good: Run, tmp_path: Path, edit, why: str) -> None:
     other = make_run(tmp_path, STORY)
     path = other.gate_folder("e") / "report.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    edit(document["tables"])
+    edit(document["results"])
     path.write_text(json.dumps(document), encoding="utf-8")
     comparison = compare_runs([good, other])
     assert comparison.pairings[0].difference is None
@@ -120,12 +122,13 @@ def test_an_unfinished_run_shows_what_it_has(
     assert side.problems == ()
 
 
-@pytest.mark.parametrize("table", ["decision", "results", "tasks", "groups", "chosen"])
-def test_a_table_of_another_shape_costs_its_own_part_and_is_named(good: Run, tmp_path: Path, table: str) -> None:
+@pytest.mark.parametrize("part", ["decision", "arms", "tasks", "groups", "chosen"])
+def test_a_report_of_another_shape_is_one_problem_that_names_its_field(good: Run, tmp_path: Path, part: str) -> None:
     other = make_run(tmp_path, STORY)
-    edit_json(other.gate_folder("e") / "report.json", lambda data: data["tables"].update({table: [1]}))
+    edit_json(other.gate_folder("e") / "report.json", lambda data: data["results"].update({part: [1]}))
     comparison = compare_runs([good, other])
-    assert comparison.sides[1].problems
+    [problem] = comparison.sides[1].problems
+    assert problem.startswith(f"gate_e/report.json: not a gate report of schema 1, 2 or 3: results.e.{part}")
     assert other.id in text_of(comparison)
 
 
@@ -147,7 +150,7 @@ def test_what_differs_is_listed_with_each_runs_value_and_what_agrees_is_not(good
     other = make_run(tmp_path, STORY)
     config = other.file("config.yaml")
     config.write_text(config.read_text(encoding="utf-8").replace("learning_rate: 0.005", "learning_rate: 0.001"))
-    edit_json(other.gate_folder("a") / "report.json", lambda data: data["tables"]["dataset"].update(digest="77" * 32))
+    edit_json(other.gate_folder("a") / "report.json", lambda data: data["results"]["dataset"].update(digest="77" * 32))
     found = {(item.part, item.key): item.values for item in compare_runs([good, other]).differences}
     assert found["config", "gate.c.train.learning_rate"] == ("0.005", "0.001")
     assert found["data", "dataset digest"] == ("9e" * 32, "77" * 32)

@@ -16,6 +16,7 @@ from env.files import append_lines, write_atomic
 from env.installed.opened_files import CHANGED, content_digest
 from env.refusal import Refusal
 from gates.report import GateReport, artifact, read_report, write_report
+from gates.report.results import AnyResults
 from runner.advance.loop import heal, record_report
 from runner.runs.folder import Run, archive_old_attempts, create_run
 from runner.runs.journal import EventType
@@ -26,11 +27,10 @@ from runner.validity.freshness import Inputs, write_inputs
 from runner.validity.intactness import changes
 from runner.validity.reuse import record_reuse, remove_stages, requested_anew, stage_folder
 from runner.views.run_view import view_run
+from tests.support.gate_results import BASE, JUDGE, baseline_results, environment_results, training_results
 from tests.support.run_edits import edit_json
 from tests.support.runs import SMOKE, events, only_run, runner
 
-BASE = {"digest": "b" * 64, "parts": {"weights": "w" * 64}, "parameters": 2_000_000}
-JUDGE = {"verifier": "recorder/luajit21", "isolation": "process+rlimits"}
 CHOICES = {"device": "cpu: torch sees no GPU", "dtype": "float32: exact"}
 INPUTS = Inputs({"config.seed": "5" * 64, "gate_a": "a" * 64}, {"seed": 0})
 VERSIONS = {"python": "3.11.2", "torch": "2.13.0"}
@@ -55,16 +55,15 @@ def begun(results: Path) -> Run:
     """A run whose Gate A has passed."""
     results.mkdir(exist_ok=True)
     run = create_run(results, "smoke", "seed: 0\n", [], "")
-    facts = {**JUDGE, **{f"model {name}": chosen for name, chosen in CHOICES.items()}}
+    facts = {**JUDGE.model_dump(), **{f"model {name}": chosen for name, chosen in CHOICES.items()}}
     checks = [fact(name, value) for name, value in facts.items()]
-    conclude(run, "a", Inputs({}, {}), {}, {"base": BASE}, checks=checks)
+    conclude(run, Inputs({}, {}), {}, environment_results(), checks=checks)
     return run
 
 
-def conclude(
-    run: Run, gate: str, inputs: Inputs, files: dict[str, bytes], tables: dict[str, object], **more: object
-) -> None:
+def conclude(run: Run, inputs: Inputs, files: dict[str, bytes], results: AnyResults, **more: object) -> None:
     """Let a gate of ``run`` pass, as a worker and its supervisor would."""
+    gate = results.gate
     folder = run.gate_folder(gate)
     folder.mkdir(exist_ok=True)
     write_inputs(run, gate, inputs)
@@ -72,7 +71,7 @@ def conclude(
     for name, content in files.items():
         write_atomic(folder / name, content)
     report = GateReport(
-        gate=gate,  # type: ignore[arg-type]
+        gate=gate,
         title="",
         status="passed",
         headline="pass@1 9.8",
@@ -81,7 +80,7 @@ def conclude(
         finished_at="2026-11-20T10:00:00+00:00",
         seconds=7200.0,
         inputs=inputs.digests,
-        tables=tables,
+        results=results,
         choices=CHOICES,
         artifacts=[artifact(run.folder, folder / name) for name in files],
         versions=VERSIONS,
@@ -95,7 +94,7 @@ def conclude(
 def measured(results: Path) -> Run:
     """A run that has finished B."""
     run = begun(results)
-    conclude(run, "b", INPUTS, {"samples.jsonl": b'{"n": 1}\n' * 50}, {"base": BASE, "judge": JUDGE})
+    conclude(run, INPUTS, {"samples.jsonl": b'{"n": 1}\n' * 50}, baseline_results())
     return run
 
 
@@ -137,7 +136,7 @@ def test_the_screen_names_the_run_it_came_from_and_how_to_refuse(source: Run, ot
 
 
 def test_what_is_appended_to_is_copied_and_the_rest_is_linked(source: Run, results: Path) -> None:
-    conclude(source, "c", INPUTS, {"metrics.jsonl": b'{"step": 1}\n', ADAPTER: b"weights"}, {"base": BASE})
+    conclude(source, INPUTS, {"metrics.jsonl": b'{"step": 1}\n', ADAPTER: b"weights"}, training_results({3: "dd" * 32}))
     other = begun(results)
     other.record(EventType.GATE_TAKEN_OVER, "b", attempt=1)
     assert reuse_gate(other, "c", INPUTS)[0] is not None
@@ -193,13 +192,13 @@ def unknown_code(run: Run) -> None:
 
 
 def other_base(run: Run) -> None:
-    tables = {"base": {**BASE, "digest": "0" * 64}, "judge": JUDGE}
-    report_again(run, lambda report: report.model_copy(update={"tables": tables}))
+    results = baseline_results(base=BASE.model_copy(update={"digest": "0" * 64}))
+    report_again(run, lambda report: report.model_copy(update={"results": results}))
 
 
 def other_judge(run: Run) -> None:
-    tables = {"base": BASE, "judge": {**JUDGE, "verifier": "engine"}}
-    report_again(run, lambda report: report.model_copy(update={"tables": tables}))
+    results = baseline_results(judge=JUDGE.model_copy(update={"verifier": "engine"}))
+    report_again(run, lambda report: report.model_copy(update={"results": results}))
 
 
 def other_device(run: Run) -> None:
@@ -260,7 +259,7 @@ def test_a_gate_that_is_still_at_work_or_of_other_inputs_is_no_source(results: P
     source.record(EventType.GATE_STARTED, "b", attempt=1)
     other = begun(results)
     assert reuse_gate(other, "b", INPUTS) == (None, [])
-    conclude(other, "b", INPUTS, {"samples.jsonl": b"{}\n"}, {"base": BASE, "judge": JUDGE})
+    conclude(other, INPUTS, {"samples.jsonl": b"{}\n"}, baseline_results())
     third = begun(results)
     assert reuse_gate(third, "b", Inputs({**INPUTS.digests, "config.seed": "6" * 64}, {})) == (None, [])
 
@@ -373,7 +372,7 @@ def test_kill_9_at_every_step_leaves_the_gate_whole_or_not_begun(source: Run, ot
 
 
 def test_links_that_cannot_be_made_are_copies(source: Run, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    conclude(source, "c", INPUTS, {ADAPTER: b"weights"}, {"base": BASE})
+    conclude(source, INPUTS, {ADAPTER: b"weights"}, training_results({3: "dd" * 32}))
     other = begun(results)
     other.record(EventType.GATE_TAKEN_OVER, "b", attempt=1)
 

@@ -119,7 +119,7 @@ def test_a_tracker_that_fails_in_the_middle_of_training_is_named_and_changes_no_
     assert done.returncode == 0, done.stdout + done.stderr
     assert "tracking ends: ConnectionError: no route" in done.stdout
     report = json.loads((only_run(results) / "gate_c" / "report.json").read_text())
-    assert report["tables"]["training"]["steps"] == 6
+    assert report["results"]["training"]["steps"] == 6
     assert [check["name"] for check in report["checks"] if not check["ok"]].count("tracker") == 1
 
 

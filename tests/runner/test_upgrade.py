@@ -101,7 +101,7 @@ def test_a_run_of_the_first_version_is_read_whole(old: Path) -> None:
     ]
     report = read_report(old / "gate_a" / "report.json")
     assert report is not None
-    assert (report.schema_version, report.taken_over) == (1, None)
+    assert (report.schema_version, report.results, report.taken_over) == (3, None, None)
     pulse = read_heartbeat(old / "heartbeat.json")
     assert pulse is not None
     assert pulse.done == 1

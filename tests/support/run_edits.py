@@ -33,7 +33,7 @@ def record_crash(run: Run, gate: str, **data: str) -> None:
 
 
 def decision_of(run: Run) -> dict[str, Any]:
-    """Return the decision table of a finished run."""
+    """Return the decision of a finished run."""
     data: dict[str, Any] = json.loads((run.gate_folder("e") / "report.json").read_text(encoding="utf-8"))
-    decision: dict[str, Any] = data["tables"]["decision"]
+    decision: dict[str, Any] = data["results"]["decision"]
     return decision

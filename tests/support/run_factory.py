@@ -15,33 +15,51 @@ from env.checks import Check, block, fact, ok, warn
 from env.files import write_atomic
 from eval.decision.cells import Cell
 from eval.decision.guards import Canary, Evidence
+from eval.decision.power import detectable_gain
+from eval.decision.recommendations import Recommendation
 from eval.decision.rule import DecisionRule, write_rule
 from eval.decision.selection import select_cell
 from eval.decision.verdict import decide
 from eval.estimation.intervals import gain_metric
 from eval.pipeline.result import evaluate
-from eval.records import EvalResult, Metric, Sample
+from eval.records import EvalResult, Metric, Sample, Task
 from gates import gate_title
-from gates.e_decision.task_tables import gains_by_group, regression_tables, task_rows
+from gates.e_decision.task_tables import furthest_movers, gains_by_group, task_facts
 from gates.report import GateReport, artifact, write_report
+from gates.report.results import (
+    Arms,
+    BaselineResults,
+    CellFacts,
+    ChosenCell,
+    DecisionResults,
+    EnvironmentResults,
+    FrozenRule,
+    Generations,
+    Opening,
+    SweepResults,
+    TaskFacts,
+)
 from runner.advance.loop import record_report
 from runner.runs.folder import Run, create_run
 from runner.runs.journal import EventType
-from tests.support.story import ISOLATION, KINDS, VERIFIER, Story, draw_sample, make_tasks
+from tests.support.gate_results import (
+    BASE,
+    JUDGE,
+    chosen_cell,
+    contamination_facts,
+    dataset_facts,
+    grid_search,
+    model_probe,
+    training_results,
+)
+from tests.support.story import KINDS, Story, draw_sample, make_tasks
 
-BASE = {
-    "digest": "5c" * 32,
-    "parts": {"config": "11" * 32, "weights": "22" * 32, "tokenizer": "33" * 32},
-    "parameters": 1_969_344,
-}
-RECOMMENDATIONS = [
-    {
-        "rank": 1,
-        "action": "Write more training rows for repair: the weakest family.",
-        "why": "repair 12% of the rows, gain +1.2 pp",
-    },
-    {"rank": 2, "action": "Raise the adapter's rank.", "why": "r 8, training loss still falling at the end"},
-]
+RECOMMENDATIONS = (
+    Recommendation(
+        1, "Write more training rows for repair: the weakest family.", "repair 12% of the rows, gain +1.2 pp"
+    ),
+    Recommendation(2, "Raise the adapter's rank.", "r 8, training loss still falling at the end"),
+)
 CONFIG = """profile: tiny
 results: results
 seed: 20261120
@@ -90,7 +108,7 @@ class _Writer:
         self.tasks = make_tasks(story)
         self.ease = {task.id: chance.betavariate(0.9, 0.9) for task in self.tasks}
         self.results: dict[str, EvalResult] = {}
-        self.chosen: dict[str, Any] = {}
+        self.chosen: ChosenCell | None = None
 
     def conclude(self, gate: str, headline: str, seconds: float, status: str = "passed", **more: Any) -> None:
         """Write a report the way a worker does, with its events around it."""
@@ -164,19 +182,21 @@ class _Writer:
             checks=environment_checks(self.story.waiver, self.contaminated),
             files=[path],
             choices={"threads": "1: two busy cores and two torch threads each collapse"},
-            tables={
-                "dataset": {
-                    "name": "luanti_mini", "digest": "9e" * 32, "tasks": len(self.tasks), "rows": 800,
-                    "dev_tasks": rule.dev_tasks, "test_tasks": rule.test_tasks, "dev_clusters": rule.dev_clusters,
-                    "test_clusters": rule.test_clusters, "families": dict.fromkeys(KINDS, 266),
-                    "excluded": [], "notes": ["20 dev tasks share a template with training rows of another name"],
-                },
-                "rule": rule.to_json(),
-                "rule_digest": rule.digest,
-                "detectable": {"gain_pp": 9.8, "sentence": f"{rule.test_tasks} tasks detect a pass@5 gain of 9.8 pp with 80% power."},
-                "contaminated": self.contaminated,
-                "probe": {"loss": 1.42, "sample": "core.register_node(...)"},
-            },
+            results=EnvironmentResults(
+                dataset=dataset_facts(
+                    tasks=len(self.tasks), dev_tasks=rule.dev_tasks, test_tasks=rule.test_tasks,
+                    dev_clusters=rule.dev_clusters, test_clusters=rule.test_clusters,
+                    families=dict.fromkeys(KINDS, 266),
+                    notes=("20 dev tasks share a template with training rows of another name",),
+                ),
+                contamination=contamination_facts(self.contaminated, len(self.tasks)),
+                frozen=FrozenRule(
+                    rule=rule, digest=rule.digest, selection_reason="there are enough clusters",
+                    detectable=detectable_gain(rule, rule.test_tasks, rule.test_clusters, rule.test_samples, 0.3),
+                    generations=Generations(base=204, sweep=540, grid=540, decision=144, usual=600, cells=9),
+                ),
+                probe=model_probe(),
+            ),
         )  # fmt: skip
 
     def gate_b(self) -> None:
@@ -191,11 +211,7 @@ class _Writer:
             2280.0,
             metrics=list(metrics),
             files=[path],
-            tables={
-                "base": BASE,
-                "results": {split: asdict(result) for split, result in self.results.items()},
-                "judge": {"verifier": VERIFIER, "isolation": ISOLATION},
-            },
+            results=BaselineResults(base=BASE, judge=JUDGE, splits=dict(self.results)),
         )
 
     def gate_c(self) -> None:
@@ -210,29 +226,21 @@ class _Writer:
                  "tokens": 3200, "seconds": 0.2, "epoch": step / 50}
             )  # fmt: skip
         write_atomic(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-        files, checkpoints = [folder / "metrics.jsonl"], []
+        files = [folder / "metrics.jsonl"]
         for step in self.story.steps:
             at = folder / "checkpoints" / f"step-{step:06d}"
             write_atomic(at / "adapter_model.safetensors", bytes([step % 256]) * 64)
             write_atomic(at / "adapter_config.json", "{}\n")
             write_atomic(at / "CHECKPOINT.json", "{}\n")
             files.append(at / "adapter_model.safetensors")
-            checkpoints.append(
-                {"step": step, "folder": at.relative_to(self.run.folder).as_posix(), "digest": "ee" * 32, "loss": 0.4}
-            )
         self.conclude(
             "c",
             f"{rows[-1]['step']} steps  loss {rows[0]['loss']:.3f} → {rows[-1]['loss']:.3f}  {len(self.story.steps)} checkpoints",
             11520.0,
             checks=[ok("loss fell", "1.902 → 0.398", "the last ten steps below the first ten", "warn")],
             files=files,
-            tables={
-                "base": BASE,
-                "checkpoints": checkpoints,
-                "training": {"steps": rows[-1]["step"], "examples": 800, "dropped": 0, "trainable_parameters": 49152, "targets": 8,
-                             "sessions": [1, 2], "loss_at_start": 1.7, "loss_at_end": 0.4, "quarantined": []},
-            },
-        )  # fmt: skip
+            results=training_results(dict.fromkeys(self.story.steps, "ee" * 32)),
+        )
 
     def gate_d(self) -> None:
         """Sweep: every cell on dev, and the choice by the real rule."""
@@ -247,61 +255,72 @@ class _Writer:
         selection = select_cell(
             self.results["dev"].scores, {cell: result.scores for cell, (result, _) in swept.items()}, self.rule
         )
-        rows = [
-            {"cell": row.cell.name, "step": row.cell.step, "scale": row.cell.scale, "result": asdict(swept[row.cell][0]),
-             "gain": asdict(gain_metric("gain", row.gain)), "lower": None if row.gain.lower is None else 100 * row.gain.lower}
+        rows = tuple(
+            CellFacts(
+                cell=row.cell.name, step=row.cell.step, scale=row.cell.scale, result=swept[row.cell][0],
+                tasks=len(swept[row.cell][0].scores), dropped_after=None, gain=gain_metric("gain", row.gain),
+                lower=None if row.gain.lower is None else 100 * row.gain.lower,
+            )
             for row in selection.table
-        ]  # fmt: skip
-        self.chosen = {**asdict(selection.chosen), "cell": selection.chosen.name, "why": selection.sentence}
+        )  # fmt: skip
+        self.chosen = chosen_cell(selection.chosen.name, selection.sentence)
         self.conclude(
             "d",
             f"{len(rows)} cells  best {selection.chosen.name}",
             6300.0,
             reasons=[selection.sentence],
             files=[path for _, path in swept.values()],
-            tables={"base": BASE, "cells": rows, "chosen": self.chosen, "k": self.story.k},
+            results=SweepResults(
+                base=BASE,
+                judge=JUDGE,
+                k=self.story.k,
+                cells=rows,
+                chosen=self.chosen,
+                search=grid_search(len(rows), self.story.dev_tasks, self.story.dev_samples),
+            ),
         )
 
     def gate_e(self) -> None:
         """Decision on test by the real rule."""
         path = self.run.gate_folder("e") / "samples.jsonl"
-        name = self.chosen["cell"]
+        assert self.chosen is not None
+        name = self.chosen.cell
         drawn = self.samples(path, name, "test", self.story.test_samples, self.story.gain)
         result = self.evaluate(drawn, name, "test")
         base = self.results["test"]
         evidence = Evidence(name, Canary(3.2, 0.0, 8), self.story.openings)
         decision = decide(base.scores, result.scores, self.rule, evidence)
-        tables: dict[str, Any] = {
-            "chosen": self.chosen,
-            "decision": decision.to_json(),
-            "openings": [{"at": self.clock.after(1), "cell": name} for _ in range(self.story.openings)],
-            "results": {"base": asdict(base), "cell": asdict(result)},
-            "tasks": self.task_rows(base, result),
-            **self.regressions(base, result),
-            "recommendations": [] if decision.verdict == "PROCEED" else RECOMMENDATIONS,
-        }
+        arms = Arms(base=base, cell=result)
+        clean = None
         if self.contaminated:
-            clean = Evidence(
+            without = Evidence(
                 name, evidence.canary, self.story.openings, tuple(self.contaminated), "they stand in the training rows"
             )
-            tables["decision_without_contaminated"] = decide(base.scores, result.scores, self.rule, clean).to_json()
+            clean = decide(base.scores, result.scores, self.rule, without)
+        tested = [task for task in self.tasks if task.split == "test"]
         self.conclude(
             "e", decision.headline, 2400.0, "passed" if decision.verdict == "PROCEED" else "failed",
-            reasons=list(decision.reasons), metrics=list(decision.metrics()), files=[path], tables=tables,
+            reasons=list(decision.reasons), metrics=list(decision.metrics()), files=[path],
+            results=DecisionResults(
+                base=BASE, judge=JUDGE, chosen=self.chosen, split="test", canary=evidence.canary,
+                openings=tuple(
+                    Opening(at=self.clock.after(1), attempt=number + 1, cell=name)
+                    for number in range(self.story.openings)
+                ),
+                arms=arms, tasks=self.task_facts(tested, arms), groups=gains_by_group(tested, arms, self.rule),
+                movers=furthest_movers(arms, self.rule), decision=decision,
+                recommendations=() if decision.verdict == "PROCEED" else RECOMMENDATIONS,
+                decision_without_contaminated=clean,
+            ),
         )  # fmt: skip
 
-    def task_rows(self, base: EvalResult, result: EvalResult) -> list[dict[str, Any]]:
-        """Return Gate E's table of tasks, hostile text in each instruction."""
-        tested = [task for task in self.tasks if task.split == "test"]
-        seen = {"tasks": {task_id: {"status": "CONTAMINATED", "tier": "T1"} for task_id in self.contaminated}}
-        rows = task_rows(tested, {"base": base, "cell": result}, seen)
-        return [{**row, "instruction": f"{row['instruction']} {self.story.markup}"} for row in rows]
-
-    def regressions(self, base: EvalResult, result: EvalResult) -> dict[str, Any]:
-        """Return Gate E's tables of what got better and worse."""
-        arms = {"base": base, "cell": result}
-        groups = gains_by_group([task for task in self.tasks if task.split == "test"], arms, self.rule)
-        return regression_tables(groups, arms, self.rule)
+    def task_facts(self, tested: Sequence[Task], arms: Arms) -> tuple[TaskFacts, ...]:
+        """Return Gate E's tasks, hostile text in each instruction."""
+        leaked = contamination_facts(self.contaminated, len(tested)).tasks
+        return tuple(
+            row.model_copy(update={"instruction": f"{row.instruction} {self.story.markup}"})
+            for row in task_facts(tested, arms, leaked)
+        )
 
 
 def metric_text(metric: Metric) -> str:

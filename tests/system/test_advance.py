@@ -152,7 +152,7 @@ def test_the_public_luanti_pair_stops_at_gate_a_naming_its_40_leaked_items_and_g
     waived = runner("advance", 'gate.a.waivers.exact_leaks="measured for comparison only"', results=tmp_path)
     assert waived.returncode in (0, 3), waived.stdout + waived.stderr
     assert events(folder)[-1]["gate"] == "e"
-    decided = json.loads((folder / "gate_e" / "report.json").read_text(encoding="utf-8"))["tables"]
+    decided = json.loads((folder / "gate_e" / "report.json").read_text(encoding="utf-8"))["results"]
     leaked = {row["task_id"] for row in decided["tasks"] if row["contamination"] == "CONTAMINATED T1"}
     clean = decided["decision_without_contaminated"]
     assert set(clean["excluded"]) == leaked

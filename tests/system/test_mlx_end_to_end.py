@@ -54,7 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def trained_modules(folder: Path) -> list[str]:
     """Return the last names of the modules that trained."""
     report = json.loads((folder / "gate_c" / "report.json").read_text(encoding="utf-8"))
-    patterns = report["tables"]["training"]["trainable_patterns"]
+    patterns = report["results"]["training"]["trainable_patterns"]
     return sorted({pattern.split(".lora_")[0].split(".")[-1] for pattern in patterns})
 
 

@@ -215,8 +215,9 @@ TRAINED = {
 def test_a_profile_runs_to_a_decision_on_a_random_model_of_its_architecture(profile: str, tmp_path: Path) -> None:
     run = rehearse(profile, tmp_path)
     reports = {gate: json.loads((run / f"gate_{gate}" / "report.json").read_text()) for gate in "abcde"}
-    assert len({reports[gate]["tables"]["base"]["digest"] for gate in "abcde"}) == 1
-    patterns = reports["c"]["tables"]["training"]["trainable_patterns"]
+    bases = [reports["a"]["results"]["probe"]["base"], *(reports[gate]["results"]["base"] for gate in "bcde")]
+    assert len({base["digest"] for base in bases}) == 1
+    patterns = reports["c"]["results"]["training"]["trainable_patterns"]
     count, layers = TRAINED[profile]
     assert len(patterns) == count
     assert all(pattern.startswith(layers) for pattern in patterns)

@@ -326,7 +326,8 @@ def test_a_run_killed_in_training_and_in_the_sweep_ends_with_the_bytes_of_an_und
 def test_a_run_with_qwen_goes_from_a_to_e(tmp_path: Path) -> None:
     assert advance(tmp_path, *RUNS["qwen3"], *QUICK).wait(DEADLINE_S) in DECIDED
     reports = [json.loads((only_run(tmp_path) / f"gate_{gate}/report.json").read_text()) for gate in "abcde"]
-    assert len({report["tables"]["base"]["digest"] for report in reports}) == 1
+    bases = [reports[0]["results"]["probe"]["base"], *(report["results"]["base"] for report in reports[1:])]
+    assert len({base["digest"] for base in bases}) == 1
     assert reports[2]["choices"]["loader"].startswith("FastModel")
 
 

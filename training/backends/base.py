@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +93,7 @@ class Generates(Protocol):
         """Return, per request and in order, one completion per seed."""
         ...
 
-    def draw(self, requests: Sequence[Request], settings: Sampling) -> Iterator[DrawStep]:
+    def draw(self, requests: Sequence[Request], settings: Sampling) -> Generator[DrawStep, None, None]:
         """Yield each decoding step with the samples that it ended; in all, the completions of ``generate``.
 
         Closing the iterator ends the work between two steps, in every process; the samples not yielded are lost.

@@ -11,6 +11,7 @@ from env.checks import Check
 from env.files import digest
 from env.refusal import Refusal
 from gates.report import GateReport
+from gates.report.results import EnvironmentResults, TrainingResults
 from runner.report.data import CheckRow, ConfigRow, Fact, GateSection, Provenance, TimelineRow
 from runner.runs.journal import Event
 from runner.views.artifacts import NOTHING, Artifacts, read_config
@@ -169,19 +170,19 @@ def _hardware(found: Artifacts) -> tuple[Fact, ...]:
 
 
 def _base_model(found: Artifacts) -> tuple[Fact, ...]:
-    base = next((table for gate in "bcde" if (table := found.table(gate, "base"))), None)
-    return (Fact("Base model", f"{base['parameters']:,} parameters", str(base["digest"])),) if base is not None else ()
+    base = found.base
+    return (Fact("Base model", f"{base.parameters:,} parameters", base.digest),) if base is not None else ()
 
 
 def _digests(found: Artifacts) -> tuple[Fact, ...]:
-    dataset, digest = found.table("a", "dataset"), found.table("a", "rule_digest")
+    environment, trained = found.results(EnvironmentResults), found.results(TrainingResults)
     facts = []
-    if dataset is not None:
-        facts.append(Fact("Dataset", str(dataset["digest"])))
-    if digest is not None:
-        facts.append(Fact("Decision rule", str(digest)))
-    for row in found.table("c", "checkpoints") or ():
-        facts.append(Fact(f"Adapter, step {row['step']}", str(row["digest"])))
+    if environment is not None:
+        facts.append(Fact("Dataset", environment.dataset.digest))
+        if environment.frozen is not None:
+            facts.append(Fact("Decision rule", environment.frozen.digest))
+    if trained is not None:
+        facts += [Fact(f"Adapter, step {row.step}", row.digest) for row in trained.checkpoints]
     return tuple(facts)
 
 

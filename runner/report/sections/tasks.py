@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from eval.estimation.estimators import pass_at_k
 from eval.records import Outcome, Sample
+from gates.report.results import DecisionResults, TaskFacts
 from runner.report.data import SampleSource, TaskView
 from runner.report.sections.exposure import Exposure, read_exposures
 from runner.report.sections.measures import arm_results
@@ -20,7 +21,7 @@ Samples = Mapping[str, Sequence[Sample]]
 
 def read_tasks(found: Artifacts) -> tuple[TaskView, ...]:
     """Return the test tasks, the largest loss first; before Gate E with the base alone."""
-    rows, k = _rows(found), _k(found)
+    rows, k = _rows(found), found.rule.k if found.rule is not None else 1
     if not rows:
         return ()
     base = _by_task(found, "gate_b/samples.jsonl", "base")
@@ -59,22 +60,31 @@ def cell_file(found: Artifacts) -> tuple[str, str]:
     return "gate_e/samples.jsonl", name
 
 
-def _rows(found: Artifacts) -> list[dict[str, Any]]:
-    tasks = found.table("e", "tasks")
-    if tasks is not None:
-        return [dict(task) for task in tasks]
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A task under the base and, where it was measured, under the cell; its texts are known from Gate E on."""
+
+    task_id: str
+    family: str
+    kind: str
+    cluster: str
+    base_c: int
+    base_n: int
+    cell_c: int | None = None
+    cell_n: int | None = None
+    facts: TaskFacts | None = None
+
+
+def _rows(found: Artifacts) -> list[_Row]:
+    decided = found.results(DecisionResults)
+    if decided is not None:
+        return [
+            _Row(t.task_id, t.family, t.kind, t.cluster, t.base_c, t.base_n, t.cell_c, t.cell_n, t)
+            for t in decided.tasks
+        ]
     arms = arm_results(found)
-    if not arms:
-        return []
-    return [
-        {**score, "instruction": "", "base_c": score["c"], "base_n": score["n"], "cell_c": None, "cell_n": None}
-        for score in arms[0][1]["scores"]
-    ]
-
-
-def _k(found: Artifacts) -> int:
-    rule = found.table("a", "rule")
-    return int(rule["k"]) if rule is not None else 1
+    scores = arms[0][1].scores if arms else ()
+    return [_Row(score.task_id, score.family, score.kind, score.cluster, score.c, score.n) for score in scores]
 
 
 def _by_task(found: Artifacts, file: str, arm: str) -> Samples:
@@ -87,17 +97,13 @@ def _by_task(found: Artifacts, file: str, arm: str) -> Samples:
     return grouped
 
 
-def _compare_counts(found: Artifacts, rows: Sequence[Mapping[str, Any]], base: Samples, cell: Samples) -> None:
+def _compare_counts(found: Artifacts, rows: Sequence[_Row], base: Samples, cell: Samples) -> None:
     """Name tasks whose counts in the report are not those of the samples, where the samples are there at all."""
     files = {"base": "gate_b/samples.jsonl", "cell": cell_file(found)[0] if cell else ""}
     for arm, samples in (("base", base), ("cell", cell)):
         if not samples:
             continue
-        wrong = [
-            row["task_id"]
-            for row in rows
-            if _counts(samples.get(row["task_id"], ())) != (row[f"{arm}_c"], row[f"{arm}_n"])
-        ]
+        wrong = [row.task_id for row in rows if _counts(samples.get(row.task_id, ())) != _told(row, arm)]
         if wrong:
             found.problems.append(
                 f"{files[arm]} does not give the counts of {count_text(len(wrong), 'task')} that the reports state: "
@@ -110,50 +116,51 @@ def _counts(samples: Sequence[Sample]) -> tuple[int, int]:
     return outcomes[Outcome.PASSED], outcomes.total() - outcomes[Outcome.HARNESS_ERROR]
 
 
-def _count(value: Any) -> int | None:
-    return None if value is None else int(value)
+def _told(row: _Row, arm: str) -> tuple[int | None, int | None]:
+    """Return (c, n) of one arm as the reports tell them."""
+    return (row.base_c, row.base_n) if arm == "base" else (row.cell_c, row.cell_n)
 
 
-def _rate(row: Mapping[str, Any], arm: str, k: int) -> float | None:
-    c, n = _count(row[f"{arm}_c"]), _count(row[f"{arm}_n"])
+def _rate(row: _Row, arm: str, k: int) -> float | None:
+    c, n = _told(row, arm)
     rate = pass_at_k(n, c, k) if n is not None and c is not None else None
     return None if rate is None else 100 * rate
 
 
-def _gain(row: Mapping[str, Any], k: int) -> float | None:
+def _gain(row: _Row, k: int) -> float | None:
     base, cell = _rate(row, "base", k), _rate(row, "cell", k)
     return None if base is None or cell is None else cell - base
 
 
-def _order(row: Mapping[str, Any], k: int) -> tuple[float, float, str]:
+def _order(row: _Row, k: int) -> tuple[float, float, str]:
     """Losses first, then what neither arm can do, then gains; before Gate E what the base can do least."""
     gain = _gain(row, k)
-    share = row["base_c"] / row["base_n"] if row["base_n"] else 0.0
-    return (gain if gain is not None else 0.0, share, str(row["task_id"]))
+    share = row.base_c / row.base_n if row.base_n else 0.0
+    return (gain if gain is not None else 0.0, share, row.task_id)
 
 
-def _task(row: Mapping[str, Any], k: int, base: Samples, cell: Samples, exposures: Mapping[str, Exposure]) -> TaskView:
-    task_id = str(row["task_id"])
-    exposure = exposures.get(task_id, Exposure("CLEAN"))
+def _task(row: _Row, k: int, base: Samples, cell: Samples, exposures: Mapping[str, Exposure]) -> TaskView:
+    exposure = exposures.get(row.task_id, Exposure("CLEAN"))
+    facts = row.facts
     return TaskView(
-        task_id=task_id,
-        family=str(row["family"]),
-        kind=str(row["kind"]),
-        cluster=str(row["cluster"]),
-        difficulty=_count(row.get("difficulty")),
-        answer=str(row.get("answer") or ""),
-        instruction=str(row["instruction"]),
-        input=str(row.get("input") or ""),
-        reference=str(row.get("reference") or ""),
+        task_id=row.task_id,
+        family=row.family,
+        kind=row.kind,
+        cluster=row.cluster,
+        difficulty=facts.difficulty if facts else None,
+        answer=facts.answer if facts else "",
+        instruction=facts.instruction if facts else "",
+        input=facts.input if facts else "",
+        reference=facts.reference if facts else "",
         status=exposure.status,
         seen=exposure.sentences,
-        base_c=int(row["base_c"]),
-        base_n=int(row["base_n"]),
-        cell_c=_count(row["cell_c"]),
-        cell_n=_count(row["cell_n"]),
+        base_c=row.base_c,
+        base_n=row.base_n,
+        cell_c=row.cell_c,
+        cell_n=row.cell_n,
         base_rate=_rate(row, "base", k),
         cell_rate=_rate(row, "cell", k),
         gain=_gain(row, k),
-        base_samples=tuple(base.get(task_id, ())),
-        cell_samples=tuple(cell.get(task_id, ())),
+        base_samples=tuple(base.get(row.task_id, ())),
+        cell_samples=tuple(cell.get(row.task_id, ())),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeGuard
 
+from gates.report.results import SweepResults, TrainingResults
 from runner.report.data import Fact, Series, Training
 from runner.views.artifacts import Artifacts, read_json_lines
 
@@ -23,13 +24,13 @@ def read_training(found: Artifacts) -> Training | None:
     if not by_step:
         return None
     steps = sorted(by_step)
-    chosen = found.table("d", "chosen")
+    trained, sweep = found.results(TrainingResults), found.results(SweepResults)
     return Training(
         series=tuple(series for key, name in _DRAWN if (series := _series(by_step, steps, key, name)).points),
         restarts=tuple(b for a, b in pairwise(steps) if by_step[a]["session"] != by_step[b]["session"]),
-        checkpoints=tuple(int(row["step"]) for row in found.table("c", "checkpoints") or ()),
-        chosen=int(chosen["step"]) if chosen is not None else None,
-        facts=(*_facts(found, by_step[steps[-1]]), *_not_finite(by_step, steps)),
+        checkpoints=tuple(row.step for row in trained.checkpoints) if trained is not None else (),
+        chosen=sweep.chosen.step if sweep is not None else None,
+        facts=(*_facts(trained, by_step[steps[-1]]), *_not_finite(by_step, steps)),
     )
 
 
@@ -57,23 +58,23 @@ def _not_finite(by_step: Mapping[int, Mapping[str, Any]], steps: Sequence[int]) 
     return [Fact("Loss not finite", f"{len(wrong)} steps", f"first at step {wrong[0]}")] if wrong else []
 
 
-def _facts(found: Artifacts, last: Mapping[str, Any]) -> tuple[Fact, ...]:
+def _facts(trained: TrainingResults | None, last: Mapping[str, Any]) -> tuple[Fact, ...]:
     facts = [Fact("Last step", f"{last['step']}", f"loss {last['loss']:.3f}")]
-    table = found.table("c", "training")
-    if table is None:
+    if trained is None:
         return tuple(facts)
-    dropped = f"{table['dropped']} dropped as too long" if table["dropped"] else "none dropped"
-    resumed = "resumed after an interruption" if len(table["sessions"]) > 1 else "without interruption"
+    told = trained.training
+    dropped = f"{told.dropped} dropped as too long" if told.dropped else "none dropped"
+    resumed = "resumed after an interruption" if len(told.sessions) > 1 else "without interruption"
     facts += [
         Fact(
             "Loss",
-            f"{table['loss_at_start']:.3f} → {table['loss_at_end']:.3f}",
+            f"{told.loss_at_start:.3f} → {told.loss_at_end:.3f}",
             "means of the first and last ten steps",
         ),
-        Fact("Rows", f"{table['examples']:,}", dropped),
-        Fact("Trained parameters", f"{table['trainable_parameters']:,}", f"in {table['targets']} modules"),
-        Fact("Sessions", f"{len(table['sessions'])}", resumed),
+        Fact("Rows", f"{told.examples:,}", dropped),
+        Fact("Trained parameters", f"{told.trainable_parameters:,}", f"in {told.targets} modules"),
+        Fact("Sessions", f"{len(told.sessions)}", resumed),
     ]
-    if table["quarantined"]:
-        facts.append(Fact("Quarantined", ", ".join(map(str, table["quarantined"])), "checkpoints that were not whole"))
+    if told.quarantined:
+        facts.append(Fact("Quarantined", ", ".join(told.quarantined), "checkpoints that were not whole"))
     return tuple(facts)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from eval.records import Outcome, Sample
+from eval.records import EvalResult, Outcome, Sample
+from gates.report.results import DecisionResults
 from runner.report.data import TaskView, TrustRow
 from runner.report.sections.exposure import contamination_sentence, read_exposures
 from runner.report.sections.measures import arm_results
@@ -84,25 +85,25 @@ def _rejudged(found: Artifacts) -> Iterable[TrustRow]:
 
 
 def _missing(found: Artifacts) -> Iterable[TrustRow]:
-    results, rule = arm_results(found), found.table("a", "rule")
-    limit = float(rule["max_missing_pct"]) if rule is not None else _MANY_PCT
+    results, rule = arm_results(found), found.rule
+    limit = rule.max_missing_pct if rule is not None else _MANY_PCT
     if results:
-        shares = [_share(int(result["harness_errors"]), int(result["samples"])) for _, result in results]
+        shares = [_share(result.harness_errors, result.samples) for _, result in results]
         state = "fails" if max(shares) > limit else "warns" if max(shares) > 0 else "held"
-        answer = _by_arm(results, "harness_errors", "could not be judged (HARNESS_ERROR)")
+        answer = _by_arm(results, lambda result: result.harness_errors, "could not be judged (HARNESS_ERROR)")
         yield TrustRow("Could every sample be judged?", state, f"{answer}; at most {limit:g}% is allowed.")
 
 
 def _truncated(found: Artifacts) -> Iterable[TrustRow]:
     results = arm_results(found)
     if results:
-        worst = max(_share(int(result["truncated"]), int(result["samples"])) for _, result in results)
-        answer = _by_arm(results, "truncated", "ran into the token limit")
+        worst = max(_share(result.truncated, result.samples) for _, result in results)
+        answer = _by_arm(results, lambda result: result.truncated, "ran into the token limit")
         yield TrustRow("Were answers cut off?", "warns" if worst > _MANY_PCT else "held", f"{answer}.")
 
 
-def _by_arm(results: Sequence[tuple[str, Mapping[str, Any]]], key: str, what: str) -> str:
-    told = [f"{int(result[key]):,} of {int(result['samples']):,} of {_arm(name)}" for name, result in results]
+def _by_arm(results: Sequence[tuple[str, EvalResult]], count: Callable[[EvalResult], int], what: str) -> str:
+    told = [f"{count(result):,} of {result.samples:,} of {_arm(name)}" for name, result in results]
     return f"{' and '.join(told)} {what}"
 
 
@@ -153,20 +154,21 @@ def _samples(tasks: Sequence[TaskView], arm: str = "") -> Iterable[Sample]:
 
 
 def _canary(found: Artifacts) -> Iterable[TrustRow]:
-    canary, decision = found.table("e", "canary"), found.table("e", "decision")
-    if canary is not None and decision is not None:
-        fired = any(guard["fired"] for guard in decision["guards"] if "canary" in str(guard["name"]))
+    results = found.results(DecisionResults)
+    if results is not None:
+        canary = results.canary
+        fired = any(guard.fired for guard in results.decision.guards if "canary" in guard.name)
         answer = (
-            f"On {canary['prompts']} prompts it moves log-probabilities by up to {canary['moved_nats']:.3g} nats, "
-            f"at scale 0 by {canary['zero_moved_nats']:.3g}."
+            f"On {canary.prompts} prompts it moves log-probabilities by up to {canary.moved_nats:.3g} nats, "
+            f"at scale 0 by {canary.zero_moved_nats:.3g}."
         )
         yield TrustRow("Was the adapter really applied?", "fails" if fired else "held", answer)
 
 
 def _openings(found: Artifacts) -> Iterable[TrustRow]:
-    openings = found.table("e", "openings")
-    if openings is not None:
-        times = len(openings)
+    results = found.results(DecisionResults)
+    if results is not None:
+        times = len(results.openings)
         answer = f"{times} times: each look costs the answer some of its worth."
         if times < 2:
             answer = "Once." if times else "Never: without a test split the dev tasks decide."

@@ -51,7 +51,7 @@ def test_losses_stand_before_gains(finished: Run) -> None:
 def test_task_counts_are_those_of_gate_e(finished: Run) -> None:
     task = build(finished).tasks[0]
     report = json.loads((finished.gate_folder("e") / "report.json").read_text())
-    row = next(row for row in report["tables"]["tasks"] if row["task_id"] == task.task_id)
+    row = next(row for row in report["results"]["tasks"] if row["task_id"] == task.task_id)
     assert (task.base_c, task.base_n, task.cell_c, task.cell_n) == (
         row["base_c"],
         row["base_n"],
@@ -78,7 +78,7 @@ def test_a_leaked_task_says_where_training_met_it(small_run: Run) -> None:
     leaked = build(small_run).tasks[0].task_id
     edit_json(
         small_run.gate_folder("a") / "report.json",
-        lambda report: report["tables"].update(contamination=contamination_of(leaked)),
+        lambda report: report["results"].update(contamination=contamination_of(leaked)),
     )
     task = next(task for task in build(small_run).tasks if task.task_id == leaked)
     assert task.status == "CONTAMINATED"
@@ -139,8 +139,8 @@ def test_every_command_that_a_report_names_exists(finished: Run) -> None:
 
 def test_an_adapter_is_only_recommended_by_a_verdict_that_carries_it(small_run: Run) -> None:
     def refused(report: Any) -> None:
-        report["tables"].update(recommendations=[])
-        report["tables"]["decision"]["verdict"] = "ADJUST"
+        report["results"].update(recommendations=[])
+        report["results"]["decision"]["verdict"] = "ADJUST"
 
     assert build(small_run).next_steps[0].value.startswith("Use the adapter")
     edit_json(small_run.gate_folder("e") / "report.json", refused)

@@ -13,7 +13,6 @@ import pytest
 
 from runner.report import build
 from runner.runs.folder import Run, command
-from runner.views.artifacts import real
 from tests.support.reports import Page, html_of, markdown_of
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import make_run
@@ -80,7 +79,7 @@ def test_a_missing_artifact_is_named(small_run: Run) -> None:
 
 def test_counts_that_the_samples_do_not_give_are_named(small_run: Run) -> None:
     def flatter(report: Any) -> None:
-        report["tables"]["tasks"][0]["cell_c"] += 1
+        report["results"]["tasks"][0]["cell_c"] += 1
 
     edit_json(small_run.gate_folder("e") / "report.json", flatter)
     assert_named_on_top(small_run, "counts of 1 task", "gate_e/samples.jsonl")
@@ -107,12 +106,12 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("gate", list("abcde"))
-def test_no_edit_of_a_gate_table_crashes_the_report(small_run: Run, gate: str) -> None:
+def test_no_edit_of_a_gates_results_crashes_the_report(small_run: Run, gate: str) -> None:
     chance, path = random.Random(gate), small_run.gate_folder(gate) / "report.json"
     report = json.loads(path.read_text())
-    for place in chance.sample(known := list(places(report["tables"])), min(12, len(known))):
+    for place in chance.sample(known := list(places(report["results"])), min(12, len(known))):
         edited = copy.deepcopy(report)
-        parent = edited["tables"]
+        parent = edited["results"]
         for key in place[:-1]:
             parent = parent[key]
         parent[place[-1]] = chance.choice([None, "<b>", [], {}, -1, True])
@@ -122,10 +121,13 @@ def test_no_edit_of_a_gate_table_crashes_the_report(small_run: Run, gate: str) -
 
 
 @pytest.mark.parametrize("value", [True, "0.5", [0.5], float("nan"), float("inf")])
-def test_what_is_no_finite_number_is_never_drawn_as_one(value: Any) -> None:
-    assert (real(0.5), real(1), real(None)) == (0.5, 1.0, None)
-    with pytest.raises((TypeError, ValueError), match="is not"):
-        real(value)
+def test_what_is_no_finite_number_is_never_drawn_as_one(small_run: Run, value: Any) -> None:
+    path = small_run.gate_folder("e") / "report.json"
+    edit_json(path, lambda report: report["results"]["decision"]["gain"].update(value=value))
+    assert_named_on_top(
+        small_run, "gate_e/report.json: not a gate report", "results.e.decision.gain.value: Input should"
+    )
+    assert build(small_run).verdict is None
 
 
 def test_a_damaged_run_is_to_be_mended_before_anything_else(small_run: Run) -> None:

@@ -42,15 +42,15 @@ def test_the_sweep_has_every_cell_and_one_chosen(finished: Run) -> None:
 
 
 def raced(report: Any) -> None:
-    tables = report["tables"]
-    for row in tables["cells"][:5]:
+    found = report["results"]
+    for row in found["cells"][:5]:
         row.update(tasks=3, dropped_after=1)
-    names = [row["cell"] for row in tables["cells"]]
+    names = [row["cell"] for row in found["cells"]]
     rounds = [
-        {"round": 1, "tasks": 3, "cells": names, "kept": names[5:]},
-        {"round": 2, "tasks": 6, "cells": names[5:], "kept": names[5:]},
+        {"round": 1, "tasks": 3, "cells": names, "kept": names[5:], "gains_pp": {}},
+        {"round": 2, "tasks": 6, "cells": names[5:], "kept": names[5:], "gains_pp": {}},
     ]
-    tables["search"] = {"method": "race", "rounds": rounds, "samples": 150, "grid_samples": 270}
+    found["search"].update(method="race", rounds=rounds, samples=150, grid_samples=270)
 
 
 def test_cells_that_left_the_race_are_shown_as_such_with_what_they_were_measured_on(small_run: Run) -> None:
@@ -79,18 +79,18 @@ def decided_on_dev(run: Run) -> Run:
     """Make a finished run one without a test split: Gate E drew nothing, the dev tasks decided."""
     chosen = decision_of(run)["cell"]
     drawn = (run.gate_folder("d") / "cells" / chosen / "samples.jsonl").read_text()
-    rows = json.loads((run.gate_folder("b") / "report.json").read_text())["tables"]["results"]["dev"]["scores"]
-    swept = json.loads((run.gate_folder("d") / "report.json").read_text())["tables"]["cells"]
+    rows = json.loads((run.gate_folder("b") / "report.json").read_text())["results"]["splits"]["dev"]["scores"]
+    swept = json.loads((run.gate_folder("d") / "report.json").read_text())["results"]["cells"]
     result = next(row["result"] for row in swept if row["cell"] == chosen)
 
     def edit(report: Any) -> None:
-        tables = report["tables"]
-        tables["decision"].update(method="max-t over 9 cells")
-        tables.update(split="dev", openings=[])
-        tables["results"]["cell"] = result
+        found = report["results"]
+        found["decision"].update(method="max-t over 9 cells")
+        found.update(split="dev", openings=[])
+        found["arms"]["cell"] = result
         counts = {score["task_id"]: score for score in result["scores"]}
-        tables["tasks"] = [
-            {**tables["tasks"][0], "task_id": row["task_id"], "base_c": row["c"], "base_n": row["n"],
+        found["tasks"] = [
+            {**found["tasks"][0], "task_id": row["task_id"], "base_c": row["c"], "base_n": row["n"],
              "cell_c": counts[row["task_id"]]["c"], "cell_n": counts[row["task_id"]]["n"]}
             for row in rows
         ]  # fmt: skip

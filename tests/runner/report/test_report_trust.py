@@ -48,16 +48,16 @@ def test_a_verdict_that_turns_when_judged_again_fails(small_run: Run) -> None:
     assert [row.state for row in build(small_run).trust if "judged again" in row.question] == ["fails"]
 
 
-def lose_samples(tables: Any) -> None:
-    tables["results"]["base"]["harness_errors"] = 60
+def lose_samples(found: Any) -> None:
+    found["arms"]["base"]["harness_errors"] = 60
 
 
-def cut_answers_off(tables: Any) -> None:
-    tables["results"]["cell"]["truncated"] = 100
+def cut_answers_off(found: Any) -> None:
+    found["arms"]["cell"]["truncated"] = 100
 
 
-def open_twice(tables: Any) -> None:
-    tables["openings"] *= 2
+def open_twice(found: Any) -> None:
+    found["openings"] *= 2
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def open_twice(tables: Any) -> None:
 def test_a_bad_number_shows_in_its_answer_and_an_edit_in_the_bytes(
     small_run: Run, edit: Callable[[Any], None], question: str, state: str
 ) -> None:
-    edit_json(small_run.gate_folder("e") / "report.json", lambda report: edit(report["tables"]))
+    edit_json(small_run.gate_folder("e") / "report.json", lambda report: edit(report["results"]))
     states = {row.question: row.state for row in build(small_run).trust}
     assert states[question] == state
     assert states["Are the artifacts those that the gates wrote?"] == "fails"

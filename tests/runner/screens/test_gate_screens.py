@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from env.checks import block, fact, ok, warn
 from env.refusal import Refusal
+from gates.report.results import BaselineResults
 from runner.runs.folder import Run
 from runner.screens import checks, notices, outcome
 from runner.validity.freshness import Freshness
@@ -67,11 +68,12 @@ def test_the_sweep_is_a_table_with_one_chosen_cell(finished: Run) -> None:
 
 def test_every_figure_of_the_baseline_stands_below_its_name(finished: Run) -> None:
     report = report_of(finished, "b")
-    results = json.loads(json.dumps(report.tables["results"]))
-    more = {**results["test"]["metrics"][-1], "name": "pass@9", "value": 98.7, "low": None, "high": None}
-    results["test"]["metrics"].append(more)
-    tables = {**report.tables, "results": results}
-    found = outcome.outcome_lines(report.model_copy(update={"tables": tables}), ADVANCE)
+    assert isinstance(report.results, BaselineResults)
+    test = report.results.splits["test"]
+    more = replace(test.metrics[-1], name="pass@9", value=98.7, low=None, high=None)
+    splits = {**report.results.splits, "test": replace(test, metrics=(*test.metrics, more))}
+    results = report.results.model_copy(update={"splits": splits})
+    found = outcome.outcome_lines(report.model_copy(update={"results": results}), ADVANCE)
     lines = text_of(found, 120).splitlines()
     [head] = [line for line in lines if "pass@9" in line]
     [row] = [line for line in lines if "98.7" in line]
@@ -89,10 +91,10 @@ def test_the_decision_shows_headline_interval_reasons_and_recommendations(tmp_pa
         assert reason in text
 
 
-def test_a_report_with_a_foreign_table_still_ends_its_gate(finished: Run) -> None:
-    for gate in "bde":
-        broken = report_of(finished, gate).model_copy(update={"tables": {"cells": 3, "results": [], "decision": "x"}})
-        assert "has no such table" in text_of(outcome.outcome_lines(broken, ADVANCE))
+def test_a_gate_that_left_no_results_still_ends_with_its_reasons(finished: Run) -> None:
+    for gate in "abcde":
+        report = report_of(finished, gate).model_copy(update={"results": None, "status": "failed", "reasons": ["no"]})
+        assert "said no" in text_of(outcome.outcome_lines(report, ADVANCE))
 
 
 def test_a_refusal_is_its_sentence_and_its_fix() -> None:

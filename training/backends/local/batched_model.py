@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,7 @@ class BatchedModel(ABC):
         """
         return collected(requests, self.draw(requests, settings))
 
-    def draw(self, requests: Sequence[Request], settings: Sampling) -> Iterator[DrawStep]:
+    def draw(self, requests: Sequence[Request], settings: Sampling) -> Generator[DrawStep, None, None]:
         """Yield each decoding step, one batch after the other. Raises as ``generate``."""
         for batch in self.plan(requests, settings):
             yield from self.run_batch(requests, batch, settings)

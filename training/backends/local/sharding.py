@@ -10,7 +10,7 @@ import queue
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
@@ -170,7 +170,7 @@ class ShardedModel:
         """Return, per request and in order, one completion per seed."""
         return collected(requests, self.draw(requests, settings))
 
-    def draw(self, requests: Sequence[Request], settings: Sampling) -> Iterator[DrawStep]:
+    def draw(self, requests: Sequence[Request], settings: Sampling) -> Generator[DrawStep, None, None]:
         """Yield the decoding steps of all processes, in whichever order; closing it ends the work in each of them."""
         yield from self._run(requests, self._model.plan(requests, settings), settings)
 

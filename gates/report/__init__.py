@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from env.checks import Check
 from env.files import sha256_file, write_atomic
 from env.refusal import Refusal
 from eval.records import Metric
-
-
-class Document(BaseModel):
-    """The base of everything that is persisted or configured: frozen, nothing unknown, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from gates.report.document import Document
+from gates.report.results import Results
+from gates.report.upgrade import upgraded
 
 
 class ArtifactRecord(Document):
@@ -43,7 +41,7 @@ class GateReport(Document):
     measure writes no report.
     """
 
-    schema_version: Literal[1, 2] = Field(default=2, description="1 had no taken_over and no source version")
+    schema_version: Literal[3] = Field(default=3, description="1 and 2 are read by gates/report/upgrade.py")
     gate: Literal["a", "b", "c", "d", "e"]
     title: str
     status: Literal["passed", "failed"]
@@ -55,7 +53,7 @@ class GateReport(Document):
     seconds: float = Field(description="wall time over all resumptions of this attempt")
     checks: list[Check] = Field(default_factory=list)
     metrics: list[Metric] = Field(default_factory=list)
-    tables: dict[str, Any] = Field(default_factory=dict, description="gate-specific results; see gates/README.md")
+    results: Results | None = Field(default=None, description="what it found; None where it said no before it had any")
     inputs: dict[str, str] = Field(description="digest of each thing the gate depends on: config, data, earlier gates")
     artifacts: list[ArtifactRecord] = Field(default_factory=list)
     choices: dict[str, str] = Field(default_factory=dict, description="automatic choices: name -> 'value: reason'")
@@ -67,6 +65,12 @@ class GateReport(Document):
     taken_over: TakenOver | None = Field(
         default=None, description="the run that computed it; times, checks and numbers are those of that run"
     )
+
+    @model_validator(mode="after")
+    def _own_results(self) -> Self:
+        if self.results is not None and self.results.gate != self.gate:
+            raise ValueError(f"results are of gate {self.results.gate}, the report of gate {self.gate}")
+        return self
 
 
 def write_report(path: Path, report: GateReport) -> None:
@@ -87,14 +91,29 @@ def read_report(path: Path) -> GateReport | None:
     except OSError as error:
         raise Refusal(f"{path} cannot be read: {error.strerror}.", "Restore it, or `rewind` its gate.") from None
     try:
-        return GateReport.model_validate_json(text)
+        return parse_report(text)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "document"
-        raise Refusal(
-            f"{path}: not a gate report of schema 1 or 2: {key}: {first['msg']}.",
-            "It was written by another version or edited by hand: read it with that version, or `rewind` its gate.",
-        ) from None
+        wrong = f"{key}: {first['msg']}"
+    except KeyError as error:
+        wrong = f"{error.args[0]}: it is missing"
+    except (ValueError, TypeError, AttributeError) as error:
+        wrong = str(error)
+    raise Refusal(
+        f"{path}: not a gate report of schema 1, 2 or 3: {wrong}.",
+        "It was written by another version or edited by hand: read it with that version, or `rewind` its gate.",
+    )
+
+
+def parse_report(text: bytes) -> GateReport:
+    """Return the report in the text of a report.json of any schema so far.
+
+    Raises:
+        ValidationError, KeyError, ValueError, TypeError, AttributeError: it is none; where, and what is wrong.
+    """
+    # strict: a truth value is no number, a number no text
+    return GateReport.model_validate_json(json.dumps(upgraded(json.loads(text))), strict=True)
 
 
 def artifact(run_dir: Path, path: Path) -> ArtifactRecord:
