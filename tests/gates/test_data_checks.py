@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from env.checks import Check
-from eval.records import Row
-from gates.a_environment.data_checks import inspect_data
+from eval.overlap.contamination import Overlap, Status, survey
+from eval.records import Row, Task
+from gates.a_environment.data_checks import contamination_facts, inspect_data
 from gates.a_environment.gate import waive
 from gates.measuring.bench import dataset_of
+from gates.report.results import Leak
 from runner.runs.config import compose_experiment
 from tests.support.runs import Cli
 
@@ -144,3 +146,13 @@ def test_items_that_ask_nearly_the_same_share_a_cluster_even_if_their_file_says_
     items = [Row(f"{long} {last}", "", "x", "scaffold", cluster=name) for last, name in (("now", "b"), ("please", "a"))]
     assert cluster_items(items) == ("a", "a")
     assert cluster_items([items[0], Row("Something else entirely", "", "x", "doc", cluster="z")]) == ("b", "z")
+
+
+def test_what_a_survey_found_is_counted_by_status_and_kept_overlap_by_overlap() -> None:
+    def task(name: str) -> Task:
+        return Task(name, "scaffold", "node", name, "dev", f"Ask {name}", "", "code", f"say {name}", ())
+
+    found = contamination_facts(survey([task("a"), task("b")], [Row("ask a", "", "say a", "scaffold", line=7)]))
+    assert found.counts == {Status.CLEAN: 1, Status.PARTIAL: 0, Status.CONTAMINATED: 1}
+    assert found.tasks == {"a": Leak(status=Status.CONTAMINATED, tier="T1")}
+    assert found.overlaps == (Overlap("a", "T1", "both", (7,), 1, 1.0, "ask a"),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from env.heartbeat import read_heartbeat
 from env.refusal import Refusal
 from eval.decision.rule import read_rule
 from eval.pipeline.stored_samples import read_samples
-from gates.report import read_report
+from gates.report import GateReport, read_report, write_report
+from gates.report.results import DecisionResults
+from runner.report import build
 from runner.runs.folder import Run, read_info
 from runner.runs.journal import EventType, Journal, event_line
 from runner.validity.freshness import read_inputs
+from runner.views.artifacts import read_artifacts
 from runner.views.run_view import view_run
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import make_run
-from tests.support.runs import Cli
+from tests.support.runs import PROJECT, Cli
 from tests.support.story import Story
 from training.checkpoints import read_manifest, save_checkpoint
 
@@ -196,3 +200,104 @@ def test_plans_and_pulses_of_another_version_cost_a_screen_its_line_and_nothing_
     present.file("heartbeat.json").write_text(content, encoding="utf-8")
     assert view_run(present).gates[2].text == ""
     assert read_heartbeat(present.file("heartbeat.json")) is None
+
+
+# Whole runs that older versions finished (`profile=smoke`, of 2026-11-21), without weights and without facts of their
+# machine: schema 1 by commit 619a4aa, schema 2 by commit 1d18434.
+OLD_RUNS = {1: "2026-11-30_smoke_2827", 2: "2026-11-30_smoke_18ce"}
+SCHEMAS = pytest.mark.parametrize("schema", sorted(OLD_RUNS))
+
+
+def unpacked(results: Path, schema: int) -> Run:
+    """A finished run as the version of this report schema left it."""
+    results.mkdir(exist_ok=True)
+    with tarfile.open(PROJECT / "tests" / "support" / "old_runs" / f"schema-{schema}.tar.xz") as packed:
+        packed.extractall(results, filter="data")
+    return Run.open(results / OLD_RUNS[schema])
+
+
+@SCHEMAS
+def test_every_report_of_an_older_schema_is_read_into_the_results_of_its_gate(results: Path, schema: int) -> None:
+    run = unpacked(results, schema)
+    for gate in "abcde":
+        path = run.gate_folder(gate) / "report.json"
+        stored, report = json.loads(path.read_text(encoding="utf-8")), read_report(path)
+        assert stored["schema_version"] == schema
+        assert report is not None
+        assert report.results is not None
+        assert report.results.gate == gate
+        assert report.results.base is not None
+        assert report.results.base.digest == stored["tables"]["base"]["digest"]
+        assert read_report(rewritten(path, report)) == report, "what is written again is the same"
+
+
+def rewritten(path: Path, report: GateReport) -> Path:
+    copy = path.with_name("again.json")
+    write_report(copy, report)
+    return copy
+
+
+@SCHEMAS
+def test_the_numbers_of_an_older_run_are_those_that_its_gates_wrote(results: Path, schema: int) -> None:
+    run = unpacked(results, schema)
+    tables = json.loads((run.gate_folder("e") / "report.json").read_text(encoding="utf-8"))["tables"]
+    found = read_artifacts(run).results(DecisionResults)
+    assert found is not None
+    assert (found.decision.gain.value, found.decision.gain.lower) == (
+        tables["decision"]["gain"]["value"],
+        tables["decision"]["gain"]["lower"],
+    )
+    assert [(task.task_id, task.base_c, task.cell_c) for task in found.tasks] == [
+        (row["task_id"], row["base_c"], row["cell_c"]) for row in tables["tasks"]
+    ]
+    assert [score.c for score in found.arms.cell.scores] == [s["c"] for s in tables["results"]["cell"]["scores"]]
+
+
+@SCHEMAS
+def test_an_older_run_is_shown_reported_and_compared_without_a_problem(results: Path, cli: Cli, schema: int) -> None:
+    run = unpacked(results, schema)
+    assert build(run).problems == ()
+    for command in (["status"], ["report"], ["samples", "B"], ["samples", "D", "--cell", "step-000006_x1.00"]):
+        code, said = cli(*command)
+        assert code == 0, said
+    text = (run.folder / "report.md").read_text(encoding="utf-8")
+    assert "INCONCLUSIVE" in text
+    other = unpacked(results, 3 - schema)
+    code, said = cli("compare", run.id, other.id)
+    assert code == 0, said
+    assert "grid" not in said
+
+
+@SCHEMAS
+def test_advancing_an_older_run_writes_nothing_and_names_a_way_on(results: Path, cli: Cli, schema: int) -> None:
+    run = unpacked(results, schema)
+    before = (run.folder / "events.jsonl").read_bytes()
+    code, said = cli("advance")
+    assert code in (2, 3, 5), said
+    assert "python -m runner" in said
+    assert (run.folder / "events.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "field"),
+    [
+        (lambda tables: tables["decision"].update(k="five"), "results.e.decision.k: Input should be a valid integer"),
+        (lambda tables: tables.pop("canary"), "tables.canary: it is missing"),
+        (lambda tables: tables["tasks"][0].update(base_c=True), "results.e.tasks.0.base_c: Input should be"),
+    ],
+)
+def test_an_old_report_that_was_edited_is_refused_by_its_field(
+    results: Path, edit: Callable[[Any], Any], field: str
+) -> None:
+    path = unpacked(results, 2).gate_folder("e") / "report.json"
+    edit_json(path, lambda report: edit(report["tables"]))
+    with pytest.raises(Refusal) as refused:
+        read_report(path)
+    assert f"{path}: not a gate report of schema 1, 2 or 3: {field}" in refused.value.sentence
+
+
+def test_results_of_another_gate_are_no_results(present: Run) -> None:
+    path = present.gate_folder("b") / "report.json"
+    edit_json(path, lambda report: report.update(gate="d"))
+    with pytest.raises(Refusal, match="results are of gate b, the report of gate d"):
+        read_report(path)
