@@ -179,7 +179,7 @@ def test_a_page_of_many_runs_has_a_name_that_file_systems_take(good: Run, weak: 
     assert comparison_page(tmp_path, comparison).name == f"{good.id}_vs_{weak.id}.html"
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(Refusal, match="a file stands where a folder should be"):
+    with pytest.raises(Refusal, match="a file where a folder should be"):
         write_comparison(comparison, blocked / "page.html")
 
 
