@@ -1,1 +1,1 @@
-"""Carrying a run on: the loop over gates, the supervisor, the worker process."""
+"""Advancing a run: the loop over gates, the supervisor, the worker process."""

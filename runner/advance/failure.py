@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A gate that could not look.
+    """A gate that could not finish.
 
     Attributes:
         kind: "refusal" (we know why and say what to do), "crash" (an exception), "memory" (there was not enough),
-            "killed" (a signal from outside), "stalled" (nothing got on, and its supervisor ended it).
-        where: file and line of our code where an exception passed, "" otherwise.
+            "killed" (a signal from outside), "stalled" (no progress, and its supervisor ended it).
+        where: file and line of luagate's code that raised, "" otherwise.
     """
 
     kind: Literal["refusal", "crash", "memory", "killed", "stalled"]
@@ -34,12 +34,12 @@ class Failure:
 
     @property
     def exit(self) -> Exit:
-        """The exit code of an advance that ends so."""
+        """The exit code of an advance that ends this way."""
         return Exit.REFUSED if self.kind == "refusal" else Exit.CRASHED
 
 
 def failure_of(error: BaseException, project: Path) -> Failure:
-    """Describe an exception in one sentence, with the deepest line of our own code that it passed."""
+    """Describe an exception in one sentence, with the deepest line of luagate's own code in its traceback."""
     if isinstance(error, Refusal):
         return Failure("refusal", error.sentence, error.fix)
     ours = [
@@ -62,12 +62,12 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def write_failure(path: Path, failure: Failure) -> None:
-    """Leave ``failure`` for the supervisor."""
+    """Write ``failure`` for the supervisor."""
     write_atomic(path, json.dumps(asdict(failure), indent=2) + "\n")
 
 
 def read_failure(path: Path) -> Failure | None:
-    """Return what the worker left; None when it left nothing readable."""
+    """Return the worker's failure report; None without a readable one."""
     try:
         return Failure(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -75,18 +75,18 @@ def read_failure(path: Path) -> Failure | None:
 
 
 def unspoken_failure(ending: Ending) -> Failure:
-    """Return what the way a worker ended tells when it left no word."""
+    """Return what a worker's exit status shows when it left no failure report."""
     if ending.returncode >= 0:
-        return Failure("crash", f"the worker ended with status {ending.returncode} and left no word")
+        return Failure("crash", f"the worker exited with status {ending.returncode} without an error report")
     name = signal.Signals(-ending.returncode).name
     memory = f"; it last used {ending.pulse.rss_mb / 1e3:.1f} GB" if ending.pulse is not None else ""
     if name != "SIGKILL":
         return Failure("killed", f"the worker was killed by {name}{memory}")
     kills = ending.oom_kills
     if kills.count:
-        return Failure("memory", f"the worker was killed by SIGKILL: out of memory, as the kernel counts{memory}")
+        return Failure("memory", f"the worker was killed by SIGKILL: out of memory, by the kernel's own count{memory}")
     if kills.count is None:
         return Failure("killed", f"the worker was killed by SIGKILL: often the kernel, out of memory{memory}")
     return Failure(
-        "killed", f"the worker was killed by SIGKILL from outside: the kernel killed nothing for memory{memory}"
+        "killed", f"the worker was killed by SIGKILL from outside: no out-of-memory kill was recorded{memory}"
     )

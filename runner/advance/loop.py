@@ -37,7 +37,7 @@ from training.backends import find_backend
 
 
 class Screen(Protocol):
-    """What an advance tells while it runs (runner/screens draws it)."""
+    """What an advance reports while it runs (runner/screens displays it)."""
 
     def opened(self, run: Run) -> None: ...
     def noticed(self, run: Run, sentences: list[str]) -> None: ...
@@ -54,7 +54,7 @@ class Screen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """One call of ``advance``: the run it holds and by which lock, what stops it, whom it tells, how far it goes.
+    """One call of ``advance``: its run and lock, stop signals, screen and last gate.
 
     ``fresh``: compute every gate, reuse none.
     """
@@ -75,7 +75,7 @@ def advance(folder: Path, screen: Screen, to: str = "e", fresh: bool = False) ->
         Refusal: the run folder cannot be read or written, or a gate lacks what it needs.
     """
     stop = Stop()
-    # whole, because the worker has another working folder
+    # absolute, because the worker has another working folder
     with Run.held(folder.resolve()) as (run, lock), stop.installed():
         screen.opened(run)
         remove_temporary_files(run)
@@ -86,7 +86,7 @@ def advance(folder: Path, screen: Screen, to: str = "e", fresh: bool = False) ->
         if reopened := reopen_without_report(run):
             screen.noticed(run, reopened)
         if edits := accept_hand_edits(run):
-            screen.noticed(run, [f"config.yaml was changed by hand, now recorded: {edit}" for edit in edits])
+            screen.noticed(run, [f"config.yaml was edited by hand, now recorded: {edit}" for edit in edits])
         here = Advance(run, lock, stop, screen, to, fresh)
         while True:
             code = _step(here)
@@ -111,10 +111,10 @@ def heal(run: Run) -> None:
 
 
 def reopen_without_report(run: Run) -> list[str]:
-    """Go back to the gate that concluded last if its report is gone; return what was done, in sentences.
+    """Go back to the gate that concluded last if its report is missing; return what was done, in sentences.
 
-    No event is written before its report is flushed: only a disk that lied about that, or a hand, takes it away. Where
-    a later gate has begun to build on it, or test tasks would be opened again, nothing is touched: advancing refuses.
+    No event is written before its report is flushed: only a disk that failed to flush, or a user, removes it. Where a
+    later gate has begun to build on it, or test tasks would be opened again, nothing is changed: advancing refuses.
     """
     here = run.machine.gate
     gate = GATES[GATES.index(here) - 1] if here else ""
@@ -122,12 +122,14 @@ def reopen_without_report(run: Run) -> list[str]:
         return []
     run.record(EventType.GATE_REWOUND, gate, why=["its report was lost"])
     archive_old_attempts(run)
-    return [f"gate_{gate}/report.json was lost: gate {gate.upper()} begins a new attempt, what is left of it is kept."]
+    return [
+        f"gate_{gate}/report.json was lost: gate {gate.upper()} starts a new attempt; the rest of the old one is kept."
+    ]
 
 
 def record_report(run: Run, report: GateReport) -> None:
     """Record a written report in the journal."""
-    # its writer may have been killed between the rename and the folder's flush: no event may outlive its report
+    # its writer may have been killed between the rename and the folder's flush: an event must not survive its report
     sync_folder(run.gate_folder(report.gate))
     kind = EventType.GATE_PASSED if report.status == "passed" else EventType.GATE_FAILED
     run.record(
@@ -142,7 +144,7 @@ def record_report(run: Run, report: GateReport) -> None:
 
 
 def _step(here: Advance) -> int | None:
-    """Do one gate; return an exit code when the advance ends here, None to go on."""
+    """Run one gate; return an exit code when the advance ends here, None to continue."""
     run = here.run
     experiment, config = read_config(run.file("config.yaml"))
     store_plans(run, PlanContext(run.folder, experiment))
@@ -170,14 +172,14 @@ def _standing_no(run: Run, gate: str) -> GateReport:
     report = read_report(run.gate_folder(gate) / "report.json")
     if report is None:
         raise Refusal(
-            f"gate_{gate}/report.json is missing, though gate {gate.upper()} said no by the journal.",
-            f"Restore it, or `{command(run.folder, 'retry')}` asks the gate again.",
+            f"gate_{gate}/report.json is missing, though the journal says that gate {gate.upper()} said no.",
+            f"Restore it, or `{command(run.folder, 'retry')}` runs the gate again.",
         )
     return report
 
 
 def _retry_changed(run: Run, gate: str, stale: list[Freshness]) -> None:
-    """A gate that said no about other inputs is asked again as a new attempt; the old one is kept."""
+    """A gate that said no for other inputs runs again as a new attempt; the old one is kept."""
     run.record(EventType.GATE_RETRIED, gate, why=list(stale[0].reasons))
     archive_old_attempts(run)
 
@@ -220,7 +222,7 @@ def _run_gate(
     run.record(EventType.GATE_STARTED, gate, **_session(run, gate, resumed), **told)
     screen.gate_started(run, gate, resumed)
     if passed_over:
-        screen.noticed(run, [f"not taken over from {sentence}" for sentence in passed_over])
+        screen.noticed(run, [f"not reused from {sentence}" for sentence in passed_over])
     ending = supervise(run, gate, here.lock, here.stop, limits, lambda pulse: screen.pulse(gate, pulse))
     return _settle(here, gate, config, ending)
 
@@ -246,7 +248,7 @@ def _session(run: Run, gate: str, resumed: bool) -> dict[str, Any]:
 
 
 def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) -> int | None:
-    """Record how a gate ended; a report counts whatever became of the worker after writing it."""
+    """Record how a gate ended; a written report counts, however the worker ended afterwards."""
     run, stop, screen = here.run, here.stop, here.screen
     report = read_report(run.gate_folder(gate) / "report.json")
     if report is not None:
@@ -270,7 +272,7 @@ def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) ->
 
 
 def _stopped_after(here: Advance, gate: str) -> int | None:
-    """Return the exit code when the user asked to stop while ``gate`` concluded, None to go on."""
+    """Return the exit code when the user requested a stop while ``gate`` concluded, None to continue."""
     if not here.stop.number or here.run.machine.state == FINISHED:
         return None
     here.screen.stopped_after(here.run, gate)
@@ -278,9 +280,9 @@ def _stopped_after(here: Advance, gate: str) -> int | None:
 
 
 def _explained(run: Run, gate: str, config: dict[str, Any], ending: Ending, left: Failure | None) -> Failure:
-    """Return why the gate could not look: what its worker left, else what the way it ended tells; and what to do."""
+    """Return why the gate did not finish, by its worker's report, else by its exit status; and what to do."""
     if ending.stall:
-        fix = f"{log_path(run.folder, gate)} says where it stood; if it was only slow, raise watch.stall_min_s."
+        fix = f"{log_path(run.folder, gate)} says where it was; if it was only slow, raise watch.stall_min_s."
         return Failure("stalled", f"{ending.stall}; it was ended", fix)
     failure = left or unspoken_failure(ending)
     if failure.kind == "memory" or (failure.kind == "killed" and ending.oom_kills.count is None):

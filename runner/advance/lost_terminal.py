@@ -1,4 +1,4 @@
-"""When the terminal or pipe an advance writes to goes away, what it prints goes nowhere and the work goes on."""
+"""When the terminal or pipe of an advance is lost, its output is discarded and the work continues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LOST = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 def let_go_of_lost_streams() -> list[int]:
-    """Let standard output and error lead nowhere where nobody can read them any more; return which ones.
+    """Discard standard output and error where nobody can read them any more; return which ones.
 
     A closed SSH connection hangs the terminal up: the next print would fail, and end an advance between two gates.
     """
@@ -25,7 +25,7 @@ def let_go_of_lost_streams() -> list[int]:
 
 def _is_lost(descriptor: int) -> bool:
     if sys.platform == "darwin":
-        # poll does not know terminals there
+        # poll does not support terminals there
         return False
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)

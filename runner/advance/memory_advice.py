@@ -12,11 +12,11 @@ _SHORTEST_ROWS = 256
 
 
 def memory_advice(folder: Path, config: dict[str, Any], gate: str) -> str:
-    """Return the one change that saves most for least, with the command that makes it."""
+    """Return the most effective change, with the command that makes it."""
     overrides, effect = lighter_training(config) if gate in ("a", "c") else lighter_generation(config)
     if not overrides:
-        return "Nothing in the configuration is left to save: take a smaller model, or a machine with more memory."
-    # another training or base needs another attempt of what was begun; a pace does not
+        return "The configuration cannot save more memory: use a smaller model, or a machine with more memory."
+    # another training or base needs a new attempt of what has started; a batch size does not
     verb = "advance" if gate not in ("a", "c") and "model.quantization" not in overrides[0] else "retry"
     if verb == "retry" and gate not in ("a", "c"):
         verb = "rewind A"
@@ -33,7 +33,7 @@ def lighter_training(config: dict[str, Any]) -> tuple[Sequence[str], str]:
         overrides = (f"gate.c.train.batch_size={fewer}", f"gate.c.train.grad_accum={more}")
         return overrides, f"{fewer} rows at once instead of {rows}, the same {rows * accumulated} a step"
     if not train["gradient_checkpointing"]:
-        return ("gate.c.train.gradient_checkpointing=true",), "activations are computed twice instead of kept"
+        return ("gate.c.train.gradient_checkpointing=true",), "activations are recomputed instead of kept"
     if int(train["max_length"]) > _SHORTEST_ROWS:
         shorter = max(_SHORTEST_ROWS, int(train["max_length"]) // 2)
         return (f"gate.c.train.max_length={shorter}",), "longer rows are left out; the report counts them"
@@ -49,5 +49,5 @@ def lighter_generation(config: dict[str, Any]) -> tuple[Sequence[str], str]:
         half = int(model["batch_size"]) // 2
         return (f"model.batch_size={half}",), f"{half} rows at once instead of {model['batch_size']}, the same numbers"
     if model["quantization"] == "none":
-        return ("model.quantization=nf4",), "the base in 4 bits, which is another experiment"
+        return ("model.quantization=nf4",), "the base in 4 bits, which is a different experiment"
     return (), ""

@@ -1,4 +1,4 @@
-"""Whether counted work still gets on, judged by the pace of the work itself."""
+"""Whether counted work still makes progress, compared with its own earlier pace."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Callable
 from env.heartbeat import Pulse
 from gates.settings import WatchSection
 
-# Intervals that tell the pace; fewer say nothing, more than the last ones say what was.
+# Intervals that define the pace: at least so many, and only the last ones.
 _ENOUGH, _REMEMBERED = 3, 100
 
 
 class StallWatch:
-    """Sees pulses, and says when a phase that counts units has counted none for too long.
+    """Watches pulses, and reports when a phase that counts units has counted none for too long.
 
     Time is the watcher's own monotonic clock: neither a clock that is set nor a machine that sleeps makes a stall.
-    Phases that count nothing (loading a model) are never judged: nothing tells how long they may take.
+    Phases that count nothing (loading a model) never stall: how long they may take is unknown.
     """
 
     def __init__(self, limits: WatchSection, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +29,7 @@ class StallWatch:
         self._intervals: deque[float] = deque(maxlen=_REMEMBERED)
 
     def saw(self, pulse: Pulse) -> None:
-        """Take note of a new pulse."""
+        """Receive a new pulse."""
         last, self._last = self._last, pulse
         if last is not None and (last.phase, last.done, last.tokens) == (pulse.phase, pulse.done, pulse.tokens):
             return
@@ -51,7 +51,7 @@ class StallWatch:
         return self._limits.stall_min_s, "watch.stall_min_s"
 
     def stall(self) -> str:
-        """Return what has stalled in one sentence; "" while the work gets on."""
+        """Return what has stalled in one sentence; "" while there is progress."""
         pulse = self._last
         if pulse is None or not 0 <= pulse.done < pulse.total:
             return ""

@@ -1,4 +1,4 @@
-"""One worker under watch: its pulses shown, the wish to stop passed on, a stall ended, its death explained."""
+"""One supervised worker: its pulses displayed, stop requests passed on, a stall ended, its death explained."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from runner.advance.stall_watch import StallWatch
 from runner.runs.folder import Run
 from runner.runs.locations import PROJECT
 
-# How often the supervisor looks at its worker; the heartbeat itself is written at most once a second.
+# How often the supervisor checks its worker; the heartbeat itself is written at most once a second.
 POLL_S = 0.1
 # A worker that was only slow gets this long to reach a safe point before it is killed, which is safe too.
 GRACE_S = 60.0
@@ -36,7 +36,7 @@ class Ending:
     Attributes:
         returncode: its exit status; negative: the signal that killed it.
         stall: why it was ended by its supervisor; "" when it was not.
-        oom_kills: processes the kernel killed for memory meanwhile, and by which counter; None when nothing tells.
+        oom_kills: processes the kernel killed for memory meanwhile, and by which counter; None when unknown.
         pulse: its last one.
     """
 
@@ -47,7 +47,7 @@ class Ending:
 
 
 class Stop:
-    """Signals asking to stop: the first is passed to the worker as SIGINT, the second kills it (which is safe)."""
+    """Stop requests by signal: the first is passed to the worker as SIGINT, the second kills it (which is safe)."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -80,7 +80,7 @@ class Stop:
 def supervise(
     run: Run, gate: str, lock: RunLock, stop: Stop, limits: WatchSection, show: Callable[[Pulse], None]
 ) -> Ending:
-    """Run ``gate`` in a worker of its own until it ends.
+    """Run ``gate`` in its own worker until it ends.
 
     Raises:
         Refusal: the run's folder was moved or deleted meanwhile; the worker is dead then.
@@ -100,7 +100,7 @@ def supervise(
             told = read_heartbeat(run.file("heartbeat.json"))
             if told is not None and told != last and told.pid == worker.pid:
                 let_go_of_lost_streams()
-                # a screen that cannot show ends no gate
+                # a screen that fails must not end a gate
                 with suppress(OSError):
                     show(told)
                 watch.saw(told)
@@ -131,14 +131,14 @@ def _start(run: Run, gate: str, lock: RunLock) -> subprocess.Popen[bytes]:
             env={**module_environment(), "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"},
             # Both processes hold the lock: it is free only when supervisor and worker are dead.
             pass_fds=lock.descriptors,
-            # Ctrl-C in the terminal reaches the supervisor alone, which asks the worker once.
+            # Ctrl-C in the terminal reaches the supervisor alone, which signals the worker once.
             start_new_session=True,
         )
 
 
 def _end_stalled(worker: subprocess.Popen[bytes]) -> None:
-    """Have the worker write where its threads stand, ask it to stop, and kill it when it does not."""
-    # one that somebody stopped (SIGSTOP) would answer nothing
+    """Have the worker write its threads' stacks, signal it to stop, and kill it when it does not."""
+    # a process stopped by SIGSTOP would not react
     worker.send_signal(signal.SIGCONT)
     # faulthandler answers in C, however stuck the interpreter is (runner/advance/worker.py registers it)
     worker.send_signal(signal.SIGUSR1)
@@ -156,7 +156,7 @@ def _require_in_place(run: Run, lock: RunLock) -> None:
     if now is not None:
         raise Refusal(
             f"{run.folder} was {'moved to ' + now if now else 'deleted or replaced'} while it was being advanced.",
-            f"`python -m runner advance --run {now}` goes on there; what stands at the old path is no run."
+            f"`python -m runner advance --run {now}` continues there; what is at the old path is not a run."
             if now
             else "Restore it, or start again with `python -m runner new`.",
         )

@@ -1,6 +1,6 @@
 """Metrics to a tracker of the user's choice, beside the artifacts: never needed, and never able to harm a run.
 
-One tracker run stands for one run folder; a resumed gate goes on in it, a new attempt writes under its own prefix.
+One tracker run represents one run folder; a resumed gate continues it, a new attempt writes under its own prefix.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from env.refusal import Refusal
 from gates.report import GateReport
 
 PROJECT_NAME = "luagate"
-# name in the configuration -> what must be importable, and what pip calls it
+# name in the configuration -> the module to import, and its package on pip
 _LIBRARIES = {
     "tensorboard": ("tensorboard", "tensorboard"),
     "wandb": ("wandb", "wandb"),
@@ -26,19 +26,19 @@ _LIBRARIES = {
 
 
 class Sink(Protocol):
-    """What a tracker's library is asked to do."""
+    """What a tracker's library must do."""
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Take numbers by name at a step."""
+        """Record numbers by name at a step."""
         ...
 
     def close(self) -> None:
-        """Hand over what is still held back."""
+        """Send what is still buffered."""
         ...
 
 
 class Tracker:
-    """A tracker that may fail: the first failure is logged, kept for the gate's report, and ends the tracking alone."""
+    """A tracker that may fail: the first failure is logged, kept for the gate's report, and ends only the tracking."""
 
     def __init__(self, sink: Sink | None, prefix: str, log: logging.Logger, failure: str = "") -> None:
         self._sink = sink
@@ -48,7 +48,7 @@ class Tracker:
 
     @property
     def checks(self) -> list[Check]:
-        """The warning that stands in the gate's report where the tracker failed; [] where it did not."""
+        """The warning in the gate's report where the tracker failed; [] where it did not."""
         if not self.failure:
             return []
         return [
@@ -56,8 +56,8 @@ class Tracker:
                 "tracker",
                 self.failure,
                 "every step and metric sent",
-                "The run goes on without it: metrics.jsonl and the report hold every number.",
-                "Mend what it names; the next gate tries again.",
+                "The run continues without it: metrics.jsonl and the report hold every number.",
+                "Fix what it names; the next gate tries again.",
             )
         ]
 
@@ -73,11 +73,11 @@ class Tracker:
             for end, value in (("", metric.value), ("/low", metric.low), ("/high", metric.high))
             if value is not None
         }
-        # the gates' numbers stand after the last training step, which trackers want to come first
+        # the gates' numbers come after the last training step, as trackers require rising steps
         self._ask(lambda sink: sink.log(values, _AFTER_TRAINING) if values else None)
 
     def close(self) -> None:
-        """Let the tracker finish."""
+        """Finish the tracker."""
         self._ask(lambda sink: sink.close())
 
     def _ask(self, action: Callable[[Sink], None]) -> None:
@@ -86,13 +86,13 @@ class Tracker:
         try:
             action(self._sink)
         except (Exception, SystemExit) as error:  # a tracker's library raises whatever its network does
-            self.failure = f"tracking ends: {_said(error)}"
+            self.failure = f"tracking failed: {_said(error)}"
             self._log.warning(self.failure)
             self._sink = None
 
 
 _AFTER_TRAINING = 10**9
-# of what a library said: some of them send whole pages
+# of a library's message: some of them are whole pages
 _SHOWN_CHARACTERS = 300
 
 
@@ -108,9 +108,9 @@ def require_tracker(name: str) -> None:
 def open_tracker(
     name: str, run_folder: Path, gate: str, attempt: int, config: Mapping[str, Any], log: logging.Logger
 ) -> Tracker:
-    """Return the tracker ``name`` for one gate of a run; what it keeps locally lies in ``run_folder``/tracking.
+    """Return the tracker ``name`` for one gate of a run; its local files are in ``run_folder``/tracking.
 
-    A library that cannot begin (no network, no login) is logged, and the gate goes on without it.
+    A library that cannot start (no network, no login) is logged, and the gate continues without it.
     """
     prefix = f"gate_{gate}" if attempt == 1 else f"gate_{gate}.{attempt}"
     if name == "none":
@@ -120,7 +120,7 @@ def open_tracker(
         folder.mkdir(exist_ok=True)
         return Tracker(_SINKS[name](folder, run_folder.name, config), prefix, log)
     except (Exception, SystemExit) as error:  # as above
-        failure = f"tracking does not begin: {_said(error)}"
+        failure = f"tracking did not start: {_said(error)}"
         log.warning(failure)
         return Tracker(None, prefix, log, failure)
 
@@ -152,7 +152,7 @@ class _Wandb:
         self._run = wandb.init(
             project=PROJECT_NAME, id=run, name=run, dir=str(folder), config=dict(config), resume="allow"
         )
-        # every gate counts for itself: the library's own step may never go back
+        # every gate has its own step counter: the library's own step must never go back
         self._run.define_metric("*", step_metric="step")
 
     def log(self, values: Mapping[str, float], step: int) -> None:
@@ -177,7 +177,7 @@ class _Mlflow:
             mlflow.start_run(run_id=known[0].info.run_id)
         else:
             mlflow.start_run(run_name=run, tags={"luagate_run": run})
-            # values longer than a parameter may be are the artifact's to keep
+            # values too long for a parameter are kept in the artifact
             mlflow.log_params({key: str(value)[:250] for key, value in config.items()})
 
     def log(self, values: Mapping[str, float], step: int) -> None:

@@ -1,4 +1,4 @@
-"""The worker: one process that runs one gate of one run and leaves a report or the reason why there is none.
+"""The worker: one process that runs one gate of one run and writes a report or the reason why there is none.
 
 ``python -m runner.advance.worker RUN_FOLDER GATE LOCK_DESCRIPTORS``: the supervisor starts it and passes its lock on.
 Its standard input is a pipe that nobody writes to: when it ends, the supervisor is dead and the worker dies too.
@@ -40,7 +40,7 @@ log = logging.getLogger("luagate")
 
 
 def die_with_the_supervisor() -> None:
-    """Kill this process at the end of standard input: an orphan must not go on writing to a run it does not own."""
+    """Kill this process at the end of standard input: an orphan must not keep writing to a run it does not own."""
 
     def wait() -> None:
         os.read(0, 1)
@@ -50,7 +50,7 @@ def die_with_the_supervisor() -> None:
 
 
 class StopFlag:
-    """Set by SIGINT, SIGTERM or SIGHUP; gates look at it where everything done so far is stored."""
+    """Set by SIGINT, SIGTERM or SIGHUP; gates check it where everything done so far is stored."""
 
     def __init__(self) -> None:
         self.is_set = False
@@ -58,12 +58,12 @@ class StopFlag:
             signal.signal(number, self._set)
 
     def _set(self, number: int, _frame: Any) -> None:
-        log.info("asked to stop by %s", signal.Signals(number).name)
+        log.info("stop requested by %s", signal.Signals(number).name)
         self.is_set = True
 
 
 def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, tracker: Tracker) -> GateContext:
-    """Return what the gate is handed. Its started event and inputs.json were written by the supervisor."""
+    """Return the gate's context. Its started event and inputs.json were written by the supervisor."""
     experiment, _ = read_config(run.file("config.yaml"))
     started = [e for e in run.journal.events if e.type == EventType.GATE_STARTED and e.gate == gate][-1]
     inputs = read_inputs(run, gate)
@@ -71,7 +71,7 @@ def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, trac
         raise RuntimeError(f"gate {gate} has no inputs.json")
 
     def on_progress(progress: Progress) -> None:
-        # a pulse is worth no gate: on a full disk the next result that cannot be stored ends it
+        # a failed pulse must not end a gate: on a full disk the next result that cannot be stored does
         with suppress(Refusal):
             heartbeat.beat(
                 progress.phase,
@@ -100,7 +100,7 @@ def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, trac
 
 
 def tracker_of(run: Run, gate: str) -> Tracker:
-    """Return the tracker that the run's configuration asks for."""
+    """Return the tracker set in the run's configuration."""
     experiment, config = read_config(run.file("config.yaml"))
     return open_tracker(experiment.tracker, run.folder, gate, run.attempts[gate], config, log)
 
@@ -113,7 +113,7 @@ def run_gate(folder: Path, gate: str, stop: StopFlag) -> Exit:
     heartbeat = Heartbeat(run.file("heartbeat.json"), gate)
     tracker = tracker_of(run, gate)
     context = gate_context(run, gate, stop, heartbeat, tracker)
-    log.info("gate %s, attempt %d begins", gate.upper(), context.attempt)
+    log.info("gate %s, attempt %d starts", gate.upper(), context.attempt)
     context.on_progress(Progress("starting", 0, 0, ""))
     try:
         with heartbeat.kept_alive():
@@ -131,15 +131,15 @@ def run_gate(folder: Path, gate: str, stop: StopFlag) -> Exit:
 
 
 def main(argv: list[str]) -> int:
-    """Run the worker. Whatever goes wrong is left in failure.json and in the gate's log, never on a screen."""
-    # first: a wish to stop that comes before this line ends the process, which is a stop too
+    """Run the worker. Every error is written to failure.json and the gate's log, never to a screen."""
+    # first: a stop signal before this line ends the process, which is a stop too
     stop = StopFlag()
     folder, gate = Path(argv[0]), argv[1]
     # Shared with the supervisor alone: a process that outlives this one must not keep the run locked.
     for lock in argv[2].split(","):
         os.set_inheritable(int(lock), False)
     die_with_the_supervisor()
-    # A supervisor that ends a stall asks first where every thread stands: into the log.
+    # A supervisor that ends a stall first has every thread's stack written to the log.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     try:
         with file_log(log_path(folder, gate)):
@@ -148,7 +148,7 @@ def main(argv: list[str]) -> int:
         failure = failure_of(error, PROJECT)
         if isinstance(error, DiskFull):
             spend_reserve(folder)
-        # where no word can be left, the supervisor meets the same disk and says what it is
+        # where nothing can be written, the supervisor fails on the same disk and reports it
         with suppress(Refusal):
             write_failure(folder / f"gate_{gate}" / "failure.json", failure)
         return failure.exit

@@ -1,4 +1,4 @@
-"""Look into a configuration: all of it, one key, or only what differs from conf/'s defaults."""
+"""Read a configuration: all of it, one key, or only what differs from conf/'s defaults."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def render_difference(difference: dict[str, str]) -> str:
 
 
 def render_config(shown: Any) -> str:
-    """Return a config or one of its values as YAML; a bare value as itself."""
+    """Return a config or one of its values as YAML; a single value without its key."""
     return dump_config(shown).rstrip() if isinstance(shown, dict) else str(shown)

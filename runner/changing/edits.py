@@ -1,4 +1,4 @@
-"""Change of mind: what a new override would do to an existing run, and retrying or rewinding a gate."""
+"""Changing an existing run: what a new override would do, and retrying or rewinding a gate."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from runner.runs.journal import EventType
 from runner.runs.state_machine import GATES
 from runner.validity.freshness import Freshness, examine
 
-# What a key that is not there differs from, null too.
+# Stands for a missing key; differs from every value, null too.
 _ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A config that overrides would give a run, and what that means for its gates.
+    """The config that overrides would give a run, and the effect on its gates.
 
     Attributes:
         changed: the dotted keys whose value differs.
-        stale: begun gates whose stored work would describe another experiment.
+        stale: started gates whose stored results would describe another experiment.
     """
 
     overrides: list[str]
@@ -59,8 +59,8 @@ def propose(run: Run, overrides: list[str], gates: Sequence[str] = GATES) -> Cha
 def overridden(run: Run, present: dict[str, Any], overrides: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     """Return all overrides of the run with ``overrides`` on top, and its ``present`` config with what these change.
 
-    An override changes what it says and nothing else: a default that conf/ has changed since, a path that was made
-    absolute from another folder and an edit by hand stay as they are. Keys that this version added are filled in.
+    An override changes only its own keys: a default that conf/ has changed since, a path that was made absolute from
+    another folder and an edit by hand stay as they are. Keys that this version added are filled in.
 
     Raises:
         Refusal: an override is bad.
@@ -76,12 +76,12 @@ def overridden(run: Run, present: dict[str, Any], overrides: Sequence[str]) -> t
 
 
 def accept_hand_edits(run: Run) -> list[str]:
-    """Record what somebody wrote into config.yaml, as the overrides it amounts to; return each as a sentence.
+    """Record edits of config.yaml as the equivalent overrides; return each as a sentence.
 
     Whether it makes a gate stale is for freshness to say. The caller holds the run's lock.
 
     Raises:
-        Refusal: what was written is no configuration.
+        Refusal: the edited file is not a valid configuration.
     """
     known, edited = stored_config(run), run.file("config.yaml")
     if not known.is_file() or (edited.is_file() and known.read_bytes() == edited.read_bytes()):
@@ -96,7 +96,7 @@ def accept_hand_edits(run: Run) -> list[str]:
 
 
 def override_text(value: Any) -> str:
-    """Return a configuration value as an override writes it; text is quoted, so that it stays text."""
+    """Return a configuration value in override syntax; text is quoted, so that it stays text."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -132,17 +132,17 @@ def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 def accept(run: Run, change: Change) -> None:
-    """Store a change that was found acceptable. The caller holds the run's lock."""
+    """Store an accepted change. The caller holds the run's lock."""
     if change.changed:
         replace_config(run, dump_config(change.config), change.overrides, change.changed)
 
 
 def change_config(folder: Path, overrides: list[str]) -> list[Freshness]:
-    """Give the run another configuration, unless begun gates would then describe another experiment.
+    """Give the run another configuration, unless started gates would then describe another experiment.
 
     Returns:
         the gates that forbid it ([] when it was done or nothing changed). A gate that said no does not forbid it:
-        the next advance asks it again.
+        the next advance runs it again.
     """
     with Run.held(folder) as (run, _):
         accept_hand_edits(run)
@@ -155,18 +155,18 @@ def change_config(folder: Path, overrides: list[str]) -> list[Freshness]:
 
 
 def retry(folder: Path, overrides: list[str]) -> str:
-    """Begin a new attempt of the gate the run stands at; return the gate. The old attempt is kept.
+    """Start a new attempt of the run's current gate; return the gate. The old attempt is kept.
 
     Raises:
-        Refusal: the gate has not begun, or a gate before it would become stale.
+        Refusal: the gate has not started, or a gate before it would become stale.
     """
     with Run.held(folder) as (run, _):
         gate = run.machine.gate
         if not run.machine.allows(EventType.GATE_RETRIED, gate or "e"):
-            where = f"gate {gate.upper()} has not begun" if gate else "the run is finished"
+            where = f"gate {gate.upper()} has not started" if gate else "the run is finished"
             raise Refusal(
                 f"There is nothing to retry: {where}.",
-                "`python -m runner advance` goes on; `python -m runner rewind GATE` goes back.",
+                "`python -m runner advance` continues; `python -m runner rewind GATE` goes back.",
             )
         anew = not _prepare(run, overrides, gate)
         run.record(EventType.GATE_RETRIED, gate, anew=anew)
@@ -175,16 +175,16 @@ def retry(folder: Path, overrides: list[str]) -> str:
 
 
 def rewind(folder: Path, gate: str, overrides: list[str]) -> None:
-    """Go back to just before ``gate``; it and the gates after it begin new attempts, the old ones are kept.
+    """Go back to just before ``gate``; it and the gates after it start new attempts, the old ones are kept.
 
     Raises:
         Refusal: the run has not come as far, or a gate before it would become stale.
     """
     with Run.held(folder) as (run, _):
         if not run.machine.allows(EventType.GATE_REWOUND, gate):
-            here = "nowhere yet" if not run.machine.gate else f"at gate {run.machine.gate.upper()}"
+            here = "not started" if not run.machine.gate else f"at gate {run.machine.gate.upper()}"
             raise Refusal(
-                f"Gate {gate.upper()} has not been reached: the run stands {here}.", "There is nothing to rewind."
+                f"Gate {gate.upper()} has not been reached: the run is {here}.", "There is nothing to rewind."
             )
         anew = not _prepare(run, overrides, gate)
         run.record(EventType.GATE_REWOUND, gate, anew=anew)

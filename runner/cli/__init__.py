@@ -1,4 +1,4 @@
-"""The command line: parse, call, and turn every way of ending into a screen and an exit code."""
+"""The command line: parse, call, and turn every outcome into a screen and an exit code."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _say_refusal(refusal: Refusal) -> None:
 
 
 def _usage_error(error: Exception) -> int:
-    """Show a usage error of the command-line parser in its own words; anything else is a crash and is raised again."""
+    """Show a usage error with the command-line parser's own message; anything else is a crash and is raised again."""
     show = getattr(error, "show", None)
     if show is None:
         raise error

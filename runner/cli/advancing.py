@@ -1,4 +1,4 @@
-"""The commands that begin a run and go on with it."""
+"""The commands that start a run and advance it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.runs.invocation import start_command
 from runner.runs.locations import PROJECT, RESULTS
 
 LastGate = Annotated[str, typer.Option("--to", metavar="GATE", help="Stop after this gate.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Compute every gate: take none over from where it was finished.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Recompute every gate; reuse nothing.")]
 
 
 def _create(results: Path, overrides: list[str], fresh: bool = False) -> Path:
@@ -30,10 +30,10 @@ def _create(results: Path, overrides: list[str], fresh: bool = False) -> Path:
 
 
 def _prepared(overrides: list[str], run: str | None, results: Path, fresh: bool = False) -> Path:
-    """Return the folder of the run that is meant, made where there is none, with the overrides accepted.
+    """Return the folder of the selected run, created where there is none, with the overrides accepted.
 
     Raises:
-        typer.Exit: they would make stored results describe another experiment; what it would change has been said.
+        typer.Exit: they would make stored results describe another experiment; the changes have been printed.
     """
     from runner import screens
     from runner.changing.edits import change_config
@@ -60,7 +60,7 @@ def advance(
     run: RunName = None,
     results: Results = RESULTS,
 ) -> None:
-    """Go on with the current run from where it is; begin one where there is none."""
+    """Continue the current run, or start one."""
     from runner import screens
     from runner.advance.loop import advance as advance_run
     from runner.launch.ssh import should_tell
@@ -77,11 +77,11 @@ def tmux(
     overrides: Overrides = None,
     to: LastGate = "E",
     fresh: Fresh = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Only start it; show nothing.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it without attaching to it.")] = False,
     run: RunName = None,
     results: Results = RESULTS,
 ) -> None:
-    """Advance in a tmux session that outlives the connection, its status below; come back to the one there is."""
+    """Advance in a tmux session, or attach to it."""
     from env.locking import LockHeld, holder
     from runner import screens
     from runner.launch.tmux import attach, find_session, is_advancing, open_session, require_tmux
@@ -108,7 +108,7 @@ def tmux(
 
 @app.command()
 def new(overrides: Overrides = None, fresh: Fresh = False, results: Results = RESULTS) -> None:
-    """Begin another run and make it the current one; `advance` then works on it."""
+    """Create another run and make it the current one."""
     from runner.runs.folder import command
 
     folder = _create(results, overrides or [], fresh)

@@ -13,7 +13,7 @@ from env.refusal import Refusal
 from runner.runs.invocation import as_started
 from runner.runs.locations import PROJECT, RESULTS_VARIABLE, results_folder
 
-# As `--help` lists them: the way through an experiment first, then looking at it, then what is rarely needed.
+# As `--help` lists them: first an experiment's commands, then inspection, then what is rarely needed.
 ORDER = (
     *("advance", "tmux", "new", "status", "report", "samples", "compare", "runs"),
     *("retry", "rewind", "rejudge", "replay", "export", "config", "doctor", "lock"),

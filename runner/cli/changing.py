@@ -1,4 +1,4 @@
-"""The commands that begin new attempts of a gate."""
+"""The commands that start new attempts of a gate."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from runner.runs.locations import RESULTS
 
 @app.command()
 def retry(overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
-    """Begin a new attempt of the gate that said no, crashed or was stopped; the old attempt is kept."""
+    """Start a new attempt of the current gate."""
     from runner.changing.edits import retry as retry_gate
     from runner.runs.folder import command
 
     folder = existing_run(results, run)
     gate = retry_gate(folder, overrides or [])
-    say(f"gate {gate.upper()} begins a new attempt\nnext: {command(folder, 'advance')}")
+    say(f"gate {gate.upper()} starts a new attempt\nnext: {command(folder, 'advance')}")
 
 
 @app.command()
 def rewind(gate: GateName, overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
-    """Go back to just before a gate; it and later gates begin new attempts, the old ones are kept."""
+    """Go back to before a gate; old attempts are kept."""
     from runner.changing.edits import rewind as rewind_to
     from runner.runs.folder import command
 

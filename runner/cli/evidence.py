@@ -1,4 +1,4 @@
-"""The commands that show what a run's numbers rest on: its samples, and other runs beside it."""
+"""The commands that show the evidence behind a run's numbers: its samples, and other runs beside it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from runner.runs.locations import RESULTS
 @app.command()
 def samples(
     gate: GateName,
-    outcome: Annotated[str, typer.Option(help="Only those that ended so, such as WRONG.")] = "",
+    outcome: Annotated[str, typer.Option(help="Only this outcome, e.g. WRONG.")] = "",
     family: Annotated[str, typer.Option(help="Only of tasks of this family.")] = "",
     kind: Annotated[str, typer.Option(help="Only of tasks of this kind.")] = "",
     task: Annotated[str, typer.Option(help="Only of this task, by its id.")] = "",
-    cell: Annotated[str, typer.Option(help="Only by this model: base, or a cell such as step-000120_x1.00.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 5,
-    prompt: Annotated[bool, typer.Option("--prompt", help="Also what the task asked.")] = False,
+    cell: Annotated[str, typer.Option(help="Only of this model: base, or a cell, e.g. step-000120_x1.00.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Show at most N.")] = 5,
+    prompt: Annotated[bool, typer.Option("--prompt", help="Show the prompts too.")] = False,
     run: RunName = None,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Show a gate's stored programs with their verdicts: what failed, why, and what judged it."""
+    """Show a gate's programs with their verdicts."""
     from runner import screens
     from runner.runs.folder import Run
     from runner.views.samples import Wanted, find_samples, sample_rows
@@ -48,12 +48,12 @@ def compare(
     ],
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Where the page goes; default: comparisons/ beside the runs."),
+        typer.Option("--html", metavar="FILE", help="Folder of the page; default: comparisons/ beside the runs."),
     ] = None,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Put runs side by side: intervals, verdicts, the paired difference of their adapters, and what differs in them."""
+    """Compare runs: verdicts, intervals, differences."""
     from runner import screens
     from runner.report.page.comparison import comparison_page, write_comparison
     from runner.runs.folder import Run
@@ -81,5 +81,5 @@ def _distinct(results: Path, names: list[str]) -> list[Path]:
 
 
 def _print_foreign_json(data: Any) -> None:
-    """Print JSON in ASCII: what a model wrote may hold signs that no terminal or encoding should get as they are."""
+    """Print JSON in ASCII: what a model wrote may hold characters that no terminal should receive unescaped."""
     say(json.dumps(data, indent=2, default=str))

@@ -1,4 +1,4 @@
-"""The command that judges stored completions again."""
+"""The command that verifies stored completions again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from runner.runs.locations import RESULTS
 @app.command()
 def rejudge(
     gate: GateName,
-    verifier: Annotated[str, typer.Option("--verifier", help="Judge with another verifier than the run's.")] = "",
+    verifier: Annotated[str, typer.Option("--verifier", help="Use this verifier instead of the run's.")] = "",
     run: RunName = None,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a gate's stored completions again, without any model; say where verdicts differ, change nothing."""
+    """Verify stored completions again, without a model."""
     from gates.rejudging import rejudge as judge_again
     from gates.rejudging import write_rejudgement
     from runner import screens

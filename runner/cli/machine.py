@@ -1,4 +1,4 @@
-"""The commands about this machine: what Gate A would say of it, and the versions it runs."""
+"""The commands about this machine: what Gate A would find, and the versions it runs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def doctor(
     overrides: Overrides = None,
     results: Results = RESULTS,
     model: Annotated[
-        bool, typer.Option("--model", help="Load the model too: one training step, one sample, one adapter read back.")
+        bool, typer.Option("--model", help="Load the model too: one training step, one adapter, one sample.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look at this machine, the data and the model as Gate A would, without a run."""
+    """Check machine, data and model without a run."""
     from gates.a_environment.gate import inspect
     from runner import screens
     from runner.runs.config import compose_experiment
@@ -39,7 +39,7 @@ def doctor(
     try:
         for seen in inspect(experiment, results, with_model=model, on_part=on_part):
             checks = seen
-    finally:  # also when a part is refused: what was seen before is told
+    finally:  # also when a part is refused: what was found before is printed
         if as_json:
             print_json([dataclasses.asdict(check) for check in checks])
         else:
@@ -53,14 +53,14 @@ def doctor(
 @app.command()
 def lock(
     against: Annotated[
-        str, typer.Option("--against", help=f"A lock of the project ({', '.join(LOCKS)}) or a file to compare with.")
+        str, typer.Option("--against", help=f"A lock of the project ({', '.join(LOCKS)}), or a file.")
     ] = "core",
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FILE", help="Write this environment's versions into a new file.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how the installed packages differ from a lock file, or write one from this environment."""
+    """Compare installed packages with a lock file."""
     from env.pins import compare, find_lock, installed_versions, read_pins, write_lock
     from runner.screens.answers.locks import lock_header, print_lock_comparison
 

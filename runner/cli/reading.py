@@ -22,12 +22,10 @@ def status(
     run: RunName = None,
     results: Results = RESULTS,
     as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it, live.")] = False,
-    why: Annotated[
-        bool, typer.Option("--why", help="Say for each begun gate whether its results are still current.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it on screen, live.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Say which gates' results are up to date, and why.")] = False,
 ) -> None:
-    """Show where the current run is."""
+    """Show the current run and its gates."""
     from runner import screens
     from runner.runs.folder import Run
     from runner.views.run_view import view_run
@@ -83,14 +81,14 @@ def report(
     ] = None,
     form: Annotated[
         ReportFormat | None,
-        typer.Option("--format", help="Only this: a page, Markdown, or JSON on standard output.", show_default=False),
+        typer.Option("--format", help="Only this format: html, md, or json on standard output.", show_default=False),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     run: RunName = None,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Write report.html and report.md of a run, finished or not, and say where they are.
+    """Write report.html and report.md of a run.
 
     Ends with 5 where the artifacts are damaged; the report names what is.
     """
@@ -100,7 +98,9 @@ def report(
     from runner.runs.folder import Run
 
     if name is not None and run is not None and name != run:
-        raise Refusal(f'Two runs are named: "{name}" and "{run}".', "Name one: `report RUN`, or `report --run RUN`.")
+        raise Refusal(
+            f'Two different runs are named: "{name}" and "{run}".', "Name one: `report RUN`, or `report --run RUN`."
+        )
     opened = Run.open(existing_run(results, name or run))
     data = build(opened)
     if as_json or form is ReportFormat.JSON:
@@ -119,13 +119,13 @@ def report(
 @app.command()
 def config(
     key: Annotated[str | None, typer.Argument(help="A dotted key or a section; all of it by default.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--with", help="KEY=VALUE on top (repeatable).")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--with", help="KEY=VALUE on top of it (repeatable).")] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Only what differs from conf/'s defaults.")] = False,
     run: RunName = None,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Print the configuration of the current run, or of the run that `advance` would create."""
+    """Print the configuration of a run."""
     from runner.changing.config_lookup import (
         config_difference,
         config_part,

@@ -1,4 +1,4 @@
-"""The command that takes an adapter out of a run."""
+"""The command that exports an adapter from a run."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def export(
     form: Annotated[
         Form, typer.Option("--form", help="The adapter at its scale, or the base with it merged in.")
     ] = Form.ADAPTER,
-    cell: Annotated[str, typer.Option("--cell", help="Such as step-000100_x0.50; default: the chosen one.")] = "",
+    cell: Annotated[str, typer.Option("--cell", help="A cell, e.g. step-000100_x0.50; default: the chosen one.")] = "",
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Export although the verdict is not PROCEED; the card says so.")
+        bool, typer.Option("--anyway", help="Export even if the verdict is not PROCEED; the card says so.")
     ] = False,
     run: RunName = None,
     results: Results = RESULTS,
 ) -> None:
-    """Write a run's adapter for use elsewhere, read it back, compare it, and tell where it comes from."""
+    """Export the adapter, or the merged model."""
     from runner.release.export import export_cell
     from runner.runs.config import read_config
 

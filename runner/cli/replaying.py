@@ -1,4 +1,4 @@
-"""The command that judges one stored sample again, as a report's page offers it for copying."""
+"""The command that verifies one stored sample again; a report's page offers it for copying."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from runner.runs.locations import RESULTS
 def replay(
     gate: GateName,
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task's id.")],
-    index: Annotated[int, typer.Argument(metavar="INDEX", help="Which of its samples, from 0.")],
+    index: Annotated[int, typer.Argument(metavar="INDEX", help="Number of the sample, from 0.")],
     cell: Annotated[str, typer.Option("--cell", help="Which cell's sample, for gate D.")] = "",
-    verifier: Annotated[str, typer.Option("--verifier", help="Judge with another verifier than the run's.")] = "",
+    verifier: Annotated[str, typer.Option("--verifier", help="Use this verifier instead of the run's.")] = "",
     run: RunName = None,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Judge one stored completion again, without any model, and show it with both verdicts; change nothing."""
+    """Verify one stored sample again; show both verdicts."""
     from gates.rejudging import replay as judge_again
     from runner import screens
     from runner.runs.config import read_config

@@ -1,8 +1,8 @@
-"""A tmux session per run: the advance in one pane, its live status in the other, both outliving the connection.
+"""A tmux session per run: the advance in one pane, its live status in the other, both surviving a lost connection.
 
-A session is known by a mark on it (a digest of the run's folder), not by its name, and a pane by the mark on it. What
-ended stays on its pane until the session is opened again, which lets it go on. tmux is called with lists of arguments;
-nothing of a run's name or path passes a shell.
+A session is identified by a mark on it (a digest of the run's folder), not by its name, and a pane by its mark. What
+ended stays on its pane until the session is opened again, which restarts it. tmux is called with lists of arguments;
+a run's name and path never pass through a shell.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from env.refusal import Refusal
 STATUS_LINES = 16
 SIZE_WHEN_DETACHED = (120, 50)
 ANSWER_S = 10.0
-# What describes one terminal, shell or connection and must not pass from one to another.
+# What describes one terminal, shell or connection and must not be passed to another.
 _OF_A_TERMINAL = re.compile(
     r"TMUX|TMUX_PANE|TERM|TERM_.*|COLORTERM|COLUMNS|LINES|WINDOWID|DISPLAY|XAUTHORITY|SSH_.*|SHLVL|PWD|OLDPWD|_|STY|"
     r"KRB5CCNAME|XDG_SESSION_.*|DBUS_SESSION_BUS_ADDRESS"
 )
-# On the line above each pane. tmux's own notice of an ended pane would push the first line of what it said away.
+# On the line above each pane. tmux's own notice of an ended pane would hide the first line of its output.
 _ENDED = "#{?#{pane_dead_signal},killed by signal #{pane_dead_signal},ended with exit code #{pane_dead_status}}"
 _HEADING = (
     f" #{{@luagate_shows}}#{{?pane_dead, · {_ENDED} · `python -m runner tmux` advances again,}} · Ctrl-b d leaves "
@@ -41,7 +41,7 @@ class Session:
     """A run's session.
 
     Attributes:
-        found: what it was before: "new" was made now, "ended" was begun again, "running" was left alone.
+        found: its state before: "new" was created now, "ended" was restarted, "running" was left alone.
     """
 
     name: str
@@ -61,12 +61,12 @@ def require_tmux() -> None:
         raise Refusal(
             "tmux is not installed.",
             "`sudo apt install tmux` (Debian, Ubuntu), `sudo dnf install tmux` (Fedora), `brew install tmux` (macOS). "
-            "Without it, `nohup python -m runner advance &` outlives the connection too.",
+            "Without it, `nohup python -m runner advance &` survives a lost connection too.",
         )
 
 
 def session_name(folder: Path) -> str:
-    """Return the name a run's session gets: 'gates-3f2a' of 2026-11-20_h200_3f2a; tmux knows no ':' and '.' in it."""
+    """Return the name of a run's session: 'gates-3f2a' of 2026-11-20_h200_3f2a; tmux allows no ':' and '.' in it."""
     last = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name.rpartition("_")[2] or folder.name).strip("-")
     return f"gates-{last or _mark(folder)[:4]}"
 
@@ -83,7 +83,7 @@ def is_advancing(session: str) -> bool:
 
 
 def open_session(folder: Path, advance: Sequence[str], status: Sequence[str]) -> Session:
-    """Make the run's session, or begin again what ended in it; leave alone what runs.
+    """Create the run's session, or restart what ended in it; leave alone what runs.
 
     Args:
         advance: the command of the upper pane.
@@ -140,7 +140,7 @@ def _not_shown(session: str, returncode: int, said: str) -> Refusal:
 def attach_command(pulse: Pulse) -> str:
     """Return what shows the terminal in which a pulse's advance runs: 'tmux attach -t gates-3f2a'; "" where none does.
 
-    Asked of the server that the advance itself said it runs in, so a session of any name and socket is found.
+    Queries the server that the advance itself reported, so a session of any name and socket is found.
     """
     socket, _, rest = pulse.tmux.partition(",")
     if not rest or pulse.tmux == os.environ.get("TMUX") or shutil.which("tmux") is None:
@@ -163,7 +163,7 @@ def _mark(folder: Path) -> str:
 
 
 def _make(folder: Path, advance: Sequence[str], status: Sequence[str]) -> str:
-    """Make the session with both panes; return its name. An advance that ends at once leaves its words on the pane."""
+    """Create the session with both panes; return its name. The output of an advance that ends at once stays on it."""
     name = _free_name(folder)
     given, gone = changed_environment(os.environ, _server_environment())
     width, height = shutil.get_terminal_size(SIZE_WHEN_DETACHED)
@@ -196,7 +196,7 @@ def _free_name(folder: Path) -> str:
 
 
 def _show(session: str, shows: str, command: Sequence[str]) -> None:
-    """Have a pane of the session run ``command``: the one that did before, or a new one; leave it where it runs."""
+    """Have a pane of the session run ``command``: the one that did before, or a new one; keep one that still runs."""
     pane = next((pane for pane in _panes(session) if pane.shows == shows), None)
     if pane is not None and not pane.dead:
         return
@@ -213,10 +213,10 @@ def _show(session: str, shows: str, command: Sequence[str]) -> None:
 def changed_environment(
     wanted: Mapping[str, str], servers: Mapping[str, str] | None
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the variables a pane must be given, and those it must lose, to have what this shell has.
+    """Return the variables a pane must be given, and those it must lose, to match this shell's environment.
 
     A server keeps the environment of the shell that first started it. ``servers`` is None where none runs: the one
-    that starts now takes this shell's whole.
+    that starts now inherits this shell's environment.
     """
     if servers is None:
         return {}, []
@@ -241,7 +241,7 @@ def _server_environment() -> dict[str, str] | None:
 
 
 def _within(given: Mapping[str, str], gone: Sequence[str], command: Sequence[str]) -> list[str]:
-    """Return ``command`` run with these variables set and those unset; env(1) hands over to it and is gone."""
+    """Return ``command`` run with these variables set and those unset; env(1) is replaced by it."""
     unset = [word for name in gone for word in ("-u", name)]
     changes = [*unset, *(f"{name}={value}" for name, value in given.items())]
     return [_argument(word) for word in (*(("env", *changes) if changes else ()), *command)]
@@ -263,7 +263,7 @@ def _panes(session: str) -> list[_Pane]:
 
 
 def _rows(*words: str, socket: str = "") -> list[str]:
-    """Return the lines tmux prints; none where there is no tmux, no server or no such thing."""
+    """Return the lines tmux prints; none where there is no tmux, no server or no such object."""
     if shutil.which("tmux") is None:
         return []
     done = _run(*words, socket=socket)
@@ -271,13 +271,13 @@ def _rows(*words: str, socket: str = "") -> list[str]:
 
 
 def _tmux(*words: str) -> str:
-    """Return what tmux prints. Raises Refusal with its own words when it refuses."""
+    """Return what tmux prints. Raises Refusal with its own message when it refuses."""
     done = _run(*words)
     if done.returncode:
         said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
         raise Refusal(
             f"tmux {words[0]}: {said}.",
-            "`python -m runner advance` runs without tmux; `nohup python -m runner advance &` outlives the connection.",
+            "`python -m runner advance` needs no tmux; `nohup python -m runner advance &` survives a lost connection.",
         )
     return done.stdout
 
@@ -289,4 +289,4 @@ def _run(*words: str, socket: str = "") -> subprocess.CompletedProcess[str]:
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"the server gave no answer in {ANSWER_S:.0f} s")
+        return subprocess.CompletedProcess(command, 1, "", f"the server did not answer in {ANSWER_S:.0f} s")

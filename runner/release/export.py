@@ -1,4 +1,4 @@
-"""Taking an adapter out of a run: which cell, whether its verdict allows it, and what the export says of its origin."""
+"""Exporting an adapter from a run: which cell, whether its verdict allows it, and how the export records its origin."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Origin:
 
     @property
     def is_allowed(self) -> bool:
-        """Whether the run's decision speaks for this very cell."""
+        """Whether the run's decision is PROCEED for this very cell."""
         return self.verdict == "PROCEED" and self.decided == self.cell.name
 
 
@@ -74,14 +74,14 @@ def export_cell(
     """Write the cell (the chosen one where ``cell_name`` is "") of a run into the new folder ``to``.
 
     Raises:
-        Refusal: the folder exists, there is no such cell, its checkpoint is damaged, the decision does not speak for
+        Refusal: the folder exists, there is no such cell, its checkpoint is damaged, the decision does not support
             it (unless ``anyway``), or the export, read back, does not compute what was measured.
     """
     from training.exports import ExportRequest
     from training.models import export_adapter
 
     if to.exists():
-        raise Refusal(f"{to} exists already, and nothing is overwritten.", "Give a folder that does not exist yet.")
+        raise Refusal(f"{to} already exists, and nothing is overwritten.", "Give a folder that does not exist yet.")
     origin = find_origin(run_dir, cell_name)
     if not origin.is_allowed and not anyway:
         raise Refusal(
@@ -103,7 +103,7 @@ def export_cell(
         sync_folder(to.parent)
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-        # libraries written in other languages tell it in words alone
+        # libraries written in other languages report it only as text
         if isinstance(error, Exception) and "No space left on device" in str(error):
             raise DiskFull(to, export_bytes(experiment, origin.checkpoint, form), "the export") from error
         raise
@@ -111,7 +111,7 @@ def export_cell(
 
 
 def require_room(experiment: Experiment, checkpoint: Path, form: Form, to: Path) -> None:
-    """Raise DiskFull unless the export fits on the disk of ``to``, whose parent exists; nothing is loaded for it."""
+    """Raise DiskFull unless the export fits on the disk of ``to``, whose parent exists; nothing is loaded."""
     needed = export_bytes(experiment, checkpoint, form)
     if shutil.disk_usage(to.parent).free < needed:
         raise DiskFull(to, needed, "the export")
@@ -130,7 +130,7 @@ def export_bytes(experiment: Experiment, checkpoint: Path, form: Form) -> int:
 
 
 def find_origin(run_dir: Path, cell_name: str) -> Origin:
-    """Return where the cell of a run comes from, its checkpoint's files hashed. Raises Refusal as ``export_cell``."""
+    """Return the origin of a run's cell, its checkpoint's files hashed. Raises Refusal as ``export_cell``."""
     from eval.decision.cells import cell_from_name
     from training.checkpoints import read_checkpoint, step_name
 
@@ -183,7 +183,7 @@ def provenance(origin: Origin, experiment: Experiment, form: Form, found: RoundT
 
 
 def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -> str:
-    """Return README.md: what a reader elsewhere must know, warning first where the verdict does not speak for it."""
+    """Return README.md: what a reader outside the project must know, warning first where the verdict is not PROCEED."""
     base, lora = experiment.model.path, experiment.gate.c.lora
     library = "peft" if form == "adapter" else "transformers"
     lines = ["---", f"base_model: {base}", f"library_name: {library}", "tags: [lora, luagate]", "---", ""]
@@ -202,16 +202,16 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
         f"* trained: rank {lora.r}, alpha {lora.alpha:g} on {', '.join(lora.target_modules)}, {origin.cell.step} steps",
         f"* adapter digest: {origin.adapter_digest[:16]}",
         f"* read back: {found.sentence}",
-        f"* everything else: {PROVENANCE}",
+        f"* full provenance: {PROVENANCE}",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _verdict_on(origin: Origin) -> str:
     if origin.decided is None:
-        return "UNDECIDED: gate E has not judged it"
+        return "UNDECIDED: gate E has not decided on it"
     if origin.decided != origin.cell.name:
-        return f"UNDECIDED: gate E judged {origin.decided} ({origin.verdict})"
+        return f"UNDECIDED: gate E decided on {origin.decided} ({origin.verdict})"
     return origin.verdict
 
 

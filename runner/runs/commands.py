@@ -1,7 +1,7 @@
-"""Commands named to a person, made to speak of the run and the results folder that are meant.
+"""Commands in messages, completed with the run and the results folder they refer to.
 
-A sentence that says `python -m runner rewind A` was written where nobody knew whether that would be this run. Where it
-is shown, it is known: --run and --results are added to the commands that need them and lack them.
+A sentence that says `python -m runner rewind A` is written where the run is not known. Where it is displayed, it is
+known: --run and --results are added to the commands that need them and lack them.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from runner.runs.folder import command
 from runner.runs.locations import usual_results
 
 _NAMED = re.compile(r"`(?P<before>[^`]*)python -m runner (?P<verb>[a-z]+)(?P<rest>[^`]*)`")
-# They speak of all runs, of none, or of one that is yet to be made.
+# They refer to all runs, to none, or to a new one.
 _OF_RESULTS = frozenset({"new", "runs", "compare"})
 _OF_NOTHING = frozenset({"doctor"})
 
 
 def for_run(refusal: Refusal, folder: Path) -> Refusal:
-    """Return a refusal whose commands speak of the run in ``folder``."""
+    """Return a refusal whose commands name the run in ``folder``."""
     flag = command(folder, "").removeprefix("python -m runner ").strip()
     return _flagged(refusal, flag, results_flag(folder))
 
 
 def as_typed(refusal: Refusal, argv: Sequence[str]) -> Refusal:
-    """Return a refusal whose commands carry the --run and --results that were typed in ``argv``."""
+    """Return a refusal whose commands include the --run and --results that were typed in ``argv``."""
     return _flagged(refusal, typed_flag(argv, "--run"), typed_flag(argv, "--results"))
 
 
 def results_flag(folder: Path) -> str:
-    """Return '--results FOLDER' where the run in ``folder`` lies elsewhere than a command without it looks; else ''."""
+    """Return '--results FOLDER' where the run in ``folder`` is not in the default results folder; else ''."""
     results = folder.resolve().parent
     return "" if results == usual_results() else f"--results {shlex.quote(str(results))}"
 
 
 def typed_flag(argv: Sequence[str], name: str) -> str:
-    """Return '--run VALUE' as it was typed in ``argv``, the last where several were; '' where none was."""
+    """Return '--run VALUE' as it was typed in ``argv``, the last of several; '' where there is none."""
     value = ""
     for word, following in zip(argv, [*argv[1:], ""], strict=True):
         if word == name:

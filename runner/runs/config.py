@@ -144,7 +144,7 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
 
 
 def _in_our_words(error: Any) -> str:
-    """Return what a validator says without the names of its Python types."""
+    """Return a validator's message without the names of its Python types."""
     if error["type"] == "too_short":
         return f"must hold at least {error['ctx']['min_length']} value"
     if error["type"] in ("tuple_type", "list_type"):
@@ -153,7 +153,7 @@ def _in_our_words(error: Any) -> str:
 
 
 def _whole_key(sentence: str, config: dict[str, Any]) -> str:
-    """Return a sentence of a lower layer, which knows its key as "lora.r", with the key as the user writes it."""
+    """Return a sentence of a lower layer, whose key is "lora.r", with the key as the user writes it."""
     short, space, rest = sentence.partition(" ")
     whole = [key for key in flatten(config) if key.endswith(f".{short}")]
     return f"{whole[0]}{space}{rest}" if len(whole) == 1 else sentence
@@ -166,7 +166,7 @@ def faults(config: dict[str, Any]) -> list[str]:
     except ValidationError as error:
         found = error.errors()
         inner = {item["loc"][:-1] for item in found}
-        # a list whose value is refused is also said to lack one
+        # a list whose value is refused is also reported to lack one
         return [_sentence(item, config) for item in found if item["type"] != "too_short" or item["loc"] not in inner]
     except Refusal as refusal:
         return [_whole_key(str(refusal).rstrip("."), config)]
@@ -211,7 +211,7 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
 
 
 def require_data_files(config: dict[str, Any]) -> None:
-    """Raise Refusal when a dataset file of a plain config is missing: no run begins on data that is not there."""
+    """Raise Refusal when a dataset file of a plain config is missing: no run starts without its data."""
     for key in ("eval", "train"):
         value = config["dataset"].get(key)
         if value and not Path(value).is_file():
@@ -236,8 +236,8 @@ def read_config(path: Path) -> tuple[Experiment, dict[str, Any]]:
     if problems:
         raise Refusal(
             f"{path}: " + "; ".join(problem.rstrip(".?") for problem in problems) + ".",
-            "Where it was edited by hand, mend it. Where another version of luagate wrote it, "
-            "`python -m runner rewind A` brings it to this version's keys, or go on with that version (see run.json).",
+            "If you edited it by hand, correct it. If another version of luagate wrote it, "
+            "`python -m runner rewind A` converts it to this version's keys; or use that version (see run.json).",
         )
     return Experiment.model_validate(plain), plain
 

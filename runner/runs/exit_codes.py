@@ -1,4 +1,4 @@
-"""Exit codes: what a shell script may rely on."""
+"""Exit codes: what a shell script can rely on."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""A run: one experiment and its folder; what is where, how one is made, found and put in order."""
+"""A run: one experiment and its folder; its files, and how a run is created, found and repaired."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunInfo:
 
     Attributes:
         argv: the overrides it was created with.
-        git: commit and whether the tree was dirty, as the probe tells it; "" outside a checkout.
+        git: commit and whether the tree was dirty, as the probe reports it; "" outside a checkout.
     """
 
     schema_version: int
@@ -44,7 +44,7 @@ class RunInfo:
 
 
 class Run:
-    """An opened run folder: its facts, its journal, and the state the journal leads to."""
+    """An opened run folder: its facts, its journal, and the state that follows from the journal."""
 
     def __init__(self, folder: Path, info: RunInfo, journal: Journal) -> None:
         self.folder = folder
@@ -54,12 +54,12 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> Run:
-        """Open a run folder. Raises Refusal when it is none, or is of another schema version."""
+        """Open a run folder. Raises Refusal when it is not one, or has another schema version."""
         info = read_info(folder)
         run = cls(folder, info, Journal.read(folder / "events.jsonl"))
         if not run.journal.events:
             raise Refusal(
-                f"{folder / 'events.jsonl'} is empty: the run was never wholly created, or its journal was deleted.",
+                f"{folder / 'events.jsonl'} is empty: the run's creation was interrupted, or its journal was deleted.",
                 "Start a new run with `python -m runner new`.",
             )
         return run
@@ -71,7 +71,7 @@ class Run:
 
         Raises:
             LockHeld: another process holds it.
-            Refusal: it is no run that this version reads; then nothing is written, not even the lock file.
+            Refusal: it is not a run that this version reads; then nothing is written, not even the lock file.
         """
         cls.open(folder)
         with RunLock(folder / "run.lock") as lock:
@@ -99,7 +99,7 @@ class Run:
         return self.machine.phase != "ready" if gate == self.machine.gate else self.has_concluded(gate)
 
     def has_concluded(self, gate: str) -> bool:
-        """Whether the gate's current attempt looked and concluded: it passed, or the run stands at its no."""
+        """Whether the gate's current attempt concluded: it passed or said no."""
         here = self.machine.gate
         if gate == here:
             return self.machine.phase == "failed"
@@ -120,7 +120,7 @@ class Run:
             return [text for text in path.read_text(encoding="utf-8").split("\n") if text]
         except (OSError, UnicodeDecodeError) as error:
             raise Refusal(
-                f"{path} cannot be read ({error}): what the configuration was composed from cannot be told.",
+                f"{path} cannot be read ({error}): the overrides of the configuration are unknown.",
                 "Restore it; run.json holds the overrides the run was created with.",
             ) from None
 
@@ -137,9 +137,9 @@ def read_info(folder: Path) -> RunInfo:
     except FileNotFoundError:
         if _looks_like_run(folder):
             raise Refusal(
-                f"{path} is missing: what run this is cannot be told.",
-                "Restore it (its id, profile and git are for people: another run's serves as a pattern), "
-                "or start anew with `python -m runner new`.",
+                f"{path} is missing: cannot tell which run this is.",
+                "Restore it (id, profile and git are informational: copy another run's file and edit it), "
+                "or start a new run with `python -m runner new`.",
             ) from None
         raise Refusal(f"{folder} is not a run: it holds no {RUN_FILE}.", "See `python -m runner runs`.") from None
     except (ValueError, OSError) as error:
@@ -159,9 +159,9 @@ def read_info(folder: Path) -> RunInfo:
 def create_run(
     results: Path, profile: str, config_text: str, overrides: list[str], git: str, fresh: bool = False
 ) -> Run:
-    """Make a run folder and its first event; a ``fresh`` run takes no gate over from another.
+    """Create a run folder and its first event; a ``fresh`` run reuses no gate of another.
 
-    The folder is filled under a hidden name and renamed into place, so a half-made run never shows.
+    The folder is filled under a hidden name and renamed into place, so an incomplete run is never visible.
     """
     moment = datetime.now().astimezone()
     name = f"{moment:%Y-%m-%d}_{profile}_{secrets.token_hex(2)}"
@@ -185,7 +185,7 @@ def create_run(
 
 
 def remember_current(results: Path, name: str) -> None:
-    """Make ``name`` the run that commands without a run name speak of."""
+    """Make ``name`` the run that commands without a run name refer to."""
     write_atomic(results / ".current", f"{name}\n")
 
 
@@ -198,7 +198,7 @@ def run_folders(results: Path) -> list[Path]:
 
 
 def _created_at(folder: Path) -> datetime:
-    """Return when a run was created; long ago where its run.json does not tell."""
+    """Return when a run was created; long ago where its run.json does not say."""
     try:
         return datetime.fromisoformat(read_info(folder).created_at).astimezone(UTC)
     except (Refusal, ValueError, TypeError):
@@ -208,7 +208,7 @@ def _created_at(folder: Path) -> datetime:
 def find_run(results: Path, name: str | None) -> Path | None:
     """Return the folder of the run called ``name`` (a path, its full name, or an unambiguous part of it).
 
-    Without a name: the current run, or the newest where none was remembered; None where there is no run at all.
+    Without a name: the current run, or the newest where none was remembered; None where there is no run.
 
     Raises:
         Refusal: no run is called so, or several are; the current run was deleted or moved away.
@@ -225,20 +225,21 @@ def find_run(results: Path, name: str | None) -> Path | None:
         return hits[0]
     if hits:
         raise Refusal(
-            f'"{name}" names {len(hits)} runs: ' + ", ".join(p.name for p in hits) + ".", "Give more of the name."
+            f'"{name}" names {len(hits)} runs: ' + ", ".join(p.name for p in hits) + ".",
+            "Use a longer part of the name.",
         )
     raise Refusal(f'No run is called "{name}" in {results}.', choices_hint(name, [p.name for p in folders]))
 
 
 def _is_run_of(results: Path, name: str) -> bool:
-    """Whether a run of exactly this name lies in ``results``: asked of it alone, however many others there are."""
+    """Whether a run of exactly this name is in ``results``; looks at no other run."""
     is_plain = bool(name) and Path(name).name == name and not name.startswith(".")
     return is_plain and _looks_like_run(results / name)
 
 
 def _looks_like_run(folder: Path) -> bool:
     """Whether a folder is a run, or was one before its run.json or its journal was lost."""
-    # unlike Path.is_file, this calls a name too long for the file system no file
+    # unlike Path.is_file, this returns False for a name too long for the file system
     return os.path.isfile(folder / RUN_FILE) or os.path.isfile(folder / "events.jsonl")
 
 
@@ -254,13 +255,13 @@ def _current(results: Path) -> Path | None:
         return folders[-1] if folders else None
     raise Refusal(
         f"The current run, {name}, is no longer in {results}.",
-        "`python -m runner advance --run NAME` goes on with another (see `python -m runner runs`), "
-        "`python -m runner new` begins one.",
+        "`python -m runner advance --run NAME` continues another (see `python -m runner runs`), "
+        "`python -m runner new` starts one.",
     )
 
 
 def command(folder: Path, verb: str) -> str:
-    """Return the command that does ``verb`` to this run: with --run where a plain one would speak of another run."""
+    """Return the command that does ``verb`` to this run: with --run where it would otherwise refer to another run."""
     results = usual_results()
     if folder.resolve().parent != results:
         return f"python -m runner {verb} --run {shlex.quote(str(folder))}"
@@ -272,18 +273,18 @@ def command(folder: Path, verb: str) -> str:
 
 
 def remove_temporary_files(run: Run) -> None:
-    """Delete what killed processes left of files that they were about to replace. The caller holds the run's lock."""
+    """Delete temporary files that killed processes left behind. The caller holds the run's lock."""
     for folder in (run.folder, *(run.gate_folder(gate) for gate in GATES)):
         remove_leftovers(folder)
 
 
 def archive_old_attempts(run: Run) -> list[Path]:
-    """Move gate folders of earlier attempts to attempts/gate_x.N; idempotent, so a crash in the middle heals.
+    """Move gate folders of earlier attempts to attempts/gate_x.N; idempotent, so a crash in between is repaired.
 
-    Which attempt a folder belongs to stands in its inputs.json, which is written before anything else.
+    A folder's inputs.json, its first file, says to which attempt it belongs.
 
     Raises:
-        Refusal: the inputs.json of a begun gate is lost or damaged, or the old attempt's place is taken.
+        Refusal: the inputs.json of a started gate is lost or damaged, or the old attempt's place is taken.
     """
     moved = []
     for gate, attempt in run.attempts.items():
@@ -295,7 +296,7 @@ def archive_old_attempts(run: Run) -> list[Path]:
             continue
         if found is None and run.has_begun(gate):
             raise Refusal(
-                f"{folder / 'inputs.json'} is missing or damaged: what gate {gate.upper()} worked on cannot be told.",
+                f"{folder / 'inputs.json'} is missing or damaged: the inputs of gate {gate.upper()} are unknown.",
                 f"Restore it, or `{command(run.folder, f'rewind {gate.upper()}')}`.",
             )
         target = _free_place(run.folder / "attempts" / f"gate_{gate}.{found or 'unknown'}", folder, found)
@@ -309,7 +310,7 @@ def _free_place(target: Path, folder: Path, attempt: int | None) -> Path:
     if not target.exists():
         return target
     if attempt is not None:
-        raise Refusal(f"{target} exists already: {folder} cannot be kept beside it.", "Move one of them away.")
+        raise Refusal(f"{target} already exists: {folder} cannot be kept beside it.", "Move one of them away.")
     number = 2
     while (place := target.with_name(f"{target.name}-{number}")).exists():
         number += 1
@@ -324,15 +325,15 @@ def _folder_attempt(folder: Path) -> int | None:
 
 
 def stored_config(run: Run) -> Path:
-    """Return the copy of the configuration that the journal stands at: config.1.yaml, then one more a change."""
+    """Return the copy of the configuration as of the journal's last event: config.1.yaml, then one for each change."""
     number = 1 + sum(1 for event in run.journal.events if event.type == EventType.CONFIG_CHANGED)
     return run.file(f"config.{number}.yaml")
 
 
 def replace_config(run: Run, config_text: str, overrides: list[str], changed: list[str], by_hand: bool = False) -> None:
-    """Store a changed configuration; the former one stays beside it as config.N.yaml.
+    """Store a changed configuration; the previous one is kept beside it as config.N.yaml.
 
-    The event comes last: a crash before it leaves a config without its event, which is then taken for an edit by hand.
+    The event comes last: a crash before it leaves a config without its event, which then counts as an edit by hand.
     """
     former = stored_config(run)
     if not former.exists():

@@ -1,7 +1,7 @@
 """The journal of a run: events.jsonl, append-only and fsynced, the only truth about what happened.
 
-Each line ends in the start of the SHA-256 of what stands before it, so that a flipped bit is a refusal, never another
-history. Lines of older runs have none and are read without it. Not covered: somebody who writes a line of his own.
+Each line ends in the start of the SHA-256 of what precedes it, so that a flipped bit is a refusal, never another
+history. Lines of older runs have none and are read without it. Not covered: a person who adds a valid line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from env.reserve import spend_reserve
 from env.space import DiskFull
 
 SCHEMA_VERSION = 1
-# What is computed with, where an event has it.
+# Fields used in computations, where an event has them.
 _TEXTS = ("first_started_at", "report_sha256")
 _NUMBERS = ("attempt", "elapsed_before_s", "seconds")
 _KEYS = frozenset({"seq", "at", "type", "gate", "data"})
@@ -53,9 +53,9 @@ class Event:
 
     Attributes:
         seq: 1, 2, 3, ... without gaps; a gap or a repeat means that the file was edited.
-        at: UTC time in ISO 8601, for people; no logic depends on it.
+        at: UTC time in ISO 8601, for display; no logic depends on it.
         gate: "a" to "e", or "" for an event of the run.
-        data: what a reader of the history wants to know, such as the headline of a passed gate.
+        data: details of the event, such as the headline of a passed gate.
     """
 
     seq: int
@@ -89,11 +89,11 @@ class Journal:
     def append(self, kind: EventType, gate: str = "", /, **data: Any) -> Event:
         """Append one event durably: when this returns, it survives a power cut.
 
-        How a gate ended is written on a full disk too, in the room of the run's reserve.
+        The end of a gate is recorded on a full disk too, in the space of the run's reserve.
         """
         at = now()
         if self.events and (back_s := _seconds_back(self.events[-1].at, at)) > 0:
-            # nothing is decided by times; a reader must know that they are not in order here
+            # nothing depends on times; the reader is warned that they are not in order here
             data = {**data, "clock_back_s": back_s}
         event = Event(len(self.events) + 1, at, kind, gate, data)
         self._append(event_line(event), kind in _LAST_WORDS)
@@ -104,7 +104,7 @@ class Journal:
         try:
             append_lines(self.path, [line])
         except DiskFull:
-            # the reserve is for how a gate ended; nothing begins on a full disk
+            # the reserve is for the end of a gate; nothing starts on a full disk
             if not (is_last_word and spend_reserve(self.path.parent)):
                 raise
             append_lines(self.path, [line])
@@ -117,7 +117,7 @@ def event_line(event: Event) -> str:
 
 
 def _seconds_back(before: str, after: str) -> float:
-    """Return by how many seconds ``after`` lies before ``before``; not above 0 when the clock went on."""
+    """Return by how many seconds ``after`` is before ``before``; not above 0 when the clock moved forward."""
     moments = [datetime.fromisoformat(text) for text in (before, after)]
     first, second = (moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in moments)
     return (first - second).total_seconds()
@@ -136,18 +136,18 @@ def parse_event(path: Path, number: int, line: str) -> Event:
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(f"{where}: not an event ({error}).", fix) from None
     if event.seq != number:
-        raise Refusal(f"{where}: event number {event.seq} stands where {number} belongs.", fix)
+        raise Refusal(f"{where}: expected event {number}, found {event.seq}.", fix)
     if wrong := _wrong_value(event) or _damage(body, raw, found):
         raise Refusal(f"{where}: not an event ({wrong}).", fix)
     return event
 
 
 def _require_known(raw: dict[str, Any], where: str, is_whole: bool) -> None:
-    """Raise Refusal for a line that is whole, by its checksum, and of a kind this version does not know."""
+    """Raise Refusal for a line that is intact, by its checksum, and of a kind this version does not know."""
     if is_whole and raw["type"] not in set(EventType):
         raise Refusal(
-            f"{where}: {raw['type']!r} is no event that this version of luagate knows.",
-            "A newer version wrote it: go on with that one (see `git` in run.json), or start a new run.",
+            f"{where}: {raw['type']!r} is not an event that this version of luagate knows.",
+            "A newer version wrote it: continue with that one (see `git` in run.json), or start a new run.",
         )
 
 
@@ -156,7 +156,7 @@ def _sum(body: str) -> str:
 
 
 def _damage(body: str, raw: dict[str, Any], found: re.Match[str] | None) -> str:
-    """Return what shows that the line is not the one that was written; "" when nothing does."""
+    """Return the sign that the line was changed after it was written; "" when there is none."""
     if found is not None and found[1] != _sum(body):
         return f"its checksum is {found[1]}, that of its content {_sum(body)}"
     unknown = sorted(raw.keys() - _KEYS)
@@ -164,7 +164,7 @@ def _damage(body: str, raw: dict[str, Any], found: re.Match[str] | None) -> str:
 
 
 def _wrong_value(event: Event) -> str:
-    """Return which value cannot be computed with; "" when every one can."""
+    """Return the field with an unusable value; "" when there is none."""
     try:
         datetime.fromisoformat(event.at)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where things are: the project, its configuration, and the results when nothing else is said."""
+"""Locations: the project, its configuration, and the default results folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULTS_VARIABLE = "LUAGATE_RESULTS"
 
 
 def usual_results() -> Path:
-    """Return the folder of runs that a command without --results speaks of."""
+    """Return the folder of runs that a command without --results refers to."""
     return results_folder(os.environ.get(RESULTS_VARIABLE) or RESULTS)
 
 

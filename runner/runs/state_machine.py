@@ -88,7 +88,7 @@ class RunMachine:
 
     @cached_property
     def machine(self) -> Machine:
-        """The transitions machine: built for the first live move, since most runs are only looked at."""
+        """The transitions machine: built for the first live move, since most runs are only read."""
         # auto_transitions would add to_X() methods that bypass every gate.
         return Machine(
             model=self, states=list(STATES), transitions=transition_table(), initial=self.state, auto_transitions=False
@@ -108,7 +108,7 @@ class RunMachine:
 
     @property
     def gate(self) -> str:
-        """The gate the run stands at: "a" to "e"; "" when new or finished."""
+        """The run's current gate: "a" to "e"; "" when new or finished."""
         return "" if self.state in (NEW, FINISHED) else self.state.split("_")[0]
 
     @property
@@ -118,7 +118,7 @@ class RunMachine:
 
 
 def replay(events: Iterable[Event], where: str = "events.jsonl") -> RunMachine:
-    """Return the machine that stands where this history leads.
+    """Return the machine in the state that follows from this history.
 
     Raises:
         Refusal: the history is impossible; names the line.
@@ -129,7 +129,7 @@ def replay(events: Iterable[Event], where: str = "events.jsonl") -> RunMachine:
         if after is None:
             raise Refusal(
                 f"{where}, line {event.seq}: {ImpossibleMove(state, event)}.",
-                "The journal was edited; restore it, or start again with `python -m runner new`.",
+                "The journal was edited; restore it, or start a new run with `python -m runner new`.",
             )
         state = after
     return RunMachine(state)
@@ -147,7 +147,7 @@ def _moves() -> dict[tuple[str, str], str]:
 
 
 def attempts(events: Iterable[Event]) -> dict[str, int]:
-    """Return each gate's attempt number, from 1: a retry begins a new one, a rewind one for all gates after it too."""
+    """Return each gate's attempt number, from 1: a retry starts a new one, a rewind also one for all later gates."""
     count = dict.fromkeys(GATES, 1)
     for event in events:
         if event.type == EventType.GATE_RETRIED:

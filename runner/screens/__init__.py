@@ -1,4 +1,4 @@
-"""Everything a person sees of luagate in a terminal; rich is imported here alone, by what moves or shows a program."""
+"""Everything luagate shows in a terminal; rich is imported only here, where something moves or a program is shown."""
 
 from runner.screens.answers.comparison import print_comparison
 from runner.screens.answers.examining import announce_part, print_next_look

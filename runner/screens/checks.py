@@ -1,4 +1,4 @@
-"""Checks on a screen: value, expectation, reason and fix, misses first."""
+"""Checks on a screen: value, expectation, reason and fix, failures last."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def print_checks(report: GateReport | Sequence[Check], stream: TextIO | None = N
 
 
 def checks_lines(checks: Sequence[Check], where: str = "") -> list[Line]:
-    """Return every check, facts first, misses last (a screen ends with what matters), then a summary."""
+    """Return every check, facts first, failures last (a screen ends with what matters), then a summary."""
     name_columns = min(_NAME_COLUMNS, max((columns(check.name) for check in checks), default=0))
     lines: list[Line] = []
     for check in sorted(checks, key=_weight):
@@ -34,7 +34,7 @@ def checks_lines(checks: Sequence[Check], where: str = "") -> list[Line]:
 
 
 def check_lines(check: Check, where: str = "", name_columns: int = _NAME_COLUMNS) -> list[Line]:
-    """Return one check: its line and its evidence, and for a miss also the reason, the fix and the waiver."""
+    """Return one check: its line and its evidence, and for a failure also the reason, the fix and the waiver."""
     mark, style = _mark(check)
     hang = 6 + name_columns
     remark = check.reason if check.ok else f"expected {check.expected}" if check.expected else ""
@@ -61,7 +61,7 @@ def check_lines(check: Check, where: str = "", name_columns: int = _NAME_COLUMNS
 
 
 def evidence_lines(check: Check, where: str = "") -> list[Line]:
-    """Return the first ten items of a check's evidence, and where the others are."""
+    """Return the first ten items of a check's evidence, and where the rest is."""
     lines = [line("        ", item, hang=10) for item in check.evidence[:SHOWN_EVIDENCE]]
     if more := more_text(len(check.evidence) - len(lines), where):
         lines.append(line(f"        {more}"))
@@ -69,13 +69,13 @@ def evidence_lines(check: Check, where: str = "") -> list[Line]:
 
 
 def summary_line(checks: Sequence[Check]) -> Line:
-    """Return '14 checks: 12 hold, 1 warns, 1 blocks'."""
+    """Return '14 checks: 12 ok, 1 warns, 1 blocks'."""
     judged = [check for check in checks if check.expected or not check.ok]
     warns = sum(not check.ok and check.level == "warn" for check in checks)
     blocks = sum(check.blocks for check in checks)
     waived = sum(bool(check.waived) and not check.ok for check in checks)
     held = sum(check.ok for check in judged)
-    parts = [f"{held} holds" if held == 1 else f"{held} hold"]
+    parts = [f"{held} ok"]
     parts += [
         f"{number} {word}"
         for number, word in (
@@ -94,7 +94,7 @@ def summary_line(checks: Sequence[Check]) -> Line:
 
 
 def _weight(check: Check) -> int:
-    """Facts and held checks first, then warnings, waived misses, and what blocks."""
+    """Facts and passed checks first, then warnings, waived failures, and what blocks."""
     if check.ok:
         return 0
     return 3 if check.blocks else 2 if check.level == "block" else 1

@@ -1,4 +1,4 @@
-"""How a line reaches a stream: styled, wrapped to its width, in colour, plain or ASCII as the stream can take it."""
+"""How a line reaches a stream: styled, wrapped to its width, in colour, plain or ASCII, as the stream supports."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Span = tuple[str, str]
 class Line:
     """One line of a screen: (text, style) spans.
 
-    Where it is too long it goes on, ``hang`` columns from the left; with ``cut`` it ends in '…' instead.
+    Where it is too long it continues, ``hang`` columns from the left; with ``cut`` it ends in '…' instead.
     """
 
     spans: tuple[Span, ...] = ()
@@ -65,7 +65,7 @@ def line(*parts: str | Span, hang: int = 0, cut: bool = False) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What a stream can show: columns (None: as long as it takes), colour, and whether it knows our signs."""
+    """What a stream can show: columns (None: unlimited), colour, and whether its encoding has our symbols."""
 
     width: int | None = None
     colour: bool = False
@@ -83,7 +83,7 @@ def paper_of(stream: TextIO) -> Paper:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person watches this stream."""
+    """Whether this stream is a terminal."""
     try:
         return stream.isatty()
     except (AttributeError, ValueError):
@@ -91,7 +91,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def knows_signs(encoding: str) -> bool:
-    """Whether an encoding has every sign our screens use."""
+    """Whether an encoding has every symbol our screens use."""
     try:
         _PROBE.encode(encoding)
     except (UnicodeEncodeError, LookupError):
@@ -100,7 +100,7 @@ def knows_signs(encoding: str) -> bool:
 
 
 def write_lines(stream: TextIO | None, lines: Iterable[Line], paper: Paper | None = None) -> None:
-    """Write lines and flush, so that a person or a pipe sees them now.
+    """Write lines and flush, so that a terminal or a pipe shows them now.
 
     A reader that went away (a closed pipe, a lost terminal, a full disk) must not end an experiment: what follows is
     dropped. ``stream`` is None where the process was started without one.
@@ -110,7 +110,7 @@ def write_lines(stream: TextIO | None, lines: Iterable[Line], paper: Paper | Non
 
 
 def write_text(stream: TextIO, text: str) -> None:
-    """Write what is rendered already and flush; a reader that went away is no error (see ``write_lines``)."""
+    """Write rendered text and flush; a reader that went away is no error (see ``write_lines``)."""
     try:
         stream.write(text)
         stream.flush()
@@ -149,14 +149,14 @@ def pad(text: str, width: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return one line of a foreign text that cannot steer a terminal: white space as spaces, other controls as '?'."""
+    """Return an untrusted text as one line that cannot control a terminal: white space as spaces, controls as '?'."""
     return "".join(sign if sign.isprintable() or sign == NO_BREAK else " " if sign.isspace() else "?" for sign in text)
 
 
 def foreign_lines(text: str, paper: Paper) -> list[str]:
-    """Return a foreign text's lines, tabs as four spaces, with every sign that could steer a terminal made visible.
+    """Return an untrusted text's lines, tabs as four spaces, every character that could control a terminal visible.
 
-    An escape becomes "\\x1b", a sign that reorders text "\\u202e"; what the encoding lacks becomes "?".
+    An escape becomes "\\x1b", a character that reorders text "\\u202e"; what the encoding lacks becomes "?".
     """
     shown = "".join(sign if sign.isprintable() or sign == "\n" else _named(sign) for sign in text.expandtabs(4))
     return [_fitting(row, paper) for row in shown.split("\n")]
@@ -210,7 +210,7 @@ def _without_end(spans: list[Span]) -> Line:
 
 
 def _merged(spans: Sequence[Span]) -> Iterator[Span]:
-    """Yield spans with neighbours of one style joined, so that a wrapped line is not a code per word."""
+    """Yield spans with neighbours of one style joined, so that a wrapped line has no code per word."""
     for style, group in groupby(spans, key=lambda span: span[1]):
         yield "".join(text for text, _ in group), style
 

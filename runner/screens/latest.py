@@ -1,7 +1,7 @@
 """What a running gate has just written: its last losses, its last verdicts, the last warnings of its log.
 
-Only the ends of files are read, so that looking costs the same after a minute and after a day. Nothing here decides
-anything: these are the numbers a person wants to see go by.
+Only the ends of files are read, so that the cost is the same after a minute and after a day. Nothing here decides
+anything: these numbers are for display.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TAIL_BYTES = 262_144
 _LOSSES = 24
 _VERDICTS = 200
 _NOTICES = 3
-# A line of env.logs that a person should see.
+# A line of env.logs worth showing.
 _NOTICE = re.compile(r"^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)Z (?:WARNING|ERROR|CRITICAL) +(.+)$", re.MULTILINE)
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -43,7 +43,7 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """How often each outcome occurred among the last ``n`` samples: counts, not a rate to decide by."""
+    """How often each outcome occurred among the last ``n`` samples: counts, not a rate for decisions."""
 
     n: int
     outcomes: tuple[tuple[str, int], ...]
@@ -62,7 +62,7 @@ def last_losses(folder: Path) -> Losses | None:
 
 
 def last_verdicts(folder: Path, pulse: Pulse) -> Verdicts | None:
-    """Return the outcomes of the samples a gate judged last; None where it judges none."""
+    """Return the outcomes of the samples a gate verified last; None where it verifies none."""
     path = _samples_file(folder, pulse)
     outcomes = [_outcome(record) for record in _records(path)[-_VERDICTS:]] if path is not None else []
     counted = Counter(outcome for outcome in outcomes if outcome)

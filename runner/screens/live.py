@@ -1,4 +1,4 @@
-"""The screen of an advance: what happened stays, and below it one line moves; timestamped plain lines in a pipe."""
+"""The screen of an advance: events stay, and below them one line moves; timestamped plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 PIPE_INTERVAL_S = 10.0
 BAR_COLUMNS = 12
-# On a narrower terminal words are worth more than a bar.
+# On a narrower terminal text is more useful than a bar.
 BAR_FROM_COLUMNS = 100
 
 
 def make_screen(stream: TextIO | None = None) -> Screen:
-    """Return the screen an advance tells its story to: a live one on a terminal, timestamped plain lines in a pipe."""
+    """Return the screen of an advance: a live one on a terminal, timestamped plain lines in a pipe."""
     stream = stream or sys.stdout
     return TerminalScreen(stream) if is_terminal(stream) else PipeScreen(stream)
 
 
 class _Teller(ABC):
-    """Says what happened, once, in lines; how the lines reach the stream and how progress looks is the subclass's."""
+    """Reports events in lines; the subclass writes the lines and shows progress."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -59,7 +59,7 @@ class _Teller(ABC):
 
     @abstractmethod
     def pulse(self, gate: str, pulse: Pulse) -> None:
-        """Show where a running gate is."""
+        """Show the progress of a running gate."""
 
     def opened(self, run: Run) -> None:
         """The run was found and locked."""
@@ -70,55 +70,61 @@ class _Teller(ABC):
         self.say([line(("! ", "odd"), sentence, hang=2) for sentence in sentences])
 
     def gate_taken_over(self, run: Run, report: GateReport) -> None:
-        """A gate was finished before with the same inputs; its verified results stand here now."""
+        """A gate was finished before with the same inputs; its verified results are reused here."""
         name, source = gate_name(report.gate, report.title), report.taken_over
         first = line(("✓", "good"), f" {name:<14} ", ("passed", "good"), f"  {report.headline}", hang=4)
         where = f"{source.run}, attempt {source.attempt}" if source is not None else "?"
-        told = f"taken over from {where}: same inputs, every byte verified"
-        self.say([first, line("    ", told, ("   --fresh computes it again", "dim"), hang=6)])
+        told = f"reused from {where}: same inputs, every file verified"
+        self.say([first, line("    ", told, ("   --fresh recomputes it", "dim"), hang=6)])
 
     def gate_started(self, run: Run, gate: str, resumed: bool) -> None:
-        """A worker starts, or goes on with what an earlier one left."""
-        how = (f"  goes on: {resumes(run.folder, gate)}", "dim") if resumed else ""
+        """A worker starts, or resumes what an earlier one stored."""
+        how = (f"  {resumes(run.folder, gate)}", "dim") if resumed else ""
         self.say([line(("▶", "live"), f" {gate_name(gate, gate_title(gate)):<14} ", ("running", "live"), how, hang=4)])
 
     def gate_ended(self, run: Run, report: GateReport) -> None:
-        """A gate looked and concluded."""
+        """A gate concluded."""
         self.say(outcome_lines(report, command(run.folder, "report" if report.gate == "e" else "retry")))
 
     def gate_crashed(self, run: Run, gate: str, failure: Failure) -> None:
-        """A gate could not look."""
+        """A gate could not finish."""
         name = gate_name(gate, gate_title(gate))
         first = line(("✗", "crash"), f" {name:<14} ", ("crashed", "crash"), f"  {failure.sentence}", hang=4)
         data = {key: str(value) for key, value in asdict(failure).items()}
         self.say([first, *crash_lines(run.folder, gate, data, command(run.folder, "advance"))])
 
     def gate_stopped(self, run: Run, gate: str) -> None:
-        """The user asked to stop, and the worker did at a safe point."""
+        """The user requested a stop, and the worker stopped at a safe point."""
         name = gate_name(gate, gate_title(gate))
         self.say(
             [
-                line(("‖", "odd"), f" {name:<14} ", ("stopped", "odd"), "  as asked", hang=4),
+                line(("‖", "odd"), f" {name:<14} ", ("stopped", "odd"), "  at your request", hang=4),
                 safe_line(run.folder, gate),
                 next_line(command(run.folder, "advance"), resumes(run.folder, gate)),
             ]
         )
 
     def stopped_after(self, run: Run, gate: str) -> None:
-        """The user asked to stop while a gate was concluding: it is done, and the next one does not begin."""
+        """The user requested a stop while a gate was concluding: it is done, and the next one does not start."""
         self.say(
             [
-                line(("‖", "odd"), f" {'':<14} ", ("stopped", "odd"), f"  as asked, after gate {gate.upper()}", hang=4),
-                next_line(command(run.folder, "advance"), "goes on with the next gate"),
+                line(
+                    ("‖", "odd"),
+                    f" {'':<14} ",
+                    ("stopped", "odd"),
+                    f"  at your request, after gate {gate.upper()}",
+                    hang=4,
+                ),
+                next_line(command(run.folder, "advance"), "continues with the next gate"),
             ]
         )
 
     def stale(self, run: Run, found: list[Freshness]) -> None:
-        """Stored results are not of the present inputs."""
+        """Stored results are not up to date."""
         self.say(staleness_lines(run.folder, found))
 
     def finished(self, run: Run) -> None:
-        """Nothing is left to do, or nothing up to the gate that was asked for."""
+        """Nothing is left to do, or nothing up to the requested gate."""
         if run.machine.state == FINISHED:
             self.say(
                 [line(("✓", "good"), " finished   ", ("next: ", "dim"), (command(run.folder, "report"), "command"))]
@@ -144,7 +150,7 @@ class PipeScreen(_Teller):
         self._said_s = float("-inf")
 
     def say(self, lines: Sequence[Line]) -> None:
-        """Write each line behind the time."""
+        """Write each line after the time."""
         stamp = f"{self._now():%Y-%m-%d %H:%M:%S}  "
         write_lines(self.stream, [Line(((stamp, ""), *item.spans)) for item in lines], self.paper)
 
@@ -168,31 +174,31 @@ class TerminalScreen(_Teller):
         self._taken_columns = 0
 
     def say(self, lines: Sequence[Line]) -> None:
-        """Take the moving line away, then write."""
+        """Remove the moving line, then write."""
         self.close()
         self.paper = paper_of(self.stream)
         write_lines(self.stream, lines, self.paper)
 
     def pulse(self, gate: str, pulse: Pulse) -> None:
-        """Move the progress line."""
+        """Update the progress line."""
         if self._progress is None:
             with_bar = (self.paper.width or 80) >= BAR_FROM_COLUMNS
             self._taken_columns = 3 + (1 + BAR_COLUMNS if with_bar else 0)
             self._progress = _progress(rich_console(self.stream, self.paper), self.paper, with_bar)
             self._task = self._progress.add_task("", total=None, tail="")
             self._progress.start()
-            # An advance may end by an exception that no screen hears of; the cursor must come back.
+            # An advance may end by an exception that no screen receives; the cursor must be restored.
             atexit.register(self.close)
         assert self._task is not None
         tail = tail_text(pulse)
-        # What is counted stays whole; what it is called gives way.
+        # The count is never cut; its label is.
         room = max(12, (paper_of(self.stream).width or 80) - columns(tail) - self._taken_columns)
         named = line(f"{gate_name(gate, gate_title(gate))}  {_phase_text(pulse)}", cut=True)
         [shown] = rendered([named], Paper(room, False, self.paper.unicode, self.paper.encoding))
         self._progress.update(self._task, description=shown, total=pulse.total or None, completed=pulse.done, tail=tail)
 
     def close(self) -> None:
-        """Take the moving line away and give the cursor back."""
+        """Remove the moving line and restore the cursor."""
         if self._progress is not None:
             with contextlib.suppress(OSError):
                 self._progress.stop()
@@ -210,7 +216,7 @@ def tail_text(pulse: Pulse) -> str:
         return f"for {duration_text(pulse.phase_s)}" if pulse.phase_s > ALIVE_INTERVAL_S / 2 else ""
     parts = [f"{pulse.done:,}/{pulse.total:,} {pulse.unit}"]
     if pulse.idle_s > IDLE_AFTER_S:
-        return f"{parts[0]}  nothing counted for {duration_text(pulse.idle_s)}"
+        return f"{parts[0]}  no progress for {duration_text(pulse.idle_s)}"
     if basis := basis_text(pulse):
         parts.append(basis)
     if pulse.eta_s is not None and pulse.done < pulse.total:

@@ -1,4 +1,4 @@
-"""Short notices: a refusal, stale inputs, a run held by another process."""
+"""Short notices: a refusal, stale inputs, a run locked by another process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def refusal_lines(refusal: Refusal) -> list[Line]:
 
 
 def print_connection_hint(folder: Path, stream: TextIO | None = None) -> None:
-    """Write that a lost connection would stop this advance, and what would not be stopped."""
+    """Write that a lost connection would stop this advance, and the command that would survive it."""
     keeps = command(folder, "tmux")
     said = "over SSH, outside tmux: a lost connection stops this run; nothing is lost.  "
     write_lines(
@@ -43,8 +43,8 @@ def print_connection_hint(folder: Path, stream: TextIO | None = None) -> None:
 
 
 def print_session(folder: Path, session: Session, stream: TextIO | None = None) -> None:
-    """Write that a run advances in a tmux session that nobody was shown, and how to see it."""
-    did = {"new": "begun", "ended": "goes on", "running": "runs already"}[session.found]
+    """Write that a run advances in a detached tmux session, and how to attach to it."""
+    did = {"new": "begun", "ended": "continues", "running": "is already running"}[session.found]
     lines = [
         line("session ", (session.name, "bold"), f": {did}"),
         line(("attach: ", "dim"), (f"tmux attach -t {session.name}", "command")),
@@ -62,7 +62,7 @@ def print_freshness(folder: Path, found: Sequence[Freshness], stream: TextIO | N
 def print_staleness(
     folder: Path, found: Sequence[Freshness], overrides: Sequence[str] = (), stream: TextIO | None = None
 ) -> None:
-    """Write which gates' results would be of other inputs (under ``overrides``, when given) and the two ways out."""
+    """Write which gates' results are stale (or would be, under ``overrides``) and the two ways out."""
     write_lines(stream or sys.stdout, staleness_lines(folder, found, overrides))
 
 
@@ -83,7 +83,7 @@ def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]
     with_them = "".join(f" {shlex.quote(override)}" for override in overrides)
     elsewhere = f" {flag}" if (flag := results_flag(folder)) else ""
     new, rewind = f"python -m runner new{with_them}{elsewhere}", command(folder, f"rewind {stale[0]}{with_them}")
-    again = stale[0] if stale[0] == "E" else f"{stale[0]} and what follows it"
+    again = stale[0] if stale[0] == "E" else f"{stale[0]} and the gates after it"
     return [
         line(("next:  ", "dim"), (new, "command"), ("   another run; this one stays as it is", "dim"), hang=7),
         line(("   or: ", "dim"), (rewind, "command"), (f"   does {again} again; keeps the old attempt", "dim"), hang=7),

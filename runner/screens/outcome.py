@@ -1,4 +1,4 @@
-"""How an ended gate is told: its headline, what was found wrong, and for D and E the numbers that decide."""
+"""The screen of an ended gate: its headline, what was found wrong, and for D and E the deciding numbers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from gates.report.results import BaselineResults, CellFacts, DecisionResults, SweepResults
 
 _CELL_COLUMNS = 14
-# Beyond this many scales a row of rates and gains leaves 80 columns: gains alone are shown.
+# With more scales a row of rates and gains exceeds 80 columns: only gains are shown.
 _WIDE_SCALES = 5
 
 
 def outcome_lines(report: GateReport, command: str) -> list[Line]:
-    """Return what a screen says when a gate has ended; ``command`` goes on after a no."""
+    """Return the lines for an ended gate; ``command`` is the next one after a no."""
     passed = report.status == "passed"
     mark, word, style = STATES["passed" if passed else state_without_pass(report.headline)]
     name = gate_name(report.gate, report.title)
@@ -57,7 +57,7 @@ def outcome_lines(report: GateReport, command: str) -> list[Line]:
 
 
 def _after_no(gate: str) -> Span:
-    return ("   why, task by task" if gate == "e" else "   asks again when the cause is mended", "dim")
+    return ("   why, task by task" if gate == "e" else "   runs this gate again once you have fixed the cause", "dim")
 
 
 def baseline_lines(results: BaselineResults) -> list[Line]:

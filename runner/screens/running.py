@@ -1,4 +1,4 @@
-"""What a running gate shows: that it lives, that it gets on, how long it takes by what measure, what is safe."""
+"""A running gate: that it is alive, that it makes progress, how long it takes and by what measure, what is safe."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runner.views.folder_facts import newest_checkpoint
 from runner.views.run_view import IDLE_AFTER_S, SILENT_AFTER_S, RunView
 from runner.views.wording import clock_text, count_text, countdown_text, duration_text, rate_text
 
-# Below this a clock that was set is not worth a line.
+# A smaller clock change is not worth a line.
 _CLOCK_GAP_S = 5.0
 _BAR_COLUMNS = 24
 _LABEL = 10
 
 
 def worker_lines(view: RunView, now: datetime | None = None) -> list[Line]:
-    """Return who works, its pulse, how to see it, what is safe; then what is odd about it, if anything is."""
+    """Return the process, its heartbeat, how to attach, what is safe; then what is unusual, if anything is."""
     now = now or datetime.now().astimezone()
     parts = [_pulse_span(view, now)]
     if view.attach:
@@ -32,7 +32,7 @@ def worker_lines(view: RunView, now: datetime | None = None) -> list[Line]:
 
 
 def left_text(view: RunView) -> str:
-    """Return '2 h 27' or '0:32': the time left in the phase; "" where nothing tells, or nothing moves."""
+    """Return '2 h 27' or '0:32': the time left in the phase; "" where unknown, or where nothing moves."""
     pulse = view.pulse
     if pulse is None or pulse.eta_s is None or not 0 < pulse.done < pulse.total or _is_idle(view):
         return ""
@@ -40,7 +40,7 @@ def left_text(view: RunView) -> str:
 
 
 def basis_text(pulse: Pulse) -> str:
-    """Return '24/s over 60 s': the rate that the time left is reckoned with; "" before two pulses tell."""
+    """Return '24/s over 60 s': the rate behind the time left; "" before the second pulse."""
     if not pulse.rate:
         return ""
     return rate_text(pulse.rate) + (f" over {duration_text(pulse.rate_over_s)}" if pulse.rate_over_s else "")
@@ -99,11 +99,11 @@ def _pulse_span(view: RunView, now: datetime) -> Span:
     if pulse is None or view.pulse_age_s is None:
         pid = f"pid {held_by.pid}{on_host}" if held_by is not None and held_by.pid else "running"
         since = clock_text(held_by.since, now) if held_by is not None else ""
-        return (f"{pid}, no pulse yet{f', since {since}' if since else ''}", "dim")
+        return (f"{pid}, no heartbeat yet{f', since {since}' if since else ''}", "dim")
     who = f"worker pid {pulse.pid}{on_host}"
     if view.pulse_age_s > SILENT_AFTER_S:
         return (f"{who}, silent for {duration_text(view.pulse_age_s)}", "odd")
-    return (f"{who}, pulse {view.pulse_age_s:.0f} s ago", "dim")
+    return (f"{who}, heartbeat {view.pulse_age_s:.0f} s ago", "dim")
 
 
 def _safe_text(view: RunView, pulse: Pulse) -> str:
@@ -124,17 +124,17 @@ def _memory_text(pulse: Pulse) -> str:
 
 
 def _odd_lines(view: RunView, now: datetime) -> list[Line]:
-    """Return a line for each thing a person should wonder about, with since when."""
+    """Return a line for each thing that needs attention, with its start."""
     lines = []
     log = f"logs/gate_{view.pulse.gate}.log" if view.pulse is not None else "logs/"
     if view.holder is not None and view.holder.liveness == "dead":
         lines.append(f"its supervisor, pid {view.holder.pid}, is gone; the worker ends as soon as it notices")
     if view.pulse_age_s is not None and view.pulse_age_s > SILENT_AFTER_S:
         since = _since(view.pulse_age_s, now)
-        lines.append(f"no pulse since {since}: frozen, or the machine swaps or sleeps; see {log}")
+        lines.append(f"no heartbeat since {since}: frozen, or the machine swaps or sleeps; see {log}")
     elif _is_idle(view) and view.pulse is not None:
         since = _since(view.idle_s or 0.0, now)
-        lines.append(f"it lives, but {view.pulse.phase} has counted nothing since {since}; see {log}")
+        lines.append(f"alive, but no progress in {view.pulse.phase} since {since}; see {log}")
     if view.pulse is not None and abs(view.clock_gap_s) > _CLOCK_GAP_S:
         lines.append(_clock_text(view))
     return [line(("! ", "odd"), (text, "odd"), hang=2) for text in lines]
@@ -151,7 +151,7 @@ def _since(seconds: float, now: datetime) -> str:
 def _clock_text(view: RunView) -> str:
     gap = duration_text(abs(view.clock_gap_s))
     if view.clock_gap_s > 0:
-        return f"since that pulse the clock went {gap} ahead, or the machine slept"
+        return f"since that heartbeat the clock moved {gap} ahead, or the machine slept"
     if view.holder is not None and view.holder.liveness == "elsewhere":
         return f"the clock of {view.holder.host} is {gap} ahead of this one's"
-    return f"since that pulse the clock was set back by {gap}"
+    return f"since that heartbeat the clock was set back by {gap}"

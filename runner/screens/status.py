@@ -1,4 +1,4 @@
-"""The status screen: a run, its five gates, what it is doing now, and the command that goes on."""
+"""The status screen: a run, its five gates, what it is doing now, and the next command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runner.views.folder_facts import is_smoke, reasons, resumes, safe_work, sub
 from runner.views.run_view import GateView, RunView
 from runner.views.wording import clock_text, count_text, duration_text, gate_name
 
-# Each state's mark, word and style. "crashed" (could not look) and "said no" (looked) share nothing.
+# Each state's mark, word and style. "crashed" (could not measure) and "said no" (measured) share nothing.
 STATES: dict[str, tuple[str, str, str]] = {
     "passed": ("✓", "passed", "good"),
     "failed": ("✗", "said no", "no"),
@@ -51,7 +51,7 @@ def status_lines(view: RunView, now: datetime | None = None) -> list[Line]:
 
 
 def gate_lines(view: RunView, now: datetime) -> list[Line]:
-    """Return the run's header and its gates, each with why it does not go on where it does not."""
+    """Return the run's header and its gates, each with the reason where it stopped."""
     lines = [_header(view), *_smoke_lines(view)]
     word_columns = max(7, *(len(STATES[gate.state][1]) for gate in view.gates))
     clock_columns = max((len(clock_text(gate.at, now)) for gate in view.gates), default=0)
@@ -90,7 +90,7 @@ def _text(view: RunView, gate: GateView) -> str:
 
 
 def _details(view: RunView, gate: GateView, now: datetime) -> list[Line]:
-    """Return what stands under a gate's line: why it does not go on, what is safe, what to type."""
+    """Return the lines under a gate: why it stopped, what is safe, what to type."""
     makers: dict[str, Callable[[RunView, GateView, datetime], list[Line]]] = {
         "crashed": _crash_details,
         "interrupted": _interrupted_details,
@@ -108,7 +108,7 @@ def detail(label: str, text: str, style: str = "") -> Line:
 
 
 def safe_line(folder: Path, gate: str) -> Line:
-    """Return the line that says what of an unfinished gate's work is stored."""
+    """Return the line with the stored part of an unfinished gate's work."""
     return detail("safe", safe_work(folder, gate) or "nothing stored yet by this gate; earlier gates are kept")
 
 
@@ -122,7 +122,7 @@ def crash_lines(folder: Path, gate: str, failure: dict[str, str], command: str) 
     lines = []
     kind = failure.get("kind")
     if kind == "crash" or (kind == "memory" and failure.get("where")):
-        where = failure.get("where") or "outside our own code"
+        where = failure.get("where") or "outside luagate's own code"
         lines += [detail("where", where), detail("trace", f"logs/gate_{gate}.log")]
     elif kind != "refusal":
         lines.append(detail("log", f"logs/gate_{gate}.log"))
@@ -138,9 +138,9 @@ def _crash_details(view: RunView, gate: GateView, _now: datetime) -> list[Line]:
 
 def _interrupted_details(view: RunView, gate: GateView, now: datetime) -> list[Line]:
     folder, last = Path(view.folder), view.last_pulse
-    what = "its process ended without a word: killed, a power cut, or out of memory"
+    what = "its process disappeared: killed, power loss or out of memory"
     if view.restarted:
-        what = "the machine was restarted while it ran"
+        what = "the machine restarted while it ran"
     if last is not None and last.gate == gate.gate:
         what += "; " + f"last seen {clock_text(timestamp(last.at), now)}".replace(" ", NO_BREAK)
     return [
@@ -178,9 +178,9 @@ def print_runs(views: list[RunView], where: str = "", stream: TextIO | None = No
 
 
 def runs_lines(views: list[RunView], where: str = "", now: datetime | None = None) -> list[Line]:
-    """Return one line per run, newest last: name, its five marks, where it stands.
+    """Return one line per run, newest last: name, its five marks, its state.
 
-    ``where`` is the --results that the commands named below need.
+    ``where`` is the --results that the suggested commands need.
     """
     now = now or datetime.now().astimezone()
     if not views:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.views.run_view import RunView
 
 WATCH_INTERVAL_S = 1.0
-# How soon a key or another window size is answered.
+# Response time to a key or a new window size.
 _LOOK_S = 0.1
 _QUIT = b"qQ\x1b\x03\x04"
 
@@ -35,7 +35,7 @@ def watch_status(
 ) -> None:
     """Show a run's status until it is finished, stops running, or the user presses q or Ctrl-C.
 
-    ``load`` reads the run anew. A run that does not run yet is waited for. In a pipe a status is written whenever a
+    ``load`` reads the run again. It waits for a run that is not running yet. In a pipe a status is written whenever a
     gate changes its state.
     """
     stream = stream or sys.stdout
@@ -49,16 +49,16 @@ def watch_status(
 
 
 def watch_lines(view: RunView, now: datetime | None = None) -> list[Line]:
-    """Return the live screen: the gates, and of a running one all that can be told."""
+    """Return the live screen: the gates, and all details of a running one."""
     now = now or datetime.now().astimezone()
-    leave = line(("q leaves this view; the run is not touched", "dim"))
+    leave = line(("q quits; the run continues", "dim"))
     if not view.running:
-        return [*status_lines(view, now), line(("waits for it to run · ", "dim"), *leave.spans)]
+        return [*status_lines(view, now), line(("waiting for the run to start · ", "dim"), *leave.spans)]
     return [*gate_lines(view, now), *worker_lines(view, now), *progress_lines(view, now), leave]
 
 
 def _watch_terminal(load: Callable[[], RunView], stream: TextIO, interval_s: float) -> None:
-    """Draw on the terminal's second screen; on the first one the last status stays."""
+    """Draw on the terminal's alternate screen; the last status stays on the main one."""
     from rich.live import Live
 
     view, was_running = load(), False
@@ -80,7 +80,7 @@ def _watch_terminal(load: Callable[[], RunView], stream: TextIO, interval_s: flo
 
 @contextmanager
 def _keys(stdin: TextIO) -> Iterator[Callable[[float], bool]]:
-    """Yield a wait of some seconds that says whether a key asked to leave; it ends early when the window is resized."""
+    """Yield a wait of some seconds that returns whether a key requested quitting; it ends early on a resize."""
     try:
         descriptor = stdin.fileno()
         ours = os.tcgetpgrp(descriptor) == os.getpgrp()
@@ -112,7 +112,7 @@ def _wait(seconds: float, descriptor: int | None) -> bool:
 
 @contextmanager
 def _left_by_signals() -> Iterator[None]:
-    """Leave the second screen also when ended by SIGTERM, with the exit code that a shell expects."""
+    """Leave the alternate screen also when ended by SIGTERM, with the exit code that a shell expects."""
 
     def leave(number: int, _frame: Any) -> None:
         raise SystemExit(128 + number)
@@ -146,5 +146,5 @@ def _is_over(view: RunView, was_running: bool) -> bool:
 def _rich_text(view: RunView, paper: Paper) -> Any:
     from rich.text import Text
 
-    # Our own lines carry their ANSI codes; rich only keeps them in place.
+    # Our own lines contain their ANSI codes; rich only positions them.
     return Text.from_ansi("\n".join(rendered(watch_lines(view), paper)))

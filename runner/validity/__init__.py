@@ -1,1 +1,1 @@
-"""Whether stored results still hold: fresh inputs, intact files, results that another run may reuse."""
+"""Whether stored results are still valid: fresh inputs, intact files, results that another run may reuse."""

@@ -1,4 +1,4 @@
-"""Whether a gate's stored results still describe the present configuration and data, judged by content alone."""
+"""Whether a gate's stored results still describe the present configuration and data, by content alone."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from runner.runs.folder import Run
 from runner.runs.state_machine import GATES
 
 SCHEMA_VERSION = 1
-# Above this a model's weight file is known by name and size here; its bytes are hashed when it is loaded.
+# Above this a model's weight file is identified by name and size here; its bytes are hashed when it is loaded.
 HASHED_WHOLE_BYTES = 64_000_000
-# How fast, never what: a sample depends on its own random stream alone, whichever rows share its batch or process.
+# These change speed, not results: a sample depends only on its own random stream, whatever shares its batch.
 SPEED_KEYS = {"model": {"batch_size", "processes"}, "verifier": {"workers"}}
 
 
@@ -33,9 +33,9 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Whether a gate's results are of the present inputs; ``reasons`` name each difference.
+    """Whether a gate's results are up to date; ``reasons`` name each difference.
 
-    ``damage``: a sentence for each file of the gate that is no longer what it wrote (intactness.py looks).
+    ``damage``: a sentence for each file of the gate that changed after it was written (see intactness.py).
     """
 
     gate: str
@@ -94,7 +94,7 @@ def report_digest(report: GateReport) -> str:
 
 
 def write_inputs(run: Run, gate: str, inputs: Inputs, folder: Path | None = None) -> None:
-    """Write inputs.json, the first file of a gate's folder (or of the ``folder`` that becomes it): what it is."""
+    """Write inputs.json, the first file of a gate's folder (or of the ``folder`` that becomes it)."""
     record = {
         "schema_version": SCHEMA_VERSION,
         "gate": gate,
@@ -106,7 +106,7 @@ def write_inputs(run: Run, gate: str, inputs: Inputs, folder: Path | None = None
 
 
 def read_inputs(run: Run, gate: str) -> Inputs | None:
-    """Return what the gate's stored work depends on; None where it has not begun. Raises Refusal on a foreign file."""
+    """Return what the gate's stored work depends on; None before it started. Raises Refusal on an invalid file."""
     path = run.gate_folder(gate) / "inputs.json"
     try:
         return parse_inputs(json.loads(path.read_text(encoding="utf-8")))
@@ -119,14 +119,14 @@ def read_inputs(run: Run, gate: str) -> Inputs | None:
 
 
 def parse_inputs(raw: Any) -> Inputs:
-    """Return the inputs in the plain data of an inputs.json. Raises ValueError, KeyError or TypeError when foreign."""
+    """Return the inputs in the plain data of an inputs.json. Raises ValueError, KeyError or TypeError if invalid."""
     if raw["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {raw['schema_version']!r}, expected {SCHEMA_VERSION}")
     return Inputs(dict(raw["digests"]), dict(raw["config"]))
 
 
 def compare(gate: str, stored: Inputs, present: Inputs) -> Freshness:
-    """Say whether ``stored`` work is of the ``present`` inputs, naming every config key, file or gate that differs."""
+    """Compare the inputs of ``stored`` work with ``present``, naming every config key, file or gate that differs."""
     reasons: list[str] = []
     for name in sorted({*stored.digests, *present.digests}):
         before, after = stored.digests.get(name), present.digests.get(name)
@@ -143,7 +143,7 @@ def compare(gate: str, stored: Inputs, present: Inputs) -> Freshness:
 
 def _file_difference(before: str | None, after: str | None) -> str:
     if before is None or after is None:
-        return "it is no longer there" if after is None else "it was not there before"
+        return "it no longer exists" if after is None else "it did not exist before"
     return f"its content changed (digest {before[:12]} became {after[:12]})"
 
 
@@ -155,12 +155,12 @@ def _changed_keys(section: str, stored: dict[str, Any], present: dict[str, Any])
 
 
 def examine(run: Run, config: dict[str, Any], gates: Sequence[str] = GATES) -> list[Freshness]:
-    """Return the freshness of every gate of ``gates`` that has begun, in order."""
+    """Return the freshness of every gate of ``gates`` that has started, in order."""
     found = []
     for gate in gates:
         stored = read_inputs(run, gate)
         if stored is not None:
             found.append(compare(gate, stored, gate_inputs(run, config, gate)))
         elif run.has_begun(gate):
-            found.append(Freshness(gate, False, ("its inputs.json is missing: what it worked on cannot be told",)))
+            found.append(Freshness(gate, False, ("its inputs.json is missing: its inputs are unknown",)))
     return found

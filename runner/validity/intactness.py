@@ -1,4 +1,4 @@
-"""Whether a concluded gate's results are still what the journal and its report say: nothing builds on others."""
+"""Whether a concluded gate's files are still what the journal and its report say; a later gate refuses changed ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONCLUSIONS = {
 
 
 def require_intact(run: Run, gate: str) -> None:
-    """Require that every gate that ``gate`` needs left what still lies there.
+    """Require that the files of every gate that ``gate`` needs are unchanged.
 
     Raises:
         Refusal: names the first file that is missing or changed, and the gate that wrote it.
@@ -32,12 +32,12 @@ def require_intact(run: Run, gate: str) -> None:
         if change is not None:
             raise Refusal(
                 f"{change} Gate {gate.upper()} would build on it.",
-                f"Restore it, or `{command(run.folder, f'rewind {earlier.upper()}')}` (it keeps what is there).",
+                f"Restore it, or `{command(run.folder, f'rewind {earlier.upper()}')}` (it keeps the old files).",
             )
 
 
 def explain(run: Run, config: dict[str, Any]) -> list[Freshness]:
-    """Return every begun gate's freshness, and for concluded ones what was changed or lost of what they left."""
+    """Return every started gate's freshness, and for concluded ones which files were changed or lost."""
     return [
         replace(item, damage=tuple(changes(run, item.gate))) if run.has_concluded(item.gate) else item
         for item in examine(run, config)
@@ -45,7 +45,7 @@ def explain(run: Run, config: dict[str, Any]) -> list[Freshness]:
 
 
 def changes(run: Run, gate: str) -> Iterator[str]:
-    """Yield a sentence for everything that a concluded gate left and that is missing or changed now."""
+    """Yield a sentence for every file of a concluded gate that is missing or changed now."""
     report = read_report(run.gate_folder(gate) / "report.json")
     if report is None:
         yield f"gate_{gate}/report.json is missing, though the journal says gate {gate.upper()} concluded."
@@ -55,10 +55,10 @@ def changes(run: Run, gate: str) -> Iterator[str]:
 
 
 def report_changes(run: Run, report: GateReport) -> Iterator[str]:
-    """Yield a sentence when a concluded gate's report is not the one that the journal knows."""
+    """Yield a sentence when a concluded gate's report is not the one recorded in the journal."""
     name = f"gate_{report.gate}/report.json"
     if report.attempt != run.attempts[report.gate]:
-        yield f"{name} is of attempt {report.attempt}, the journal stands at attempt {run.attempts[report.gate]}."
+        yield f"{name} belongs to attempt {report.attempt}, the journal is at attempt {run.attempts[report.gate]}."
     event = conclusion(run, report.gate)
     if event is None or not run.has_concluded(report.gate):
         return
@@ -69,7 +69,7 @@ def report_changes(run: Run, report: GateReport) -> Iterator[str]:
     if found != expected:
         yield (
             f"{name} was changed after gate {report.gate.upper()} wrote it: "
-            f"its SHA-256 is not the journal's (expected {short(expected)}, found {short(found)})."
+            f"its SHA-256 differs from the journal's (expected {short(expected)}, found {short(found)})."
         )
 
 

@@ -135,13 +135,13 @@ def _parsed(found: Artifacts, path: Path, parse: Callable[[Any], T], kind: str) 
     if bad:
         named = ", ".join(map(str, bad[:_NAMED_LINES])) + (", …" if len(bad) > _NAMED_LINES else "")
         found.problems.append(
-            f"{name}: {len(bad)} of {len(lines)} lines are no {kind} (line {named}); read without them."
+            f"{name}: {len(bad)} of {len(lines)} lines are not a {kind} (line {named}); read without them."
         )
     return records
 
 
 def _is_being_written(run: Run, name: str) -> bool:
-    """Whether a file is of a gate that has not concluded: a line that is cut off there is finished or dropped later."""
+    """Whether a file belongs to a gate that has not concluded: a cut-off line there is completed or dropped later."""
     gate = name.removeprefix("gate_")[:1]
     return gate in GATES and not run.has_concluded(gate)
 

@@ -1,4 +1,4 @@
-"""Runs side by side, from their artifacts alone: what each measured, and in what they differ.
+"""Runs side by side, from their artifacts alone: what each measured, and how they differ.
 
 Not covered: choosing the best of several runs by their test results, which is a selection on test and looks better than
 it is.
@@ -17,13 +17,13 @@ from runner.views.artifacts import NOTHING, Artifacts, read_artifacts, read_conf
 from runner.views.paired_adapters import Pairing, pair
 from runner.views.run_view import CONCLUDED, RunView, view_run
 
-_NOT_THERE = "not there"
+_NOT_THERE = "missing"
 Measured = tuple[Metric | None, Metric | None, Metric | None]
 
 
 @dataclass(frozen=True, slots=True)
 class GroupResult:
-    """What one run's report says of one group of tasks."""
+    """What one run's report says about one group of tasks."""
 
     by: str
     name: str
@@ -34,11 +34,11 @@ class GroupResult:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One run, as far as it has come.
+    """One run, as far as it has progressed.
 
     Attributes:
         number: its place on the command line, from 1; what other parts call it.
-        stands: "finished", or the gate it stands at, such as "C training crashed".
+        stands: "finished", or the state of its current gate, such as "C training crashed".
         headline: of the last gate that concluded.
         verdict: "PROCEED (strong)" or another ruling; "" before Gate E.
         size: tasks, clusters and samples it was decided on; "" before Gate A.
@@ -101,7 +101,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
 
 
 def _concluded(found: Artifacts) -> Artifacts:
-    """Return the artifacts without reports of gates that are to be run again: they speak of an earlier attempt."""
+    """Return the artifacts without reports of gates that are to be run again: those describe an earlier attempt."""
     reports = {gate: report for gate, report in found.reports.items() if found.run.has_concluded(gate)}
     return Artifacts(found.run, reports, found.problems)
 

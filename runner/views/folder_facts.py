@@ -1,4 +1,4 @@
-"""What a run folder tells at a glance beside its journal: its subject, what is safe, why a gate said no."""
+"""What a run folder shows at a glance besides its journal: its subject, what is safe, why a gate said no."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def safe_work(folder: Path, gate: str) -> str:
-    """Return what of an unfinished gate's work is stored: 'checkpoint step-000800', '1,240 samples'; '' for nothing."""
+    """Return what is stored of an unfinished gate's work: 'checkpoint step-000800', '1,240 samples'; '' for none."""
     gate_folder = folder / f"gate_{gate}"
     if gate == "c":
         step = newest_checkpoint(gate_folder)
@@ -59,12 +59,12 @@ def newest_checkpoint(gate_folder: Path) -> int:
 
 
 def resumes(folder: Path, gate: str) -> str:
-    """Return what the next advance begins with: 'resumes at step 800', 'keeps 1,240 samples', 'starts over'."""
+    """Return what the next advance begins with: 'resumes at step 800', 'resumes with 9 samples stored', 'starts over'."""
     if gate == "c":
         step = newest_checkpoint(folder / "gate_c")
         return f"resumes at step {step}" if step else "starts over: no checkpoint yet"
     stored = safe_work(folder, gate)
-    return f"keeps the {stored}" if stored else "starts over: nothing was stored yet"
+    return f"resumes with {stored} stored" if stored else "starts over: nothing was stored yet"
 
 
 def reasons(folder: Path, gate: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The adapters of two runs on the same test tasks, task by task; or the reason why there is no such number.
 
-The tasks are the same when their digests are, which cover what is asked and what is checked. A difference between two
-means over different tasks would be a difference of tasks too.
+The tasks are the same when their digests are, which cover prompt and checks. A difference between two means
+over different tasks would also be a difference of tasks.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Pairing:
 
     Attributes:
         difference: of pass@k in pp with a clustered interval; None when refused.
-        clusters: that the interval rests on.
-        groups: the difference by family, kind and difficulty, flagged beyond chance.
+        clusters: number of clusters behind the interval.
+        groups: the difference by family, kind and difficulty, flagged where significant.
         refused: why there is no paired number; "" where there is one.
-        notes: what a reader of the number must know.
+        notes: caveats of the number.
     """
 
     left: int
@@ -70,7 +70,7 @@ def _paired(ours: _Tested, theirs: _Tested, number: int) -> Pairing:
 
 @dataclass(frozen=True, slots=True)
 class _Tested:
-    """What one run's adapter did on test: scores, what each task was, and by what rule and judge."""
+    """What one run's adapter did on test: scores, the tasks, the rule and the verifier."""
 
     scores: tuple[TaskScore, ...]
     tasks: dict[str, str]
@@ -111,9 +111,9 @@ def _why_not(ours: _Tested | None, theirs: _Tested | None, number: int) -> str:
         return f"their test tasks differ: {counts}, such as {_named([*only[0], *only[1]])}"
     changed = sorted(task_id for task_id, digest in ours.tasks.items() if theirs.tasks[task_id] != digest)
     if changed:
-        return f"{len(changed)} test tasks of the same id ask or check something else: {_named(changed)}"
+        return f"{len(changed)} test tasks with the same id differ in prompt or checks: {_named(changed)}"
     moved = _moved(ours, theirs)
-    return f"{len(moved)} test tasks stand in another family or cluster: {_named(moved)}" if moved else ""
+    return f"{len(moved)} test tasks are in another family or cluster: {_named(moved)}" if moved else ""
 
 
 def _moved(ours: _Tested, theirs: _Tested) -> list[str]:
@@ -131,7 +131,7 @@ def _notes(ours: _Tested, theirs: _Tested, number: int) -> tuple[str, ...]:
     notes = []
     if ours.judge != theirs.judge:
         notes.append(
-            f"run 1 was judged by {ours.judge}, run {number} by {theirs.judge}: that is part of the difference"
+            f"run 1 was verified by {ours.judge}, run {number} by {theirs.judge}: this contributes to the difference"
         )
     for place, tested in ((1, ours), (number, theirs)):
         if seen := len(tested.seen & tested.tasks.keys()):

@@ -1,4 +1,4 @@
-"""What a run looks like from outside: pure data for screens and --json, without loading a gate."""
+"""The state of a run: pure data for screens and --json, without loading a gate."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ GateState = Literal[
 ]
 # A gate in one of these has looked and concluded; "inconclusive" is Gate E's own third answer, neither yes nor no.
 CONCLUDED: tuple[GateState, ...] = ("passed", "failed", "inconclusive")
-# A worker's own thread breaks silences after 5 s: one of a minute is a frozen process, or a machine that swaps.
+# A worker's thread writes a pulse after 5 s of silence: a minute without one is a frozen process or a swapping machine.
 SILENT_AFTER_S = 60.0
-# A screen then says that nothing was counted; only the supervisor decides when that is a stall (conf: watch).
+# A screen then reports no progress; only the supervisor decides when that is a stall (conf: watch).
 IDLE_AFTER_S = 120.0
 
 
@@ -34,7 +34,7 @@ class GateView:
 
     Attributes:
         at: ISO time of the event that put it into its state; "" when waiting.
-        seconds: time spent on it; None when it has not begun.
+        seconds: time spent on it; None when it has not started.
         text: its headline, its failure, or its plan.
     """
 
@@ -52,13 +52,13 @@ class RunView:
     """A run as a screen shows it.
 
     Attributes:
-        pulse: the last one of the session that runs now; None where none runs, or none has come yet.
+        pulse: the last one of the session that runs now; None where none runs, or none has been written yet.
         pulse_age_s, idle_s: seconds since that pulse, and since phase or count last changed.
         clock_gap_s: how far the clock was set since, or another machine's is ahead (env.heartbeat.clock_gap_s).
-        last_pulse: the last one of whatever session there was.
-        restarted: this machine was started anew since that pulse.
+        last_pulse: the last one of any session.
+        restarted: this machine was restarted since that pulse.
         attach: the command that shows the tmux session it runs in; "" where it runs in none that can be reached.
-        next_command: what the user types to go on; "" while it runs.
+        next_command: what the user types next; "" while it runs.
         failure: the crashed event's data (sentence, fix, where), {} otherwise.
     """
 
@@ -84,7 +84,7 @@ class RunView:
 
 
 def view_run(run: Run) -> RunView:
-    """Return the view of an opened run. Whether it runs is: its lock is held; nothing else."""
+    """Return the view of an opened run. A run is running exactly while its lock is held."""
     held_by = holder(run.folder / "run.lock")
     last_pulse = read_heartbeat(run.folder / "heartbeat.json") if held_by or run.machine.state != FINISHED else None
     pulse = last_pulse if held_by is not None and _is_of(last_pulse, held_by, run.machine.gate) else None
@@ -118,9 +118,9 @@ def view_run(run: Run) -> RunView:
 
 
 def _is_of(pulse: Pulse | None, held_by: Holder, gate: str) -> bool:
-    """Whether a pulse is of this gate's worker in the session that holds the lock.
+    """Whether a pulse comes from this gate's worker in the session that holds the lock.
 
-    Where the lock or the pulse does not tell its session, it is taken to be.
+    Where the lock or the pulse does not name its session, this is assumed.
     """
     if pulse is None or pulse.gate != gate:
         return False
@@ -135,7 +135,7 @@ def _restarted_since(pulse: Pulse) -> bool:
 
 
 def next_command(run: Run, running: bool) -> str:
-    """Return the command that goes on from here."""
+    """Return the next command."""
     verb = "advance"
     if running:
         verb = "status --watch"
@@ -193,7 +193,7 @@ def _ended(gate: str, state: GateState, event: Event, attempt: int) -> GateView:
     text = str(event.data.get("headline") or event.data.get("sentence") or "")
     source = event.data.get("source")
     if event.type == EventType.GATE_TAKEN_OVER and isinstance(source, dict):
-        text = f"{text} · taken over from {source.get('run')}"
+        text = f"{text} · reused from {source.get('run')}"
     seconds = event.data.get("seconds")
     return GateView(gate, gate_title(gate), state, event.at, seconds, text, attempt)
 

@@ -1,4 +1,4 @@
-"""The stored samples of a gate that match what a reader asks for; damage is named, what is readable is given."""
+"""The stored samples of a gate that match a filter; damage is named, what is readable is returned."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Wanted:
     limit: int = 5
 
     def describe(self) -> str:
-        """Return the filter in words, such as "outcome WRONG, family repair"; "" where all match."""
+        """Return a description of the filter, such as "outcome WRONG, family repair"; "" where all match."""
         fields = (("outcome", self.outcome), ("family", self.family), ("kind", self.kind), ("task", self.task))
         return ", ".join(f"{name} {value}" for name, value in (*fields, ("cell", self.cell)) if value)
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What the gate's report says of a task."""
+    """What the gate's report says about a task."""
 
     family: str
     kind: str
@@ -51,7 +51,7 @@ class FoundSamples:
         stored: readable samples in them; ``matching`` of them match, ``outcomes`` counts those by outcome.
         samples: the first matching ones, in the order of the files.
         labels: of their tasks, as far as they are known.
-        tasks: their tasks as the dataset has them, where the prompt was asked for.
+        tasks: their tasks as the dataset has them, where the prompt was requested.
         problems: torn lines, files that changed since the gate concluded.
     """
 
@@ -77,8 +77,10 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
     found = Artifacts(run, {})
     stored = [sample for file in files for sample in read_sample_lines(found, file)]
     if not stored and not found.problems:
-        begun = "has begun, but stored no sample yet" if run.has_begun(gate) else "has not begun: it has no samples yet"
-        raise Refusal(f"Gate {gate.upper()} of {run.id} {begun}.", f"`{command(run.folder, 'advance')}` goes on.")
+        begun = (
+            "has started, but stored no sample yet" if run.has_begun(gate) else "has not started: it has no samples yet"
+        )
+        raise Refusal(f"Gate {gate.upper()} of {run.id} {begun}.", f"`{command(run.folder, 'advance')}` continues.")
     labels = _labels(run, gate, found, {sample.task_id for sample in stored})
     _require_known(wanted, stored, labels)
     matching = [sample for sample in stored if _matches(sample, wanted, labels)]
@@ -117,7 +119,7 @@ def _row(sample: Sample, found: FoundSamples) -> dict[str, Any]:
 
 
 def _labels(run: Run, gate: str, found: Artifacts, task_ids: set[str]) -> dict[str, Labels]:
-    """Return what the reports say of the tasks; the dataset is asked only where no report knows them all yet."""
+    """Return what the reports say about the tasks; the dataset is read only where no report has them all."""
     labels: dict[str, Labels] = {}
     for letter in dict.fromkeys((gate, "b")):
         report = _report(run, letter, found)

@@ -1,4 +1,4 @@
-"""How times, durations and counts are written for people."""
+"""How times, durations and counts are displayed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def parse_time(text: str) -> datetime | None:
-    """Return an ISO time in the reader's zone; None where it is none."""
+    """Return an ISO time in the reader's zone; None where it is not one."""
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError:

@@ -253,13 +253,13 @@ def test_a_run_that_is_not_to_proceed_is_exported_only_with_a_word_on_the_card(
 
 
 def test_a_verdict_speaks_for_its_own_cell_alone(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"UNDECIDED: gate E judged step-000002_x0\.50 \(PROCEED\)"):
+    with pytest.raises(Refusal, match=r"UNDECIDED: gate E decided on step-000002_x0\.50 \(PROCEED\)"):
         export(run, tmp_path / "out", cell="step-000002_x1.00")
 
 
 def test_a_run_without_a_decision_is_undecided(run: Path, tmp_path: Path) -> None:
     (run / "gate_e" / "report.json").unlink()
-    with pytest.raises(Refusal, match="UNDECIDED: gate E has not judged it"):
+    with pytest.raises(Refusal, match="UNDECIDED: gate E has not decided on it"):
         export(run, tmp_path / "out")
 
 

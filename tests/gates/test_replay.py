@@ -77,7 +77,7 @@ def test_a_forged_verdict_is_told_by_screen_and_exit_code_and_stays_stored(
     assert code == 3
     assert "stored:  PASSED" in told
     assert f"now:     {stored[1].verdict.outcome}" in told
-    assert "the verdict is another one now" in told
+    assert "the verdict changed" in told
     assert path.read_bytes() == before
 
 

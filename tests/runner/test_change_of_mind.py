@@ -142,7 +142,7 @@ def test_keys_that_a_newer_version_added_are_refused_with_the_way_on_and_filled_
 def test_what_cannot_be_retried_or_rewound_says_why_and_changes_nothing(run: Run, cli: Cli) -> None:
     before = events(run.folder)
     for arguments, why in (
-        (("retry",), "gate A has not begun"),
+        (("retry",), "gate A has not started"),
         (("rewind", "C"), "Gate C has not been reached"),
         (("rewind", "F"), "not a gate"),
         (("advance", "--to", "Z"), "not a gate"),

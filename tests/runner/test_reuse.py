@@ -129,10 +129,10 @@ def test_the_screen_names_the_run_it_came_from_and_how_to_refuse(source: Run, ot
     stream = io.StringIO()
     screen = make_screen(stream)
     screen.gate_taken_over(other, report)
-    screen.noticed(other, ["not taken over from x: y"])
-    assert f"taken over from {source.id}, attempt 1: same inputs, every byte verified   --fresh" in stream.getvalue()
-    assert "not taken over from x: y" in stream.getvalue()
-    assert view_run(Run.open(other.folder)).gates[1].text == f"pass@1 9.8 · taken over from {source.id}"
+    screen.noticed(other, ["not reused from x: y"])
+    assert f"reused from {source.id}, attempt 1: same inputs, every file verified   --fresh" in stream.getvalue()
+    assert "not reused from x: y" in stream.getvalue()
+    assert view_run(Run.open(other.folder)).gates[1].text == f"pass@1 9.8 · reused from {source.id}"
 
 
 def test_what_is_appended_to_is_copied_and_the_rest_is_linked(source: Run, results: Path) -> None:
@@ -395,10 +395,10 @@ def test_a_new_learning_rate_never_pays_for_the_baseline_again(tmp_path: Path) -
     runner("new", *SMOKE, "gate.c.train.learning_rate=0.001", results=tmp_path, check=True)
     done = runner("advance", "--to", "B", results=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"taken over from {first.name}, attempt 1: same inputs" in done.stdout
+    assert f"reused from {first.name}, attempt 1: same inputs" in done.stdout
     [second] = [path for path in tmp_path.iterdir() if (path / "run.json").is_file() and path != first]
     assert [e["type"] for e in events(second) if e["gate"] == "b"] == ["gate_taken_over"]
     samples = "gate_b/samples.jsonl"
     assert (second / samples).read_bytes() == (first / samples).read_bytes()
-    assert f"taken over from {first.name}" in runner("status", results=tmp_path).stdout
+    assert f"reused from {first.name}" in runner("status", results=tmp_path).stdout
     assert "✗" not in runner("status", "--why", results=tmp_path).stdout

@@ -86,7 +86,7 @@ def test_a_gate_without_samples_says_why_in_one_sentence(cli: Cli, results: Path
     make_run(results, Story(gates="a", dev_tasks=6, test_tasks=6))
     for gate, words in (
         ("A", "has no samples. fix: Use B, D or E."),
-        ("B", "has not begun"),
+        ("B", "has not started"),
         ("F", "A, B, C"),
     ):
         code, text = cli("samples", gate)
@@ -162,7 +162,7 @@ def test_failed_checks_stand_with_their_reason_the_others_by_name(mine: Run) -> 
 def test_a_completion_without_a_program_is_shown_as_it_was_written(finished: Run) -> None:
     found = find_samples(finished, "b", Wanted(outcome="NO_CODE", limit=1))
     text = samples_text(found, "", PLAIN)
-    assert "none; this was written:" in text
+    assert "no program found; raw completion:" in text
     assert f"    {found.samples[0].completion.text}" in text
 
 

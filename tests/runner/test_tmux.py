@@ -316,12 +316,12 @@ def test_a_killed_advance_goes_on_in_the_session_it_had(server: Server) -> None:
     assert server.runner("tmux", "--to", "A", *SMOKE).returncode == 0
     folder = only_run(server.results)
     wait_until(lambda: bool(pulse(folder).get("pid")), "a worker's first pulse")
-    assert "runs already" in server.runner("tmux").stdout
+    assert "is already running" in server.runner("tmux").stdout
     os.kill(pulse(folder)["supervisor_pid"], signal.SIGKILL)
     wait_until(lambda: server.pane("advance")["dead"] == "1", "the pane keeps what was on it")
     wait_until(lambda: not is_alive(pulse(folder)["pid"]), "the worker follows its supervisor")
     again = server.runner("tmux", "--to", "A")
-    assert "goes on" in again.stdout, again.stderr
+    assert "continues" in again.stdout, again.stderr
     assert len(server.panes()) == 2, "no pane was added"
     wait_until(lambda: events(folder)[-1]["type"] == "gate_passed", "gate A passes")
 

@@ -83,14 +83,14 @@ def test_a_tracker_that_fails_is_warned_about_once_and_asked_no_more(caplog: pyt
     tracker.step(2, {"loss": 1.0})
     tracker.close()
     assert sink.asked == 1
-    assert [record.message for record in caplog.records] == ["tracking ends: ConnectionError: no route"]
+    assert [record.message for record in caplog.records] == ["tracking failed: ConnectionError: no route"]
 
 
 def test_a_tracker_that_cannot_begin_costs_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "tracking").write_text("in the way")
     tracker = open_tracker("tensorboard", tmp_path, "c", 1, {}, LOG)
     tracker.step(1, {"loss": 1.0})
-    assert caplog.records[0].message.startswith("tracking does not begin: FileExistsError")
+    assert caplog.records[0].message.startswith("tracking did not start: FileExistsError")
     assert tracker.checks[0].value == caplog.records[0].message
 
 
@@ -105,7 +105,7 @@ def test_a_library_that_ends_the_process_ends_only_the_tracking() -> None:
     assert tracker.checks == []
     tracker.step(1, {"loss": 1.0})
     [check] = tracker.checks
-    assert (check.level, check.ok, check.value) == ("warn", False, "tracking ends: SystemExit: no login")
+    assert (check.level, check.ok, check.value) == ("warn", False, "tracking failed: SystemExit: no login")
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_tracker_that_fails_in_the_middle_of_training_is_named_and_changes_no_
     more = {"PYTHONPATH": str(results.parent)}
     done = runner("advance", *SMOKE, "tracker=tensorboard", "--to", "C", results=results, more=more)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "tracking ends: ConnectionError: no route" in done.stdout
+    assert "tracking failed: ConnectionError: no route" in done.stdout
     report = json.loads((only_run(results) / "gate_c" / "report.json").read_text())
     assert report["results"]["training"]["steps"] == 6
     assert [check["name"] for check in report["checks"] if not check["ok"]].count("tracker") == 1

@@ -173,7 +173,7 @@ def test_an_event_of_a_newer_version_is_told_from_a_damaged_line(results: Path, 
     whole = f'{body[:-1]}, "sum": "{hashlib.sha256(body.encode()).hexdigest()[:16]}"}}\n'
     lines = run.journal.path.read_text(encoding="utf-8").splitlines(keepends=True)
     run.journal.path.write_text(lines[0] + whole, encoding="utf-8")
-    with pytest.raises(Refusal, match=r"line 2: 'gate_frozen' is no event .* knows") as refused:
+    with pytest.raises(Refusal, match=r"line 2: 'gate_frozen' is not an event .* knows") as refused:
         Journal.read(run.journal.path)
     assert "newer version" in refused.value.fix
     run.journal.path.write_text(lines[0] + line.replace("gate_started", "gate_frozen") + "\n", encoding="utf-8")

@@ -313,7 +313,7 @@ def test_generation_first_gives_up_copies_of_the_model_then_rows() -> None:
     assert lighter_generation(config)[0] == ("model.batch_size=32",)
     _, config = compose_experiment(["model.processes=1", "model.batch_size=1"])
     assert lighter_generation(config) == ((), ""), "nf4 is already there"
-    assert "take a smaller model" in memory_advice(Path("x"), config, "b")
+    assert "use a smaller model" in memory_advice(Path("x"), config, "b")
 
 
 def ending(returncode: int, kills: int | None) -> Ending:
@@ -323,9 +323,9 @@ def ending(returncode: int, kills: int | None) -> Ending:
 def test_the_kernels_own_count_says_whether_a_kill_was_for_memory() -> None:
     by_kernel, by_hand, unknown = (unspoken_failure(ending(-9, kills)) for kills in (1, 0, None))
     assert by_kernel.kind == "memory"
-    assert "as the kernel counts; it last used 3.5 GB" in by_kernel.sentence
+    assert "by the kernel.s own count; it last used 3.5 GB" in by_kernel.sentence
     assert by_hand.kind == "killed"
-    assert "killed nothing for memory" in by_hand.sentence
+    assert "no out-of-memory kill was recorded" in by_hand.sentence
     assert "often the kernel" in unknown.sentence
     assert "SIGSEGV" in unspoken_failure(ending(-signal.SIGSEGV, 0)).sentence
     assert unspoken_failure(ending(7, 0)).kind == "crash"

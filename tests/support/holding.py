@@ -46,7 +46,7 @@ class Held:
     def times_asked(self) -> int:
         """Return how often workers of the run have been asked to stop so far, and know it."""
         logs = (only_run(self.results) / "logs").glob("gate_*.log")
-        return sum(path.read_text(encoding="utf-8").count("asked to stop by") for path in logs)
+        return sum(path.read_text(encoding="utf-8").count("stop requested by") for path in logs)
 
     def let_go(self) -> None:
         """Let the worker go on."""

@@ -122,7 +122,7 @@ def test_an_event_whose_report_was_lost_begins_the_gate_anew_and_keeps_what_is_l
     (folder / "gate_a" / "report.json").unlink()
     done = runner("advance", "--to", "A", results=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "gate_a/report.json was lost: gate A begins a new attempt" in done.stdout
+    assert "gate_a/report.json was lost: gate A starts a new attempt" in done.stdout
     assert (folder / "attempts" / "gate_a.1" / "rule.json").is_file()
     assert json.loads((folder / "gate_a" / "report.json").read_text(encoding="utf-8"))["attempt"] == 2
     assert [e["type"] for e in events(folder)][-3:] == ["gate_rewound", "gate_started", "gate_passed"]

@@ -1,4 +1,4 @@
-"""What the mlx backend exports computes, read back by mlx-lm and PEFT, what the worn adapter computed."""
+"""What the mlx backend exports computes, read back by mlx-lm and PEFT, what the applied adapter computed."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def test_a_fused_model_computes_what_the_worn_adapter_computed(
     model = load(mlx_folder, quantization=quantization)
     adapter = trained(model, tmp_path / "adapter", **kind)
     with model.adapter(adapter, 0.5):
-        worn = logits(model)
+        applied = logits(model)
     found = exported(model, mlx_folder, adapter, 0.5, "merged", tmp_path / "fused")
     assert (found.loaded_by, found.same_choice) == ("mlx_lm.load_model", 1.0)
-    assert np.allclose(logits(load(tmp_path / "fused")), worn, atol=2e-3)
-    assert np.allclose(torch_logits(load(tmp_path / "fused", "transformers_peft")._evaluated), worn, atol=1e-2)
+    assert np.allclose(logits(load(tmp_path / "fused")), applied, atol=2e-3)
+    assert np.allclose(torch_logits(load(tmp_path / "fused", "transformers_peft")._evaluated), applied, atol=1e-2)
 
 
 @pytest.mark.parametrize("quantization", ["none", "q4"])
@@ -52,14 +52,14 @@ def test_an_adapter_with_its_scale_baked_in_loads_in_plain_mlx_lm_and_peft(
     model = load(mlx_folder, quantization=quantization)
     adapter = trained(model, tmp_path / "adapter")
     with model.adapter(adapter, 0.25):
-        worn = logits(model)
+        applied = logits(model)
     found = exported(model, mlx_folder, adapter, 0.25, "adapter", tmp_path / "baked")
     assert found.loaded_by == "mlx_lm.load_adapters"
     with model.adapter(tmp_path / "baked", 1.0):
-        assert np.allclose(logits(model), worn, atol=1e-4)
+        assert np.allclose(logits(model), applied, atol=1e-4)
     if quantization == "none":
         base = load(mlx_folder, "transformers_peft")._loaded.model
-        assert np.allclose(torch_logits(PeftModel.from_pretrained(base, tmp_path / "baked").eval()), worn, atol=1e-2)
+        assert np.allclose(torch_logits(PeftModel.from_pretrained(base, tmp_path / "baked").eval()), applied, atol=1e-2)
 
 
 def test_a_dora_adapter_is_not_baked_at_another_scale(mlx_folder: Path, mlx_model: Any, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_fused_mixture_of_experts_loads_again(tmp_path: Path) -> None:
     model = load(path, quantization="q4")
     adapter = model.train(EXAMPLES, LORA, replace(TRAIN, max_steps=2), tmp_path / "out", NoHooks()).checkpoints[-1]
     with model.adapter(adapter.folder, 1.0):
-        worn = logits(model)
+        applied = logits(model)
     exported(model, path, adapter.folder, 1.0, "merged", tmp_path / "fused")
     assert "quantization" not in json.loads((tmp_path / "fused/config.json").read_text())
-    assert np.allclose(logits(load(tmp_path / "fused")), worn, atol=1e-2)
+    assert np.allclose(logits(load(tmp_path / "fused")), applied, atol=1e-2)

@@ -135,6 +135,6 @@ def test_two_processes_generate_what_one_does_with_and_without_an_adapter(mlx_fo
     with load(mlx_folder, quantization="q4", batch_size=4, processes=2) as two:
         assert two.generate(REQUESTS, SAMPLING) == one.generate(REQUESTS, SAMPLING)
         with one.adapter(adapter, 0.5), two.adapter(adapter, 0.5):
-            worn = one.generate(REQUESTS, SAMPLING)
-            assert two.generate(REQUESTS, SAMPLING) == worn
-        assert two.generate(REQUESTS, SAMPLING) == one.generate(REQUESTS, SAMPLING) != worn
+            applied = one.generate(REQUESTS, SAMPLING)
+            assert two.generate(REQUESTS, SAMPLING) == applied
+        assert two.generate(REQUESTS, SAMPLING) == one.generate(REQUESTS, SAMPLING) != applied

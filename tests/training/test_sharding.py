@@ -56,7 +56,7 @@ def test_work_that_is_left_while_another_process_still_loads_does_not_wait_for_i
         assert time.monotonic() - began < 2
 
 
-def test_an_adapter_is_worn_in_every_process(two_processes: Any, quantized: Any, adapter_folder: Path) -> None:
+def test_an_adapter_is_applied_in_every_process(two_processes: Any, quantized: Any, adapter_folder: Path) -> None:
     with quantized.adapter(adapter_folder, 0.5):
         expected = quantized.generate(REQUESTS, SAMPLING)
     with two_processes.adapter(adapter_folder, 0.5):

@@ -144,7 +144,7 @@ def test_only_float16_needs_its_losses_scaled() -> None:
     assert scales == {torch.float16: 4096.0, torch.bfloat16: 1.0, torch.float32: 1.0}
 
 
-def test_training_while_an_adapter_is_worn_is_an_error(model: Any, tmp_path: Path) -> None:
+def test_training_while_an_adapter_is_applied_is_an_error(model: Any, tmp_path: Path) -> None:
     adapter = model.train(EXAMPLES, LORA, replace(TRAIN, max_steps=2), tmp_path, NoHooks()).checkpoints[-1]
     with model.adapter(adapter.folder, 1.0), pytest.raises(RuntimeError, match="while an adapter is applied"):
         model.probe_step(EXAMPLES, LORA, TRAIN)

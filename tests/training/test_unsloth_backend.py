@@ -129,7 +129,7 @@ def test_a_stopped_and_resumed_training_ends_with_the_same_bytes(model: Any, che
 
 
 @pytest.mark.parametrize("which", ["model", "patched"])
-def test_training_moves_the_model_and_only_while_the_adapter_is_worn(
+def test_training_moves_the_model_and_only_while_the_adapter_is_applied(
     which: str, checkpoint: Path, request: pytest.FixtureRequest
 ) -> None:
     found = request.getfixturevalue(which)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runner.views.comparison import Comparison, Difference, Side
     from runner.views.paired_adapters import Pairing
 
-# A digest tells apart by its beginning; the page and --json have all of it.
+# The start of a digest is enough here; the page and --json have all of it.
 _MAX_VALUE = 28
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` says besides its checks: what it looks at now, and which command comes next."""
+"""What `doctor` prints besides its checks: what it checks now, and which command comes next."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def announce_part(part: str) -> None:
-    """Tell a person who waits at a terminal what is looked at now."""
+    """Show on a terminal what is being checked."""
     if is_terminal(sys.stdout):
-        write_lines(sys.stdout, [line((f"looking at {part} …", "dim"))])
+        write_lines(sys.stdout, [line((f"checking {part} …", "dim"))])
 
 
 def print_next_look(
@@ -31,7 +31,7 @@ def next_line(overrides: Sequence[str], checks: Sequence[Check], with_model: boo
     given = "".join(f" {shlex.quote(text)}" for text in overrides)
     if any(check.blocks for check in checks):
         again = " --model" if with_model else ""
-        words, remark = f"python -m runner doctor{again}{given}", "after mending what blocks"
+        words, remark = f"python -m runner doctor{again}{given}", "after fixing what blocks"
     elif not with_model:
         words, remark = f"python -m runner doctor --model{given}", "loads the model: one step, one adapter, one sample"
     else:

@@ -1,4 +1,4 @@
-"""How an environment differs from a lock file, in lines; and what a new lock says of itself."""
+"""How an environment differs from a lock file, in lines; and the header of a new lock."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from training.backends import backend_of_lock
 if TYPE_CHECKING:
     from env.pins import LockComparison
 
-# What is merely not there, or not pinned, matters less: one line of names each.
+# Packages that are missing or not pinned matter less: one line of names each.
 _SHOWN = 12
 
 
 def print_lock_comparison(path: Path, found: LockComparison, stream: TextIO | None = None) -> None:
-    """Write every changed package, the missing and unpinned ones in short, and the command that goes back."""
+    """Write every changed package, the missing and unpinned ones in short, and the command that restores the lock."""
     write_lines(stream or sys.stdout, comparison_lines(path, found))
 
 
 def comparison_lines(path: Path, found: LockComparison) -> list[Line]:
     """Return the lines of ``print_lock_comparison``."""
     if not found.changed:
-        lines = [line(("✓ ", "good"), f"every package that {path} pins and that is here has the pinned version")]
+        lines = [line(("✓ ", "good"), f"every installed package that {path} pins has the pinned version")]
     else:
         width = max(len(item.name) for item in found.changed)
         differ = "package differs" if len(found.changed) == 1 else "packages differ"
@@ -39,7 +39,7 @@ def comparison_lines(path: Path, found: LockComparison) -> list[Line]:
     lines += _names("pinned and not installed", found.missing) + _names("installed and not pinned", found.unpinned)
     if found.changed:
         lines.append(
-            line("  Other versions may give other numbers; every report names those it was made with.", hang=2)
+            line("  Other versions may give other numbers; every report names the versions it was made with.", hang=2)
         )
     if found.changed or found.missing:
         lines.append(line(("next: ", "dim"), way_back(path)))
@@ -47,7 +47,7 @@ def comparison_lines(path: Path, found: LockComparison) -> list[Line]:
 
 
 def way_back(path: Path) -> str:
-    """Return the command that brings an environment to the lock ``path``: of the project with all that go with it."""
+    """Return the command that installs the lock ``path``; for a lock of the project, with those it extends."""
     backend = backend_of_lock(path.stem) if path.parent == LOCKS else None
     if backend is None:
         return install_command([path])
@@ -62,7 +62,7 @@ def lock_header(path: Path) -> list[str]:
         "",
         f"  pip install -c {path} -e .[dev]",
         "",
-        "A constraints file: it installs nothing, it says which version a package gets when something asks for it.",
+        "A constraints file: it installs nothing; it sets which version of a package gets installed.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What judging stored completions again found, in lines."""
+"""The result of verifying stored completions again, in lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 10
 
 
 def print_rejudgement(found: Rejudgement, path: Path, stream: TextIO | None = None) -> None:
-    """Write whether the verdicts stand, which do not, and the file that holds them all."""
+    """Write whether the verdicts are unchanged, which are not, and the file that lists them all."""
     write_lines(stream or sys.stdout, rejudgement_lines(found, path))
 
 
@@ -29,11 +29,11 @@ def rejudgement_lines(found: Rejudgement, path: Path) -> list[Line]:
     lines = [
         line(
             mark,
-            f"gate {found.gate.upper()}: {agree:,} of {found.samples:,} verdicts stand; "
-            f"{len(found.flips)} of the others change a pass",
+            f"gate {found.gate.upper()}: {agree:,} of {found.samples:,} verdicts unchanged; "
+            f"{len(found.flips)} flip between pass and fail",
             hang=2,
         ),
-        line(("  judged by: ", "dim"), f"{before}; now {found.verifier} held by {found.isolation}", hang=13),
+        line(("  verifier: ", "dim"), f"{before}; now {found.verifier}, isolation {found.isolation}", hang=13),
     ]
     kinds = Counter((d.before, d.after) for d in found.disagreements)
     lines += [line(f"  {count:>6,}  {was} became {now}") for (was, now), count in kinds.most_common()]

@@ -1,4 +1,4 @@
-"""One sample judged again, in lines: what was asked, what was written, and the verdicts of then and now."""
+"""One sample verified again, in lines: the task, the program, and the stored and the new verdict."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def print_replay(found: Replay, stream: TextIO | None = None) -> None:
 
 
 def replay_lines(found: Replay) -> list[Line]:
-    """Return the whole story of one sample, ending with whether its verdict stands."""
+    """Return all lines of one sample, ending with whether its verdict is unchanged."""
     sample, code = found.sample, found.candidate.code
     lines = [line((f"{sample.task_id} · {sample.arm} · sample {sample.index}", "bold"), (f"  {found.file}", "dim"))]
     lines += _indented(found.task.instruction)
     if found.task.input:
         lines += [line(("input:", "dim")), *_indented(found.task.input)]
-    lines += [line(("program:" if code is not None else "no program; this was written:", "dim"))]
+    lines += [line(("program:" if code is not None else "no program found; raw completion:", "dim"))]
     lines += _indented(sample.completion.text if code is None else code)
     lines += [_check_line(check) for check in found.verdict.checks]
     lines += [line((f"  {name}: ", "dim"), ", ".join(told), hang=4) for name, told in _told(found.verdict) if told]
     lines.append(_verdict_line("stored", sample.verdict))
     lines.append(_verdict_line("now", found.verdict))
     mark = ("✓ ", "good") if found.stands else ("✗ ", "no")
-    return [*lines, line(mark, "the verdict stands" if found.stands else "the verdict is another one now")]
+    return [*lines, line(mark, "the verdict is unchanged" if found.stands else "the verdict changed")]
 
 
 def _indented(text: str) -> list[Line]:

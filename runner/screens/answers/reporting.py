@@ -1,4 +1,4 @@
-"""What was written of a report, and what is wrong with the artifacts it was written from, in lines."""
+"""The files of a report, and what is wrong with the artifacts it was written from, in lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 10
 def print_report(
     pages: Sequence[Path], problems: Sequence[str], remark: str = "", stream: TextIO | None = None
 ) -> None:
-    """Write the pages' paths, then why they should not be relied on, where that is so."""
+    """Write the pages' paths, then, where so, why they should not be relied on."""
     write_lines(stream or sys.stdout, report_lines(pages, problems, remark))
 
 

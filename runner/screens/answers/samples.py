@@ -1,6 +1,6 @@
-"""Stored samples on a screen: the program in colour, its verdict, the failed check, and what judged it.
+"""Stored samples on a screen: the program in colour, its verdict, the failed check, and its verifier.
 
-What a model wrote is foreign text: it reaches the terminal with every control sign made visible, never as a code.
+A model's text is untrusted: every control character is made visible and none reaches the terminal.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _MAX_LINES = 200
 
 
 def print_samples(found: FoundSamples, matching: str = "", stream: TextIO | None = None) -> None:
-    """Write what was found; ``matching`` is the filter in words."""
+    """Write what was found; ``matching`` describes the filter."""
     stream = stream or sys.stdout
     if stream is not None:
         write_text(stream, samples_text(found, matching, paper_of(stream)))
 
 
 def samples_text(found: FoundSamples, matching: str, paper: Paper) -> str:
-    """Return the samples as they are written on ``paper``: coloured where it takes colour, else plain."""
+    """Return the samples as written on ``paper``: coloured where it supports colour, else plain."""
     parts = [_laid([line(("! ", "odd"), problem, hang=2) for problem in found.problems], paper)]
     for sample in found.samples:
         parts.append(_sample_text(sample, found.labels.get(sample.task_id), found.tasks.get(sample.task_id), paper))
@@ -37,7 +37,7 @@ def samples_text(found: FoundSamples, matching: str, paper: Paper) -> str:
 
 
 def summary_line(found: FoundSamples, matching: str) -> Line:
-    """Return how many samples match, and how they ended."""
+    """Return how many samples match, and their outcomes."""
     asked = f" with {matching}" if matching else ""
     if not found.matching:
         return line(f"no sample of gate {found.gate.upper()}{asked}, of {count_text(found.stored, 'sample')} stored")
@@ -59,11 +59,11 @@ def _sample_text(sample: Sample, labels: Labels | None, task: Task | None, paper
     lines += _check_lines(verdict.checks)
     lines += [_detail("finding", finding) for finding in verdict.findings]
     lines += [_detail("made", ", ".join(verdict.registered))]
-    lines += [_detail("judge", f"{verdict.verifier} held by {verdict.isolation}, {1000 * verdict.seconds:.0f} ms")]
+    lines += [_detail("judge", f"{verdict.verifier}, isolation {verdict.isolation}, {1000 * verdict.seconds:.0f} ms")]
     lines += [_detail("drawn", _drawn(sample))]
     parts.append(_laid([item for item in lines if item.spans], paper))
     if candidate.code is None:
-        parts.append(_laid([_detail("code", "none; this was written:")], paper))
+        parts.append(_laid([_detail("code", "no program found; raw completion:")], paper))
     return "".join([*parts, _program(text, paper, in_lua=candidate.code is not None), "\n"])
 
 
@@ -85,9 +85,11 @@ def _head(sample: Sample, labels: Labels | None) -> list[Line]:
 
 
 def _drawn(sample: Sample) -> str:
-    ended = "ran into the token limit" if sample.completion.finish == "length" else "ended by itself"
+    ended = "cut at the token limit" if sample.completion.finish == "length" else "stopped"
     patch = f", patch matched by {sample.candidate.patch_level}" if sample.candidate.patch_level else ""
-    return f"{sample.completion.tokens} tokens, {ended}, seed {sample.seed}, found by {sample.candidate.rule}{patch}"
+    return (
+        f"{sample.completion.tokens} tokens, {ended}, seed {sample.seed}, extracted as {sample.candidate.rule}{patch}"
+    )
 
 
 def _detail(label: str, text: str, remark: str = "") -> Line:
@@ -103,7 +105,7 @@ def _foreign(label: str, text: str, paper: Paper) -> str:
 
 
 def _program(text: str, paper: Paper, in_lua: bool) -> str:
-    """Return a program's lines, indented, highlighted where the paper takes colour; a very long one is cut."""
+    """Return a program's lines, indented, highlighted where the paper supports colour; a very long one is cut."""
     rows = foreign_lines(text.rstrip("\n"), paper)
     shown = _highlighted(rows[:_MAX_LINES]) if paper.colour and in_lua else rows[:_MAX_LINES]
     more = [f"... {len(rows) - _MAX_LINES} more lines"] if len(rows) > _MAX_LINES else []

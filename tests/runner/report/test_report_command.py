@@ -31,7 +31,7 @@ def test_report_refuses_two_names_for_one_run(results: Path, cli: Cli) -> None:
     run = make_run(results, SMALL)
     code, told = cli("report", run.id, "--run", "other")
     assert code == 2
-    assert "Two runs are named" in told
+    assert "Two different runs are named" in told
 
 
 def test_report_over_a_damaged_run_says_so_on_the_screen_and_in_its_exit_code(results: Path, cli: Cli) -> None:

@@ -91,7 +91,7 @@ def test_a_running_gate_shows_who_works_what_is_safe_and_what_memory_is_left(hel
     text = text_of(held)
     assert "▶ C training running" in text
     assert "training 85/120 steps loss 0.912 70 s left" in text
-    assert f"worker pid {os.getpid()}, pulse 0 s ago · checkpoint 40 is safe" in text
+    assert f"worker pid {os.getpid()}, heartbeat 0 s ago · checkpoint 40 is safe" in text
     assert "5,210 MB · 12.4 GB free · GPU 93% busy, 61.2 of 139.0 GB" in text
     assert " ! " not in text
 
@@ -99,20 +99,20 @@ def test_a_running_gate_shows_who_works_what_is_safe_and_what_memory_is_left(hel
 def test_a_pulse_of_an_earlier_session_is_not_shown_as_this_ones(held: Run) -> None:
     beat(held, supervisor_pid=1)
     text = text_of(held)
-    assert f"pid {os.getpid()}, no pulse yet, since" in text
+    assert f"pid {os.getpid()}, no heartbeat yet, since" in text
     assert "85/120" not in text
 
 
 def test_a_pulse_of_the_gate_before_is_not_shown_as_this_ones(held: Run) -> None:
     beat(held, gate="b")
-    assert "no pulse yet" in text_of(held)
+    assert "no heartbeat yet" in text_of(held)
 
 
 def test_a_worker_that_lives_and_counts_nothing_is_told_with_since_when_and_without_a_time_left(held: Run) -> None:
     beat(held, idle_s=1800.0)
     text = text_of(held)
-    assert "pulse 0 s ago" in text
-    assert "! it lives, but training has counted nothing since" in text
+    assert "heartbeat 0 s ago" in text
+    assert "! alive, but no progress in training since" in text
     assert "see logs/gate_c.log" in text
     assert "left" not in text
 
@@ -121,7 +121,7 @@ def test_a_worker_without_a_pulse_for_a_minute_is_silent_since_then(held: Run) -
     beat(held, ticks_s=time.monotonic() - 300.0, at=time.time() - 300.0)
     text = text_of(held)
     assert "silent for 5 min" in text
-    assert "! no pulse since" in text
+    assert "! no heartbeat since" in text
 
 
 def test_a_clock_set_back_is_named_and_no_age_is_negative(held: Run) -> None:
@@ -129,7 +129,7 @@ def test_a_clock_set_back_is_named_and_no_age_is_negative(held: Run) -> None:
     view = view_run(Run.open(held.folder))
     assert view.pulse_age_s is not None
     assert 0 <= view.pulse_age_s < 60
-    assert "! since that pulse the clock was set back by 2 h 00" in text_of(held)
+    assert "! since that heartbeat the clock was set back by 2 h 00" in text_of(held)
 
 
 def test_a_run_on_another_machine_is_told_with_its_name_and_its_clock(training: Run) -> None:
@@ -139,7 +139,7 @@ def test_a_run_on_another_machine_is_told_with_its_name_and_its_clock(training: 
         lock.write_text(json.dumps(asdict(there)) + "\n")
         beat(training, host="gpubox", supervisor_pid=17146, pid=17150, clock="monotonic@there", at=time.time() + 90)
         text = text_of(training)
-    assert "worker pid 17150 on gpubox, pulse 0 s ago" in text
+    assert "worker pid 17150 on gpubox, heartbeat 0 s ago" in text
     assert "! the clock of gpubox is 90 s ahead of this one's" in text
 
 
@@ -160,13 +160,13 @@ def test_a_killed_run_is_interrupted_and_says_when_it_was_last_seen(training: Ru
     view = view_run(Run.open(training.folder))
     text = status_text(view, 200, NOW)
     assert "‖ C training    interrupted" in text
-    assert "killed, a power cut, or out of memory; last seen Fri 16:00" in text
+    assert "killed, power loss or out of memory; last seen Fri 16:00" in text
     assert (view.running, view.pulse, view.restarted) == (False, None, False)
 
 
 def test_a_machine_that_was_restarted_is_named_as_the_reason(training: Run) -> None:
     beat(training, clock="monotonic@the-boot-before")
-    assert "what: the machine was restarted while it ran; last seen" in text_of(training)
+    assert "what: the machine restarted while it ran; last seen" in text_of(training)
 
 
 def test_the_view_of_a_running_gate_is_json_with_every_field(held: Run) -> None:
@@ -301,7 +301,7 @@ def watcher(held: Run) -> Iterator[Watcher]:
     beat(held)
     watcher = Watcher(held)
     try:
-        watcher.read_until("q leaves this view")
+        watcher.read_until("q quits")
         yield watcher
     finally:
         watcher.process.kill()
@@ -326,7 +326,7 @@ def test_a_window_made_wider_is_drawn_anew(watcher: Watcher) -> None:
     watcher.resize(200)
     # a frame of the former width may have been on its way
     for _ in range(5):
-        wide = watcher.read_until("q leaves this view", so_far)[so_far:]
+        wide = watcher.read_until("q quits", so_far)[so_far:]
         so_far = len(watcher.drawn)
         if max(len(text) for text in wide.replace("\r", "").split("\n")) > 100:
             break

@@ -131,7 +131,7 @@ def test_a_running_gate_shows_what_is_left_and_its_pulse(tmp_path: Path) -> None
     view = running_view(in_training(tmp_path), pulse(gate="c", eta_s=8820.0), 2.2)
     text = " ".join(status.status_text(view).split())
     assert "training 85/120 steps loss 0.912 2 h 27 left" in text
-    assert "worker pid 17146, pulse 2 s ago · checkpoint 40 is safe" in text
+    assert "worker pid 17146, heartbeat 2 s ago · checkpoint 40 is safe" in text
     assert "watch: python -m runner status --watch" in text
 
 
@@ -148,7 +148,7 @@ def test_a_held_run_with_an_unreadable_report_still_has_a_status(tmp_path: Path)
         (run.folder / "heartbeat.json").write_text(json.dumps({"pid": 1}))
         text = status.status_text(view_run(run))
     assert "▶ B baseline    running" in text
-    assert "no pulse yet" in text
+    assert "no heartbeat yet" in text
 
 
 def test_the_time_of_a_gate_counts_its_earlier_sessions(tmp_path: Path) -> None:
