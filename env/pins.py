@@ -85,10 +85,10 @@ def write_lock(path: Path, installed: Mapping[str, str], header: Sequence[str]) 
     """Write ``installed`` as a lock under comment lines; local versions ("+cpu") are cut. Return how many pins.
 
     Raises:
-        Refusal: the file exists already, or cannot be written.
+        Refusal: the file already exists, or cannot be written.
     """
     if path.exists():
-        raise Refusal(f"{path} exists already.", "Give a file that does not exist yet.")
+        raise Refusal(f"{path} already exists.", "Give a file that does not exist yet.")
     kept = {name: version.partition("+")[0] for name, version in installed.items() if name not in _NOT_LOCKED}
     lines = [*(f"# {line}".rstrip() for line in header), *(f"{name}=={kept[name]}" for name in sorted(kept))]
     write_atomic(path, "\n".join(lines) + "\n")

@@ -60,7 +60,10 @@ def advance(
     run: RunName = None,
     results: Results = RESULTS,
 ) -> None:
-    """Continue the current run, or start one."""
+    """Continue the current run, or start one.
+
+    Safe at any time: it resumes from what is on disk, and stops when a gate says no or at the end.
+    """
     from runner import screens
     from runner.advance.loop import advance as advance_run
     from runner.launch.ssh import should_tell
@@ -81,7 +84,10 @@ def tmux(
     run: RunName = None,
     results: Results = RESULTS,
 ) -> None:
-    """Advance in a tmux session, or attach to it."""
+    """Advance in a tmux session, or attach to it.
+
+    The session survives a lost connection and shows the live status below. Takes what `advance` takes.
+    """
     from env.locking import LockHeld, holder
     from runner import screens
     from runner.launch.tmux import attach, find_session, is_advancing, open_session, require_tmux
@@ -108,7 +114,10 @@ def tmux(
 
 @app.command()
 def new(overrides: Overrides = None, fresh: Fresh = False, results: Results = RESULTS) -> None:
-    """Create another run and make it the current one."""
+    """Create another run and make it the current one.
+
+    `advance` then works on it. Nothing is computed yet.
+    """
     from runner.runs.folder import command
 
     folder = _create(results, overrides or [], fresh)

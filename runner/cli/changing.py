@@ -8,7 +8,10 @@ from runner.runs.locations import RESULTS
 
 @app.command()
 def retry(overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
-    """Start a new attempt of the current gate."""
+    """Start a new attempt of the current gate.
+
+    For a gate that said no, crashed or was stopped. The old attempt is kept.
+    """
     from runner.changing.edits import retry as retry_gate
     from runner.runs.folder import command
 
@@ -19,7 +22,10 @@ def retry(overrides: Overrides = None, run: RunName = None, results: Results = R
 
 @app.command()
 def rewind(gate: GateName, overrides: Overrides = None, run: RunName = None, results: Results = RESULTS) -> None:
-    """Go back to before a gate; old attempts are kept."""
+    """Go back to before a gate; old attempts are kept.
+
+    This gate and the later ones start new attempts.
+    """
     from runner.changing.edits import rewind as rewind_to
     from runner.runs.folder import command
 

@@ -27,7 +27,10 @@ def samples(
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Show a gate's programs with their verdicts."""
+    """Show a gate's programs with their verdicts.
+
+    Each with its failed checks, the reason, and the verifier.
+    """
     from runner import screens
     from runner.runs.folder import Run
     from runner.views.samples import Wanted, find_samples, sample_rows
@@ -53,7 +56,10 @@ def compare(
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Compare runs: verdicts, intervals, differences."""
+    """Compare runs: verdicts, intervals, differences.
+
+    Adapters measured on the same test tasks are also compared task by task.
+    """
     from runner import screens
     from runner.report.page.comparison import comparison_page, write_comparison
     from runner.runs.folder import Run

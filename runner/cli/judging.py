@@ -19,7 +19,10 @@ def rejudge(
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Verify stored completions again, without a model."""
+    """Verify stored completions again, without a model.
+
+    Says where verdicts differ; changes nothing stored.
+    """
     from gates.rejudging import rejudge as judge_again
     from gates.rejudging import write_rejudgement
     from runner import screens

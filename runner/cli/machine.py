@@ -28,7 +28,10 @@ def doctor(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check machine, data and model without a run."""
+    """Check machine, data and model without a run.
+
+    The checks of Gate A, before anything is created.
+    """
     from gates.a_environment.gate import inspect
     from runner import screens
     from runner.runs.config import compose_experiment
@@ -60,7 +63,10 @@ def lock(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare installed packages with a lock file."""
+    """Compare installed packages with a lock file.
+
+    With --write, write a lock file from this environment instead.
+    """
     from env.pins import compare, find_lock, installed_versions, read_pins, write_lock
     from runner.screens.answers.locks import lock_header, print_lock_comparison
 

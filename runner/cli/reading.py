@@ -125,7 +125,10 @@ def config(
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Print the configuration of a run."""
+    """Print the configuration of a run.
+
+    Of the current one, or, where there is none, of the run that `advance` would create.
+    """
     from runner.changing.config_lookup import (
         config_difference,
         config_part,

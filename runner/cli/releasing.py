@@ -32,7 +32,10 @@ def export(
     run: RunName = None,
     results: Results = RESULTS,
 ) -> None:
-    """Export the adapter, or the merged model."""
+    """Export the adapter, or the merged model.
+
+    Its scale is baked in; the files are read back and compared with what was measured.
+    """
     from runner.release.export import export_cell
     from runner.runs.config import read_config
 

@@ -22,7 +22,10 @@ def replay(
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Verify one stored sample again; show both verdicts."""
+    """Verify one stored sample again; show both verdicts.
+
+    No model is loaded, and nothing stored is changed.
+    """
     from gates.rejudging import replay as judge_again
     from runner import screens
     from runner.runs.config import read_config

@@ -135,7 +135,7 @@ def _parsed(found: Artifacts, path: Path, parse: Callable[[Any], T], kind: str) 
     if bad:
         named = ", ".join(map(str, bad[:_NAMED_LINES])) + (", …" if len(bad) > _NAMED_LINES else "")
         found.problems.append(
-            f"{name}: {len(bad)} of {len(lines)} lines are not a {kind} (line {named}); read without them."
+            f"{name}: {len(bad)} of {len(lines)} lines hold no valid {kind} (line {named}); read without them."
         )
     return records
 

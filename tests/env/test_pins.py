@@ -24,7 +24,7 @@ def test_a_written_lock_is_read_back_without_local_versions_and_the_project_itse
     path = tmp_path / "mine.txt"
     assert write_lock(path, {"torch": "2.13.0+cpu", "luagate": "0.1.0", "pip": "26", "a-b": "1"}, ["why", ""]) == 2
     assert {pin.name: pin.version for pin in read_pins(path)} == {"a-b": "1", "torch": "2.13.0"}
-    with pytest.raises(Refusal, match="exists already"):
+    with pytest.raises(Refusal, match="already exists"):
         write_lock(path, {}, [])
 
 

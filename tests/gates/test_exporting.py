@@ -228,13 +228,13 @@ def test_the_command_writes_says_how_near_it_is_and_refuses_by_exit_code(run: Pa
     assert "logits differ by at most" in printed
     assert (tmp_path / "out" / ADAPTER_WEIGHTS).is_file()
     code, printed = cli("export", "--run", str(run), "--to", str(tmp_path / "out"))
-    assert (code, "exists already" in printed, "Traceback" in printed) == (2, True, False)
+    assert (code, "already exists" in printed, "Traceback" in printed) == (2, True, False)
 
 
 @pytest.mark.parametrize("form", ["adapter", "merged"])
 def test_nothing_is_overwritten(run: Path, tmp_path: Path, form: Any) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(Refusal, match="exists already"):
+    with pytest.raises(Refusal, match="already exists"):
         export(run, tmp_path / "there", form)
     assert not list((tmp_path / "there").iterdir())
 

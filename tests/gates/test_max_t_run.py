@@ -72,7 +72,7 @@ def test_an_eval_file_of_one_split_alone_is_decided_by_max_t(split):
     assert told["selection"].value == "max-t"
     assert "all tasks serve for selection and decision" in told["selection"].reason
     # the base and four cells on 12 tasks, five samples each; nothing is drawn to decide
-    assert told["generations"].value == "300 in all"
+    assert told["generations"].value == "300 in total"
     assert "E 0 of the chosen one" in told["generations"].reason
 
 

@@ -96,7 +96,7 @@ def test_appending_after_a_torn_line_does_not_glue_two_events_together(tmp_path:
         ('{"seq": 3, "at": "", "type": "gate_exploded", "gate": "a", "data": {}}', "line 3: not an event"),
         (
             '{"seq": 7, "at": "", "type": "gate_passed", "gate": "a", "data": {}}',
-            "line 3: event number 7 stands where 3",
+            "line 3: expected event 3, found 7",
         ),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_line_that_was_taken_out_doubled_or_moved_is_refused(
     if (kind == "taken out" and place == len(lines) - 1) or (kind == "moved" and place == other):
         return
     path.write_bytes(b"".join(edits[kind]))
-    with pytest.raises(Refusal, match="stands where"):
+    with pytest.raises(Refusal, match="expected event"):
         Journal.read(path)
 
 

@@ -105,7 +105,7 @@ def test_a_torn_file_is_said_and_the_rest_is_shown(mine: Run) -> None:
     assert len(found.samples) == found.stored
     said = " ".join(found.problems)
     assert "its last line is torn" in said
-    assert f"1 of {len(lines)} lines are no sample (line 4)" in said
+    assert f"1 of {len(lines)} lines hold no valid sample (line 4)" in said
     assert "its SHA-256 differs" in said
     assert samples_text(found, "", PLAIN).startswith("! gate_b/samples.jsonl: its last line is torn")
 

@@ -323,7 +323,7 @@ def ending(returncode: int, kills: int | None) -> Ending:
 def test_the_kernels_own_count_says_whether_a_kill_was_for_memory() -> None:
     by_kernel, by_hand, unknown = (unspoken_failure(ending(-9, kills)) for kills in (1, 0, None))
     assert by_kernel.kind == "memory"
-    assert "by the kernel.s own count; it last used 3.5 GB" in by_kernel.sentence
+    assert "by the kernel's own count; it last used 3.5 GB" in by_kernel.sentence
     assert by_hand.kind == "killed"
     assert "no out-of-memory kill was recorded" in by_hand.sentence
     assert "often the kernel" in unknown.sentence

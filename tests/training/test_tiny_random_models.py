@@ -94,5 +94,5 @@ def test_the_command_writes_a_model_and_overwrites_nothing(tmp_path: Path, capsy
     assert capsys.readouterr().out.strip() == str(folder)
     before = sha256_file(folder / WEIGHTS)
     assert main(["llama", str(folder)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert sha256_file(folder / WEIGHTS) == before

@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.folder.exists():
-            raise Refusal(f"{options.folder} exists already.", "Give a folder that does not exist yet.")
+            raise Refusal(f"{options.folder} already exists.", "Give a folder that does not exist yet.")
         write_model(options.folder, options.architecture, options.seed)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)

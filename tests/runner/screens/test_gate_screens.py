@@ -46,7 +46,7 @@ def test_checks_end_with_what_blocks_and_a_count() -> None:
     ]
     text = text_of(checks.checks_lines(found))
     assert text.index("cpu") < text.index("gpu") < text.index("disk")
-    assert text.endswith("3 checks: 1 holds, 1 warns, 1 blocks; 1 fact")
+    assert text.endswith("3 checks: 1 ok, 1 warns, 1 blocks; 1 fact")
 
 
 def test_print_checks_takes_a_report_and_a_plain_list(tmp_path: Path) -> None:
