@@ -59,7 +59,7 @@ def newest_checkpoint(gate_folder: Path) -> int:
 
 
 def resumes(folder: Path, gate: str) -> str:
-    """Return what the next advance does first: 'resumes at step 800', 'resumes with 9 samples stored', 'starts over'."""
+    """Return what the next advance does first, such as 'resumes at step 800' or 'starts over: no checkpoint yet'."""
     if gate == "c":
         step = newest_checkpoint(folder / "gate_c")
         return f"resumes at step {step}" if step else "starts over: no checkpoint yet"
