@@ -106,7 +106,7 @@ def tracker_of(run: Run, gate: str) -> Tracker:
 
 
 def run_gate(folder: Path, gate: str, stop: StopFlag) -> Exit:
-    """Run ``gate`` and write its report, last; return ADVANCED when there is a report, STOPPED when asked to stop."""
+    """Run ``gate`` and write its report, last; return ADVANCED when there is a report, STOPPED after a stop request."""
     opened = OpenedFiles(PROJECT, MEASURING_FOLDERS, folder / f"gate_{gate}" / "opened_files.jsonl")
     opened.watch()
     run = Run.open(folder)

@@ -21,7 +21,7 @@ STYLES = {
     "good": "32", "crash": "1;31", "no": "33", "live": "36", "odd": "35", "unsure": "94", "dim": "2", "bold": "1",
     "command": "1",
 }  # fmt: skip
-# What every sign of ours becomes where the stream's encoding lacks it; marks stay one column wide.
+# The replacement of every symbol where the stream's encoding lacks it; marks stay one column wide.
 ASCII_SIGNS = {
     "✓": "+", "▶": ">", "·": "-", "✗": "x", "≈": "~", "‖": "=", "◆": "#", "×": "x", "→": "->", "±": "+/-", "≥": ">=",
     "≤": "<=", "–": "-", "—": "-", "−": "-", "…": "...", "“": '"', "”": '"', "Δ": "d", "█": "#", "░": ".",
@@ -167,7 +167,7 @@ def _named(sign: str) -> str:
 
 
 def wrap(item: Line, width: int | None) -> list[Line]:
-    """Break a line at spaces to ``width`` columns; a word longer than that stays whole, to be copied whole.
+    """Break a line at spaces to ``width`` columns; a longer word is not broken, so that it can be copied.
 
     A command stays whole too, and has a line of its own.
     """

@@ -38,7 +38,7 @@ def print_connection_hint(folder: Path, stream: TextIO | None = None) -> None:
     keeps = command(folder, "tmux")
     said = "over SSH, outside tmux: a lost connection stops this run; nothing is lost.  "
     write_lines(
-        stream or sys.stdout, [line(("! ", "odd"), said, "Ctrl-C, then ", (keeps, "command"), " outlives it", hang=2)]
+        stream or sys.stdout, [line(("! ", "odd"), said, "Ctrl-C, then ", (keeps, "command"), " survives it", hang=2)]
     )
 
 
@@ -54,9 +54,9 @@ def print_session(folder: Path, session: Session, stream: TextIO | None = None) 
 
 
 def print_freshness(folder: Path, found: Sequence[Freshness], stream: TextIO | None = None) -> None:
-    """Write for every begun gate whether its results are of the present inputs; the ways out where some are not."""
+    """Write for every started gate whether its results are up to date; the ways out where some are not."""
     lines = [*_fresh_lines(found), *_damage_lines(found), *_stale_lines(found)]
-    write_lines(stream or sys.stdout, [*(lines or [line("no gate has begun")]), *_ways_out(folder, found, ())])
+    write_lines(stream or sys.stdout, [*(lines or [line("no gate has started")]), *_ways_out(folder, found, ())])
 
 
 def print_staleness(
@@ -78,7 +78,7 @@ def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]
     damaged = [item.gate.upper() for item in found if item.damage]
     if damaged == stale:
         again = command(folder, f"rewind {damaged[0]}")
-        what = (f"   or restore the files; a rewind does {damaged[0]} again and keeps what is there", "dim")
+        what = (f"   or restore the files; a rewind runs {damaged[0]} again and keeps the old files", "dim")
         return [line(("next:  ", "dim"), (again, "command"), what, hang=7)]
     with_them = "".join(f" {shlex.quote(override)}" for override in overrides)
     elsewhere = f" {flag}" if (flag := results_flag(folder)) else ""
@@ -86,7 +86,7 @@ def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]
     again = stale[0] if stale[0] == "E" else f"{stale[0]} and the gates after it"
     return [
         line(("next:  ", "dim"), (new, "command"), ("   another run; this one stays as it is", "dim"), hang=7),
-        line(("   or: ", "dim"), (rewind, "command"), (f"   does {again} again; keeps the old attempt", "dim"), hang=7),
+        line(("   or: ", "dim"), (rewind, "command"), (f"   runs {again} again; keeps the old attempt", "dim"), hang=7),
     ]
 
 

@@ -383,7 +383,7 @@ SOURCE_FOLDERS = ("env", "eval", "gates", "runner", "training")
 def quoted_symptoms() -> list[str]:
     """Return what RUNBOOK.md says that a screen says, cut at each '…'."""
     text = (PROJECT / "RUNBOOK.md").read_text(encoding="utf-8")
-    section = text[text.index("## Symptom") : text.index("## Change of mind")]
+    section = text[text.index("## Symptom") : text.index("## Changing a run")]
     cells = [row.split("|")[1] for row in section.splitlines() if row.startswith("| ")]
     spans = (part.strip() for cell in cells for span in SPAN.findall(cell) for part in span.split("…"))
     return sorted({part for part in spans if part})

@@ -35,5 +35,5 @@ def next_line(overrides: Sequence[str], checks: Sequence[Check], with_model: boo
     elif not with_model:
         words, remark = f"python -m runner doctor --model{given}", "loads the model: one step, one adapter, one sample"
     else:
-        words, remark = f"python -m runner advance{given}", "begins the run"
+        words, remark = f"python -m runner advance{given}", "starts the run"
     return line(("next: ", "dim"), (words, "command"), (f"   {remark}", "dim"), hang=6)
