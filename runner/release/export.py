@@ -137,7 +137,7 @@ def find_origin(run_dir: Path, cell_name: str) -> Origin:
     reports = {gate: report for gate in "bcde" if (report := read_report(run_dir / f"gate_{gate}" / "report.json"))}
     training, sweep, decided = (reports[gate].results if gate in reports else None for gate in "cde")
     if not isinstance(training, TrainingResults):
-        raise Refusal(f"{run_dir.name} has no trained adapter yet.", "`python -m runner advance` goes on with it.")
+        raise Refusal(f"{run_dir.name} has no trained adapter yet.", "`python -m runner advance` continues it.")
     if not cell_name and not isinstance(sweep, SweepResults):
         raise Refusal(f"{run_dir.name} has not chosen a cell yet.", "Advance it, or name one with --cell.")
     cell = cell_from_name(cell_name or (sweep.chosen.cell if isinstance(sweep, SweepResults) else ""))
@@ -161,7 +161,7 @@ def find_origin(run_dir: Path, cell_name: str) -> Origin:
 
 
 def provenance(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip, folder: Path) -> dict[str, Any]:
-    """Return provenance.json: everything that leads from the files of an export back to the run, by digest."""
+    """Return provenance.json: everything that links the files of an export to the run, by digest."""
     return {
         "schema_version": SCHEMA_VERSION,
         "run": origin.run,

@@ -111,7 +111,7 @@ def _heat_span(cell: CellFacts | None, k: int, chosen: str, wide: bool) -> Span:
         return ("-".rjust(columns), "dim")
     gain = cell.gain.value
     rate = next((metric.value for metric in cell.result.metrics if metric.k == k), None)
-    # on the few tasks of a cell that left the race a bound says little
+    # on the few tasks of a cell that left the race a bound is not informative
     left = bool(cell.dropped_after)
     above_zero = not left and cell.lower is not None and cell.lower > 0
     if gain is None or rate is None:
