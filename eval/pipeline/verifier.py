@@ -29,6 +29,8 @@ class VerifierSettings:
 
     Attributes:
         name: one of the domain's verifiers; "auto" takes the most faithful one that is installed.
+        engine: the engine to use: a server's program, or the folder of a system, a prefix or a build; "" is the one
+            that $LUAGATE_ENGINE names, else the one installed.
         workers: child processes; 0 is one for each CPU this process may use.
         timeout_s: wall time; a program that got no CPU time in it is missing data, not a timeout.
         cpu_s: CPU time; what decides TIMEOUT, so that a busy machine changes no outcome.
@@ -40,6 +42,7 @@ class VerifierSettings:
     """
 
     name: str = "recorder"
+    engine: str = ""
     workers: int = 0
     timeout_s: float = 10.0
     cpu_s: float = 2.0
@@ -50,14 +53,23 @@ class VerifierSettings:
     require_isolation: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """Why a verifier's verdicts need a test of their own here, and how to make it, as sentences."""
+
+    reason: str
+    fix: str
+
+
 class Verifier(Protocol):
     """Verifies programs in its own processes. A context manager; closing it leaves no process and no file.
 
     ``choice`` says why it is this verifier: "requested by name", or what ``name="auto"`` found. ``language`` is what
-    its programs are written in: extraction follows it.
+    its programs are written in: extraction follows it. ``caveat`` is None unless it is of a version that nobody tested.
     """
 
     choice: str
+    caveat: Caveat | None
     name: str
     language: Language
     isolation: str

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from env.checks import Check, fact, judged, ok
+from env.checks import Check, fact, judged, ok, warn
 from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.overlap.clusters import ALIKE_JACCARD, alike_across_clusters
 from eval.overlap.contamination import Contamination, Overlap, Status, Tier, survey
 from eval.pipeline.instrument import KINDS, Kind, KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
+from eval.pipeline.verifier import Caveat
 from eval.records import SPLITS, Dataset, Outcome, Row, Task, Verdict
 from gates.measuring.bench import domain_of_experiment, open_judge
 from gates.report.results import ContaminationFacts, DatasetFacts, Leak
@@ -57,6 +58,7 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
         answers = _judge_answers(dataset.rows, verifier)
         judge_facts = [
             fact("verifier", verifier.name, verifier.choice),
+            *_version_check(verifier.name, verifier.caveat),
             fact("isolation", verifier.isolation, verifier.isolation_reason),
         ]
     of_kind: dict[Kind, list[KnownAnswer]] = {
@@ -81,6 +83,12 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
         _answer_check(answers, len(dataset.rows)),
     ]
     return DataFindings(checks, usable, _facts(usable, sorted(excluded)), found, selection, why)
+
+
+def _version_check(name: str, caveat: Caveat | None) -> list[Check]:
+    if caveat is None:
+        return []
+    return [warn("verifier version", name, "a version that was validated", caveat.reason, caveat.fix)]
 
 
 def require_clusters(dataset: Dataset, selection: Selection) -> None:

@@ -51,8 +51,8 @@ def speed(workers: int, check: str, programs: int) -> tuple[float, Counter[str]]
 
 def cpu_ms(check: str, programs: int) -> float:
     """Return CPU milliseconds of a server that judges one program and ends, start included."""
-    files = GameFiles()
-    settings = ServerSettings(find_installation().server, files, Wrapper((), ""), 10, 2, 64, 64)
+    files = GameFiles(find_installation())
+    settings = ServerSettings(files, Wrapper((), ""), 10, 2, 64, 64)
     body = json.dumps(job_message(settings, [CODE, files.mod_name, "check", check])).encode()
     before = children_cpu_s()
     for _ in range(programs):
@@ -65,8 +65,8 @@ def cpu_ms(check: str, programs: int) -> float:
 
 def bubblewrap_ms(programs: int) -> float:
     """Return CPU milliseconds of starting and ending the container alone; 0 where there is none."""
-    files = GameFiles()
-    prefix = container(find_installation().server, files).prefix
+    files = GameFiles(find_installation())
+    prefix = container(find_installation(), files).prefix
     before = children_cpu_s()
     for _ in range(programs if prefix else 0):
         subprocess.run([*prefix, "/bin/true"], check=True)

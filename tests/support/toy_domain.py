@@ -18,7 +18,7 @@ CLUSTERS = 60
 class Adder:
     """Adds; a check's text is the total it wants."""
 
-    choice, name, language = "requested by name", "adder", SUMS
+    choice, caveat, name, language = "requested by name", None, "adder", SUMS
     isolation, isolation_reason = "none", "nothing is executed"
 
     def submit(self, job: Job) -> Future[Verdict]:

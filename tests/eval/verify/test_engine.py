@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +39,8 @@ def test_a_wrong_value_is_a_wrong_answer(judge: Judge) -> None:
 
 def test_a_registration_that_stops_the_engine_is_a_runtime_error(judge: Judge) -> None:
     verdict = judge(
-        "core.register_abm({nodenames = {1}, interval = 1, chance = 1, action = function() end})", 'fail("reached")'
+        "table.insert(core.registered_abms, {nodenames = {1}, interval = 1, chance = 1, action = function() end})",
+        'fail("reached")',
     )
     assert verdict.outcome is Outcome.RUNTIME_ERROR
     assert verdict.detail == "the engine stopped on what the program registered"
@@ -136,8 +138,8 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     made: list[Path] = []
 
     class Noted(GameFiles):
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, installed: Installation) -> None:
+            super().__init__(installed)
             made.append(self.folder)
 
     monkeypatch.setattr(engine, "GameFiles", Noted)
@@ -175,6 +177,37 @@ def test_without_bubblewrap_it_judges_the_same_and_says_so(monkeypatch: pytest.M
         assert judge("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(100) .. i end").outcome is Outcome.MEMORY
 
 
+def test_servers_without_a_network_of_their_own_do_not_collide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "container", lambda *_: Wrapper((), "bubblewrap is not installed"))
+    with open_verifier(VerifierSettings(name="engine", workers=6)) as opened:
+        futures = [opened.submit(Job("")) for _ in range(36)]
+        assert {future.result(timeout=120).outcome for future in futures} == {Outcome.PASSED}
+
+
+def test_a_container_in_which_no_server_starts_is_left_out_and_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with open_verifier(VerifierSettings(name="engine", workers=1)) as opened:
+        assert opened.submit(Job("")).result(timeout=120).isolation == "process+rlimits"
+        assert "bubblewrap does not work here (" in opened.isolation_reason
+        assert "No permissions to create new namespace" in opened.isolation_reason
+
+
+def test_a_server_that_loads_another_engines_lua_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Mixed(GameFiles):
+        def __init__(self, installed: Installation) -> None:
+            super().__init__(installed)
+            self.builtin = str(tmp_path)
+
+    monkeypatch.setattr(engine, "GameFiles", Mixed)
+    with pytest.raises(Refusal, match=f"which is another engine's Lua than its own in {tmp_path}"):
+        open_verifier(VerifierSettings(name="engine", workers=1))
+
+
 def test_too_weak_an_isolation_is_refused(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> None:
     monkeypatch.setattr(engine, "container", lambda *_: Wrapper((), "bubblewrap is not installed"))
     with pytest.raises(Refusal, match="bubblewrap is not installed"):
@@ -188,6 +221,6 @@ def test_an_engine_that_does_not_start_is_refused_with_its_last_words(
     broken = tmp_path / "server"
     broken.write_text("#!/bin/sh\necho 'ERROR: no such game' >&2\nexit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(engine, "find_installation", lambda: Installation(str(broken), ""))
+    monkeypatch.setattr(engine, "find_installation", lambda _: Installation(str(broken), ""))
     with pytest.raises(Refusal, match="does not start: FrameError end of file ERROR: no such game"):
         open_verifier(VerifierSettings(name="engine", workers=1))

@@ -14,6 +14,7 @@ from env.refusal import Refusal
 from eval.datasets.loading import DatasetSettings, load_dataset
 from eval.domains import open_verifier
 from eval.domains.luanti.domain import DOMAIN
+from eval.domains.luanti.verify.engine.installation import ENGINE_VARIABLE
 from eval.pipeline.instrument import Validation, disagreements, sizes, validate
 from eval.pipeline.verifier import VerifierSettings
 from eval.records import Task
@@ -27,6 +28,9 @@ def main(arguments: list[str]) -> int:
         "--verifier", action="append", choices=sorted(DOMAIN.verifiers), help="repeatable; default: all usable"
     )
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--engine", default="", help=f"its folder or program; default: ${ENGINE_VARIABLE}, else this machine's"
+    )
     options = parser.parse_args(arguments)
     try:
         tasks = load_dataset(DatasetSettings(name="luantibench", n_dev=0, n_test=0)).tasks
@@ -34,7 +38,7 @@ def main(arguments: list[str]) -> int:
         found = [
             validation
             for name in options.verifier or [name for name in DOMAIN.verifiers if name != "auto"]
-            if (validation := _validated(name, tasks, options.workers, bool(options.verifier))) is not None
+            if (validation := _validated(name, tasks, options)) is not None
         ]
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
@@ -45,19 +49,20 @@ def main(arguments: list[str]) -> int:
     return 3 if disagreeing or any(validation.faults for validation in found) else 0
 
 
-def _validated(name: str, tasks: tuple[Task, ...], workers: int, insisted: bool) -> Validation | None:
+def _validated(name: str, tasks: tuple[Task, ...], options: argparse.Namespace) -> Validation | None:
     """Return the validation under one verifier; None where it is not usable here and was not requested by name."""
+    settings = VerifierSettings(name=name, engine=options.engine, workers=options.workers)
     try:
-        with open_verifier(DOMAIN, VerifierSettings(name=name, workers=workers)) as verifier:
+        with open_verifier(DOMAIN, settings) as verifier:
             validation = validate(tasks, verifier, DOMAIN.constant_answers)
     except Refusal as refusal:
-        if insisted:
+        if options.verifier or options.engine:
             raise
         print(f"{name}: not usable here: {refusal}")
         return None
     print(
-        f"{validation.verifier}: {validation.judged} programs verified, {len(validation.faults)} faults, "
-        f"{len(validation.skipped)} tasks skipped"
+        f"{validation.verifier} ({verifier.isolation}): {validation.judged} programs verified, "
+        f"{len(validation.faults)} faults, {len(validation.skipped)} tasks skipped"
     )
     for line in (*validation.faults, *validation.skipped):
         print(f"  {line}")

@@ -25,7 +25,7 @@ def open_pool(settings: VerifierSettings) -> Verifier:
     Raises:
         Refusal: the chosen one does not open. No other is tried: it would be a different instrument.
     """
-    name, reason = choose(find_installation())
+    name, reason = choose(find_installation(settings.engine))
     verifier = open_verifier(DOMAIN, replace(settings, name=name))
     verifier.choice = f"{name}: {reason}"
     return verifier

@@ -13,6 +13,7 @@ from env.refusal import Refusal
 from eval.domains.luanti.verify.engine.game import lua_source
 from eval.domains.luanti.verify.engine.installation import FIX, engine_version, find_installation
 from eval.domains.luanti.verify.recorder import WARM_UP, Recorder, usable_cpus
+from eval.domains.luanti.verify.versions import absent, caveat, project
 from eval.pipeline.verifier import VerifierSettings
 from eval.sandbox.pool import Pool
 from eval.sandbox.process import ChildSettings
@@ -32,12 +33,13 @@ class Builtin(Recorder):
     """
 
     def __init__(self, settings: VerifierSettings) -> None:
-        installation = find_installation()
+        installation = find_installation(settings.engine)
         if not installation.builtin:
             raise Refusal("The engine's Lua builtin is not installed here.", FIX)
         self._settings = settings
+        version = engine_version(installation)
         child = ChildSettings(
-            program=program(Path(installation.builtin), settings.output_kb),
+            program=program(Path(installation.builtin), version, settings.output_kb),
             on_demand={},
             warm_up=WARM_UP,
             timeout_s=settings.timeout_s,
@@ -46,13 +48,19 @@ class Builtin(Recorder):
             recycle_after=settings.recycle_after,
         )
         self._pool = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
-        self.name = f"builtin/{engine_version(installation)}"
+        self.name = f"builtin/{version}"
+        self.caveat = caveat(version)
         self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason
 
 
-def program(builtin: Path, output_kb: int) -> dict[str, str]:
+def program(builtin: Path, version: str, output_kb: int) -> dict[str, str]:
     """Return the judging program with the builtin of the folder in it, file name to Lua source, in loading order."""
-    parts = {"settings.lua": f"P.output_cap_bytes = {output_kb * 1024}\nP.on_demand = nil\nP.builtin_files = {{}}"}
+    settings = (
+        f"P.output_cap_bytes, P.on_demand, P.builtin_files = {output_kb * 1024}, nil, {{}}",
+        f"P.engine_version, P.engine_project = '{version}', '{project(version)}'",
+        f"P.absent = '{' '.join(absent(version))}'",
+    )
+    parts = {"settings.lua": "\n".join(settings)}
     parts |= {f"{name}.lua": lua_source(name) for name in BEFORE_BUILTIN}
     for folder in FOLDERS:
         for file in sorted((builtin / folder).glob("*.lua")):

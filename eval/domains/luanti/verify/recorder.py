@@ -16,7 +16,7 @@ from env.refusal import Refusal
 from eval.domains.luanti.domain import LUA
 from eval.domains.luanti.mod_names import mod_of
 from eval.domains.luanti.verify.findings import findings_in
-from eval.pipeline.verifier import Job, VerifierSettings
+from eval.pipeline.verifier import Caveat, Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool
 from eval.sandbox.process import ChildSettings
@@ -47,6 +47,7 @@ class Recorder:
     """The recorder over a pool of children."""
 
     choice = "requested by name"
+    caveat: Caveat | None = None
     language = LUA
 
     def __init__(self, settings: VerifierSettings) -> None:

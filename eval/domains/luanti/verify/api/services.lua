@@ -5,6 +5,7 @@ local type, tonumber, tostring, pairs, ipairs, next, error = type, tonumber, tos
 local rawget, setmetatable = rawget, setmetatable
 local gmatch, match, gsub, sub, format, byte = string.gmatch, string.match, string.gsub, string.sub, string.format,
 	string.byte
+local node_at = P.api.get_node
 
 local function need_text(value, position, name)
 	if type(value) ~= "string" and type(value) ~= "number" then
@@ -204,17 +205,31 @@ function api.raillike_group() return 1 end
 function api.get_dig_params() return { diggable = true, time = 1, wear = 0 } end
 function api.get_hit_params() return { hp = 1, wear = 0 } end
 
--- Content ids: one per name, from 1; 126 and 127 are the engine's own.
-local id_of, name_of = { air = 126, ignore = 127 }, { [126] = "air", [127] = "ignore" }
-function api.get_content_id(name)
-	if not P.registered_nodes[name] then error("Unknown node: " .. tostring(name), 2) end
-	if not id_of[name] then
-		local id = #name_of + 1
+-- Content ids: one per name, from 1; 125 to 127 are the engine's own.
+local id_of = { unknown = 125, air = 126, ignore = 127 }
+local name_of = { [125] = "unknown", [126] = "air", [127] = "ignore" }
+local last_id = 0
+local function content_id(name)
+	local id = id_of[name]
+	if not id then
+		last_id = last_id + 1
+		if last_id == 125 then last_id = 128 end
+		id = last_id
 		id_of[name], name_of[id] = id, name
 	end
-	return id_of[name]
+	return id
+end
+function api.get_content_id(name)
+	if not P.registered_nodes[name] then error("Unknown node: " .. tostring(name), 2) end
+	return content_id(name)
 end
 function api.get_name_from_content_id(id) return name_of[id] or "unknown" end
+
+-- Newer engines give builtin this in place of get_node.
+function api.get_node_raw(x, y, z)
+	local node = node_at({ x = x, y = y, z = z })
+	return content_id(node.name), node.param1, node.param2, true
+end
 
 -- ---------------------------------------- data
 local function json(value)
@@ -270,10 +285,10 @@ for name in gmatch([[
 	colorspec_to_table compare_block_status compress cpdir create_schematic debug decode_base64 decompress delete_area
 	delete_particlespawner disconnect_player dynamic_add_media emerge_area encode_png find_nodes_with_meta find_path
 	fix_light forceload_block forceload_free_block generate_decorations generate_ores get_active_blocks
-	get_all_loaded_blocks get_auth_handler get_ban_description get_biome_data get_biome_id get_biome_name
+	get_auth_handler get_ban_description get_biome_data get_biome_id get_biome_name
 	get_craft_result get_decoration_id get_gen_notify get_heat get_humidity get_last_run_mod get_loadable_blocks
 	get_loaded_blocks get_mapgen_chunksize get_mapgen_edges get_mapgen_object get_mapgen_params get_mapgen_setting
-	get_mapgen_setting_noiseparams get_node_boxes get_node_level get_node_max_level get_node_raw get_noiseparams
+	get_mapgen_setting_noiseparams get_node_boxes get_node_level get_node_max_level get_noiseparams
 	get_password_hash get_perlin get_perlin_map get_player_radius_area get_player_window_information
 	get_server_max_lag get_spawn_level get_tool_wear_after_use get_value_noise get_value_noise_map get_voxel_manip
 	handle_async hud_replace_builtin ipc_cas ipc_get ipc_poll ipc_set is_valid_player_name item_place_object load_area

@@ -6,7 +6,6 @@ import base64
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -14,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.domains.luanti.verify.engine.game import GameFiles
+from eval.domains.luanti.verify.engine.game import SETTINGS_FILE, WORLD_FILE, GameFiles
+from eval.domains.luanti.verify.engine.installation import Installation
 from eval.sandbox.isolation import Wrapper, bubblewrap, describe
 from eval.sandbox.process import StartFailed, cpu_s_of_tree
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
+WORLD_INSIDE = "/world"  # of a container
 START_TIMEOUT_S = 30.0
 LAST_WORDS_S = 5.0
 # Outer limits, on top of the exact ones that engine/limits.lua sets: what a server itself needs is far below.
@@ -37,7 +38,6 @@ START = (
 class ServerSettings:
     """What a server runs and the limits of its one program (as in VerifierSettings)."""
 
-    program: str
     files: GameFiles
     wrapper: Wrapper
     timeout_s: float
@@ -71,6 +71,7 @@ class Server:
         os.set_blocking(self._write_fd, False)
         try:
             ready = read_frame(self._read_fd, time.monotonic() + START_TIMEOUT_S)
+            self._check_builtin(Path(_text(ready["builtin"])))
         except (FrameError, FrameTimeout, OSError) as error:
             self.kill()
             raise StartFailed(f"{type(error).__name__} {error} {_last_words(settings)}".strip()) from None
@@ -143,6 +144,13 @@ class Server:
         if self._world is not None:
             shutil.rmtree(self._world, ignore_errors=True)
 
+    def _check_builtin(self, loaded: Path) -> None:
+        """Raise StartFailed when it loaded another engine's Lua than the one that is installed with it."""
+        own = self.settings.files.builtin
+        if own and not loaded.samefile(own):
+            self.kill()
+            raise StartFailed(f"it loads {loaded}, which is another engine's Lua than its own in {own}")
+
     def _listen(self, deadline: float) -> dict[str, Any]:
         while True:
             frame = read_frame(self._read_fd, deadline)
@@ -186,28 +194,26 @@ def start_process(settings: ServerSettings, mod_name: str, world: Path | None, s
 
     ``world`` is None where its container gives it one.
     """
-    files, inside = settings.files, world is None
-    mod = ["--ro-bind", str(files.candidate_mod(mod_name)), f"/world/worldmods/{mod_name}"] if inside else []
-    game_path = Path("/luagate") if inside else files.folder
+    files, home = settings.files, WORLD_INSIDE if world is None else str(world)
+    candidate = (str(files.candidate_mod(mod_name)), f"{WORLD_INSIDE}/worldmods/{mod_name}")
+    mod = ("--ro-bind", *candidate) if world is None else ()
     command = [
-        settings.program,
-        "--world", "/world" if inside else str(world),
+        *files.command,
+        "--world", home,
         "--gameid", "luagate",
-        "--config", str(game_path / "engine.conf"),
+        "--config", f"{home}/{SETTINGS_FILE}",
         "--logfile", "",
-        "--port", "30000" if inside else str(_free_port()),
     ]  # fmt: skip
     outer_kb = (SERVER_MB + settings.memory_mb) << 10
     numbers = [FILE_BLOCKS, int(SERVER_CPU_S + settings.cpu_s), outer_kb, STACK_KB]
-    home = "/world" if inside else str(world)
-    games = str(game_path / "games")
+    games = str(files.games)
     return subprocess.Popen(
         ["/bin/sh", "-c", START, "sh", *map(str, numbers), *settings.wrapper.prefix, *mod, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
         bufsize=0,
-        cwd="/" if inside else world,
+        cwd=world or "/",
         env={
             "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC0", "HOME": home, "MALLOC_ARENA_MAX": "1",
             "MINETEST_SUBGAME_PATH": games, "LUANTI_GAME_PATH": games, "MINETEST_GAME_PATH": games,
@@ -216,17 +222,13 @@ def start_process(settings: ServerSettings, mod_name: str, world: Path | None, s
     )  # fmt: skip
 
 
-def container(program: str, files: GameFiles) -> Wrapper:
+def container(engine: Installation, files: GameFiles) -> Wrapper:
     """Return bubblewrap for a server, untried: a read-only view of the system and the game, a world in memory."""
-    own = [] if program.startswith("/usr/") else [(str(Path(program).resolve().parent),) * 2]
-    seen = [*own, (str(files.folder), "/luagate"), (str(files.world), "/world/world.mt")]
-    return bubblewrap(("--cap-drop", "ALL", "--tmpfs", "/world"), seen, ("--chdir", "/world"))
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
-        trial.bind(("", 0))
-        return int(trial.getsockname()[1])
+    places = {engine.server, *engine.libraries, engine.builtin} - {""}
+    own = [str(Path(place).parent) for place in places if not place.startswith("/usr/")]
+    start = [(str(files.start / name), f"{WORLD_INSIDE}/{name}") for name in (SETTINGS_FILE, WORLD_FILE)]
+    seen = [*((place, place) for place in (*own, str(files.folder))), *start]
+    return bubblewrap(("--cap-drop", "ALL", "--tmpfs", WORLD_INSIDE), seen, ("--chdir", WORLD_INSIDE))
 
 
 def _last_words(settings: ServerSettings) -> str:

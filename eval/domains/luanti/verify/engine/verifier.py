@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from env.refusal import Refusal
 from eval.domains.luanti.verify.engine.game import GameFiles
-from eval.domains.luanti.verify.engine.installation import FIX, find_installation
+from eval.domains.luanti.verify.engine.installation import FIX, Installation, find_installation
 from eval.domains.luanti.verify.engine.server import Server, ServerSettings, container
 from eval.domains.luanti.verify.recorder import Recorder, usable_cpus
+from eval.domains.luanti.verify.versions import caveat
 from eval.pipeline.verifier import VerifierSettings
 from eval.records import TaskCheck
 from eval.sandbox.isolation import insist, without
@@ -31,24 +32,23 @@ class Engine(Recorder):
     """
 
     def __init__(self, settings: VerifierSettings) -> None:
-        program = find_installation().server
-        if not program:
+        engine = find_installation(settings.engine)
+        if not engine.server:
             raise Refusal("The engine is not installed here.", FIX)
         self._settings = settings
-        self._files = GameFiles()
+        self._files = GameFiles(engine)
         try:
-            self._open(program)
+            self._open(engine)
         except BaseException:
             self._files.close()
             raise
 
-    def _open(self, program: str) -> None:
+    def _open(self, engine: Installation) -> None:
         settings = self._settings
         server, trial = start_trial(
             ServerSettings(
-                program,
                 self._files,
-                container(program, self._files),
+                container(engine, self._files),
                 settings.timeout_s,
                 settings.cpu_s,
                 settings.memory_mb,
@@ -57,6 +57,7 @@ class Engine(Recorder):
         )
         insist(settings.require_isolation, trial.isolation, trial.isolation_reason)
         self.name = f"engine/{trial.version}"
+        self.caveat = caveat(trial.version)
         workers = settings.workers or SERVERS_A_CPU * usable_cpus()
         self._pool = Pool(server, workers, settings.require_isolation, Server)
         self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason
@@ -86,7 +87,9 @@ def start_trial(settings: ServerSettings) -> tuple[ServerSettings, Server]:
             settings = replace(settings, wrapper=without(settings.wrapper, str(failed)))
             server = Server(settings)
     except StartFailed as error:
-        raise Refusal(f"The engine ({settings.program}) is installed but does not start: {error}.", FIX) from None
+        raise Refusal(
+            f"The engine ({settings.files.command[-1]}) is installed but does not start: {error}.", FIX
+        ) from None
     server.kill()
     return settings, server
 

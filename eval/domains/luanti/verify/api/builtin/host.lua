@@ -2,17 +2,23 @@
 
 local api, core, globals, implemented, fields = P.api, P.core, P.engine.globals, P.implemented, P.fields
 local next, ipairs, rawget = next, ipairs, rawget
-local type, error = type, error
+local type, error, gmatch = type, error, string.gmatch
 local nothing = function() end
 
 for name in next, P.inert do core[name] = nothing end
 for name, value in next, fields do core[name] = value end
 for name, f in next, api do core[name] = f end
+for name in gmatch(P.absent, "%S+") do core[name] = nil end -- what this version's C side does not have
 for _, name in ipairs({ "ItemStack", "Settings", "PseudoRandom", "PcgRandom" }) do globals[name] = implemented[name] end
 
 core.settings:set("default_privs", "interact, shout")
 function core.get_builtin_path() return P.builtin_folder end
 function core.set_http_api_lua() end
+function core.get_version()
+	local version = api.get_version()
+	version.string, version.project = P.engine_version, P.engine_project
+	return version
+end
 function core.get_password_hash() return "" end
 function core.get_translated_string(_, text) return text end
 

@@ -113,7 +113,8 @@ end
 
 -- ---------------------------------------- a server's life
 send('{"stage":"ready","engine":' .. field(core.get_version().string) .. ',"luajit":' .. field(insecure.jit
-	and insecure.jit.version or "") .. ',"limits":"' .. tostring(P.limits_hold) .. '"}')
+	and insecure.jit.version or "") .. ',"limits":"' .. tostring(P.limits_hold) .. '","builtin":'
+	.. field(core.get_builtin_path()) .. "}")
 job = receive()
 if not job then hold() end
 local arguments = {}
