@@ -106,6 +106,7 @@ MAKE = (
     "make demo",
     "make test",
     "make test-full",
+    "make setup-mlx",
     "make setup-unsloth",
     "make demo TORCH_INDEX=<index with CPU wheels>",
 )
