@@ -2,7 +2,7 @@
 
 The planning model: a task's pass probability per sample is Beta distributed with a fixed concentration, samples are
 independent given it, true pass@k of base and adapter correlate across tasks, gains correlate inside a cluster.
-Concentration 1 and correlation 0.6 reproduce the standard errors of the power table in DECISION.md within 4%.
+Concentration 1 and correlation 0.6 reproduce the standard errors of the power table in docs/decision-rule.md within 4%.
 Not covered: tasks of very different sizes of gain beyond what the correlation says, clusters of very unequal size.
 """
 

@@ -24,7 +24,7 @@ class Ruling(StrEnum):
 
 
 def ruling(gain: Estimate, guards: Sequence[Guard], rule: DecisionRule) -> Ruling:
-    """Return the verdict: the three lines of DECISION.md, protocol step 4, in this order.
+    """Return the verdict: the three lines of docs/decision-rule.md, protocol step 4, in this order.
 
     A guard that blocks asks to adjust whatever the gain; the point must reach the margin and the lower bound clear zero
     to proceed; an upper bound below the margin asks to adjust; everything else is inconclusive.

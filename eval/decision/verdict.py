@@ -1,4 +1,4 @@
-"""The decision: scores in, verdict out; pure, and step by step what the protocol in DECISION.md says."""
+"""The decision: scores in, verdict out; pure, and step by step what the protocol in docs/decision-rule.md says."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Decision:
 
 
 def decide(base_test: Scores, cell_test: Scores, rule: DecisionRule, evidence: Evidence) -> Decision:
-    """Return the verdict on the chosen cell from the test tasks (DECISION.md, protocol steps 4, 5 and 7).
+    """Return the verdict on the chosen cell from the test tasks (docs/decision-rule.md, protocol steps 4, 5 and 7).
 
     Raises:
         Refusal: the scores are not of what the rule froze, or no task has k valid samples in both arms.
@@ -189,7 +189,7 @@ def _without(scores: Scores, evidence: Evidence) -> list[TaskScore]:
 def decide_max_t(
     base_dev: Scores, cells_dev: Mapping[Cell, Scores], rule: DecisionRule, evidence: Evidence
 ) -> tuple[Selection, Decision]:
-    """Select and judge on the same tasks, paying for the number of cells (DECISION.md, protocol step 6).
+    """Select and judge on the same tasks, paying for the number of cells (docs/decision-rule.md, protocol step 6).
 
     ``evidence.cell`` is replaced by the chosen cell's name; its canary must be of the chosen adapter or of all.
 

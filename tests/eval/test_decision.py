@@ -262,7 +262,7 @@ def test_the_headline_carries_verdict_rates_gain_interval_and_detectable_gain():
     decision = decide(BASE, gained(18), RULE, EVIDENCE)
     assert decision.headline.startswith("PROCEED: pass@5 25.0% → 47.5%, gain +22.5 pp (95% +")
     assert "on 80 tasks in 80 clusters; margin 15.0 pp, detectable gain 11." in decision.headline
-    # 2.487 SE as in DECISION.md, with t on 79 degrees of freedom: 1.664 + 0.846 = 2.511 (scipy).
+    # 2.487 SE as in docs/decision-rule.md, with t on 79 degrees of freedom: 1.664 + 0.846 = 2.511 (scipy).
     assert decision.detectable_gain == pytest.approx(2.5106 * decision.gain.se, rel=1e-4)
 
 

@@ -33,7 +33,7 @@ def measured(value: float, se: float, clusters: int) -> Estimate:
     [(60, 5, 6.7, 17.2), (60, 10, 5.7, 13.6), (120, 5, 4.7, 11.6), (120, 10, 3.9, 9.8), (200, 10, 3.1, 7.3)],
 )
 def test_planning_reproduces_the_power_table_of_the_protocol(tasks, samples, se_pp, detectable_pp):
-    # The table in DECISION.md was simulated with an unpublished model; 5% covers its rounding and its own noise.
+    # The table in docs/decision-rule.md was simulated with an unpublished model; 5% covers its rounding and its own noise.
     planned = detectable_gain(RULE, tasks, tasks, samples, 0.28, VarianceModel(cluster_correlation=0.0))
     assert 100 * planned.gain == pytest.approx(detectable_pp, rel=0.05)
     assert 100 * planned_se(0.28, 0.15, tasks, tasks, samples, 5, VarianceModel()) == pytest.approx(se_pp, rel=0.05)
@@ -64,7 +64,7 @@ def test_fewer_clusters_detect_less():
 
 
 def test_more_tasks_beat_more_samples_at_equal_cost():
-    # DECISION.md: "120 x 5 beats 60 x 10 at equal cost".
+    # docs/decision-rule.md: "120 x 5 beats 60 x 10 at equal cost".
     assert detectable_gain(RULE, 120, 120, 5, 0.28).gain < detectable_gain(RULE, 60, 60, 10, 0.28).gain
 
 
