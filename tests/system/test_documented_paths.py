@@ -104,7 +104,9 @@ def missing_in(line: str, file: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("root", [*CODE_ROOTS, "other"])
 def test_what_is_named_exists(root: str) -> None:
-    mine = [f for f in tracked("*.py", *TEXTS) if (f.relative_to(PROJECT).parts[0] if root != "other" else "other") == root]
+    mine = [
+        f for f in tracked("*.py", *TEXTS) if (f.relative_to(PROJECT).parts[0] if root != "other" else "other") == root
+    ]
     files = [f for f in mine if root != "other" or f.relative_to(PROJECT).parts[0] not in CODE_ROOTS]
     gone = [
         f"{file.relative_to(PROJECT)}:{number}: {name}"
@@ -117,10 +119,15 @@ def test_what_is_named_exists(root: str) -> None:
 
 def test_a_path_that_leads_nowhere_is_found() -> None:
     page = PROJECT / "docs" / "x.md"
-    assert list(missing_in("see env/files.py, eval/nowhere.py, conf/gate/<letter>.yaml and gone/a.py", page)) == ["eval/nowhere.py"]
+    assert list(missing_in("see env/files.py, eval/nowhere.py, conf/gate/<letter>.yaml and gone/a.py", page)) == [
+        "eval/nowhere.py"
+    ]
     assert list(missing_in("`env.files.digest`, `env.files.nothing_like_it`, env.gone.digest", page)) == [
         "env.files.nothing_like_it",
         "env.gone.digest",
     ]
-    assert list(missing_in("[a](decision-rule.md) [b](nowhere.md) [c](https://x.org/y.md)", page)) == ["nowhere.md", "nowhere.md"]
+    assert list(missing_in("[a](decision-rule.md) [b](nowhere.md) [c](https://x.org/y.md)", page)) == [
+        "nowhere.md",
+        "nowhere.md",
+    ]
     assert list(missing_in("as files.py does, not as filez.py", page)) == ["filez.py"]
