@@ -262,8 +262,10 @@ def test_bubblewrap_is_used_where_it_works_and_every_outcome_stays_the_same() ->
 
 JUDGE_ONE = (
     "import sys; sys.path.insert(0, sys.argv[1])\n"
-    "from eval.pipeline.verifier import *\n"
-    "with open_verifier(VerifierSettings(workers=1, require_isolation=sys.argv[2])) as v:\n"
+    "from eval.domains import open_verifier\n"
+    "from eval.domains.luanti.domain import DOMAIN\n"
+    "from eval.pipeline.verifier import Job, VerifierSettings\n"
+    "with open_verifier(DOMAIN, VerifierSettings(workers=1, require_isolation=sys.argv[2])) as v:\n"
     "    verdict = v.submit(Job('')).result()\n"
     "print(verdict.outcome, verdict.isolation, v.isolation_reason, sep='|')\n"
 )
