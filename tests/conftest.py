@@ -11,9 +11,16 @@ import pytest
 
 from runner.runs.folder import Run
 from tests.support.runs import PROJECT, Cli
+from training.backends import BACKENDS
 
 # As in an activated environment: a command that a screen names is one that works in the shell.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Know each backend's name as a mark: what needs its library, and skips without it, saying so."""
+    for backend in BACKENDS.values():
+        config.addinivalue_line("markers", f"{backend.name}: needs {backend.library} ({backend.install})")
 
 
 @pytest.fixture

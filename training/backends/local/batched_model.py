@@ -126,7 +126,11 @@ class BatchedModel(ABC):
         except (RuntimeError, MemoryError) as error:
             if not self._ran_out_of_memory(error):
                 raise
-        yield from self._run_halved(requests, without(batch, ended), settings)
+        if batch.rows == 1:
+            raise Refusal("One sample alone does not fit into memory.", "Lower max_new_tokens, or use a smaller model.")
+        left = without(batch, ended)
+        if left.rows:
+            yield from self._run_halved(requests, left, settings)
 
     @contextmanager
     def adapter(self, folder: Path, scale: float) -> Iterator[None]:
@@ -222,13 +226,12 @@ class BatchedModel(ABC):
         """Release what the library's allocator holds in reserve."""
 
     def _run_halved(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> Iterator[DrawStep]:
+        """Yield the steps of what a batch has left; its last row is tried once more, alone."""
         self._free_memory()
-        if batch.rows == 1:
-            raise Refusal("One sample alone does not fit into memory.", "Lower max_new_tokens, or use a smaller model.")
         self._batch_size = max(1, batch.rows // 2)
         self.choices["batch_size"] = f"{self._batch_size}: memory ran out with {batch.rows} rows"
-        for half in halves(batch):
-            yield from self.run_batch(requests, half, settings)
+        for part in halves(batch) if batch.rows > 1 else (batch,):
+            yield from self.run_batch(requests, part, settings)
 
     def _encode(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
         return encode_examples(examples, self._texts, train, self._base.context)
