@@ -26,7 +26,7 @@ test-full: setup setup-mlx debian lint
 
 # One process: unsloth rewrites the libraries that it finds.
 test-unsloth: setup-unsloth
-	OMP_NUM_THREADS=1 $(UNSLOTH_VENV)/bin/python -m pytest -m unsloth tests/training/test_unsloth_backend.py
+	OMP_NUM_THREADS=1 $(UNSLOTH_VENV)/bin/python -m pytest -m unsloth tests/training/backends
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from training.tiny_random.architectures import architecture
 
 needs_mlx = [
     pytest.mark.mlx,
-    pytest.mark.skipif(find_spec("mlx_lm") is None, reason="mlx-lm is not installed: pip install 'luagate[mlx]'"),
+    pytest.mark.skipif(find_spec("mlx_lm") is None, reason="mlx-lm is not installed: `make setup-mlx`"),
 ]
 
 EMBEDDED = PROJECT / "training/tiny/model"

@@ -33,12 +33,23 @@ def test_a_row_names_what_is_there(backend: Backend) -> None:
     assert config.get("backend", config)["name"] == backend.name
 
 
+def test_the_table_in_the_readme_is_this_table() -> None:
+    def told(backend: Backend) -> str:
+        abilities = [("no", "yes")[can] for can in (backend.trains, backend.exports)]
+        cells = [f"`{backend.name}`", ", ".join(backend.quantizations), *abilities, backend.install]
+        return f"| {' | '.join(cells)} |"
+
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    table = "\n".join(told(backend) for backend in BACKENDS.values())
+    assert f"|---|---|---|---|---|\n{table}\n\n" in readme
+
+
 @ROWS
 def test_a_missing_library_is_refused_with_its_install_line(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.backends.find_spec", lambda name: None)
     with pytest.raises(Refusal, match="not installed") as refused:
         require_installed(backend.name)
-    assert refused.value.fix == backend.install
+    assert refused.value.fix == f"Install it: {backend.install}."
 
 
 @ROWS

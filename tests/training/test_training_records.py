@@ -83,7 +83,7 @@ def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch: pyt
     monkeypatch.setattr("training.backends.find_spec", lambda name: None)
     with pytest.raises(Refusal, match="not installed") as refused:
         load_model("mlx", MODEL)
-    assert refused.value.fix == "pip install 'luagate[mlx]'"
+    assert refused.value.fix == "Install it: `make setup-mlx`, or the extra `mlx`."
 
 
 @pytest.mark.parametrize(

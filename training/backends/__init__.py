@@ -61,7 +61,7 @@ BACKENDS: dict[str, Backend] = {
             name="transformers_peft",
             module="training.backends.transformers_peft",
             library="transformers",
-            install="make setup, or pip install -c env/locks/core.txt -e .[dev]",
+            install="`make setup`",
             packages=_TRANSFORMERS,
             locks=("core",),
             extras=("dev",),
@@ -71,7 +71,7 @@ BACKENDS: dict[str, Backend] = {
             name="unsloth",
             module="training.backends.unsloth",
             library="unsloth",
-            install="make setup-unsloth: an environment of its own, whose pins differ from the core's.",
+            install="`make setup-unsloth`, or the extra `unsloth`, in a separate environment",
             packages=(*_TRANSFORMERS, "unsloth", "unsloth-zoo", "trl", "xformers", "torchao", "cut-cross-entropy"),
             locks=("unsloth",),
             extras=("dev", "unsloth"),
@@ -82,7 +82,7 @@ BACKENDS: dict[str, Backend] = {
             name="mlx",
             module="training.backends.mlx",
             library="mlx_lm",
-            install="pip install 'luagate[mlx]'",
+            install="`make setup-mlx`, or the extra `mlx`",
             packages=("mlx", "mlx-metal", "mlx-cpu", "mlx-lm", "transformers", "tokenizers", "jinja2", "safetensors"),
             locks=("core", "mlx"),
             extras=("mlx",),
@@ -103,7 +103,7 @@ def require_installed(name: str) -> Backend:
     """Return the backend called ``name``, importing nothing. Raises Refusal when it is unknown or not installed."""
     backend = find_backend(name)
     if find_spec(backend.library) is None:
-        raise Refusal(f"backend = {name!r} needs a library that is not installed.", backend.install)
+        raise Refusal(f"backend = {name!r} needs a library that is not installed.", f"Install it: {backend.install}.")
     return backend
 
 

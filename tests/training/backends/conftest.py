@@ -1,73 +1,64 @@
-"""The backends that the contract is tested on: each row of the table, with a small random model loaded by it."""
+"""Small models that tests of one backend alone share."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.model_work import trained
-from training.backends import BACKENDS, Backend
-from training.models import load_model
-from training.records import LoraSettings, ModelSettings
-from training.tiny_random.cache import made_folder
 
-Load = Callable[..., Any]
-BASE = "tiny_random:llama"
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Llama's folder, which no test writes to."""
+    from tests.support.tiny_random import make_model
 
-
-ROWS = [pytest.param(backend, id=name, marks=getattr(pytest.mark, name)) for name, backend in BACKENDS.items()]
-
-
-@pytest.fixture(scope="session", params=ROWS)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """A backend of the table; where its library is missing its tests skip with the install line."""
-    found: Backend = request.param
-    if find_spec(found.library) is None:
-        pytest.skip(f"{found.library} is not installed: {found.install}")
-    return found
+    return make_model(tmp_path_factory.mktemp("llama"))
 
 
 @pytest.fixture(scope="session")
-def load(backend: Backend) -> Load:
-    """Load a model's folder, or the random Llama, in float32 on one CPU thread, not quantised unless told otherwise."""
+def quantized(llama: Path) -> Any:
+    """The same, loaded in NF4; whoever puts an adapter on takes it off."""
+    from tests.support.model_work import load
 
-    def loaded(path: Path | str = BASE, **options: Any) -> Any:
-        usual = {"quantization": "none", "device": "cpu", "dtype": "float32", "threads": 1}
-        return load_model(backend.name, ModelSettings(str(path), **{**usual, **options}))
-
-    return loaded
+    return load(llama, quantization="nf4")
 
 
 @pytest.fixture(scope="session")
-def model(load: Load) -> Any:
-    """The random Llama; whoever puts an adapter on takes it off."""
-    return load()
+def adapter_folder(quantized: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter of it that shows in every logit."""
+    from tests.support.model_work import trained
+
+    return trained(quantized, tmp_path_factory.mktemp("adapter"))
 
 
 @pytest.fixture(scope="session")
-def packed(load: Load, backend: Backend) -> Any:
-    """The same in the backend's own 4 bits."""
-    return load(quantization=backend.quantizations[0])
+def mlx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama's folder of whole groups of 64, as mlx quantises; no test writes to it."""
+    from tests.support.mlx_models import made
+
+    return made(tmp_path_factory.mktemp("mlx"))
 
 
 @pytest.fixture(scope="session")
-def adapter(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mlx_model(mlx_folder: Path) -> Any:
+    """The same, loaded by mlx; whoever puts an adapter on takes it off."""
+    from tests.support.mlx_models import load
+
+    return load(mlx_folder)
+
+
+@pytest.fixture(scope="session")
+def mlx_quantized(mlx_folder: Path) -> Any:
+    """The same in mlx's own 4 bits."""
+    from tests.support.mlx_models import load
+
+    return load(mlx_folder, quantization="q4")
+
+
+@pytest.fixture(scope="session")
+def mlx_adapter(mlx_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter of the one that is not quantised; it shows in every logit."""
-    return trained(model, tmp_path_factory.mktemp("adapter"))
+    from tests.support.model_work import trained
 
-
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    """A copy of the random Llama's folder, for a test to damage."""
-    return Path(shutil.copytree(made_folder(BASE), tmp_path / "copy"))
-
-
-def require_kind(backend: Backend, lora: LoraSettings) -> None:
-    """Skip where the backend refuses this kind of adapter before it loads a weight, with its reason."""
-    if lora.dora and backend.name == "unsloth":
-        pytest.skip("unsloth's kernels do not support DoRA")
+    return trained(mlx_model, tmp_path_factory.mktemp("mlx_adapter"))

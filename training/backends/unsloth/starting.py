@@ -102,7 +102,8 @@ def version_note(found: str) -> str:
     """Return "version: what is known about it"; a newer one is warned about. Raises Refusal for an older one."""
     if Version(found) < Version(KNOWN_GOOD):
         raise Refusal(
-            f"unsloth {found} is older than {KNOWN_GOOD}, the version known to work.", find_backend("unsloth").install
+            f"unsloth {found} is older than {KNOWN_GOOD}, the version known to work.",
+            f"Install it: {find_backend('unsloth').install}.",
         )
     if Version(found) > Version(KNOWN_GOOD):
         return f"{found}: WARNING, newer than {KNOWN_GOOD}, the version known to work"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,6 @@ import pytest
 
 from env.refusal import Refusal
 from tests.support.mlx_models import copied, load, logits, made, needs_mlx
-from tests.support.model_work import LORA
-from training.models import check_settings
-from training.records import ModelSettings
 
 pytestmark = needs_mlx
 
@@ -45,34 +41,6 @@ def test_an_apple_gpu_that_is_not_there_is_refused(mlx_folder: Path) -> None:
         pytest.skip("this machine has one")
     with pytest.raises(Refusal, match="sees no Apple GPU"):
         load(mlx_folder, device="mps")
-
-
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_missing_file_is_refused_by_name(mlx_folder: Path, tmp_path: Path, name: str) -> None:
-    (copied(mlx_folder, tmp_path) / name).unlink()
-    with pytest.raises(Refusal, match=f"{name} is missing"):
-        load(tmp_path / "copy")
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("config.json", b"{"), ("config.json", b'{"model_type": "no_such_model"}'), ("model.safetensors", b"not tensors")],
-)
-def test_a_damaged_file_is_refused_with_its_folder(mlx_folder: Path, tmp_path: Path, name: str, content: bytes) -> None:
-    (copied(mlx_folder, tmp_path) / name).write_bytes(content)
-    with pytest.raises(Refusal, match=str(tmp_path)):
-        load(tmp_path / "copy")
-
-
-def test_weights_that_lack_a_tensor_are_refused_and_not_made_up(mlx_folder: Path, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    path = copied(mlx_folder, tmp_path) / "model.safetensors"
-    tensors = load_file(path)
-    del tensors["model.layers.1.self_attn.q_proj.weight"]
-    save_file(tensors, path)
-    with pytest.raises(Refusal, match="Missing 1 parameters"):
-        load(tmp_path / "copy")
 
 
 def test_weights_besides_those_of_the_index_are_refused(mlx_folder: Path, tmp_path: Path) -> None:
@@ -149,14 +117,3 @@ def test_a_folder_in_mlx_format_keeps_its_own_quantisation(
         assert np.array_equal(logits(packed), logits(mlx_quantized))
     with pytest.raises(Refusal, match="already quantised to 4 bits"):
         load(tmp_path / "q4", quantization="q8")
-
-
-def test_what_the_configuration_shows_is_refused_before_a_weight_is_read(mlx_folder: Path, tmp_path: Path) -> None:
-    copy = copied(mlx_folder, tmp_path)
-    (copy / "model.safetensors").write_bytes(b"not tensors")
-    settings = ModelSettings(str(copy), quantization="q4", device="cpu")
-    check_settings("mlx", settings, LORA)
-    with pytest.raises(Refusal, match="'v_prj' is not a linear module"):
-        check_settings("mlx", settings, replace(LORA, target_modules=("v_prj",)))
-    with pytest.raises(Refusal, match="mlx cannot hold it"):
-        check_settings("mlx", replace(settings, quantization="nf4"), LORA)

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from env.refusal import Refusal
-from tests.support.model_work import EXAMPLES, LORA, TRAIN, Watch, load
+from tests.support.model_work import EXAMPLES, LORA, TRAIN, load
 from tests.support.tiny_random import make_model
 from training.backends.transformers_peft.lora import target_modules, trainable
-from training.checkpoints import ADAPTER_WEIGHTS
 from training.hooks import NoHooks
 
 
@@ -39,23 +38,6 @@ def test_no_adapter_is_left_on_the_base(model: Any) -> None:
     model.probe_step(EXAMPLES, LORA, TRAIN)
     assert {name: id(tensor) for name, tensor in model._loaded.model.named_parameters()} == before
     assert not model._loaded.model.training
-
-
-def test_no_layers_means_all_of_them(model: Any) -> None:
-    assert len(target_modules(model._loaded.model, replace(LORA, layers=()))) == 6
-
-
-def test_a_misspelt_module_is_answered_with_the_nearest(model: Any) -> None:
-    with pytest.raises(Refusal) as refused:
-        target_modules(model._loaded.model, replace(LORA, target_modules=("q_proj", "v_prj")))
-    assert "'v_prj' is not a linear module in layers 1-2" in refused.value.sentence
-    assert refused.value.fix == 'Did you mean "v_proj"?'
-
-
-@pytest.mark.parametrize("layer", [3, -4])
-def test_a_layer_out_of_range_is_refused(model: Any, layer: int) -> None:
-    with pytest.raises(Refusal, match=f"lora.layers: {layer} is out of range, the model has 3 layers"):
-        target_modules(model._loaded.model, replace(LORA, layers=(layer,)))
 
 
 def test_a_layer_named_from_both_ends_is_refused(model: Any) -> None:
@@ -93,21 +75,3 @@ def test_attention_of_a_mixture_of_experts_trains_and_its_experts_do_not(layout:
     assert (result.status, result.targets) == ("finished", 4)
     with pytest.raises(Refusal, match="'gate' is not a linear module"):
         target_modules(mixture._loaded.model, replace(LORA, target_modules=("gate",)))
-
-
-def test_the_result_counts_what_trained(model: Any, tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-
-    for kind in ({}, {"dora": True}):
-        result = model.train(
-            EXAMPLES, replace(LORA, **kind), replace(TRAIN, max_steps=2), tmp_path / str(kind), NoHooks()
-        )
-        saved = load_file(result.checkpoints[-1].folder / ADAPTER_WEIGHTS)
-        assert result.trainable == sum(tensor.numel() for tensor in saved.values())
-
-
-def test_an_adapter_over_its_size_limit_is_refused_before_a_step(model: Any, tmp_path: Path) -> None:
-    watch = Watch()
-    with pytest.raises(Refusal, match=r"train\.max_adapter_mb is 0\.001"):
-        model.train(EXAMPLES, LORA, replace(TRAIN, max_adapter_mb=0.001), tmp_path, watch)
-    assert watch.steps == []

@@ -23,7 +23,6 @@ from tests.faults.order import ORDER_VARIABLE, Act, Order, Point
 from tests.support.runs import PROJECT, environment, only_run
 from tests.support.shipped_gpt_oss import write_shipped
 from training.backends.unsloth.forwards import patched_by
-from training.checkpoints import ADAPTER_WEIGHTS
 from training.models import check_settings, load_model
 from training.records import AdapterCheckpoint, Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
 from training.tiny_random.cache import made_folder
@@ -116,16 +115,6 @@ def test_a_sample_does_not_depend_on_what_generates_beside_it(which: str, reques
 
 def one_by_one(model: Any) -> list[Any]:
     return [model.generate([Asked(each.prompt, (seed,))], SAMPLING)[0][0] for each in ASKED for seed in each.seeds]
-
-
-def test_a_stopped_and_resumed_training_ends_with_the_same_bytes(model: Any, checkpoint: Path, tmp_path: Path) -> None:
-    stopped = model.train(EXAMPLES, LORA, TRAIN, tmp_path, Hooks(stop_after=3))
-    assert (stopped.status, stopped.step) == ("stopped", 3)
-    resumed = model.train(EXAMPLES, LORA, TRAIN, tmp_path, Hooks())
-    assert (resumed.status, resumed.resumed_from) == ("finished", 3)
-    assert (resumed.checkpoints[-1].folder / ADAPTER_WEIGHTS).read_bytes() == (
-        checkpoint / ADAPTER_WEIGHTS
-    ).read_bytes()
 
 
 @pytest.mark.parametrize("which", ["model", "patched"])

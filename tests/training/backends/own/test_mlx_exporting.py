@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from env.refusal import Refusal
 from tests.support.mlx_models import KINDS, load, logits, made, needs_mlx, torch_logits
 from tests.support.model_work import EXAMPLES, LORA, TRAIN, trained
 from training.exports import ExportRequest, RoundTrip
@@ -60,13 +59,6 @@ def test_an_adapter_with_its_scale_baked_in_loads_in_plain_mlx_lm_and_peft(
     if quantization == "none":
         base = load(mlx_folder, "transformers_peft")._loaded.model
         assert np.allclose(torch_logits(PeftModel.from_pretrained(base, tmp_path / "baked").eval()), applied, atol=1e-2)
-
-
-def test_a_dora_adapter_is_not_baked_at_another_scale(mlx_folder: Path, mlx_model: Any, tmp_path: Path) -> None:
-    adapter = trained(mlx_model, tmp_path / "adapter", dora=True)
-    assert exported(mlx_model, mlx_folder, adapter, 1.0, "adapter", tmp_path / "whole").same_choice == 1.0
-    with pytest.raises(Refusal, match="its magnitudes do not scale"):
-        exported(mlx_model, mlx_folder, adapter, 0.5, "adapter", tmp_path / "half")
 
 
 def test_a_fused_mixture_of_experts_loads_again(tmp_path: Path) -> None:

@@ -197,34 +197,6 @@ def test_plain_peft_and_transformers_compute_what_we_measure(
         assert torch.allclose(logits(direct.eval(), ids), ours, atol=2e-4)
 
 
-@pytest.mark.parametrize("scale", [0.25, 2.0])
-def test_a_scale_is_the_same_as_multiplying_b_by_it(scale: float, models: Any, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    model = models("qwen3")
-    folder = model.train(EXAMPLES, LORA, TRAIN, tmp_path / "out", NoHooks()).checkpoints[-1].folder
-    scaled = Path(shutil.copytree(folder, tmp_path / "scaled", ignore=shutil.ignore_patterns("CHECKPOINT.json")))
-    tensors = load_file(folder / ADAPTER_WEIGHTS)
-    multiplied = {name: tensor * scale if "lora_B" in name else tensor for name, tensor in tensors.items()}
-    save_file(multiplied, scaled / ADAPTER_WEIGHTS)
-    ids = model._texts.prompt("local x = 1")
-    base = logits(model._evaluated, ids)
-    with model.adapter(folder, scale):
-        by_scale = logits(model._evaluated, ids)
-    with model.adapter(scaled, 1.0):
-        by_matrix = logits(model._evaluated, ids)
-    assert torch.allclose(by_scale, by_matrix, atol=1e-5)
-    assert not torch.allclose(by_scale, base, atol=1e-3)
-    assert torch.equal(logits(model._evaluated, ids), base)
-
-
-def test_an_adapter_of_another_base_is_refused(models: Any, folders: Any, tmp_path: Path) -> None:
-    folder = models("mistral").train(EXAMPLES, LORA, TRAIN, tmp_path, NoHooks()).checkpoints[-1].folder
-    other = load_model("transformers_peft", settings(folders("mistral"), quantization="none"))
-    with pytest.raises(Refusal, match="trained on another base model"), other.adapter(folder, 1.0):
-        pass
-
-
 # --- how they are spoken to
 
 

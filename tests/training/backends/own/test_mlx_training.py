@@ -7,40 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from env.refusal import Refusal
-from tests.support.mlx_models import KINDS, load, logits, made, needs_mlx
+from tests.support.mlx_models import load, made, needs_mlx
 from tests.support.model_work import EXAMPLES, LORA, TRAIN, Watch
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from training.examples import TokenRow
 from training.hooks import NoHooks
-from training.records import StepRecord, TrainingDiverged
+from training.records import TrainingDiverged
 
 pytestmark = needs_mlx
-
-
-def mean_loss(steps: list[StepRecord]) -> float:
-    return sum(step.loss for step in steps) / len(steps)
-
-
-@pytest.mark.parametrize("kind", [*KINDS, {"dropout": 0.2}])
-def test_training_learns_and_leaves_the_base_as_it_was(
-    mlx_quantized: Any, tmp_path: Path, kind: dict[str, Any]
-) -> None:
-    from safetensors.numpy import load_file
-
-    before, watch = logits(mlx_quantized), Watch()
-    result = mlx_quantized.train(
-        EXAMPLES, replace(LORA, **kind), replace(TRAIN, max_steps=18, checkpoint_every=6), tmp_path, watch
-    )
-    assert (result.status, result.step, result.targets, result.examples) == ("finished", 18, 4, 24)
-    assert [one.step for one in result.checkpoints] == [6, 12, 18]
-    assert mean_loss(watch.steps[-6:]) < mean_loss(watch.steps[:6]) - 0.1
-    saved = load_file(result.checkpoints[-1].folder / ADAPTER_WEIGHTS)
-    assert result.trainable == sum(result.patterns.values()) == sum(tensor.size for tensor in saved.values())
-    assert np.array_equal(logits(mlx_quantized), before)
 
 
 def test_ten_steps_a_stop_and_ten_more_are_twenty_straight_to_the_byte(mlx_model: Any, tmp_path: Path) -> None:
@@ -55,14 +32,6 @@ def test_ten_steps_a_stop_and_ten_more_are_twenty_straight_to_the_byte(mlx_model
             assert (ours.folder / name).read_bytes() == (theirs.folder / name).read_bytes()
 
 
-def test_checkpoints_of_another_run_are_not_gone_on_from(mlx_model: Any, mlx_quantized: Any, tmp_path: Path) -> None:
-    mlx_model.train(EXAMPLES, LORA, TRAIN, tmp_path, Watch(2))
-    with pytest.raises(Refusal, match=r"lora\.r = 4, now it is 8"):
-        mlx_model.train(EXAMPLES, replace(LORA, r=8), TRAIN, tmp_path, NoHooks())
-    with pytest.raises(Refusal, match="another base model"):
-        mlx_quantized.train(EXAMPLES, LORA, TRAIN, tmp_path, NoHooks())
-
-
 def test_only_answers_are_learnt_and_padding_changes_nothing(mlx_model: Any) -> None:
     from training.backends.mlx.fitting import batch_arrays, summed_loss
 
@@ -72,14 +41,6 @@ def test_only_answers_are_learnt_and_padding_changes_nothing(mlx_model: Any) -> 
     assert summed_loss(module, *batch_arrays(rows, 1)).item() == pytest.approx(alone, rel=1e-5)
     assert summed_loss(module, *batch_arrays(rows, 32)).item() == pytest.approx(alone, rel=1e-5)
     assert int((batch_arrays(rows, 1)[1] >= 0).sum().item()) == 9
-
-
-def test_accumulated_batches_learn_as_one_large_batch(mlx_model: Any, tmp_path: Path) -> None:
-    split, whole = Watch(), Watch()
-    one = replace(TRAIN, max_steps=3, group_by_length=False)
-    mlx_model.train(EXAMPLES, LORA, replace(one, batch_size=4, grad_accum=2), tmp_path / "split", split)
-    mlx_model.train(EXAMPLES, LORA, replace(one, batch_size=8), tmp_path / "whole", whole)
-    assert [record.loss for record in split.steps] == pytest.approx([record.loss for record in whole.steps], rel=1e-4)
 
 
 def test_gradient_checkpointing_learns_the_same_and_is_undone(mlx_model: Any, tmp_path: Path) -> None:
@@ -127,13 +88,6 @@ def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_good_checkpoint(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000002", "step-000004"]
 
 
-def test_an_adapter_over_its_size_limit_is_refused_before_a_step(mlx_model: Any, tmp_path: Path) -> None:
-    watch = Watch()
-    with pytest.raises(Refusal, match=r"train\.max_adapter_mb is 0\.001"):
-        mlx_model.train(EXAMPLES, LORA, replace(TRAIN, max_adapter_mb=0.001), tmp_path, watch)
-    assert watch.steps == []
-
-
 def test_float16_is_measured_but_not_trained(mlx_folder: Path) -> None:
     with pytest.raises(Refusal, match="vanish without loss scaling"):
         load(mlx_folder, dtype="float16").probe_step(EXAMPLES, LORA, TRAIN)
@@ -149,11 +103,3 @@ def test_attention_of_a_mixture_of_experts_trains_and_its_experts_do_not(name: s
     assert (result.status, result.targets) == ("finished", 4)
     with pytest.raises(Refusal, match=f"{asked} is a router or expert module"):
         mixture.probe_step(EXAMPLES, replace(LORA, target_modules=(asked,), layers=(-1,)), TRAIN)
-
-
-def test_a_misspelt_module_and_a_layer_out_of_range_are_refused(mlx_model: Any) -> None:
-    with pytest.raises(Refusal) as refused:
-        mlx_model.probe_step(EXAMPLES, replace(LORA, target_modules=("q_proj", "v_prj")), TRAIN)
-    assert refused.value.fix == 'Did you mean "v_proj"?'
-    with pytest.raises(Refusal, match="the model has 4 layers"):
-        mlx_model.probe_step(EXAMPLES, replace(LORA, layers=(4,)), TRAIN)
