@@ -1,4 +1,4 @@
-"""Every backend: an adapter worn at a scale moves the model, leaves the base exactly, and a wrong one is refused."""
+"""Every backend: an adapter applied at a scale moves the model, leaves the base exactly, and a wrong one is refused."""
 
 from __future__ import annotations
 

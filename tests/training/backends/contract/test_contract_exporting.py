@@ -1,4 +1,4 @@
-"""Every backend that exports: what it writes computes, read back by its own library, what the worn adapter computed."""
+"""Every backend that exports: what it writes computes, read back by its own library, what the applied adapter computed."""
 
 from __future__ import annotations
 

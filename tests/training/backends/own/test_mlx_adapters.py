@@ -1,4 +1,4 @@
-"""An adapter worn by the mlx backend computes what mlx-lm and PEFT compute, and leaves the base bit for bit."""
+"""An adapter applied by the mlx backend computes what mlx-lm and PEFT compute, and leaves the base bit for bit."""
 
 from __future__ import annotations
 

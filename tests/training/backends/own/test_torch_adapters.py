@@ -1,4 +1,4 @@
-"""An adapter worn at a scale computes what PEFT computes and leaves the base bit for bit; a wrong one is refused."""
+"""An adapter applied at a scale computes what PEFT computes and leaves the base bit for bit; a wrong one is refused."""
 
 from __future__ import annotations
 
