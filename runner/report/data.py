@@ -10,11 +10,21 @@ from eval.records import Sample
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A labelled value, with a remark where it needs one."""
+    """A labelled value, with a remark where it needs one; ``is_code`` where the value is to be copied as it is."""
 
     label: str
     value: str
     note: str = ""
+    is_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """One thing to do: what, why, and the command that does it; "" where there is none."""
+
+    action: str
+    why: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +180,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class TrustRow:
-    """One question about the instrument; ``state`` is "held", "warns", "fails" or "unknown"."""
+    """One question about the instrument; ``state`` is "ok", "warns", "fails" or "unknown"."""
 
     question: str
     state: str
@@ -179,7 +189,7 @@ class TrustRow:
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One check of a gate; ``state`` is "held", "fact", "warns", "blocks" or "waived"."""
+    """One check of a gate; ``state`` is "ok", "fact", "warns", "blocks" or "waived"."""
 
     name: str
     state: str
@@ -288,6 +298,7 @@ class ReportData:
 
     Attributes:
         problems: what is damaged or contradicts itself in the run folder; stands at the top of every report.
+        smoke: the run is too small to decide anything, by design.
         missing: what an unfinished run does not tell yet.
         waived: the waived checks, which stand on the first screen.
         contamination: what training has seen of the tasks, in one sentence, which stands there too.
@@ -300,6 +311,7 @@ class ReportData:
     profile: str
     subject: str
     state: str
+    smoke: bool
     problems: tuple[str, ...]
     missing: tuple[str, ...]
     waived: tuple[CheckRow, ...]
@@ -320,7 +332,7 @@ class ReportData:
     source: SampleSource
     provenance: Provenance
     reproduce: tuple[str, ...]
-    next_steps: tuple[Fact, ...] = field(default_factory=tuple)
+    next_steps: tuple[NextStep, ...] = field(default_factory=tuple)
 
 
 def to_json(data: ReportData) -> dict[str, Any]:

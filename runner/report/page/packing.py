@@ -167,7 +167,7 @@ class _Packer:
 
 def _circumstances(sample: Sample) -> tuple[str, ...]:
     return (
-        "ran into the token limit" if sample.completion.finish == "length" else "",
+        "hit the token limit" if sample.completion.finish == "length" else "",
         f"patch matched: {sample.candidate.patch_level}" if sample.candidate.patch_level else "",
         f"extracted by rule {sample.candidate.rule}" if sample.candidate.rule else "",
         sample.verdict.verifier,

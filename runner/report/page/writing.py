@@ -18,9 +18,13 @@ from runner.report.data import ArmOutcomes, Interval, ReportData
 from runner.report.page import charts, figures
 from runner.report.page.packing import pack
 from runner.runs.invocation import as_started
-from runner.views.wording import parse_time
+from runner.views.wording import more_text, parse_time
 
-_MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
+# An underscore inside a word is no markup: a name or a command stays what it is.
+_MARKDOWN_SIGNS = re.compile(r"[\\`*{}\[\]<>#|~!&]|(?<![^\W_])_|_(?![^\W_])")
+# A command of ours in a sentence.
+_COMMAND = re.compile(r"(`(?:python -m runner|tmux|git) [^`|\n]*`)")
+_BLANK_LINES = re.compile(r"\n{3,}")
 _MAX_MARKDOWN_TASKS = 30
 # In the order in which they build on each other.
 _SCRIPTS = ("lua.js", "diff.js", "samples.js", "pane.js", "browser.js")
@@ -59,8 +63,9 @@ def _policy(style: str, script: str) -> str:
 
 def write_markdown(data: ReportData, folder: Path) -> Path:
     """Write report.md, the same verdict and numbers without the programs; return its path."""
-    template = _markdown().get_template("report.md.j2")
-    return _write(folder / "report.md", template.render(data=data, at_most=_MAX_MARKDOWN_TASKS))
+    text = _markdown().get_template("report.md.j2").render(data=data, at_most=_MAX_MARKDOWN_TASKS)
+    lines = "\n".join(line.rstrip() for line in text.split("\n"))
+    return _write(folder / "report.md", _BLANK_LINES.sub("\n\n", lines).strip() + "\n")
 
 
 def _write(path: Path, text: str) -> Path:
@@ -95,6 +100,8 @@ def _environment(**settings: Any) -> Environment:
         printable=printable,
         plural=plural,
         verbatim=verbatim,
+        code=code,
+        more=more_text,
         share=share,
         named=named,
         anchor=charts.task_anchor,
@@ -108,10 +115,11 @@ def _environment(**settings: Any) -> Environment:
 
 
 def escape_markdown(value: Any) -> str:
-    """Return a value as Markdown text on one line: what could be markup is escaped."""
+    """Return a value as Markdown text on one line: what could be markup is escaped, commands stay code."""
     if isinstance(value, Markup):
         return str(value)
-    return _MARKDOWN_SIGNS.sub(r"\\\1", " ".join(printable(str(value)).split()))
+    parts = _COMMAND.split(" ".join(printable(str(value)).split()))
+    return "".join(part if place % 2 else _MARKDOWN_SIGNS.sub(r"\\\g<0>", part) for place, part in enumerate(parts))
 
 
 def printable(text: str) -> str:
@@ -120,8 +128,15 @@ def printable(text: str) -> str:
 
 
 def verbatim(text: str) -> Markup:
-    """Return text for an indented code block of Markdown, where nothing is markup; it must be one line."""
-    return Markup(" ".join(printable(text).split()))
+    """Return text for a code block of Markdown on one line: nothing there is markup but a fence."""
+    return Markup(" ".join(printable(text).replace("```", "` ` `").split()))
+
+
+def code(text: str) -> Markup:
+    """Return text as a code span of Markdown, fenced by more backquotes than it holds in a row."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence, room = "`" * (longest + 1), " " if "`" in text else ""
+    return Markup(f"{fence}{room}{verbatim(text)}{room}{fence}")
 
 
 def signed(value: float | None, unit: str = "") -> str:

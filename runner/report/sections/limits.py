@@ -60,8 +60,8 @@ def _clusters(verdict: Verdict, tasks: Sequence[TaskView]) -> Iterator[str]:
         largest = Counter(task.cluster for task in tasks).most_common(1)
         most = f"; the largest holds {largest[0][1]}" if largest else ""
         yield (
-            f"The {gain.n} tasks come from {gain.clusters} templates or sources{most}: the interval counts these, "
-            "and the result speaks for tasks like them."
+            f"The {gain.n} tasks come from {gain.clusters} templates or sources{most}: the interval treats templates, "
+            "not tasks, as independent."
         )
 
 
@@ -78,8 +78,8 @@ def _groups(groups: Sequence[GainGroup]) -> Iterator[str]:
         yield f"A loss in {', '.join(open_loss)} is not ruled out by these tasks."
     if any(group.by != "family" for group in groups):
         yield (
-            "Of the gains by kind and difficulty only those marked worse or better are shown once their number is paid "
-            "for (Holm); the others are leads."
+            "Of the gains by kind and difficulty only those marked worse or better are significant after Holm's "
+            "correction; treat the rest as leads."
         )
 
 
@@ -108,18 +108,17 @@ def _sampling(verdict: Verdict, config: Mapping[str, Any]) -> Iterator[str]:
 def _ceiling(verdict: Verdict, tasks: Sequence[TaskView]) -> Iterator[str]:
     done = sum(task.base_n > 0 and task.base_c == task.base_n for task in tasks)
     never = sum(task.base_c == 0 and task.cell_c == 0 for task in tasks)
-    if done or never:
-        yield (
-            f"On {done} tasks every sample of the base passes already and {never} are solved by neither arm: "
-            f"these {done + never} of {len(tasks)} can show no gain of pass@{verdict.k}, or have shown none."
-        )
+    parts = [f"the base always solves {done} of them"] if done else []
+    parts += [f"neither model ever solves {never}"] if never else []
+    if parts:
+        yield f"{done + never} of {len(tasks)} tasks cannot show a gain of pass@{verdict.k}: {' and '.join(parts)}."
 
 
 def _cut(outcomes: Sequence[ArmOutcomes]) -> Iterator[str]:
     cut = sum(arm.truncated for arm in outcomes)
     if cut:
         total = sum(arm.samples for arm in outcomes)
-        yield f"{cut:,} of {total:,} samples ran into the token limit; with a longer one some of them might pass."
+        yield f"{cut:,} of {total:,} samples hit the token limit; with a higher one some of them might pass."
 
 
 def _one_run(config: Mapping[str, Any]) -> Iterator[str]:

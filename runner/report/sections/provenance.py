@@ -62,7 +62,7 @@ def check_row(check: Check) -> CheckRow:
 
 def _state(check: Check) -> str:
     if check.ok:
-        return "held" if check.expected else "fact"
+        return "ok" if check.expected else "fact"
     if check.waived:
         return "waived"
     return "blocks" if check.level == "block" else "warns"
@@ -71,13 +71,12 @@ def _state(check: Check) -> str:
 def read_provenance(found: Artifacts) -> Provenance:
     """Return where every number comes from."""
     run = found.run
-    overrides = read_overrides(found)
     facts = [
         Fact("Run", run.id),
         Fact("Created", run.info.created_at),
         Fact("Source", run.info.git or "unknown"),
-        Fact("Created with", " ".join(map(shlex.quote, run.info.argv)) or "no overrides"),
-        Fact("Configured by", " ".join(map(shlex.quote, overrides)) or "no overrides"),
+        _overrides("Overrides at creation", run.info.argv),
+        _overrides("Overrides now", read_overrides(found)),
     ]
     kept = run.folder / "attempts"
     return Provenance(
@@ -94,6 +93,10 @@ def read_provenance(found: Artifacts) -> Provenance:
         timeline=tuple(_timeline_row(event) for event in run.journal.events),
         attempts=tuple(sorted(p.name for p in kept.iterdir())) if kept.is_dir() else (),
     )
+
+
+def _overrides(label: str, overrides: Sequence[str]) -> Fact:
+    return Fact(label, " ".join(map(shlex.quote, overrides)) or "none", is_code=bool(overrides))
 
 
 def read_overrides(found: Artifacts) -> list[str]:
@@ -198,7 +201,7 @@ def _timeline_row(event: Event) -> TimelineRow:
 
 
 def read_reproduction(found: Artifacts) -> tuple[str, ...]:
-    """Return the commands that do this experiment again."""
+    """Return the commands that repeat this experiment."""
     commit = found.run.info.git.split(" ")[0]
     is_commit = len(commit) >= 7 and all(sign in "0123456789abcdef" for sign in commit)
     overrides = "".join(f" {shlex.quote(text)}" for text in read_overrides(found))

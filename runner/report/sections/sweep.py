@@ -50,7 +50,7 @@ def _round(held: SearchRound, is_last: bool) -> Fact:
     return Fact(
         f"Round {held.round}",
         f"{len(held.cells)} cells on {held.tasks} tasks",
-        "one of them was chosen" if is_last else f"{len(held.kept)} went on",
+        "one selected" if is_last else f"{len(held.kept)} kept",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeGuard
 
-from gates.report.results import SweepResults, TrainingResults
+from gates.report.results import SweepResults, TrainingFacts, TrainingResults
 from runner.report.data import Fact, Series, Training
 from runner.views.artifacts import Artifacts, read_json_lines
 
@@ -69,12 +69,18 @@ def _facts(trained: TrainingResults | None, last: Mapping[str, Any]) -> tuple[Fa
         Fact(
             "Loss",
             f"{told.loss_at_start:.3f} → {told.loss_at_end:.3f}",
-            "means of the first and last ten steps",
+            _window(told),
         ),
         Fact("Rows", f"{told.examples:,}", dropped),
         Fact("Trained parameters", f"{told.trainable_parameters:,}", f"in {told.targets} modules"),
         Fact("Sessions", f"{len(told.sessions)}", resumed),
     ]
     if told.quarantined:
-        facts.append(Fact("Quarantined", ", ".join(told.quarantined), "checkpoints that were not whole"))
+        facts.append(Fact("Quarantined", ", ".join(told.quarantined), "incomplete checkpoints"))
     return tuple(facts)
+
+
+def _window(told: TrainingFacts) -> str:
+    """Return over how many steps the two losses are means; a short training has fewer than ten of either."""
+    steps = told.loss_window_steps
+    return "of the first and the last step" if steps == 1 else f"means of the first and last {steps} steps"

@@ -12,6 +12,7 @@ from gates.report.results import DecisionResults
 from runner.report.data import TaskView, TrustRow
 from runner.report.sections.exposure import contamination_sentence, read_exposures
 from runner.report.sections.measures import arm_results
+from runner.runs.folder import command
 from runner.views.artifacts import FOREIGN, Artifacts
 
 # A program that took more than this share of the time limit might have been stopped on a slower machine.
@@ -49,14 +50,14 @@ def _checks(found: Artifacts) -> Iterable[TrustRow]:
         check = by_name.get(name)
         if check is not None:
             waived = f" Waived: {check.waived}" if check.waived else ""
-            yield TrustRow(question, "held" if check.ok else "fails", f"{check.value}.{waived}")
+            yield TrustRow(question, "ok" if check.ok else "fails", f"{check.value}.{waived}")
 
 
 def _contamination(found: Artifacts) -> Iterable[TrustRow]:
     sentence = contamination_sentence(found)
     if sentence:
         statuses = {exposure.status for exposure in read_exposures(found).values()}
-        state = "fails" if "CONTAMINATED" in statuses else "warns" if statuses else "held"
+        state = "fails" if "CONTAMINATED" in statuses else "warns" if statuses else "ok"
         yield TrustRow("Has training seen the tasks?", state, _sentence_case(sentence.removeprefix("Contamination: ")))
 
 
@@ -65,12 +66,12 @@ def _sentence_case(text: str) -> str:
 
 
 def _rejudged(found: Artifacts) -> Iterable[TrustRow]:
-    question = "Do the verdicts stand when they are judged again?"
+    question = "Do the verdicts hold when judged again?"
     files = sorted(
         (found.run.folder / "rejudge").glob("gate_*.json"), key=lambda path: (path.name[:6], len(path.name), path.name)
     )
     if not files and arm_results(found):
-        yield TrustRow(question, "unknown", "Not tried; python -m runner rejudge E does.")
+        yield TrustRow(question, "unknown", f"Not checked. Run `{command(found.run.folder, 'rejudge E')}`.")
     # of each gate the latest: names order by gate, then number
     for path in {path.name[:6]: path for path in files}.values():
         try:
@@ -80,8 +81,11 @@ def _rejudged(found: Artifacts) -> Iterable[TrustRow]:
         except (*FOREIGN, OSError) as error:
             found.problems.append(f"rejudge/{path.name} cannot be read ({error!r}).")
             continue
-        answer = f"Gate {gate}: {samples - other:,} of {samples:,} stand under {verifier}; {flips} change a pass."
-        yield TrustRow(question, "fails" if flips else "warns" if other else "held", answer)
+        answer = (
+            f"Gate {gate}: {samples - other:,} of {samples:,} are the same under {verifier}; "
+            f"{flips} flip between pass and fail."
+        )
+        yield TrustRow(question, "fails" if flips else "warns" if other else "ok", answer)
 
 
 def _missing(found: Artifacts) -> Iterable[TrustRow]:
@@ -89,7 +93,7 @@ def _missing(found: Artifacts) -> Iterable[TrustRow]:
     limit = rule.max_missing_pct if rule is not None else _MANY_PCT
     if results:
         shares = [_share(result.harness_errors, result.samples) for _, result in results]
-        state = "fails" if max(shares) > limit else "warns" if max(shares) > 0 else "held"
+        state = "fails" if max(shares) > limit else "warns" if max(shares) > 0 else "ok"
         answer = _by_arm(results, lambda result: result.harness_errors, "could not be judged (HARNESS_ERROR)")
         yield TrustRow("Could every sample be judged?", state, f"{answer}; at most {limit:g}% is allowed.")
 
@@ -98,8 +102,8 @@ def _truncated(found: Artifacts) -> Iterable[TrustRow]:
     results = arm_results(found)
     if results:
         worst = max(_share(result.truncated, result.samples) for _, result in results)
-        answer = _by_arm(results, lambda result: result.truncated, "ran into the token limit")
-        yield TrustRow("Were answers cut off?", "warns" if worst > _MANY_PCT else "held", f"{answer}.")
+        answer = _by_arm(results, lambda result: result.truncated, "hit the token limit")
+        yield TrustRow("Were answers cut off?", "warns" if worst > _MANY_PCT else "ok", f"{answer}.")
 
 
 def _by_arm(results: Sequence[tuple[str, EvalResult]], count: Callable[[EvalResult], int], what: str) -> str:
@@ -125,10 +129,10 @@ def _slow(tasks: Sequence[TaskView], limits: Mapping[str, Any]) -> Iterable[Trus
     near = [s for s in samples if s.verdict.outcome != Outcome.TIMEOUT and s.verdict.seconds > _NEAR_LIMIT * limit_s]
     slowest = max((s.verdict.seconds for s in samples if s.verdict.outcome != Outcome.TIMEOUT), default=0.0)
     answer = (
-        f"{stopped:,} of {len(samples):,} were stopped; {len(near):,} ended after more than half of the {limit_s:g} s "
-        f"limit; the slowest that ended took {slowest:.3f} s."
+        f"{stopped:,} of {len(samples):,} were stopped; {len(near):,} took more than half of the {limit_s:g} s limit; "
+        f"the slowest that finished took {slowest:.3f} s."
     )
-    yield TrustRow("Does the time limit decide?", "warns" if near else "held", answer)
+    yield TrustRow("Does the time limit decide?", "warns" if near else "ok", answer)
 
 
 def _findings(tasks: Sequence[TaskView]) -> Iterable[TrustRow]:
@@ -140,8 +144,8 @@ def _findings(tasks: Sequence[TaskView]) -> Iterable[TrustRow]:
             odd = sum(bool(sample.verdict.findings) for sample in passed)
             told.append((odd, f"{odd:,} of {len(passed):,} passing programs of {name}"))
     if told:
-        state = "warns" if any(odd for odd, _ in told) else "held"
-        answer = f"{' and '.join(text for _, text in told)} leave the API's facts (unknown field, wrong type or range)."
+        state = "warns" if any(odd for odd, _ in told) else "ok"
+        answer = f"{' and '.join(text for _, text in told)} use fields, types or ranges the API does not define."
         yield TrustRow("Does a pass mean clean code?", state, answer)
 
 
@@ -162,22 +166,22 @@ def _canary(found: Artifacts) -> Iterable[TrustRow]:
             f"On {canary.prompts} prompts it moves log-probabilities by up to {canary.moved_nats:.3g} nats, "
             f"at scale 0 by {canary.zero_moved_nats:.3g}."
         )
-        yield TrustRow("Was the adapter really applied?", "fails" if fired else "held", answer)
+        yield TrustRow("Was the adapter really applied?", "fails" if fired else "ok", answer)
 
 
 def _openings(found: Artifacts) -> Iterable[TrustRow]:
     results = found.results(DecisionResults)
     if results is not None:
         times = len(results.openings)
-        answer = f"{times} times: each look costs the answer some of its worth."
+        answer = f"{times} times: every extra look weakens the result."
         if times < 2:
             answer = "Once." if times else "Never: without a test split the dev tasks decide."
-        yield TrustRow("How often were the test tasks opened?", "held" if times < 2 else "warns", answer)
+        yield TrustRow("How often were the test tasks opened?", "ok" if times < 2 else "warns", answer)
 
 
 def _bytes(found: Artifacts) -> TrustRow:
-    question = "Are the artifacts those that the gates wrote?"
+    question = "Are the files those that the gates wrote?"
     files = sum(len(report.artifacts) for report in found.reports.values())
     if found.problems:
         return TrustRow(question, "fails", f"{len(found.problems)} contradictions: see the top of the page.")
-    return TrustRow(question, "held", f"{files} files and {len(found.reports)} reports have their SHA-256.")
+    return TrustRow(question, "ok", f"All {files} files and {len(found.reports)} reports match their recorded SHA-256.")

@@ -1,4 +1,4 @@
-"""The decision part of a report: the verdict, the gain by group, what it was decided on, what to do next."""
+"""The decision part of a report: the verdict, the gain by group, what it rests on."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def read_basis(found: Artifacts) -> tuple[Fact, ...]:
     if rule is None or environment is None:
         return ()
     dataset = environment.dataset
-    decided_on = "test tasks" if rule.selection == "split" else "the dev tasks, paying for the choice (max-T)"
+    decided_on = "test tasks" if rule.selection == "split" else "the dev tasks, corrected for the number of cells (max-T)"
     facts = [
         Fact(
             "Rule",
@@ -111,9 +111,9 @@ def read_basis(found: Artifacts) -> tuple[Fact, ...]:
         Fact(
             "Test",
             _size(rule.test_tasks, rule.test_clusters, rule.test_samples),
-            "opened by Gate E alone" if rule.test_tasks else "",
+            "used only by Gate E" if rule.test_tasks else "",
         ),
-        Fact("Dev", _size(rule.dev_tasks, rule.dev_clusters, rule.dev_samples), "where the cell was chosen"),
+        Fact("Dev", _size(rule.dev_tasks, rule.dev_clusters, rule.dev_samples), "used to select the cell"),
         Fact("Training", f"{dataset.rows:,} rows", f"{dataset.name}, {dataset.tasks} tasks in all"),
         *_tried(found),
         *_detectable(found),
@@ -132,10 +132,10 @@ def _tried(found: Artifacts) -> list[Fact]:
     sweep, decided = found.results(SweepResults), found.results(DecisionResults)
     facts = []
     if sweep is not None:
-        facts.append(Fact("Cells tried", f"{len(sweep.cells)}", "on dev; one of them went on"))
+        facts.append(Fact("Cells tried", f"{len(sweep.cells)}", "on dev; one was selected"))
     if decided is not None and decided.openings:
         times = len(decided.openings)
-        note = "" if times == 1 else "the more often it is looked at, the less its answer is worth"
+        note = "" if times == 1 else "every extra look weakens the result"
         facts.append(Fact("Test opened", "once" if times == 1 else f"{times} times", note))
     return facts
 
@@ -147,17 +147,12 @@ def _detectable(found: Artifacts) -> list[Fact]:
         facts.append(Fact("Detectable gain, planned", environment.frozen.detectable.sentence))
     if decided is not None and decided.decision.detectable_gain is not None:
         gain = f"{100 * decided.decision.detectable_gain:.1f} pp"
-        facts.append(Fact("Detectable gain, measured", gain, "from the standard error that was found, 80% power"))
+        facts.append(Fact("Detectable gain, measured", gain, "from the measured standard error, with 80% power"))
     return facts
 
 
 def _judges(found: Artifacts) -> list[Fact]:
     judge = found.judge
-    return [Fact("Judged by", judge.verifier, f"held by {judge.isolation}")] if judge is not None else []
-
-
-def read_recommendations(found: Artifacts) -> tuple[Fact, ...]:
-    """Return Gate E's recommendations, each with the number behind it."""
-    results = found.results(DecisionResults)
-    rows = results.recommendations if results is not None else ()
-    return tuple(Fact(str(number), row.action, row.why) for number, row in enumerate(rows, start=1))
+    if judge is None:
+        return []
+    return [Fact("Verifier", judge.verifier, f"isolation: {judge.isolation.replace('+', ' + ')}")]

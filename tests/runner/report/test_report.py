@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from runner.report import ReportData, build, to_json
-from runner.report.build import _next_steps
 from runner.report.page import figures
+from runner.report.sections.next_steps import read_next_steps
 from runner.runs.folder import Run
 from runner.views.artifacts import read_artifacts
 from runner.views.run_view import view_run
@@ -112,7 +112,7 @@ def test_an_unfinished_run_has_a_report_that_says_what_is_missing(tmp_path: Path
     data = build(run)
     assert data.problems == ()
     assert len(data.missing) == 5 - len(gates)
-    assert data.next_steps[0].value == "python -m runner advance"
+    assert data.next_steps[0].command == "python -m runner advance"
     assert "This run is not finished" in html_of(run)
     assert "Not finished" in markdown_of(run)
 
@@ -131,7 +131,7 @@ def test_every_command_that_a_report_names_exists(finished: Run) -> None:
 
     known = {str(command.name or getattr(command.callback, "__name__", "")) for command in app.registered_commands}
     data = build(finished)
-    told = [*data.reproduce, *(step.value for step in data.next_steps), *(row.answer for row in data.trust)]
+    told = [*data.reproduce, *(step.command for step in data.next_steps), *(row.answer for row in data.trust)]
     named = {word for text in told for word in re.findall(r"python -m runner (\w+)", text)}
     assert {"new", "advance", "rejudge", "export"} <= named
     assert named | {"replay"} <= known
@@ -142,16 +142,41 @@ def test_an_adapter_is_only_recommended_by_a_verdict_that_carries_it(small_run: 
         report["results"].update(recommendations=[])
         report["results"]["decision"]["verdict"] = "ADJUST"
 
-    assert build(small_run).next_steps[0].value.startswith("Use the adapter")
+    assert build(small_run).next_steps[0].action.startswith("Export the adapter")
     edit_json(small_run.gate_folder("e") / "report.json", refused)
-    assert build_unchecked(small_run).startswith("Keep the base")
+    assert build_unchecked(small_run).startswith("Keep the base model")
 
 
 def build_unchecked(run: Run) -> str:
     """Return the next step of a run whose hand-made edit is taken as it stands."""
     found = read_artifacts(run)
     found.problems.clear()
-    return _next_steps(found, view_run(run))[0].value
+    return read_next_steps(found, view_run(run))[0].action
+
+
+def test_a_command_in_the_markdown_can_be_copied_as_it_is(finished: Run) -> None:
+    text = markdown_of(finished)
+    lines = text.splitlines()
+    [export] = [line.strip() for line in lines if "runner export" in line]
+    assert export == build(finished).next_steps[0].command, "a line of its own, nothing before or after it"
+    overrides = "model=base-2m rule.margin_pp=15.0 gate.c.train.learning_rate=0.005"
+    assert f"- Overrides at creation: `{overrides}`" in lines
+    assert f"`python -m runner rejudge E --run {finished.folder}`" in text
+    assert "\\_" not in text.replace("\\_ ", "")
+
+
+def test_no_line_of_the_markdown_ends_in_a_space_and_no_heading_touches_what_follows(finished: Run) -> None:
+    lines = markdown_of(finished).split("\n")
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert [line for line, below in zip(lines, lines[1:], strict=False) if line.startswith("#") and below] == []
+
+
+def test_a_smoke_run_says_on_its_first_page_that_it_decides_nothing(small_run: Run) -> None:
+    assert "decides nothing" not in markdown_of(small_run)
+    config = small_run.file("config.yaml")
+    config.write_text(config.read_text(encoding="utf-8") + "smoke: true\n", encoding="utf-8")
+    assert "Smoke run: it decides nothing." in markdown_of(small_run).partition("##")[0]
+    assert "decides nothing" in Page(html_of(small_run)).text.partition("Basis of the decision")[0]
 
 
 def test_to_json_is_plain_data(finished: Run) -> None:

@@ -133,7 +133,7 @@ def test_what_is_no_finite_number_is_never_drawn_as_one(small_run: Run, value: A
 def test_a_damaged_run_is_to_be_mended_before_anything_else(small_run: Run) -> None:
     (small_run.gate_folder("d") / "report.json").unlink()
     text = html_of(small_run)
-    assert build(small_run).next_steps[0].note.endswith(f"rewind D{run_flag(small_run)}")
+    assert build(small_run).next_steps[1].command.endswith(f"rewind D{run_flag(small_run)}")
     assert "as stored, not to be relied on" in text
     assert "Use the adapter" not in text
 

@@ -23,8 +23,8 @@ def test_every_question_about_the_instrument_has_an_answer_with_its_number(finis
     assert trust["Has training seen the tasks?"].state == "fails"
     assert trust["Could every sample be judged?"].answer.startswith("0 of 144 of the base and 0 of 144 of the adapter")
     assert trust["How often were the test tasks opened?"].answer == "Once."
-    assert trust["Do the verdicts stand when they are judged again?"].state == "unknown"
-    assert trust["Are the artifacts those that the gates wrote?"].state == "held"
+    assert trust["Do the verdicts hold when judged again?"].state == "unknown"
+    assert trust["Are the files those that the gates wrote?"].state == "ok"
 
 
 def rejudged(run: Run, name: str, **changes: object) -> Run:
@@ -39,7 +39,7 @@ def test_the_latest_rejudgement_of_a_gate_is_what_counts(small_run: Run) -> None
     rejudged(small_run, "gate_e.10.json", disagreements=[{}])
     answers = [row for row in build(small_run).trust if "judged again" in row.question]
     assert [(row.state, row.answer) for row in answers] == [
-        ("warns", "Gate E: 143 of 144 stand under engine; 0 change a pass.")
+        ("warns", "Gate E: 143 of 144 are the same under engine; 0 flip between pass and fail.")
     ]
 
 
@@ -74,7 +74,7 @@ def test_a_bad_number_shows_in_its_answer_and_an_edit_in_the_bytes(
     edit_json(small_run.gate_folder("e") / "report.json", lambda report: edit(report["results"]))
     states = {row.question: row.state for row in build(small_run).trust}
     assert states[question] == state
-    assert states["Are the artifacts those that the gates wrote?"] == "fails"
+    assert states["Are the files those that the gates wrote?"] == "fails"
 
 
 def test_a_second_opening_of_the_test_tasks_is_shown(tmp_path: Path) -> None:
@@ -93,6 +93,35 @@ def test_the_limits_are_written_from_the_numbers(finished: Run, tmp_path: Path) 
     assert "temperature 0.8, top-p 0.95" in told
     assert "seed 20261120" in told
     assert build(make_run(tmp_path, Story(dev_tasks=6, test_tasks=9, gates="ab"))).limits == ()
+
+
+def test_tasks_that_cannot_show_a_gain_are_counted_without_naming_a_group_of_none(tmp_path: Path) -> None:
+    data = build(make_run(tmp_path, Story(dev_tasks=6, test_tasks=18, base_rate=0.02, gain=0.05)))
+    [told] = [limit for limit in data.limits if "cannot show a gain" in limit]
+    done = sum(task.base_c == task.base_n for task in data.tasks)
+    never = sum(task.base_c == 0 and task.cell_c == 0 for task in data.tasks)
+    assert told.startswith(f"{done + never} of 18 tasks cannot show a gain of pass@5: ")
+    assert never > 0
+    assert f"neither model ever solves {never}" in told
+    assert ("always solves" in told) is (done > 0)
+
+
+@pytest.mark.parametrize(
+    ("window", "steps", "told"),
+    [
+        (2, 4, "means of the first and last 2 steps"),
+        (1, 2, "of the first and the last step"),
+        (10, 120, "means of the first and last 10 steps"),
+    ],
+)
+def test_a_loss_is_told_over_the_steps_there_were(small_run: Run, window: int, steps: int, told: str) -> None:
+    def shorten(report: Any) -> None:
+        report["tables"]["training"].update(steps=steps, loss_window_steps=window)
+
+    edit_json(small_run.gate_folder("c") / "report.json", shorten)
+    training = build(small_run).training
+    assert training is not None
+    assert [fact.note for fact in training.facts if fact.label == "Loss"] == [told]
 
 
 def test_overrides_are_marked_in_the_configuration(finished: Run) -> None:
