@@ -101,7 +101,9 @@ def read_basis(found: Artifacts) -> tuple[Fact, ...]:
     if rule is None or environment is None:
         return ()
     dataset = environment.dataset
-    decided_on = "test tasks" if rule.selection == "split" else "the dev tasks, corrected for the number of cells (max-T)"
+    decided_on = (
+        "test tasks" if rule.selection == "split" else "the dev tasks, corrected for the number of cells (max-T)"
+    )
     facts = [
         Fact(
             "Rule",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def test_a_command_in_the_markdown_can_be_copied_as_it_is(finished: Run) -> None
 def test_no_line_of_the_markdown_ends_in_a_space_and_no_heading_touches_what_follows(finished: Run) -> None:
     lines = markdown_of(finished).split("\n")
     assert [line for line in lines if line != line.rstrip()] == []
-    assert [line for line, below in zip(lines, lines[1:], strict=False) if line.startswith("#") and below] == []
+    assert [line for line, below in pairwise(lines) if line.startswith("#") and below] == []
 
 
 def test_a_smoke_run_says_on_its_first_page_that_it_decides_nothing(small_run: Run) -> None:

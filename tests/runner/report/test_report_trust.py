@@ -116,7 +116,7 @@ def test_tasks_that_cannot_show_a_gain_are_counted_without_naming_a_group_of_non
 )
 def test_a_loss_is_told_over_the_steps_there_were(small_run: Run, window: int, steps: int, told: str) -> None:
     def shorten(report: Any) -> None:
-        report["tables"]["training"].update(steps=steps, loss_window_steps=window)
+        report["results"]["training"].update(steps=steps, loss_window_steps=window)
 
     edit_json(small_run.gate_folder("c") / "report.json", shorten)
     training = build(small_run).training
