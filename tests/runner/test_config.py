@@ -28,7 +28,7 @@ def test_every_profile_composes_and_says_what_it_promises_and_costs(profile: str
     header = (CONF / "profile" / f"{profile}.yaml").read_text(encoding="utf-8").splitlines()[:3]
     assert header[0] == "# @package _global_"
     assert header[1].startswith(f"# {profile}: ")
-    assert header[2].startswith("# Price: ")
+    assert header[2].startswith("# Cost: ")
 
 
 def test_the_default_profile_is_tiny() -> None:
