@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -194,6 +195,11 @@ def test_no_room_imports_itself_by_a_circle(layer: str) -> None:
 def test_an_upward_arrow_and_a_circle_would_be_seen() -> None:
     assert circles({"a": ["b"], "b": ["c"], "c": ["a"]})
     assert not circles({"a": ["b", "c"], "b": ["c"]})
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    names = Counter(path.name for path in (PROJECT / "tests").rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1], "pytest imports a test file by its bare name"
 
 
 def test_a_folder_holds_what_a_reader_can_overlook() -> None:
