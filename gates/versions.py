@@ -6,18 +6,19 @@ import platform
 from contextlib import suppress
 from importlib import metadata
 
+from eval.domains import Domain
 from training.backends import Backend
 
 # Whatever here is loaded may change a number; the runner shows numbers and makes none.
 MEASURING_FOLDERS = ("env", "eval", "gates", "training")
-# What reads tasks, judges programs and estimates, whichever backend generates.
-_JUDGING = ("numpy", "lupa", "luaparser", "pyyaml")
+# What reads tasks and estimates, whichever backend generates and whatever the programs are for.
+_COMMON = ("numpy", "pyyaml")
 
 
-def versions_of(backend: Backend) -> dict[str, str]:
-    """Return the versions of Python and of the packages that numbers made by ``backend`` depend on, where installed."""
+def versions_of(backend: Backend, domain: Domain) -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that ``backend`` and ``domain`` depend on."""
     found = {"python": platform.python_version()}
-    for name in (*_JUDGING, *backend.packages):
+    for name in (*_COMMON, *domain.packages, *backend.packages):
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found

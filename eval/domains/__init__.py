@@ -43,6 +43,7 @@ class Domain:
         constant_answers: texts that no task may accept.
         mod_name: what the programs of its own tasks run as; "" in a domain without mods.
         derive: a module with ``derive(item, program) -> Derived``: checks for an item that has none of its own.
+        packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Domain:
     constant_answers: tuple[str, ...]
     derive: str
     mod_name: str
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

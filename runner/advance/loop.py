@@ -16,8 +16,9 @@ from env.refusal import Refusal
 from env.reserve import keep_reserve
 from gates import plans
 from gates.context import PlanContext
+from gates.measuring.bench import domain_of_experiment
 from gates.report import GateReport, read_report
-from gates.settings import WatchSection
+from gates.settings import Experiment, WatchSection
 from gates.versions import versions_of
 from runner.advance.failure import Failure, read_failure, unspoken_failure
 from runner.advance.memory_advice import memory_advice
@@ -165,7 +166,7 @@ def _step(here: Advance) -> int | None:
     if run.machine.phase == "failed":
         here.screen.gate_ended(run, _standing_no(run, gate))
         return Exit.GATE_SAID_NO
-    return _begin_gate(here, gate, config, experiment.watch)
+    return _begin_gate(here, gate, config, experiment)
 
 
 def _standing_no(run: Run, gate: str) -> GateReport:
@@ -184,20 +185,20 @@ def _retry_changed(run: Run, gate: str, stale: list[Freshness]) -> None:
     archive_old_attempts(run)
 
 
-def _begin_gate(here: Advance, gate: str, config: dict[str, Any], limits: WatchSection) -> int | None:
+def _begin_gate(here: Advance, gate: str, config: dict[str, Any], experiment: Experiment) -> int | None:
     """Reuse the gate from where it was computed before, or run it."""
     run = here.run
     present = gate_inputs(run, config, gate)
     passed_over: list[str] = []
     if not here.fresh and not requested_anew(run, gate):
         began_s = time.monotonic()
-        here_and_now = Installation(PROJECT, versions_of(find_backend(config["backend"]["name"])))
-        report, passed_over = reuse_gate(run, gate, present, here_and_now)
+        versions = versions_of(find_backend(experiment.backend.name), domain_of_experiment(experiment))
+        report, passed_over = reuse_gate(run, gate, present, Installation(PROJECT, versions))
         if report is not None:
             record_reuse(run, report, round(time.monotonic() - began_s, 2))
             here.screen.gate_taken_over(run, report)
             return _stopped_after(here, gate)
-    return _run_gate(here, gate, config, limits, present, passed_over)
+    return _run_gate(here, gate, config, experiment.watch, present, passed_over)
 
 
 def _run_gate(

@@ -24,6 +24,7 @@ from env.reserve import spend_reserve
 from env.space import DiskFull
 from gates import gate_module
 from gates.context import GateContext, Progress, StopRequested
+from gates.measuring.bench import domain_of_experiment
 from gates.report import write_report
 from gates.versions import MEASURING_FOLDERS, versions_of
 from runner.advance.failure import failure_of, write_failure
@@ -95,7 +96,7 @@ def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, trac
         should_stop=lambda: stop.is_set,
         log=log,
         on_step=tracker.step,
-        versions=versions_of(find_backend(experiment.backend.name)),
+        versions=versions_of(find_backend(experiment.backend.name), domain_of_experiment(experiment)),
     )
 
 

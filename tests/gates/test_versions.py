@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from eval.domains import domain_named
 from gates.report import GateReport
 from gates.versions import versions_of
 from runner.validity.equivalence import Installation, difference
 from training.backends import BACKENDS, Backend
 
+OTHER = "computed with other versions"
+LUANTI = domain_named("luanti")
 ROWS = pytest.mark.parametrize("backend", BACKENDS.values(), ids=lambda backend: backend.name)
 
 
@@ -53,13 +56,13 @@ def test_another_version_of_any_package_of_the_backend_stops_reuse(
     backend: Backend, installed: dict[str, str], tmp_path: Path
 ) -> None:
     installed.update(dict.fromkeys(backend.packages, "1.0"))
-    before = versions_of(backend)
-    assert reason(before, versions_of(backend), tmp_path) == ""
+    before = versions_of(backend, LUANTI)
+    assert OTHER not in reason(before, versions_of(backend, LUANTI), tmp_path)
     for name in backend.packages:
         installed[name] = "2.0"
-        assert f"{name} 1.0, now 2.0" in reason(before, versions_of(backend), tmp_path)
+        assert f"{name} 1.0, now 2.0" in reason(before, versions_of(backend, LUANTI), tmp_path)
         del installed[name]
-        assert f"{name} 1.0, now none" in reason(before, versions_of(backend), tmp_path)
+        assert f"{name} 1.0, now none" in reason(before, versions_of(backend, LUANTI), tmp_path)
         installed[name] = "1.0"
 
 
@@ -70,11 +73,21 @@ def test_another_version_of_another_backend_s_package_stops_none(
     others = {name for other in BACKENDS.values() for name in other.packages} - set(backend.packages)
     assert others
     installed.update(dict.fromkeys(backend.packages, "1.0"))
-    before = versions_of(backend)
+    before = versions_of(backend, LUANTI)
     installed.update(dict.fromkeys(others, "9.9"))
-    assert reason(before, versions_of(backend), tmp_path) == ""
+    assert OTHER not in reason(before, versions_of(backend, LUANTI), tmp_path)
+
+
+def test_another_version_of_what_the_domain_judges_with_stops_reuse(installed: dict[str, str], tmp_path: Path) -> None:
+    assert "lupa" in LUANTI.packages
+    installed.update(dict.fromkeys(LUANTI.packages, "1.0"))
+    before = versions_of(BACKENDS["mlx"], LUANTI)
+    for name in LUANTI.packages:
+        installed[name] = "2.0"
+        assert f"{name} 1.0, now 2.0" in reason(before, versions_of(BACKENDS["mlx"], LUANTI), tmp_path)
+        installed[name] = "1.0"
 
 
 def test_what_is_installed_here_is_told_with_python() -> None:
-    found = versions_of(BACKENDS["transformers_peft"])
+    found = versions_of(BACKENDS["transformers_peft"], LUANTI)
     assert {"python", "numpy", "lupa", "torch", "transformers", "peft", "jinja2"} <= found.keys()

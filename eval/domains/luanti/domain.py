@@ -39,4 +39,5 @@ DOMAIN = Domain(
     constant_answers=("", "return true", "local mod = {}\nreturn mod"),
     derive="eval.domains.luanti.items.derived_checks",
     mod_name=DEFAULT_MOD,
+    packages=("lupa", "luaparser"),
 )
