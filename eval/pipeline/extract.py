@@ -1,28 +1,23 @@
 """From what a model wrote to the program to execute, with the rule that found it.
 
 Rules, from the outside in: the final channel or what follows the thinking ("harmony", "think"), the text before the
-first end-of-turn token, then a fenced block ("fence", "fence-longest", "fence-open"), else the text itself ("bare")
-or its part between sentences ("prose"). Not covered: a program spread over several blocks; the longest block counts.
+first end of the turn, then a fenced block ("fence", "fence-longest", "fence-open" without its end, "fence-end" without
+its beginning), else the text itself ("bare") or its part between sentences ("prose"). Not covered: a program spread over
+several blocks; the longest block counts.
 """
 
 from __future__ import annotations
 
-import re
+import textwrap
 from dataclasses import dataclass
 
+from eval.pipeline.fences import Block, fenced_blocks
 from eval.pipeline.language import Language
 from eval.pipeline.patching import PatchRejected, apply_patch
+from eval.pipeline.prose import is_code_line, is_sentence, without_sentences
+from eval.pipeline.thoughts import answer_part
 from eval.records import Candidate, Outcome, Task
 
-END_OF_TURN = re.compile(
-    r"<\|(?:im_end|return|end|endoftext|eot_id|end_of_text|call)\|>|</s>|<end_of_turn>|<eos>|<\uff5cend\u2581of\u2581sentence\uff5c>"
-)
-OTHER_TOKEN = re.compile(r"<\|[a-z_]{1,30}\|>|<start_of_turn>(?:model)?|\[/?INST\]|<s>")
-FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^\n]*?<\|message\|>")
-# The same with special tokens left out in decoding: "analysis...assistantfinal...".
-BARE_FINAL = re.compile(r"\Aanalysis.*?assistantfinal", re.DOTALL)
-FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*$", re.MULTILINE)
-PROSE_LINE = re.compile(r"\s*(?:[#*>-]\s+)?[A-Z][\w'`,]*(?:\s+\S+)+.*[.:!?]\s*\Z")
 DIFF_LABELS = ("diff", "patch")
 
 
@@ -38,11 +33,12 @@ def extract(task: Task, text: str, language: Language) -> Candidate:
     ``language`` tells a program from prose. A whole program where a diff was requested is PATCH_REJECTED (rule
     "whole-file"): the task is to write the diff.
     """
-    answer, opening = _answer_part(text)
-    if not answer.strip():
-        return Candidate(None, opening or "empty", outcome=Outcome.NO_CODE, detail=_why_empty(text, opening))
-    found = _find(answer, language, wants_diff=task.answer == "diff")
-    rule = "+".join(part for part in (opening, found.rule) if part)
+    answer = answer_part(text, language)
+    if not answer.text.strip():
+        why = _why_empty(text, answer.opening)
+        return Candidate(None, answer.opening or "empty", outcome=Outcome.NO_CODE, detail=why)
+    found = _find(answer.text, language, wants_diff=task.answer == "diff")
+    rule = "+".join(part for part in (answer.opening, found.rule) if part)
     if not found.text.strip():
         return Candidate(None, rule, outcome=Outcome.NO_CODE, detail="the fenced block is empty")
     if task.answer == "diff":
@@ -72,26 +68,6 @@ def looks_like_diff(text: str, language: Language) -> bool:
     return False
 
 
-def _answer_part(text: str) -> tuple[str, str]:
-    """Return the part of ``text`` that is the answer, without template tokens, and which rule opened it."""
-    opening = ""
-    final = list(FINAL_CHANNEL.finditer(text))
-    bare = BARE_FINAL.match(text)
-    if final:
-        text, opening = text[final[-1].end() :], "harmony"
-    elif "<|channel|>" in text:
-        return "", "harmony"
-    elif bare:
-        text, opening = text[bare.end() :], "harmony"
-    elif "</think>" in text:
-        text, opening = text.rpartition("</think>")[2], "think"
-    elif "<think>" in text:
-        text, opening = text.partition("<think>")[0], "think"
-    end = END_OF_TURN.search(text.lstrip())
-    text = text.lstrip()[: end.start()] if end else text
-    return OTHER_TOKEN.sub("", text), opening
-
-
 def _why_empty(text: str, opening: str) -> str:
     if not text.strip():
         return "the model wrote nothing"
@@ -101,74 +77,49 @@ def _why_empty(text: str, opening: str) -> str:
 
 
 def _find(text: str, language: Language, wants_diff: bool) -> _Found:
-    blocks = _fenced_blocks(text)
+    blocks = fenced_blocks(text, language, wants_diff)
     if blocks:
         return _choose(blocks, language, wants_diff)
-    if wants_diff:
-        return _bare_diff(text)
-    return _bare_code(text, language)
+    trimmed = _diff_in(text, language) if wants_diff else without_sentences(text, language)
+    return _Found(trimmed, "bare" if trimmed.strip() == text.strip() else "prose")
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    label: str
-    text: str
-    closed: bool
-
-
-def _fenced_blocks(text: str) -> list[_Block]:
-    """Return the fenced blocks in order; the last may lack its closing fence."""
-    blocks: list[_Block] = []
-    opened: re.Match[str] | None = None
-    for match in FENCE.finditer(text):
-        if opened is None:
-            opened = match
-        elif match[1].startswith(opened[1]) and not match[2]:
-            blocks.append(_Block(opened[2].lower(), text[opened.end() + 1 : match.start()], True))
-            opened = None
-    if opened is not None:
-        blocks.append(_Block(opened[2].lower(), text[opened.end() + 1 :], False))
-    return blocks
-
-
-def _choose(blocks: list[_Block], language: Language, wants_diff: bool) -> _Found:
+def _choose(blocks: list[Block], language: Language, wants_diff: bool) -> _Found:
     """Prefer blocks of the requested kind; among several the longest, among equals the last."""
     labels = DIFF_LABELS if wants_diff else language.labels
     labelled = [block for block in blocks if block.label in labels]
     unlabelled = [block for block in blocks if not block.label]
     if wants_diff:
-        labelled = labelled or [block for block in blocks if looks_like_diff(block.text, language)]
+        labelled = labelled or [b for b in blocks if looks_like_diff(textwrap.dedent(b.text), language)]
     pool = labelled or unlabelled or blocks
     best = max(enumerate(pool), key=lambda item: (len(item[1].text.strip()), item[0]))[1]
-    rule = "fence-longest" if len(pool) > 1 else "fence"
-    return _Found(best.text, rule if best.closed else "fence-open")
+    return _Found(_diff_in(best.text, language) if wants_diff else best.text, _fence_rule(best, len(pool)))
 
 
-def _bare_diff(text: str) -> _Found:
-    """Return the text from its first diff line on; sentences before it are left out."""
+def _fence_rule(block: Block, rivals: int) -> str:
+    if not block.is_closed:
+        return "fence-open"
+    if not block.is_opened:
+        return "fence-end"
+    return "fence-longest" if rivals > 1 else "fence"
+
+
+def _diff_in(text: str, language: Language) -> str:
+    """Return the diff in ``text`` without the sentences before and after it, and without a list's indentation."""
+    if not looks_like_diff(text, language) and looks_like_diff(textwrap.dedent(text), language):
+        text = textwrap.dedent(text)
     lines = text.split("\n")
-    for number, line in enumerate(lines):
-        following = lines[number + 1] if number + 1 < len(lines) else ""
-        starts = line.startswith(("@@", "diff --git ")) or (line.startswith("--- ") and following.startswith("+++ "))
-        if starts:
-            return _Found("\n".join(lines[number:]), "prose" if "".join(lines[:number]).strip() else "bare")
-    return _Found(text, "bare")
+    first = next((number for number in range(len(lines)) if _starts_diff(lines, number)), 0)
+    last = len(lines)
+    while last > first + 1 and (not lines[last - 1].strip() or _is_remark(lines[last - 1], language)):
+        last -= 1
+    return "\n".join(lines[first:last])
 
 
-def _bare_code(text: str, language: Language) -> _Found:
-    """Return the text without leading and trailing sentences; all of it when no line looks like a sentence."""
-    lines = text.split("\n")
-    is_code = language.code_line.match
-    code = [number for number, line in enumerate(lines) if is_code(line) and not PROSE_LINE.match(line)]
-    if not code:
-        return _Found(text, "bare")
-    first, last = code[0], code[-1]
-    before = "\n".join(lines[:first])
-    after = lines[last + 1 :]
-    cut_before = any(PROSE_LINE.match(line) for line in lines[:first]) or not before.strip()
-    cut_after = any(PROSE_LINE.match(line) for line in after) or not "".join(after).strip()
-    kept = lines[first if cut_before else 0 : last + 1 if cut_after else len(lines)]
-    trimmed = (cut_before and before.strip()) or (cut_after and "".join(after).strip())
-    if not trimmed:
-        return _Found(text, "bare")
-    return _Found("\n".join(kept), "prose")
+def _starts_diff(lines: list[str], number: int) -> bool:
+    line, following = lines[number], lines[number + 1] if number + 1 < len(lines) else ""
+    return line.startswith(("@@", "diff --git ")) or (line.startswith("--- ") and following.startswith("+++ "))
+
+
+def _is_remark(line: str, language: Language) -> bool:
+    return is_sentence(line) and not is_code_line(line, language)

@@ -12,9 +12,11 @@ LUA = Language(
     name="Lua",
     labels=("lua", "luau"),
     comment="--",
+    # an apostrophe that ends a word, as in "Here's", opens no string
     code_line=re.compile(
         r"""\s*(?:--|local\b|function\b|if\b.*\bthen\b|for\b.*\bdo\b|while\b.*\bdo\b|repeat\b|return\b|end\b|else|do\b
-        |[}\])]|[A-Za-z_][\w.:]*\s*(?:\(|\{|\[|"|'|=(?!=))|[A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_][\w.]*)+\s*=)""",
+        |[}\])]|[A-Za-z_][\w.:]*\s*(?:\(|\{|\[|"|'(?!(?:s|t|re|ve|ll|d|m)\b)|=(?!=))
+        |[A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_][\w.]*)+\s*=)""",
         re.VERBOSE,
     ),
 )
