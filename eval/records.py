@@ -108,7 +108,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the model wrote: text without the stop token, why it ended, and how many tokens it took."""
+    """What the model wrote, why it ended, and how many tokens it took.
+
+    ``text`` is without the stop token, and begins with the tag of a thought that the prompt opened.
+    """
 
     text: str
     finish: Literal["stop", "length"]

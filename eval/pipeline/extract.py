@@ -2,7 +2,7 @@
 
 Rules, from the outside in: the final channel or what follows the thinking ("harmony", "think"), the text before the
 first end of the turn, then a fenced block ("fence", "fence-longest", "fence-open" without its end, "fence-end" without
-its beginning), else the text itself ("bare") or its part between sentences ("prose"). Not covered: a program spread over
+its start), else the text itself ("bare") or its part between sentences ("prose"). Not covered: a program spread over
 several blocks; the longest block counts.
 """
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.pipeline.extract import extract
-from eval.pipeline.sampling import DrawnSample, GenerationRequest, LanguageModel, SamplingSettings, sample_seed
+from eval.pipeline.sampling import DrawnSample, Generated, GenerationRequest, LanguageModel, SamplingSettings, sample_seed
 from eval.pipeline.stored_samples import SampleKey, append_samples, put_in_order, read_samples
+from eval.pipeline.thoughts import left_open
 from eval.pipeline.verifier import Job, Verifier
 from eval.records import Candidate, Completion, Sample, Task, Verdict
 
@@ -118,6 +119,11 @@ class _Pending:
         ]
 
 
+def completion_after(prompt: str, drawn: Generated) -> Completion:
+    """Return what was drawn, with the tag of the thought that the prompt left open before it."""
+    return Completion(left_open(prompt) + drawn.text, drawn.finish, drawn.tokens)  # type: ignore[arg-type]
+
+
 class _Measurement:
     """One arm's samples: generated, verified, stored."""
 
@@ -161,14 +167,13 @@ class _Measurement:
                     self._ended += 1
                     self._ended_tokens += one.completion.tokens
                     self._live_tokens -= one.completion.tokens
-                    self._submit(pending, chunk.units[one.request].task, one)
+                    self._submit(pending, chunk.units[one.request].task, requests[one.request].prompt, one)
                 yield
 
-    def _submit(self, pending: _Pending, task: Task, one: DrawnSample) -> None:
+    def _submit(self, pending: _Pending, task: Task, prompt: str, one: DrawnSample) -> None:
         if (task.id, one.sample) in self.stored:
             return
-        draw = one.completion
-        completion = Completion(draw.text, draw.finish, draw.tokens)  # type: ignore[arg-type]
+        completion = completion_after(prompt, one.completion)
         candidate = extract(task, completion.text, self.verifier.language)
         verdict = _candidate_future(self.verifier, task, candidate)
         seed = sample_seed(self.arm.run_seed, task.id, one.sample)

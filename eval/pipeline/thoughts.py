@@ -70,7 +70,7 @@ def answer_part(text: str, language: Language) -> AnswerPart:
     if before_thought == answer:
         return AnswerPart(_without_tokens(answer), opening)
     # a thought after the answer is no part of it; after mere words it was cut off before the answer came
-    has_program = program_lines(before_thought, language, wants_diff=False) > 0
+    has_program = any(program_lines(before_thought, language, wants_diff) for wants_diff in (False, True))
     return AnswerPart(_without_tokens(before_thought) if has_program else "", "think")
 
 
@@ -82,7 +82,8 @@ def _answer_start(text: str, language: Language) -> tuple[int | None, str]:
         return finals[-1].end(), "harmony"
     if bare := _BARE_FINAL.match(text) or _BARE_ANSWER.match(text):
         return bare.end(), "harmony"
-    if _first_free(_CHANNEL, text, quoted) or (_BARE_ANALYSIS.match(text) and not is_code_line(text.split("\n")[0], language)):
+    is_analysis = _BARE_ANALYSIS.match(text) and not is_code_line(text.split("\n")[0], language)
+    if is_analysis or _first_free(_CHANNEL, text, quoted):
         return None, "harmony"
     return _start_after_tags(text, quoted)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from env.checks import Check, fact, judged
-from eval.pipeline.loop import judge
+from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import render
 from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
@@ -91,7 +91,8 @@ def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> SampleP
     task = next(task for task in dataset.tasks if task.split == "dev")
     prompt = render(task.instruction, task.input, model.apply_chat_template)
     request = GenerationRequest(prompt, (sample_seed(experiment.seed, task.id, 0),))
-    [[completion]] = model.generate([request], experiment.sampling.settings())
+    [[drawn]] = model.generate([request], sampling_settings(experiment, model))
+    completion = completion_after(prompt, drawn)
     with open_judge(experiment) as verifier:
         [(_, verdict)] = judge([(task, completion.text)], verifier)
     return SampleProbe(

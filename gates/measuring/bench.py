@@ -13,7 +13,8 @@ from eval.datasets.splits import all_dev
 from eval.domains import Domain, open_verifier
 from eval.pipeline.instrument import judge_known_answers
 from eval.pipeline.loop import Arm, Reached, Unit, measure
-from eval.pipeline.prompts import render
+from eval.pipeline.prompts import own_stops, render
+from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.result import evaluate, score_tasks
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task, TaskScore
@@ -62,7 +63,7 @@ class Bench:
 
         return measure(
             [Unit(task, self._samples(split)) for task in self.tasks(split) if not only or task.id in only],
-            Arm(arm, experiment.seed, experiment.sampling.settings(), experiment.sampling.samples_per_call),
+            Arm(arm, experiment.seed, sampling_settings(experiment, self.model), experiment.sampling.samples_per_call),
             self.model,
             self.prompt,
             self.verifier,
@@ -104,6 +105,12 @@ class Bench:
     def _samples(self, split: str) -> int:
         sampling = self.context.experiment.sampling
         return sampling.samples_dev if split == "dev" else sampling.samples_test
+
+
+def sampling_settings(experiment: Experiment, model: LoadedModel) -> SamplingSettings:
+    """Return how completions of ``model`` are drawn: as configured, ended also by what belongs to its own prompt."""
+    settings = experiment.sampling.settings()
+    return replace(settings, stop=(*settings.stop, *own_stops(model.apply_chat_template)))
 
 
 def dataset_of(experiment: Experiment) -> Dataset:

@@ -38,7 +38,6 @@ WRAPPINGS = {
     "a block that the next one ends": "```L\nG\n```text\nexpected output\n```",
     "an unlabelled block after a sentence without full stop": "Here's the answer\n```\nG\n```",
     "an unlabelled block that is not closed": "The answer is this\n```\nG",
-    "a block on one line": "Like this: ```L G```",
     "tildes": "~~~L\nG\n~~~\nDone.",
     "a longer fence": "````L\nG\n````",
     "a block with a Windows line end": "```L\r\nG\r\n```\r\n",
@@ -57,18 +56,13 @@ WRAPPINGS = {
 }
 
 
-# A diff needs lines of its own.
-PROGRAMS_ONLY = ("a block on one line",)
-
-
 def wrapped(text: str, kind: str) -> str:
     answer, label = (CODE, "lua") if kind == "code" else (DIFF, "diff")
     return text.replace("G", answer).replace("```L", f"```{label}").replace("~~~L", f"~~~{label}")
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [(n, kind) for n in WRAPPINGS for kind in ("code", "diff")[: 1 if n in PROGRAMS_ONLY else 2]]
-)
+@pytest.mark.parametrize("kind", ["code", "diff"])
+@pytest.mark.parametrize("name", WRAPPINGS)
 def test_the_answer_is_found_in_every_wrapping(name: str, kind: str) -> None:
     candidate = extract(task(kind), wrapped(WRAPPINGS[name], kind))
     assert candidate.code is not None, (candidate.rule, candidate.detail)
@@ -146,6 +140,11 @@ def test_markers_inside_a_program_stay(program: str) -> None:
         assert candidate.code.strip() == program
     fenced = extract(task(), f"Here it is:\n```lua\n{program}\n```\nDone.")
     assert (fenced.code, fenced.rule) == (f"{program}\n", "fence")
+
+
+@pytest.mark.parametrize("text", ["Like this: ```lua x = 1```", "Use ```x = 1``` here.", "1. ~~~x = 1~~~"])
+def test_a_block_may_stand_on_one_line(text: str) -> None:
+    assert extract(task(), text).code == "x = 1"
 
 
 def test_a_block_of_another_language_is_no_rival() -> None:

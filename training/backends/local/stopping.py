@@ -16,6 +16,10 @@ def stop_window(stop: Sequence[str]) -> int:
 
 def completes_stop(texts: Texts, tail: list[int], stop: Sequence[str]) -> bool:
     """Return whether one of the ``stop`` strings is in ``tail``, the latest ``stop_window`` tokens of a sample."""
+    newest = texts.token_text(tail[-1])
+    # only a token that holds a string's last character completes it; of several bytes, a token may hold a part
+    if not any(string[-1] in newest or not string[-1].isascii() for string in stop):
+        return False
     text = texts.text(tail)
     return any(string in text for string in stop)
 
