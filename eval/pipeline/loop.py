@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.pipeline.extract import extract
-from eval.pipeline.sampling import DrawnSample, Generated, GenerationRequest, LanguageModel, SamplingSettings, sample_seed
+from eval.pipeline.sampling import (
+    DrawnSample,
+    Generated,
+    GenerationRequest,
+    LanguageModel,
+    SamplingSettings,
+    sample_seed,
+)
 from eval.pipeline.stored_samples import SampleKey, append_samples, put_in_order, read_samples
 from eval.pipeline.thoughts import left_open
 from eval.pipeline.verifier import Job, Verifier

@@ -13,7 +13,7 @@ from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import render
 from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
-from gates.measuring.bench import base_facts, examples_of, one_process, open_judge
+from gates.measuring.bench import base_facts, examples_of, one_process, open_judge, sampling_settings
 from gates.report.results import AdapterProbe, ModelProbe, SampleProbe
 from gates.settings import Experiment
 from training.examples import EncodedExamples

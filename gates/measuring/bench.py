@@ -14,8 +14,8 @@ from eval.domains import Domain, open_verifier
 from eval.pipeline.instrument import judge_known_answers
 from eval.pipeline.loop import Arm, Reached, Unit, measure
 from eval.pipeline.prompts import own_stops, render
-from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.result import evaluate, score_tasks
+from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task, TaskScore
 from gates.context import GateContext, Progress

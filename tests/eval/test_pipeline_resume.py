@@ -21,6 +21,7 @@ from env.space import DiskFull
 from eval.domains.luanti.domain import LUA
 from eval.pipeline.language import Language
 from eval.pipeline.loop import CHUNKS_IN_FLIGHT, Arm, Reached, Unit, measure
+from eval.pipeline.loop import judge as judge_answers
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import Job
@@ -215,3 +216,22 @@ def test_a_stored_line_that_was_damaged_is_refused_and_not_drawn_anew(tmp_path: 
         go(path, model, Judge())
     assert model.drawn == 0
     assert os.listdir(tmp_path) == ["samples.jsonl"]
+
+
+@dataclass
+class Thinker(Model):
+    """Writes a draft inside a thought that it never ends."""
+
+    def draw(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Generator[DrawStep, None, None]:
+        yield from steps_of(requests, lambda _, seed: Completion("Okay.\n```lua\nreturn 1\n```\nwait", "length", 9))
+
+
+def test_a_draft_in_a_thought_that_the_prompt_opened_is_not_judged_now_or_later(tmp_path: Path) -> None:
+    judge, opened = Judge(), "<|im_start|>assistant\n<think>\n"
+    samples = measure(UNITS[:1], ARM, Thinker(), lambda _: opened, judge, tmp_path / "s", lambda _: None, lambda: None)
+    assert {sample.verdict.outcome for sample in samples} == {Outcome.NO_CODE}
+    again = judge_answers([(TASKS[0], sample.completion.text) for sample in read_samples(tmp_path / "s")], judge)
+    assert {verdict.outcome for _, verdict in again} == {Outcome.NO_CODE}
+    assert judge.judged == []

@@ -12,10 +12,17 @@ import pytest
 
 from env.refusal import Refusal
 from eval.pipeline.instrument import judge_known_answers
+from eval.pipeline.prompts import render
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Task, TaskCheck
 from gates.context import GateContext
-from gates.measuring.bench import approved_dataset, dataset_of, require_right_instrument, require_same_base
+from gates.measuring.bench import (
+    approved_dataset,
+    dataset_of,
+    require_right_instrument,
+    require_same_base,
+    sampling_settings,
+)
 from gates.report import read_report
 from runner.runs.config import compose_experiment
 from tests.support.gate_results import BASE
@@ -115,3 +122,18 @@ def test_another_base_is_refused_by_the_part_that_differs(tmp_path: Path) -> Non
     for other in (parts | {"weights": "44" * 32}, {key: parts[key] for key in ("config", "tokenizer")}):
         with pytest.raises(Refusal, match="differs from the one Gate B loaded: weights"):
             require_same_base(SimpleNamespace(identity=SimpleNamespace(parts=other)), report.results)
+
+
+@pytest.mark.parametrize(("template", "ends"), [(None, True), ("<user>{}<assistant>", False)])
+def test_what_a_base_without_chat_template_invents_after_its_answer_ends_the_completion(
+    template: str | None, ends: bool
+) -> None:
+    experiment = compose_experiment(["profile=smoke", "sampling.stop=[END]"])[0]
+    model = SimpleNamespace(apply_chat_template=lambda user: template and template.format(user))
+    stop = sampling_settings(experiment, model).stop
+    assert "END" in stop
+    prompt = render("Make a lamp.", "x = 1", model.apply_chat_template)
+    written = "return 1\n" + prompt.replace("lamp", "pump")
+    assert any(heading in written for heading in stop) == ends
+    if ends:  # every heading of the prompt's own template
+        assert {line for line in prompt.split("\n") if line.startswith("###")} <= {s.strip("\n") for s in stop}

@@ -12,6 +12,7 @@ class Texts:
         self.tokenizer = tokenizer
         self.end_tokens = end_tokens
         self._start = _start_token(tokenizer)
+        self._token_texts: dict[int, str] = {}
 
     @property
     def end_token(self) -> int:
@@ -34,19 +35,25 @@ class Texts:
 
     def prompt(self, text: str) -> list[int]:
         """Return a prompt's tokens, with the start token where the tokenizer uses one and the text has none yet."""
-        ids = self.answer(text)
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         has_start = bool(ids) and ids[0] == self._start
         return ids if self._start is None or has_start else [self._start, *ids]
 
     def answer(self, text: str) -> list[int]:
-        """Return the tokens of ``text`` alone."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        """Return the tokens of ``text`` alone: a special token's name in it is text, and ends nothing."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return ids
 
     def text(self, ids: list[int]) -> str:
         """Return the text of ``ids`` without special tokens."""
         decoded: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return decoded
+
+    def token_text(self, token: int) -> str:
+        """Return the text of one token alone; what a token of several holds of a character is a replacement mark."""
+        if token not in self._token_texts:
+            self._token_texts[token] = self.text([token])
+        return self._token_texts[token]
 
     def chat(self, user: str) -> str | None:
         """Return the prompt for one user message by the chat template; None without one."""
