@@ -146,7 +146,7 @@ def _trip_checks(trip: AdapterProbe | None, experiment: Experiment) -> list[Chec
             "adapter round trip",
             "block",
             bool(trip.moved_nats) and trip.zero_moved_nats is not None and trip.zero_moved_nats <= limit,
-            f"{trip.adapter_mb:.2f} MB saved and read back: moves {_nats(trip.moved_nats)}, "
+            f"{trip.adapter_mb:.2f} MB saved and read back: moves {_nats(trip.moved_nats)} nats, "
             f"{_nats(trip.zero_moved_nats)} at scale 0",
             f"moves the model, and at scale 0 by no more than {limit:g} nats",
             reason="If the adapter is not applied, or not removed, every measurement is wrong.",
@@ -156,7 +156,7 @@ def _trip_checks(trip: AdapterProbe | None, experiment: Experiment) -> list[Chec
 
 
 def _nats(moved: float | None) -> str:
-    return "a log-probability to no finite number" if moved is None else f"{moved:.2g} nats"
+    return "not a finite number of" if moved is None else f"{moved:.2g}"
 
 
 def _sample_check(sample: SampleProbe) -> Check:
