@@ -39,7 +39,7 @@ class DatasetSection(Document):
     seed: int
     dev_tasks: int = Field(ge=0)
     test_tasks: int = Field(ge=0)
-    rows: int = Field(ge=1)
+    rows: int = Field(ge=0)
     shuffle_answers: bool
     exclude_broken_references: bool
 
@@ -53,6 +53,8 @@ class DatasetSection(Document):
             raise ValueError(choices_hint(self.name, [*dataset_names(), FILES]))
         elif is_generated(self.name) and not self.tasks_known:
             raise ValueError(f"dev_tasks and test_tasks must be at least 1 with name={self.name}")
+        elif not self.rows:
+            raise ValueError(f"rows must be at least 1 with name={self.name}")
         return self
 
     @property

@@ -24,6 +24,12 @@ from runner.runs.locations import CONF, PROJECT
 
 # Keys that name files: made absolute when a run is created, so that it resumes from any folder.
 PATH_KEYS = (("model", "path"), ("dataset", "eval"), ("dataset", "train"))
+# The adapter's settings were once a file for each way to hold the base.
+_QUANTIZATION_GROUPS = {
+    "lora": "model.quantization=none",
+    "qlora": "model.quantization=nf4",
+    "qlora_mlx": "model.quantization=q4",
+}
 
 
 @contextmanager
@@ -92,10 +98,21 @@ def _compose_dict(overrides: Sequence[str]) -> dict[str, Any]:
 
 def _unknown_choice(override: Override, known_groups: dict[str, list[str]]) -> str:
     """Return what is wrong with a group override such as "profile=tinny"; "" when nothing is."""
-    choices = known_groups.get(override.key_or_group)
-    if choices is None or str(override.value()) in choices:
+    group, choice = override.key_or_group, str(override.value())
+    choices = known_groups.get(group)
+    if choices is None or choice in choices:
         return ""
-    return f"{override.key_or_group}={override.value()}: no such choice. {choices_hint(str(override.value()), choices)}"
+    if (present := present_spelling(group, choice)) is not None:
+        return f"{group}={choice}: it is {present} now"
+    return f"{group}={choice}: no such choice. {choices_hint(choice, choices)}"
+
+
+def present_spelling(group: str, choice: str) -> str | None:
+    """Return how to write what an earlier version chose by ``group=choice``; None where it never did."""
+    architecture = choice.removeprefix("tiny_random_")
+    if group == "model" and architecture != choice:
+        return f"model=tiny_random model.path=tiny_random:{architecture}"
+    return _QUANTIZATION_GROUPS.get(choice) if group == "gate/c" else None
 
 
 def _unknown_key(override: Override, known: Sequence[str]) -> str:
@@ -206,7 +223,9 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     wrong_keys = {str(o.input_line): sentence for o in parsed if (sentence := _unknown_key(o, known))}
     config = _compose_dict([text for text in overrides if text not in wrong_keys])
     _absolute_paths(config)
-    _refuse([*wrong_keys.values(), *faults(config)])
+    # what conf/ leaves open, as OmegaConf writes it
+    unset = [f"{key}: not set; add {key}=..." for key, value in leaves(config).items() if value == "???"]
+    _refuse([*wrong_keys.values(), *unset, *faults(config)])
     return Experiment.model_validate(config), config
 
 

@@ -39,8 +39,15 @@ def lora(name: str, **kind: bool) -> LoraSettings:
 
 
 def experiment(name: str, quantization: str = "nf4") -> Experiment:
-    method = "qlora" if quantization == "nf4" else "lora"
-    return compose_experiment([f"model=tiny_random_{name}", "profile=smoke", f"gate/c={method}", "model.device=cpu"])[0]
+    return compose_experiment(
+        [
+            "model=tiny_random",
+            f"model.path=tiny_random:{name}",
+            "profile=smoke",
+            f"model.quantization={quantization}",
+            "model.device=cpu",
+        ]
+    )[0]
 
 
 def trained(name: str, folder: Path, quantization: str = "nf4", **kind: bool) -> Path:
@@ -219,7 +226,7 @@ def test_an_export_leads_back_to_its_run(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_writes_says_how_near_it_is_and_refuses_by_exit_code(run: Path, tmp_path: Path, cli: Cli) -> None:
-    overrides = ["model=tiny_random_llama", "profile=smoke", "model.device=cpu"]
+    overrides = ["model=tiny_random", "model.path=tiny_random:llama", "profile=smoke", "model.device=cpu"]
     (run / "run.json").write_text("{}")
     (run / "config.yaml").write_text(dump_config(compose_experiment(overrides)[1]))
     code, printed = cli("export", "--run", str(run), "--to", str(tmp_path / "out"))

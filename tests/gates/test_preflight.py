@@ -198,7 +198,7 @@ def test_doctor_ends_with_the_command_that_comes_next(cli: Cli) -> None:
     ("declared", "overrides", "says"),
     [
         ({"bits": 4, "group_size": 64}, (), r"in mlx's own 4 bits.*Set backend=mlx"),
-        ({"bits": 4, "group_size": 64}, ("gate/c=lora",), r"in mlx's own 4 bits.*Set backend=mlx"),
+        ({"bits": 4, "group_size": 64}, ("model.quantization=none",), r"in mlx's own 4 bits.*Set backend=mlx"),
         ({"quant_method": "gptq", "bits": 4}, (), r"already quantised \(gptq\)"),
     ],
 )
@@ -216,14 +216,16 @@ def test_a_format_that_needs_another_library_names_it_instead_of_crashing(model:
     declared = {"quant_method": "gptq", "bits": 4, "group_size": 128}
     path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": declared}))
     with pytest.raises(Refusal, match=r"optimum.*Install what it requires"):
-        load_model("transformers_peft", experiment(f"model.path={model}", "gate/c=lora", "model.processes=1").model)
+        load_model(
+            "transformers_peft", experiment(f"model.path={model}", "model.quantization=none", "model.processes=1").model
+        )
 
 
 def test_nf4_without_its_library_is_refused_and_full_precision_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "find_spec", lambda name: None)
-    with pytest.raises(Refusal, match=r"needs bitsandbytes, which is not installed.*gate/c=lora"):
+    with pytest.raises(Refusal, match=r"needs bitsandbytes, which is not installed.*model.quantization=none"):
         model_checks(experiment())
-    assert not any(check.blocks for check in model_checks(experiment("gate/c=lora")))
+    assert not any(check.blocks for check in model_checks(experiment("model.quantization=none")))
 
 
 def test_bfloat16_on_a_gpu_without_it_is_refused_and_auto_takes_float16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def test_the_command_line_wins_over_the_profile_and_the_profile_over_the_groups(
 
 def test_lora_without_quantisation_measures_the_same_unquantised_base() -> None:
     assert compose_experiment([])[0].model.quantization == "nf4"
-    assert compose_experiment(["gate/c=lora"])[0].model.quantization == "none"
+    assert compose_experiment(["model.quantization=none"])[0].model.quantization == "none"
 
 
 def test_a_misspelt_key_is_refused_with_the_nearest_one() -> None:
@@ -64,11 +64,30 @@ def test_all_errors_come_at_once() -> None:
         ("profile", "tinny", "tiny"),
         ("backend", "mlxx", "mlx"),
         ("dataset", "luanti_mimi", "luanti_mini"),
-        ("gate/c", "qlor", "qlora"),
+        ("model", "tiny_randm", "tiny_random"),
     ],
 )
 def test_an_unknown_choice_is_refused_with_the_nearest_one(group: str, wrong: str, near: str) -> None:
     assert f'{group}={wrong}: no such choice. Did you mean "{near}"?' in refusal(f"{group}={wrong}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("gate/c=lora", "model.quantization=none"),
+        ("gate/c=qlora", "model.quantization=nf4"),
+        ("gate/c=qlora_mlx", "model.quantization=q4"),
+        ("model=tiny_random_qwen3_moe", "model=tiny_random model.path=tiny_random:qwen3_moe"),
+    ],
+)
+def test_a_choice_of_an_earlier_version_is_refused_with_its_present_spelling(old: str, new: str) -> None:
+    assert f"{old}: it is {new} now." in refusal(old)
+    compose_experiment(new.split())
+
+
+def test_a_random_model_without_an_architecture_is_refused_by_its_key() -> None:
+    for choice in ("tiny_random", "local"):
+        assert "model.path: not set; add model.path=..." in refusal(f"model={choice}")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +139,7 @@ def test_every_group_choice_composes(group: str, choice: str) -> None:
     files = {
         "dataset=jsonl": {"dataset.eval": "a.jsonl", "dataset.train": "b.jsonl"},
         "model=local": {"model.path": "somewhere"},
+        "model=tiny_random": {"model.path": "tiny_random:mistral"},
     }.get(f"{group}={choice}", {})
     composed = leaves(compose_experiment([f"{group}={choice}", *(f"{key}={value}" for key, value in files.items())])[1])
     expected = said_by(group, choice) | files
@@ -178,3 +198,17 @@ def test_a_list_whose_value_is_refused_is_not_also_called_empty() -> None:
     text = refusal("gate.d.scales=[nan]")
     assert "gate.d.scales.0: must be a finite number (got nan)" in text
     assert "at least" not in text
+
+
+def repeated(group: str, choice: str) -> dict[str, object]:
+    """Return what a choice's file says although config.yaml, or the choice it builds on, says the same."""
+    text = yaml.safe_load((CONF / group / f"{choice}.yaml").read_text(encoding="utf-8"))
+    below = leaves(yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8")))
+    for parent in text.get("defaults", []):
+        below |= said_by(group, parent) if parent != "_self_" else {}
+    return {key: value for key, value in said_by(group, choice).items() if key in below and below[key] == value}
+
+
+@pytest.mark.parametrize(("group", "choice"), [pair for pair in CHOICES if pair[0] not in ("profile", "size")])
+def test_a_choice_says_only_what_differs_from_what_it_builds_on(group: str, choice: str) -> None:
+    assert repeated(group, choice) == {}

@@ -45,9 +45,7 @@ SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TOO_MUCH_MEMORY, ENOUGH_MEMORY = "gate.a.machine.min_free_ram_gb=100000", "gate.a.machine.min_free_ram_gb=0.1"
 DECIDED = (0, 3)  # PROCEED or not: both are answers
-REHEARSE = (
-    "python -m runner new profile=rtx3090_gpt_oss_20b size=smoke model=tiny_random_gpt_oss backend=transformers_peft"
-)
+REHEARSE = "python -m runner new profile=rtx3090_gpt_oss_20b size=smoke backend=transformers_peft model=tiny_random model.path=tiny_random:gpt_oss"
 WAIVE = """python -m runner advance gate.a.waivers.exact_leaks='"measured for comparison only"'"""
 
 # What each runner command ends with where the story below types it: exit codes, and words it prints.

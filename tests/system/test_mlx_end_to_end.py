@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-MLX = ("profile=smoke", "backend=mlx", "gate/c=qlora_mlx", "model.processes=1", "gate.c.lora.dropout=0.1")
+MLX = ("profile=smoke", "backend=mlx", "model.quantization=q4", "model.processes=1", "gate.c.lora.dropout=0.1")
 MAC = ("profile=mac_qwen_4b", "size=smoke", "verifier=recorder", "sampling.samples_per_call=10")
 SMALL = ("dataset.dev_tasks=6", "dataset.test_tasks=6", "sampling.max_new_tokens=12")
 # Half a minute on an idle machine; mlx on a busy one takes much longer.
@@ -46,7 +46,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     @cache
     def run(name: str) -> Path:
-        return advanced(tmp_path_factory.mktemp(name), *MLX, *SMALL, f"model=tiny_random_{name}")
+        return advanced(
+            tmp_path_factory.mktemp(name), *MLX, *SMALL, "model=tiny_random", f"model.path=tiny_random:{name}"
+        )
 
     return run
 
@@ -68,7 +70,7 @@ def test_a_run_killed_in_training_ends_with_the_numbers_of_an_undisturbed_one(
 ) -> None:
     # the step after the first checkpoint is made, and not yet noted
     step_4 = Point("worker", "write", "gate_c/metrics.jsonl", 4)
-    advance_until(step_4, *MLX, *SMALL, "model=tiny_random_mistral", results=tmp_path).kill()
+    advance_until(step_4, *MLX, *SMALL, "model=tiny_random", "model.path=tiny_random:mistral", results=tmp_path).kill()
     folder = advanced(tmp_path)
     steps = [json.loads(line) for line in (folder / "gate_c" / "metrics.jsonl").read_text().splitlines()]
     assert [(row["session"], row["step"]) for row in steps] == [(1, 1), (1, 2), (1, 3), (2, 4), (2, 5), (2, 6)]
@@ -76,7 +78,7 @@ def test_a_run_killed_in_training_ends_with_the_numbers_of_an_undisturbed_one(
 
 
 def test_the_mac_profile_runs_to_a_decision_on_its_own_backend(tmp_path: Path) -> None:
-    folder = advanced(tmp_path, *MAC, *SMALL, "model=tiny_random_qwen3")
+    folder = advanced(tmp_path, *MAC, *SMALL, "model=tiny_random", "model.path=tiny_random:qwen3")
     decision = json.loads((folder / "gate_e" / "decision.json").read_text(encoding="utf-8"))["decision"]
     assert decision["verdict"] in ("PROCEED", "ADJUST", "INCONCLUSIVE")
     assert trained_modules(folder) == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]

@@ -25,11 +25,22 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
 # what README tells to type, less the sizes that make it quick
 REHEARSED = {
-    "cpu_small": ("model=tiny_random_qwen2",),
-    "rtx3090_gpt_oss_20b": ("model=tiny_random_gpt_oss", "backend=transformers_peft"),
-    "cuda_mistral_7b": ("model=tiny_random_mistral",),
-    "mac_qwen_4b": ("model=tiny_random_qwen3", "backend=transformers_peft", "gate/c=qlora"),
-    "h200": ("model=tiny_random_gpt_oss",),
+    "cpu_small": (
+        "model=tiny_random",
+        "model.path=tiny_random:qwen2",
+    ),
+    "rtx3090_gpt_oss_20b": ("model=tiny_random", "model.path=tiny_random:gpt_oss", "backend=transformers_peft"),
+    "cuda_mistral_7b": (
+        "model=tiny_random",
+        "model.path=tiny_random:mistral",
+    ),
+    "mac_qwen_4b": (
+        "model=tiny_random",
+        "model.path=tiny_random:qwen3",
+        "backend=transformers_peft",
+        "model.quantization=nf4",
+    ),
+    "h200": ("model=tiny_random", "model.path=tiny_random:gpt_oss", "model.quantization=none"),
 }
 QUICK = (
     *("size=smoke", "dataset.dev_tasks=6", "dataset.test_tasks=3", "gate.d.scales=[1.0]", "verifier=recorder"),

@@ -12,7 +12,7 @@ from tests.support.runs import PROJECT, only_run, runner
 
 TOY = PROJECT / "tests" / "support" / "toy"
 PATH = {"PYTHONPATH": os.pathsep.join((str(TOY), str(PROJECT)))}
-OVERRIDES = ("profile=smoke", "backend.name=toy", "gate/c=lora", "model.processes=1")
+OVERRIDES = ("profile=smoke", "backend.name=toy", "model.quantization=none", "model.processes=1")
 
 pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
 

@@ -19,7 +19,7 @@ def choose_device(settings: ModelSettings) -> tuple[str, str]:
     if settings.quantization == "nf4" and find_spec("bitsandbytes") is None:
         raise Refusal(
             "model.quantization = 'nf4' needs bitsandbytes, which is not installed.",
-            "pip install -c env/locks/core.txt bitsandbytes, or train without quantisation: gate/c=lora.",
+            "pip install -c env/locks/core.txt bitsandbytes, or train without quantisation: model.quantization=none.",
         )
     if settings.device == "auto":
         device, reason = _best_device(settings)

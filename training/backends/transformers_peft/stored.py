@@ -29,7 +29,7 @@ def require_same_quantization(config: Any, folder: Path, settings: ModelSettings
     if "quant_method" not in stored and {"bits", "group_size"} <= stored.keys():
         raise Refusal(
             f"{folder}: its weights are in mlx's own {stored['bits']} bits, which transformers_peft cannot load.",
-            "Set backend=mlx with gate/c=qlora_mlx, or give the model's plain weights.",
+            "Set backend=mlx with model.quantization=q4, or give the model's plain weights.",
         )
     method = str(stored.get("quant_method", "unknown"))
     is_nf4 = bool(stored.get("load_in_4bit")) and stored.get("bnb_4bit_quant_type") == "nf4"

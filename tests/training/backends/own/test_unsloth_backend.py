@@ -280,10 +280,28 @@ def test_gpt_oss_as_unsloth_ships_it_in_4_bits_computes_what_its_weights_say(
 
 
 RUNS = {
-    "mistral": ("profile=smoke", "backend=unsloth", "model=tiny_random_mistral", "gate.c.lora.layers=[2,3]"),
-    "qwen3": ("profile=smoke", "backend=unsloth", "model=tiny_random_qwen3", "gate.c.lora.layers=[2,3]"),
+    "mistral": (
+        "profile=smoke",
+        "backend=unsloth",
+        "model=tiny_random",
+        "model.path=tiny_random:mistral",
+        "gate.c.lora.layers=[2,3]",
+    ),
+    "qwen3": (
+        "profile=smoke",
+        "backend=unsloth",
+        "model=tiny_random",
+        "model.path=tiny_random:qwen3",
+        "gate.c.lora.layers=[2,3]",
+    ),
     # the profile of a 24 GB card as it is, less its sizes
-    "gpt_oss": ("profile=rtx3090_gpt_oss_20b", "size=smoke", "model=tiny_random_gpt_oss", "verifier=recorder"),
+    "gpt_oss": (
+        "profile=rtx3090_gpt_oss_20b",
+        "size=smoke",
+        "model=tiny_random",
+        "model.path=tiny_random:gpt_oss",
+        "verifier=recorder",
+    ),
 }
 QUICK = ("model.device=cpu", "model.processes=1", "sampling.max_new_tokens=8", "gate.d.scales=[1.0]")
 # behind the checkpoint of step 3, and between two parts of the first cell
