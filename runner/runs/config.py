@@ -224,7 +224,7 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     config = _compose_dict([text for text in overrides if text not in wrong_keys])
     _absolute_paths(config)
     # what conf/ leaves open, as OmegaConf writes it
-    unset = [f"{key}: not set; add {key}=..." for key, value in leaves(config).items() if value == "???"]
+    unset = [f"{key}: not set; add {key}=VALUE" for key, value in leaves(config).items() if value == "???"]
     _refuse([*wrong_keys.values(), *unset, *faults(config)])
     return Experiment.model_validate(config), config
 

@@ -87,7 +87,7 @@ def test_a_choice_of_an_earlier_version_is_refused_with_its_present_spelling(old
 
 def test_a_random_model_without_an_architecture_is_refused_by_its_key() -> None:
     for choice in ("tiny_random", "local"):
-        assert "model.path: not set; add model.path=..." in refusal(f"model={choice}")
+        assert "model.path: not set; add model.path=VALUE" in refusal(f"model={choice}")
 
 
 @pytest.mark.parametrize(
