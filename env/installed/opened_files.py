@@ -40,7 +40,8 @@ class OpenedFiles:
         self._roots = {os.path.join(project, ""), os.path.join(os.path.realpath(project), "")}
         self._seen: set[str] = set()
         self._is_whole = True
-        self._descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        _drop_torn_line(self._descriptor)
 
     def watch(self) -> None:
         """Write down the modules that are loaded already, and from now on whatever is opened; it cannot be undone."""
@@ -55,6 +56,7 @@ class OpenedFiles:
         """
         if not self._is_whole:
             return {}
+        os.fsync(self._descriptor)  # a report that is durable must not rest on lines that are not
         found: dict[str, set[str]] = {}
         for line in read_lines(self._log):
             entry = json.loads(line)
@@ -93,11 +95,18 @@ class OpenedFiles:
         if name in self._seen or not name.startswith(self._folders):
             return
         self._seen.add(name)
-        line = json.dumps({"name": name, "sha256": content_digest(self._project, name)})
+        line = json.dumps({"name": name, "sha256": content_digest(self._project, name)}).encode() + b"\n"
         try:
-            os.write(self._descriptor, f"{line}\n".encode())
+            self._is_whole &= os.write(self._descriptor, line) == len(line)
         except OSError:
             self._is_whole = False
+
+
+def _drop_torn_line(descriptor: int) -> None:
+    """Cut off what a process that died in a write left of its last line, so that the next one begins a line."""
+    content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    if not content.endswith(b"\n"):
+        os.ftruncate(descriptor, content.rfind(b"\n") + 1)
 
 
 def content_digest(project: Path, name: str) -> str:

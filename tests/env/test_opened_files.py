@@ -167,3 +167,12 @@ def test_a_project_behind_a_symbolic_link_is_the_same_project(project: Path, tmp
     for base in (link, project):
         opened._note(str(base / "judging" / "late.py"))
     assert opened.digests() == {"judging/late.py": content_digest(project, "judging/late.py")}
+
+
+@pytest.mark.parametrize("cut", [1, 20, 74])
+def test_a_line_that_a_dying_process_tore_is_cut_off_and_the_next_one_is_whole(project: Path, cut: int) -> None:
+    undisturbed = watched(project, "import judging.late")
+    log = project.parent / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:-cut])
+    assert watched(project, "import judging.late") == undisturbed
+    assert log.read_bytes().endswith(b"\n")
