@@ -105,7 +105,7 @@ class OpenedFiles:
 def _drop_torn_line(descriptor: int) -> None:
     """Cut off what a process that died in a write left of its last line, so that the next one begins a line."""
     content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-    if not content.endswith(b"\n"):
+    if content and not content.endswith(b"\n"):
         os.ftruncate(descriptor, content.rfind(b"\n") + 1)
 
 
