@@ -23,6 +23,10 @@ class Refusal(Exception):
         return f"{self.sentence} {self.fix}".strip()
 
 
+class BadSettings(Refusal, ValueError):
+    """Settings with bad values, all of them named; also a ValueError, so that a validator checks other sections too."""
+
+
 def choices_hint(wrong: str, choices: Iterable[str]) -> str:
     """Return 'did you mean "x"?' for the nearest of ``choices``, else the sorted list of all of them."""
     known = sorted(choices)

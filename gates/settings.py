@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -70,7 +70,7 @@ class SamplingSection(Document):
     top_p: float = Field(gt=0, le=1)
     top_k: int = Field(ge=0)
     max_new_tokens: int = Field(ge=1)
-    stop: tuple[str, ...]
+    stop: tuple[Annotated[str, Field(min_length=1)], ...]
     samples_dev: int = Field(ge=1)
     samples_test: int = Field(ge=1)
     samples_per_call: int = Field(ge=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from env.refusal import Refusal, choices_hint
+from env.refusal import BadSettings, choices_hint
 
 Quantization = Literal["nf4", "q4", "q8", "none"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -49,9 +49,9 @@ class ModelSettings:
             _unknown("model.dtype", self.dtype, Dtype),
             _unknown("model.device", self.device, Device),
             _unknown("model.evaluation", self.evaluation, Evaluation),
-            _wrong(self.threads >= 0, "model.threads", self.threads, "0 (choose) or a count"),
+            _wrong(0 <= self.threads <= 1024, "model.threads", self.threads, "0 (choose) or a count up to 1024"),
             _wrong(self.batch_size >= 1, "model.batch_size", self.batch_size, "at least 1"),
-            _wrong(self.processes >= 1, "model.processes", self.processes, "at least 1"),
+            _wrong(1 <= self.processes <= 256, "model.processes", self.processes, "1 to 256"),
         )
 
 
@@ -237,10 +237,6 @@ class TrainingDiverged(Exception):
         self.step = step
         self.loss = loss
         self.last_good = last_good
-
-
-class BadSettings(Refusal, ValueError):
-    """Settings with bad values, all of them named; also a ValueError, so that a validator checks other sections too."""
 
 
 def _refuse(*problems: str) -> None:

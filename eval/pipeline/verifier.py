@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from env.refusal import BadSettings
 from eval.pipeline.language import Language
 from eval.records import Task, TaskCheck, Verdict
 
@@ -23,9 +24,21 @@ class Job:
     mod_name: str = ""
 
 
+# What the limits may be: below, no program is judged; above, one that never ends, or a machine that swaps.
+_BOUNDS = {
+    "workers": (0, 1024),
+    "timeout_s": (0.1, 3600),
+    "cpu_s": (0.1, 3600),
+    "memory_mb": (4, 65536),
+    "output_kb": (1, 1 << 20),
+    "code_kb": (1, 1 << 20),
+    "recycle_after": (1, 1_000_000),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class VerifierSettings:
-    """Which verifier, how many processes, and the limits of one program.
+    """Which verifier, how many processes, and the limits of one program. Raises BadSettings on a value out of bounds.
 
     Attributes:
         name: one of the domain's verifiers; "auto" takes the most faithful one that is installed.
@@ -51,6 +64,15 @@ class VerifierSettings:
     code_kb: int = 1024
     recycle_after: int = 2000
     require_isolation: str = ""
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"verifier.{name} = {value}: must be {low:g} to {high:,}"
+            for name, (low, high) in _BOUNDS.items()
+            if not low <= (value := getattr(self, name)) <= high
+        ]
+        if problems:
+            raise BadSettings("; ".join(problems) + ".")
 
 
 @dataclass(frozen=True, slots=True)

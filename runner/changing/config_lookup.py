@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
-from runner.changing.edits import overridden
-from runner.runs.config import compose_experiment, dump_config, flatten, key_hint, leaves, read_config, read_plain
-from runner.runs.folder import Run, find_run
+from runner.changing.creating import propose_run
+from runner.runs.config import compose_experiment, key_hint, read_config
+from runner.runs.folder import find_run
+from runner.runs.plain_config import dump_config, flatten, leaves
 
 
-def present_config(results: Path, name: str | None, overrides: list[str]) -> dict[str, Any]:
-    """Return the current run's config with ``overrides`` on top, or conf/'s own where there is no run."""
-    folder = find_run(results, name)
-    if folder is None:
-        return compose_experiment(overrides)[1]
-    run = Run.open(folder)
-    if overrides:
-        return overridden(run, read_plain(run.file("config.yaml")), overrides)[1]
-    return read_config(run.file("config.yaml"))[1]
+def shown_config(results: Path, run: str | None, overrides: list[str], from_defaults: bool = False) -> dict[str, Any]:
+    """Return a run's config as it is; with overrides, or without any run, that of the run which ``new`` would make."""
+    folder = None if from_defaults else find_run(results, run)
+    if folder is None or overrides:
+        return propose_run(results, overrides, run, from_defaults).config
+    return read_config(folder / "config.yaml")[1]
 
 
 def config_part(config: dict[str, Any], key: str | None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,22 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
-from runner.runs.config import (
-    compose_experiment,
-    dump_config,
-    leaves,
-    merge_overrides,
-    read_config,
-    read_plain,
-    validate,
-)
-from runner.runs.folder import Run, archive_old_attempts, command, replace_config, stored_config
+from runner.runs.config import compose_experiment, groups, read_config, validate
+from runner.runs.folder import Run, archive_old_attempts, command, new_command, replace_config
+from runner.runs.hand_edits import HandEdit, hand_edits
 from runner.runs.journal import EventType
+from runner.runs.overrides import merge_overrides, override_text
+from runner.runs.plain_config import differing, dump_config, read_plain
 from runner.runs.state_machine import GATES
 from runner.validity.freshness import Freshness, examine
-
-# Stands for a missing key; differs from every value, null too.
-_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +42,7 @@ def propose(run: Run, overrides: list[str], gates: Sequence[str] = GATES) -> Cha
     """
     present = read_plain(run.file("config.yaml"))
     merged, config = overridden(run, present, overrides)
-    changed = _differing(present, config)
+    changed = differing(present, config)
     stale = [item for item in examine(run, config, gates) if not item.fresh] if changed else []
     return Change(merged, config, changed, stale)
 
@@ -75,6 +66,13 @@ def overridden(run: Run, present: dict[str, Any], overrides: Sequence[str]) -> t
     return merged, config
 
 
+def edits_as_overrides(run: Run, edits: Sequence[HandEdit]) -> list[str]:
+    """Return the run's overrides with hand edits on top: what a run like this one is composed from."""
+    chosen = groups()
+    mine = [f"{edit.key}={override_text(edit.after)}" for edit in edits if edit.key not in chosen]
+    return merge_overrides(run.overrides(), mine)
+
+
 def accept_hand_edits(run: Run) -> list[str]:
     """Record edits of config.yaml as the equivalent overrides; return each as a sentence.
 
@@ -83,31 +81,12 @@ def accept_hand_edits(run: Run) -> list[str]:
     Raises:
         Refusal: the edited file is not a valid configuration.
     """
-    known, edited = stored_config(run), run.file("config.yaml")
-    if not known.is_file() or (edited.is_file() and known.read_bytes() == edited.read_bytes()):
-        return []
-    _, config = read_config(edited)
-    before, after = leaves(read_plain(known)), leaves(config)
-    changed = _differing(read_plain(known), config)
-    if changed:
-        mine = [f"{key}={override_text(after[key])}" for key in changed if key in after]
-        replace_config(run, edited.read_text(encoding="utf-8"), merge_overrides(run.overrides(), mine), changed, True)
-    return [f"{key}: {before.get(key)!r} became {after.get(key)!r}" for key in changed]
-
-
-def override_text(value: Any) -> str:
-    """Return a configuration value in override syntax; text is quoted, so that it stays text."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ",".join(override_text(item) for item in value) + "]"
-    if isinstance(value, str):
-        # hydra reads a backslash as itself, except before a quote
-        escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
-        return f'"{escaped}"'
-    return str(value)
+    edits = hand_edits(run)
+    if edits:
+        read_config(run.file("config.yaml"))
+        text = run.file("config.yaml").read_text(encoding="utf-8")
+        replace_config(run, text, edits_as_overrides(run, edits), [edit.key for edit in edits], True)
+    return [str(edit) for edit in edits]
 
 
 def _changed_as(
@@ -124,11 +103,6 @@ def _changed_as(
             is_kept = key in present and former == value and dotted not in named
             result[key] = mine if is_kept else value
     return result
-
-
-def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    old, new = leaves(before), leaves(after)
-    return sorted(key for key in {*old, *new} if old.get(key, _ABSENT) != new.get(key, _ABSENT))
 
 
 def accept(run: Run, change: Change) -> None:
@@ -199,7 +173,8 @@ def _prepare(run: Run, overrides: list[str], gate: str) -> bool:
         first = change.stale[0]
         raise Refusal(
             f"Gate {first.gate.upper()} would describe another experiment: {'; '.join(first.reasons)}.",
-            f"`{command(run.folder, f'rewind {first.gate.upper()} {shlex.join(overrides)}')}`, or `new`.",
+            f"`{command(run.folder, f'rewind {first.gate.upper()} {shlex.join(overrides)}')}`, "
+            f"or `{new_command(run.folder, overrides)}`.",
         )
     accept(run, change)
     return bool(change.changed)

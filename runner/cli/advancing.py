@@ -8,25 +8,39 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.app import Overrides, Results, RunName, app, gate_letter, say
+from runner.cli.app import (
+    ConfigFile,
+    FromDefaults,
+    Like,
+    Overrides,
+    Results,
+    RunName,
+    app,
+    gate_letter,
+    say,
+    with_file,
+)
 from runner.runs.exit_codes import Exit
 from runner.runs.invocation import start_command
-from runner.runs.locations import PROJECT, RESULTS
+from runner.runs.locations import RESULTS
 
 LastGate = Annotated[str, typer.Option("--to", metavar="GATE", help="Stop after this gate.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Recompute every gate; reuse nothing.")]
 
 
-def _create(results: Path, overrides: list[str], fresh: bool = False) -> Path:
-    from env.machine.source import source
+def _make(results: Path, overrides: list[str], like: str | None, from_defaults: bool, fresh: bool) -> Path:
+    """Make a run and say what it is; nothing is made where something that it needs is not there."""
     from runner.advance.trackers import require_tracker
-    from runner.runs.config import compose_experiment, dump_config, require_data_files
-    from runner.runs.folder import create_run
+    from runner.changing.creating import make_run, propose_run
+    from runner.runs.folder import current_name
+    from runner.screens.notices import print_created
 
-    experiment, config = compose_experiment(overrides)
-    require_data_files(config)
-    require_tracker(experiment.tracker)
-    return create_run(results, experiment.profile, dump_config(config), overrides, str(source(PROJECT)), fresh).folder
+    before = current_name(results)
+    proposal = propose_run(results, overrides, like, from_defaults)
+    require_tracker(proposal.experiment.tracker)
+    folder = make_run(results, proposal, fresh)
+    print_created(folder, proposal, before)
+    return folder
 
 
 def _prepared(overrides: list[str], run: str | None, results: Path, fresh: bool = False) -> Path:
@@ -37,24 +51,27 @@ def _prepared(overrides: list[str], run: str | None, results: Path, fresh: bool 
     """
     from runner import screens
     from runner.changing.edits import change_config
-    from runner.runs.folder import find_run, remember_current
+    from runner.runs.folder import current_name, find_run, remember_current
 
     folder = find_run(results, run)
     if folder is None:
-        folder = _create(results, overrides, fresh)
+        folder = _make(results, overrides, None, True, fresh)
     elif overrides:
         forbidding = change_config(folder, overrides)
         if forbidding:
             screens.print_staleness(folder, forbidding, overrides)
             raise typer.Exit(Exit.STALE)
-    if run is not None and folder.resolve().parent == results:
+    before = current_name(results)
+    if run is not None and folder.resolve().parent == results and folder.name != before:
         remember_current(results, folder.name)
+        say(f"current run: {folder.name}" + (f" (was {before})" if before else ""))
     return folder
 
 
 @app.command()
 def advance(
     overrides: Overrides = None,
+    config: ConfigFile = None,
     to: LastGate = "E",
     fresh: Fresh = False,
     run: RunName = None,
@@ -69,7 +86,7 @@ def advance(
     from runner.launch.ssh import should_tell
 
     last_gate = gate_letter(to)
-    folder = _prepared(overrides or [], run, results, fresh)
+    folder = _prepared(with_file(overrides, config), run, results, fresh)
     if should_tell(folder, sys.stdout):
         screens.print_connection_hint(folder)
     raise typer.Exit(advance_run(folder, screens.make_screen(), last_gate, fresh))
@@ -78,6 +95,7 @@ def advance(
 @app.command()
 def tmux(
     overrides: Overrides = None,
+    config: ConfigFile = None,
     to: LastGate = "E",
     fresh: Fresh = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it without attaching to it.")] = False,
@@ -94,7 +112,7 @@ def tmux(
 
     require_tmux()
     last_gate = gate_letter(to)
-    folder = _prepared(overrides or [], run, results, fresh).resolve()
+    folder = _prepared(with_file(overrides, config), run, results, fresh).resolve()
     session = find_session(folder)
     held_by = holder(folder / "run.lock")
     if held_by is not None and not (session and is_advancing(session)):
@@ -113,12 +131,19 @@ def tmux(
 
 
 @app.command()
-def new(overrides: Overrides = None, fresh: Fresh = False, results: Results = RESULTS) -> None:
-    """Create another run and make it the current one.
+def new(
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    like: Like = None,
+    from_defaults: FromDefaults = False,
+    fresh: Fresh = False,
+    results: Results = RESULTS,
+) -> None:
+    """Create another run like the current one and make it current.
 
-    `advance` then works on it. Nothing is computed yet.
+    It keeps that run's profile, model, data and overrides. Nothing is computed yet.
     """
     from runner.runs.folder import command
 
-    folder = _create(results, overrides or [], fresh)
-    say(f"created {folder}\nnext: {command(folder, 'advance')}")
+    folder = _make(results, with_file(overrides, config), like, from_defaults, fresh)
+    say(f"next: {command(folder, 'advance')}")

@@ -55,6 +55,14 @@ Results = Annotated[
         help="The folder that holds the runs.",
     ),
 ]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="A profile of your own, wherever it is.", show_default=False),
+]
+Like = Annotated[
+    str | None, typer.Option("--like", metavar="RUN", help="The run to begin with; default: the current one.")
+]
+FromDefaults = Annotated[bool, typer.Option("--from-defaults", help="Begin with conf/'s defaults, not with a run.")]
 GateName = Annotated[str, typer.Argument(metavar="GATE", help="A, B, C, D or E.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -65,6 +73,18 @@ def gate_letter(name: str) -> str:
     if letter not in ("a", "b", "c", "d", "e"):
         raise Refusal(f'"{name}" is not a gate.', "Gates: A, B, C, D, E.")
     return letter
+
+
+def with_file(overrides: list[str] | None, config: Path | None) -> list[str]:
+    """Return the overrides, with the profile that ``--config`` names. Raises Refusal where another is named too."""
+    from runner.runs.overrides import profile_override, split
+
+    words = overrides or []
+    if config is None:
+        return words
+    if any(split(text).key == "profile" for text in words):
+        raise Refusal("Two profiles are named: by --config, and by profile=.", "Name one of them.")
+    return [profile_override(config), *words]
 
 
 def existing_run(results: Path, name: str | None) -> Path:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.app import AsJson, Overrides, Results, app, print_json, say
+from runner.cli.app import (
+    AsJson,
+    ConfigFile,
+    FromDefaults,
+    Overrides,
+    Results,
+    RunName,
+    app,
+    print_json,
+    say,
+    with_file,
+)
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
 from training.backends import BACKENDS
@@ -22,21 +33,27 @@ if TYPE_CHECKING:
 @app.command()
 def doctor(
     overrides: Overrides = None,
+    config: ConfigFile = None,
+    run: RunName = None,
+    from_defaults: FromDefaults = False,
     results: Results = RESULTS,
     model: Annotated[
         bool, typer.Option("--model", help="Load the model too: one training step, one adapter, one sample.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check machine, data and model without a run.
+    """Check machine, data and model without running a gate.
 
-    The checks of Gate A, before anything is created.
+    For the current run, or with overrides for the run that `new` would create.
     """
     from gates.a_environment.gate import inspect
     from runner import screens
-    from runner.runs.config import compose_experiment
+    from runner.changing.config_lookup import shown_config
+    from runner.runs.config import validate
+    from runner.runs.folder import find_run
 
-    experiment, _ = compose_experiment(overrides or [])
+    words = with_file(overrides, config)
+    experiment = validate(shown_config(results, run, words, from_defaults))
     on_part = (lambda _part: None) if as_json else screens.announce_part
     checks: list[Check] = []
     try:
@@ -48,7 +65,8 @@ def doctor(
         else:
             screens.print_checks(checks)
     if not as_json:
-        screens.print_next_look(overrides or [], checks, with_model=model)
+        begin = "new" if words and find_run(results, None) is not None else "advance"
+        screens.print_next_look(words, checks, with_model=model, begin=begin)
     if any(check.blocks for check in checks):
         raise typer.Exit(Exit.GATE_SAID_NO)
 

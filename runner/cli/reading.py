@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +13,20 @@ from typing import Annotated
 import typer
 
 from env.refusal import Refusal
-from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json, say
+from runner.cli.app import (
+    AsJson,
+    ConfigFile,
+    FromDefaults,
+    Results,
+    RunName,
+    app,
+    existing_run,
+    print_json,
+    say,
+    with_file,
+)
 from runner.runs.exit_codes import Exit
-from runner.runs.locations import RESULTS
+from runner.runs.locations import RESULTS, expanded
 
 
 @app.command()
@@ -32,12 +44,12 @@ def status(
 
     folder = existing_run(results, run)
     if watch:
-        screens.watch_status(lambda: view_run(Run.open(folder)))
+        screens.watch_status(lambda: view_run(Run.open(folder), look_for_edits=True))
         return
     if why:
         _why(folder, as_json)
         return
-    view = view_run(Run.open(folder))
+    view = view_run(Run.open(folder), look_for_edits=True)
     if as_json:
         print_json(dataclasses.asdict(view))
     else:
@@ -49,9 +61,10 @@ def runs(results: Results = RESULTS, as_json: AsJson = False) -> None:
     """List the runs."""
     from runner import screens
     from runner.runs.commands import as_typed, typed_flag
-    from runner.runs.folder import Run, run_folders
+    from runner.runs.folder import Run, current_name, run_folders
     from runner.views.run_view import view_run
 
+    current = current_name(results)
     views, broken = [], []
     for folder in run_folders(results):
         try:
@@ -59,9 +72,9 @@ def runs(results: Results = RESULTS, as_json: AsJson = False) -> None:
         except Refusal as refusal:
             broken.append(refusal)
     if as_json:
-        print_json([dataclasses.asdict(view) for view in views])
+        print_json([{**dataclasses.asdict(view), "current": view.id == current} for view in views])
     elif views or not broken:
-        screens.print_runs(views, typed_flag(sys.argv[1:], "--results"))
+        screens.print_runs(views, current, typed_flag(sys.argv[1:], "--results"))
     for unreadable in broken:
         screens.print_refusal(as_typed(unreadable, sys.argv[1:]))
 
@@ -118,31 +131,59 @@ def report(
 
 @app.command()
 def config(
-    key: Annotated[str | None, typer.Argument(help="A dotted key or a section; all of it by default.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--with", help="KEY=VALUE on top of it (repeatable).")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY] [KEY=VALUE]...",
+            help="A key or section to show, all by default; overrides preview what `new` would create.",
+            show_default=False,
+        ),
+    ] = None,
+    file: ConfigFile = None,
+    also: Annotated[list[str] | None, typer.Option("--with", hidden=True)] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Only what differs from conf/'s defaults.")] = False,
+    starter: Annotated[
+        Path | None,
+        typer.Option("--starter", metavar="FILE", help="Write them as a profile to edit.", show_default=False),
+    ] = None,
     run: RunName = None,
+    from_defaults: FromDefaults = False,
     results: Results = RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Print the configuration of a run.
 
-    Of the current one, or, where there is none, of the run that `advance` would create.
+    Of the current one, or, with overrides or without any run, of the run that `new` would create.
     """
     from runner.changing.config_lookup import (
         config_difference,
         config_part,
-        present_config,
         render_config,
         render_difference,
+        shown_config,
     )
+    from runner.changing.starter import write_starter
 
-    present = present_config(results, run, overrides or [])
-    shown = config_difference(present) if diff else config_part(present, key)
+    key, overrides = _key_and_overrides([*(words or []), *(also or [])])
+    overrides = with_file(overrides, file)
+    if starter is not None:
+        written = write_starter(expanded(starter), results, overrides, run, from_defaults)
+        say(f"written {written}\nnext: python -m runner config --config {shlex.quote(str(written))} --diff")
+        return
+    shown = shown_config(results, run, overrides, from_defaults)
+    found = config_difference(shown) if diff else config_part(shown, key)
     if as_json:
-        print_json(shown)
+        print_json(found)
     else:
-        say(render_difference(shown) if diff else render_config(shown))
+        say(render_difference(found) if diff else render_config(found))
+
+
+def _key_and_overrides(words: list[str]) -> tuple[str | None, list[str]]:
+    """Return the one key to show, and the overrides. Raises Refusal where several keys are named."""
+    keys = [word for word in words if "=" not in word]
+    if len(keys) > 1:
+        raise Refusal(f"Two keys are named: {keys[0]} and {keys[1]}.", "Name one, or a section such as gate.c.train.")
+    return keys[0] if keys else None, [word for word in words if "=" in word]
 
 
 def _why(folder: Path, as_json: bool) -> None:

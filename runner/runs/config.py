@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from env.refusal import Refusal, choices_hint
 from gates.settings import Experiment
-from runner.runs.locations import CONF, PROJECT
+from runner.runs.locations import CONF, PROJECT, expanded
+from runner.runs.overrides import (
+    PROFILE,
+    Override,
+    grammar_text,
+    is_profile_file,
+    merge_overrides,
+    own_profile,
+    plain_text,
+    split,
+)
+from runner.runs.own_profile import missing_package_line, read_own_profile
+from runner.runs.plain_config import flatten, leaves, read_plain
 
 # Keys that name files: made absolute when a run is created, so that it resumes from any folder.
-PATH_KEYS = (("model", "path"), ("dataset", "eval"), ("dataset", "train"))
+PATH_KEYS = ("model.path", "dataset.eval", "dataset.train")
+# The name under which Hydra composes a profile that is a file of the user's.
+_OWN = "_own"
 # The adapter's settings were once a file for each way to hold the base.
 _QUANTIZATION_GROUPS = {
     "lora": "model.quantization=none",
     "qlora": "model.quantization=nf4",
     "qlora_mlx": "model.quantization=q4",
 }
-
-
-@contextmanager
-def _hydra() -> Iterator[None]:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(config_dir=str(CONF)):
-        yield
+_KEY = re.compile(r"[A-Za-z_][^=\s]*=")
+_FORM = "Write KEY=VALUE, as in seed=1; in a shell, put single quotes around what holds spaces or quotes."
 
 
 def groups() -> dict[str, list[str]]:
@@ -49,62 +57,64 @@ def groups() -> dict[str, list[str]]:
     return found
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return dotted keys of all leaves and of all sections, so that both can be overridden and suggested."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        dotted = f"{prefix}{key}"
-        flat[dotted] = value
-        if isinstance(value, dict):
-            flat.update(flatten(value, f"{dotted}."))
-    return flat
+def chosen_groups(overrides: Sequence[str]) -> dict[str, str]:
+    """Return every group's choice under overrides that compose: {"model": "tiny", ...}, the profile's among them."""
+    profile = own_profile(overrides)
+    return _composed(_choices(_read(overrides)), profile)[1]
 
 
-def leaves(config: dict[str, Any]) -> dict[str, Any]:
-    """Return dotted keys of the leaves alone."""
-    return {key: value for key, value in flatten(config).items() if not isinstance(value, dict)}
+def _choices(read: Sequence[Override]) -> list[str]:
+    """Return the choices of groups among overrides, in Hydra's grammar."""
+    known = groups()
+    return [f"{o.key}={_OWN if _is_own(o) else plain_text(o.value)}" for o in read if o.key in known]
 
 
-def _parse(overrides: Sequence[str]) -> list[Override]:
-    parser = OverridesParser.create()
-    parsed, problems = [], []
+def _read(overrides: Sequence[str]) -> list[Override]:
+    """Return the overrides, the last of each key. Raises Refusal with every text that is none."""
+    problems = []
     for text in overrides:
         if not text.isprintable():
             problems.append(f"{text!r} is not one line of text")
-            continue
-        if text.startswith("="):
-            problems.append(f'"{text}" is not of the form key=value')
-            continue
-        try:
-            parsed.append(parser.parse_override(text))
-        except (OverrideParseException, HydraException):
+        elif text.startswith(("+", "~")):
+            problems.append(f'"{text}": keys cannot be added or removed; the configuration is closed')
+        elif not _KEY.match(text):
             problems.append(f'"{text}" is not of the form key=value')
     if problems:
-        raise Refusal("; ".join(problems) + ".", "Quote values with spaces: 'key=\"some words\"'.")
-    return parsed
+        raise Refusal("; ".join(problems) + ".", _FORM)
+    return [split(text) for text in merge_overrides([], overrides)]
 
 
-def _compose_dict(overrides: Sequence[str]) -> dict[str, Any]:
+def _composed(words: Sequence[str], profile: Path | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return conf/ with overrides in Hydra's grammar and the user's own profile, and what each group is then."""
+    own = read_own_profile(profile) if profile is not None else None
+    GlobalHydra.instance().clear()
+    store = ConfigStore.instance()
     try:
-        with _hydra():
-            composed = compose(config_name="config", overrides=list(overrides))
-            plain = OmegaConf.to_container(composed, resolve=True)
+        if own is not None:
+            store.store(group=PROFILE, name=_OWN, node=own, package="_global_")
+        with initialize_config_dir(config_dir=str(CONF)):
+            composed = compose(config_name="config", overrides=list(words), return_hydra_config=True)
+            chosen = {str(group): str(choice) for group, choice in composed.hydra.runtime.choices.items()}
+            ours = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+            plain = OmegaConf.to_container(ours, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        sentence = " ".join(str(error).split("\n")[0].split())
+        sentence = " ".join(str(error).split("\n")[0].split()).replace(f"{PROFILE}/{_OWN}", str(profile)).rstrip(".")
         raise Refusal(f"The configuration does not compose: {sentence}.", "See conf/ for groups and keys.") from None
+    finally:
+        store.repo.pop(PROFILE, None)
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    own_groups = {group: choice for group, choice in chosen.items() if not group.startswith("hydra/")}
+    return {str(key): value for key, value in plain.items()}, own_groups
 
 
-def _unknown_choice(override: Override, known_groups: dict[str, list[str]]) -> str:
-    """Return what is wrong with a group override such as "profile=tinny"; "" when nothing is."""
-    group, choice = override.key_or_group, str(override.value())
-    choices = known_groups.get(group)
-    if choices is None or choice in choices:
+def _unknown_choice(choice: Override, known_groups: dict[str, list[str]]) -> str:
+    """Return what is wrong with the choice of a group, such as "profile=tinny"; "" when nothing is."""
+    name = str(plain_text(choice.value))
+    if name in known_groups[choice.key] or (choice.key == PROFILE and is_profile_file(name)):
         return ""
-    if (present := present_spelling(group, choice)) is not None:
-        return f"{group}={choice}: it is {present} now"
-    return f"{group}={choice}: no such choice. {choices_hint(choice, choices)}"
+    if (present := present_spelling(choice.key, name)) is not None:
+        return f"{choice.key}={name}: it is {present} now"
+    return f"{choice.key}={name}: no such choice. {choices_hint(name, known_groups[choice.key])}"
 
 
 def present_spelling(group: str, choice: str) -> str | None:
@@ -113,15 +123,6 @@ def present_spelling(group: str, choice: str) -> str | None:
     if group == "model" and architecture != choice:
         return f"model=tiny_random model.path=tiny_random:{architecture}"
     return _QUANTIZATION_GROUPS.get(choice) if group == "gate/c" else None
-
-
-def _unknown_key(override: Override, known: Sequence[str]) -> str:
-    """Return what is wrong with the key of an override; "" when nothing is."""
-    if override.is_add() or override.is_delete():
-        return f'"{override.input_line}": keys cannot be added or removed; the configuration is closed'
-    if override.key_or_group in known:
-        return ""
-    return f"{override.key_or_group}: no such key. {key_hint(override.key_or_group, known)}"
 
 
 def key_hint(key: str, known: Iterable[str]) -> str:
@@ -135,16 +136,19 @@ def key_hint(key: str, known: Iterable[str]) -> str:
     return choices_hint(key, {name for name in names if name.rpartition(".")[0] == section})
 
 
-def _absolute_paths(config: dict[str, Any]) -> None:
-    """Make path values absolute: against the working folder, else against the project, else left (a hub name)."""
-    for section, key in PATH_KEYS:
+def _absolute_paths(config: dict[str, Any], typed: Iterable[str], profile: Path | None) -> None:
+    """Make path values absolute: against the working folder where they were typed, else against the file's folder.
+
+    What is in neither place, such as a hub name, stays as it is.
+    """
+    for dotted in PATH_KEYS:
+        section, _, key = dotted.partition(".")
         value = config.get(section, {}).get(key)
         if not isinstance(value, str) or not value:
             continue
-        for base in (Path.cwd(), PROJECT):
-            if (base / value).exists():
-                config[section][key] = str((base / value).resolve())
-                break
+        folders = [Path.cwd()] if dotted in typed else [profile.parent] if profile is not None else []
+        places = (folder / expanded(value) for folder in (*folders, PROJECT))
+        config[section][key] = next((str(place.resolve()) for place in places if place.exists()), value)
 
 
 def _sentence(error: Any, config: dict[str, Any]) -> str:
@@ -164,6 +168,8 @@ def _in_our_words(error: Any) -> str:
     """Return a validator's message without the names of its Python types."""
     if error["type"] == "too_short":
         return f"must hold at least {error['ctx']['min_length']} value"
+    if error["type"] == "string_too_short":
+        return "must not be empty"
     if error["type"] in ("tuple_type", "list_type"):
         return "must be a list, such as [one,two]"
     return str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
@@ -178,6 +184,9 @@ def _whole_key(sentence: str, config: dict[str, Any]) -> str:
 
 def faults(config: dict[str, Any]) -> list[str]:
     """Return one sentence per error of a plain config, each by its dotted key; [] when it is an experiment."""
+    # what conf/ leaves open, as OmegaConf writes it
+    if unset := [f"{key}: not set; add {key}=VALUE" for key, value in leaves(config).items() if value == "???"]:
+        return unset
     try:
         Experiment.model_validate(config)
     except ValidationError as error:
@@ -214,34 +223,55 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     Raises:
         Refusal: all problems in one sentence each, with the key and the nearest match.
     """
-    parsed = _parse(overrides)
-    known_groups = groups()
-    wrong_choices = [sentence for o in parsed if (sentence := _unknown_choice(o, known_groups))]
-    _refuse(wrong_choices)
-    chosen = [str(o.input_line) for o in parsed if o.key_or_group in known_groups]
-    known = [*flatten(_compose_dict(chosen)), *known_groups]
-    wrong_keys = {str(o.input_line): sentence for o in parsed if (sentence := _unknown_key(o, known))}
-    config = _compose_dict([text for text in overrides if text not in wrong_keys])
-    _absolute_paths(config)
-    # what conf/ leaves open, as OmegaConf writes it
-    unset = [f"{key}: not set; add {key}=VALUE" for key, value in leaves(config).items() if value == "???"]
-    _refuse([*wrong_keys.values(), *unset, *faults(config)])
+    read, known_groups, profile = _read(overrides), groups(), own_profile(overrides)
+    choices = [override for override in read if override.key in known_groups]
+    _refuse([sentence for choice in choices if (sentence := _unknown_choice(choice, known_groups))])
+    _refuse([sentence for choice in choices if (sentence := missing_package_line(choice))])
+    chosen = _choices(choices)
+    known = flatten(_composed(chosen, profile)[0])
+    texts, words, problems = {}, [], []
+    for override in read:
+        if override.key in known_groups:
+            continue
+        if override.key not in known:
+            problems.append(f"{override.key}: no such key. {key_hint(override.key, [*known, *known_groups])}")
+        elif _takes_text(override, known[override.key]):
+            texts[override.key] = plain_text(override.value)
+        elif _is_readable(override):
+            words.append(f"{override.key}={grammar_text(override.value)}")
+        else:
+            problems.append(f"{override.key}: the value {override.value} cannot be read")
+    config, _ = _composed([*chosen, *words], profile)
+    for key, text in texts.items():
+        _put(config, key, text)
+    _absolute_paths(config, texts, profile)
+    _refuse([*problems, *faults(config)])
     return Experiment.model_validate(config), config
 
 
-def require_data_files(config: dict[str, Any]) -> None:
-    """Raise Refusal when a dataset file of a plain config is missing: no run starts without its data."""
-    for key in ("eval", "train"):
-        value = config["dataset"].get(key)
-        if value and not Path(value).is_file():
-            raise Refusal(f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file.")
+def _is_own(choice: Override) -> bool:
+    return choice.key == PROFILE and is_profile_file(str(plain_text(choice.value)))
 
 
-def merge_overrides(old: Sequence[str], new: Sequence[str]) -> list[str]:
-    """Return ``old`` with ``new`` on top: a later override of the same key replaces the earlier one in place."""
-    merged = {text.partition("=")[0]: text for text in old}
-    merged.update({text.partition("=")[0]: text for text in new})
-    return list(merged.values())
+def _takes_text(override: Override, default: Any) -> bool:
+    """Whether the value is the text that was typed: of a path always, of another text where it is no single value."""
+    return override.key in PATH_KEYS or (isinstance(default, str | None) and not _is_readable(override))
+
+
+def _is_readable(override: Override) -> bool:
+    """Whether Hydra's grammar reads the value, as one value and not as several to try."""
+    try:
+        parsed = OverridesParser.create().parse_override(f"{override.key}={grammar_text(override.value)}")
+        return not parsed.is_sweep_override()
+    except HydraException:
+        return False
+
+
+def _put(config: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        config = config[section]
+    config[key] = value
 
 
 def read_config(path: Path) -> tuple[Experiment, dict[str, Any]]:
@@ -259,31 +289,3 @@ def read_config(path: Path) -> tuple[Experiment, dict[str, Any]]:
             "`python -m runner rewind A` converts it to this version's keys; or use that version (see run.json).",
         )
     return Experiment.model_validate(plain), plain
-
-
-def read_plain(path: Path) -> dict[str, Any]:
-    """Return a run's config.yaml as plain data, of whatever version. Raises Refusal when it is missing or not YAML."""
-    try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Refusal(
-            f"{path} is missing: this is not a complete run folder.",
-            "Restore it: the newest config.N.yaml beside it is a copy; or start a new run.",
-        ) from None
-    except OSError as error:
-        raise Refusal(f"{path} cannot be read: {error.strerror}.", "Restore it or start a new run.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise Refusal(
-            f"{path}{line}: not YAML.",
-            "It was edited by hand; restore it (the newest config.N.yaml beside it is a copy) or start a new run.",
-        ) from None
-    if not isinstance(plain, dict):
-        raise Refusal(f"{path}: not a configuration.", "Restore it or start a new run.")
-    return plain
-
-
-def dump_config(config: dict[str, Any]) -> str:
-    """Return a resolved config as YAML, keys in conf/'s order."""
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=110)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,8 @@ from env.locking import RunLock
 from env.refusal import Refusal, choices_hint
 from env.reserve import keep_reserve
 from runner.runs.journal import EventType, Journal
-from runner.runs.locations import usual_results
+from runner.runs.locations import expanded, usual_results
+from runner.runs.overrides import PROFILE, as_kept, kept_in, own_profile
 from runner.runs.state_machine import FINISHED, GATES, RunMachine, attempts, replay
 
 SCHEMA_VERSION = 1
@@ -115,14 +117,23 @@ class Run:
 
     def overrides(self) -> list[str]:
         """Return the overrides the current config was composed from. Raises Refusal when the file cannot be read."""
-        path = self.file("overrides.txt")
-        try:
-            return [text for text in path.read_text(encoding="utf-8").split("\n") if text]
-        except (OSError, UnicodeDecodeError) as error:
-            raise Refusal(
-                f"{path} cannot be read ({error}): the overrides of the configuration are unknown.",
-                "Restore it; run.json holds the overrides the run was created with.",
-            ) from None
+        return read_overrides(self.folder)
+
+
+def read_overrides(folder: Path) -> list[str]:
+    """Return the overrides that a run's current config was composed from, its own profile named by its place now.
+
+    Raises:
+        Refusal: the file cannot be read.
+    """
+    path = folder / "overrides.txt"
+    try:
+        return kept_in(folder, [text for text in path.read_text(encoding="utf-8").split("\n") if text])
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refusal(
+            f"{path} cannot be read ({error}): the overrides of the configuration are unknown.",
+            "Restore it; run.json holds the overrides the run was created with.",
+        ) from None
 
 
 def read_info(folder: Path) -> RunInfo:
@@ -157,24 +168,32 @@ def read_info(folder: Path) -> RunInfo:
 
 
 def create_run(
-    results: Path, profile: str, config_text: str, overrides: list[str], git: str, fresh: bool = False
+    results: Path,
+    profile: str,
+    config_text: str,
+    overrides: list[str],
+    git: str,
+    fresh: bool = False,
+    origin: Mapping[str, Any] | None = None,
 ) -> Run:
     """Create a run folder and its first event; a ``fresh`` run reuses no gate of another.
+
+    ``origin`` is what its first event records besides: which run it is like, and what differs.
 
     The folder is filled under a hidden name and renamed into place, so an incomplete run is never visible.
     """
     moment = datetime.now().astimezone()
-    name = f"{moment:%Y-%m-%d}_{profile}_{secrets.token_hex(2)}"
+    name = f"{moment:%Y-%m-%d}_{re.sub(r'[^A-Za-z0-9._-]+', '-', profile)}_{secrets.token_hex(2)}"
     info = RunInfo(SCHEMA_VERSION, name, moment.isoformat(timespec="seconds"), profile, git, tuple(overrides))
     hidden = results / f".{name}.new"
     try:
         make_folder(hidden)
         write_atomic(hidden / "config.yaml", config_text)
         write_atomic(hidden / "config.1.yaml", config_text)
-        write_atomic(hidden / "overrides.txt", "".join(f"{line}\n" for line in overrides))
+        _store_overrides(hidden, overrides)
         write_atomic(hidden / RUN_FILE, json.dumps(asdict(info), indent=2) + "\n")
         wish = {"fresh": True} if fresh else {}
-        Journal(hidden / "events.jsonl", []).append(EventType.RUN_CREATED, profile=profile, **wish)
+        Journal(hidden / "events.jsonl", []).append(EventType.RUN_CREATED, profile=profile, **wish, **(origin or {}))
         keep_reserve(hidden)
         move(hidden, results / name)
     except BaseException:
@@ -182,6 +201,15 @@ def create_run(
         raise
     remember_current(results, name)
     return Run.open(results / name)
+
+
+def _store_overrides(folder: Path, overrides: Sequence[str]) -> None:
+    """Store a run's overrides, with a copy of the profile where that is a file of the user's."""
+    profile = own_profile(overrides)
+    if profile is not None:
+        make_folder(folder / PROFILE)
+        write_atomic(folder / PROFILE / profile.name, profile.read_bytes())
+    write_atomic(folder / "overrides.txt", "".join(f"{line}\n" for line in as_kept(overrides)))
 
 
 def remember_current(results: Path, name: str) -> None:
@@ -215,8 +243,8 @@ def find_run(results: Path, name: str | None) -> Path | None:
     """
     if name is None:
         return _current(results)
-    if _looks_like_run(Path(name)):
-        return Path(name).resolve()
+    if _looks_like_run(expanded(name)):
+        return expanded(name).resolve()
     if _is_run_of(results, name):
         return results / name
     folders = run_folders(results)
@@ -243,6 +271,15 @@ def _looks_like_run(folder: Path) -> bool:
     return os.path.isfile(folder / RUN_FILE) or os.path.isfile(folder / "events.jsonl")
 
 
+def current_name(results: Path) -> str:
+    """Return the name of the current run; "" where there is none, or it is gone."""
+    try:
+        folder = _current(results)
+    except Refusal:
+        return ""
+    return folder.name if folder is not None else ""
+
+
 def _current(results: Path) -> Path | None:
     try:
         name = (results / ".current").read_text(encoding="utf-8").strip()
@@ -256,7 +293,7 @@ def _current(results: Path) -> Path | None:
     raise Refusal(
         f"The current run, {name}, is no longer in {results}.",
         "`python -m runner advance --run NAME` continues another (see `python -m runner runs`), "
-        "`python -m runner new` starts one.",
+        "`python -m runner new --from-defaults` starts one.",
     )
 
 
@@ -270,6 +307,14 @@ def command(folder: Path, verb: str) -> str:
     except Refusal:
         is_current = False
     return f"python -m runner {verb}" + ("" if is_current else f" --run {shlex.quote(folder.name)}")
+
+
+def new_command(folder: Path, overrides: Sequence[str]) -> str:
+    """Return the command that begins another run like this one, with ``overrides`` on top."""
+    words = shlex.join(["new", *overrides])
+    like = command(folder, "").partition("--run ")[2]
+    elsewhere = f" --results {shlex.quote(str(folder.resolve().parent))}" if "/" in like else ""
+    return f"python -m runner {words}" + (f" --like {like}{elsewhere}" if like else "")
 
 
 def remove_temporary_files(run: Run) -> None:
@@ -341,5 +386,5 @@ def replace_config(run: Run, config_text: str, overrides: list[str], changed: li
     number = int(former.name.split(".")[1])
     write_atomic(run.file(f"config.{number + 1}.yaml"), config_text)
     write_atomic(run.file("config.yaml"), config_text)
-    write_atomic(run.file("overrides.txt"), "".join(f"{line}\n" for line in overrides))
+    _store_overrides(run.folder, overrides)
     run.record(EventType.CONFIG_CHANGED, changed=changed, former=former.name, **({"by_hand": True} if by_hand else {}))

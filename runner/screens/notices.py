@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from env.refusal import Refusal
-from runner.runs.commands import results_flag
-from runner.runs.folder import command
+from runner.runs.folder import command, new_command
+from runner.runs.plain_config import subject_of
 from runner.screens.ink import Line, line, write_lines
-from runner.views.wording import more_text
+from runner.views.wording import listed_text, more_text
 
 if TYPE_CHECKING:
+    from runner.changing.creating import Proposal
     from runner.launch.tmux import Session
     from runner.validity.freshness import Freshness
 
@@ -31,6 +32,26 @@ def refusal_lines(refusal: Refusal) -> list[Line]:
     """Return a refusal's sentence and its fix."""
     lines = [line(("✗ ", "no"), refusal.sentence, hang=2)]
     return [*lines, line(("  fix: ", "dim"), refusal.fix, hang=7)] if refusal.fix else lines
+
+
+def print_created(folder: Path, proposal: Proposal, before: str, stream: TextIO | None = None) -> None:
+    """Write which run was made, what it is, and how it differs from the run that it is like."""
+    write_lines(stream or sys.stdout, created_lines(folder, proposal, before))
+
+
+def created_lines(folder: Path, proposal: Proposal, before: str) -> list[Line]:
+    """Return what ``new`` says of the run it made; ``before`` is the run that was current until then."""
+    was = f"   now the current run (was {before})" if before else ""
+    what = " · ".join((f"profile {proposal.experiment.profile}", subject_of(proposal.config)))
+    lines = [line("created ", str(folder), (was, "dim"), hang=8), line(f"  {what}")]
+    if proposal.like is None:
+        return lines
+    shown = listed_text(proposal.differences, _SHOWN) or "nothing differs"
+    lines.append(line(f"  like {proposal.like.name}: ", shown, hang=4))
+    if proposal.kept:
+        kept = shlex.join(proposal.kept)
+        lines.append(line("  kept: ", kept, ("   --from-defaults drops them", "dim"), hang=8))
+    return lines
 
 
 def print_connection_hint(folder: Path, stream: TextIO | None = None) -> None:
@@ -81,8 +102,7 @@ def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]
         what = (f"   or restore the files; a rewind runs {damaged[0]} again and keeps the old files", "dim")
         return [line(("next:  ", "dim"), (again, "command"), what, hang=7)]
     with_them = "".join(f" {shlex.quote(override)}" for override in overrides)
-    elsewhere = f" {flag}" if (flag := results_flag(folder)) else ""
-    new, rewind = f"python -m runner new{with_them}{elsewhere}", command(folder, f"rewind {stale[0]}{with_them}")
+    new, rewind = new_command(folder, overrides), command(folder, f"rewind {stale[0]}{with_them}")
     again = stale[0] if stale[0] == "E" else f"{stale[0]} and the gates after it"
     return [
         line(("next:  ", "dim"), (new, "command"), ("   another run; this one stays as it is", "dim"), hang=7),

@@ -14,9 +14,9 @@ from runner.runs.commands import for_run
 from runner.screens.ink import NO_BREAK, Line, Paper, columns, line, pad, rendered, write_lines
 from runner.screens.rulings import RULINGS
 from runner.screens.running import left_text, worker_lines
-from runner.views.folder_facts import is_smoke, reasons, resumes, safe_work, subject
+from runner.views.folder_facts import is_smoke, reasons, resumes, safe_work
 from runner.views.run_view import GateView, RunView
-from runner.views.wording import clock_text, count_text, duration_text, gate_name
+from runner.views.wording import clock_text, count_text, duration_text, gate_name, listed_text
 
 # Each state's mark, word and style. "crashed" (could not measure) and "said no" (measured) share nothing.
 STATES: dict[str, tuple[str, str, str]] = {
@@ -32,6 +32,8 @@ STATES: dict[str, tuple[str, str, str]] = {
 }
 _GATE_COLUMNS = 13
 _DETAIL = " " * 6
+# Differences named of one run on a line.
+_SHOWN = 5
 
 
 def status_text(view: RunView, width: int = 80, now: datetime | None = None) -> str:
@@ -52,7 +54,7 @@ def status_lines(view: RunView, now: datetime | None = None) -> list[Line]:
 
 def gate_lines(view: RunView, now: datetime) -> list[Line]:
     """Return the run's header and its gates, each with the reason where it stopped."""
-    lines = [_header(view), *_smoke_lines(view)]
+    lines = [_header(view), *_smoke_lines(view), *_edit_lines(view)]
     word_columns = max(7, *(len(STATES[gate.state][1]) for gate in view.gates))
     clock_columns = max((len(clock_text(gate.at, now)) for gate in view.gates), default=0)
     for gate in view.gates:
@@ -62,7 +64,7 @@ def gate_lines(view: RunView, now: datetime) -> list[Line]:
 
 
 def _header(view: RunView) -> Line:
-    parts = [subject(Path(view.folder)), view.profile, f"git {view.git}" if view.git else ""]
+    parts = [view.origin.subject, view.profile, f"git {view.git}" if view.git else ""]
     about = " · ".join(part for part in parts if part)
     return line("run ", (view.id, "bold"), "   ", (about, "dim"), hang=4)
 
@@ -70,6 +72,12 @@ def _header(view: RunView) -> Line:
 def _smoke_lines(view: RunView) -> list[Line]:
     text = "smoke run: shows that every part works together; decides nothing"
     return [line("    ", (text, "unsure"), hang=4)] if is_smoke(Path(view.folder)) else []
+
+
+def _edit_lines(view: RunView) -> list[Line]:
+    """Return what was written into config.yaml and is not recorded yet: the next advance records it, or refuses it."""
+    said = "config.yaml was changed by hand, not recorded yet: "
+    return [line(("  ! ", "odd"), said, listed_text(view.hand_edits, _SHOWN), hang=4)] if view.hand_edits else []
 
 
 def _gate_line(view: RunView, gate: GateView, word_columns: int, clock_columns: int, now: datetime) -> Line:
@@ -172,13 +180,13 @@ def _footer(view: RunView, now: datetime) -> list[Line]:
     return []
 
 
-def print_runs(views: list[RunView], where: str = "", stream: TextIO | None = None) -> None:
-    """Write one line per run to ``stream`` (standard output)."""
-    write_lines(stream or sys.stdout, runs_lines(views, where))
+def print_runs(views: list[RunView], current: str = "", where: str = "", stream: TextIO | None = None) -> None:
+    """Write two lines per run to ``stream`` (standard output); ``current`` is the name of the current one."""
+    write_lines(stream or sys.stdout, runs_lines(views, current, where))
 
 
-def runs_lines(views: list[RunView], where: str = "", now: datetime | None = None) -> list[Line]:
-    """Return one line per run, newest last: name, its five marks, its state.
+def runs_lines(views: list[RunView], current: str = "", where: str = "", now: datetime | None = None) -> list[Line]:
+    """Return two lines per run, newest last: name, its five marks, its state; then what it is, and like which run.
 
     ``where`` is the --results that the suggested commands need.
     """
@@ -191,12 +199,23 @@ def runs_lines(views: list[RunView], where: str = "", now: datetime | None = Non
             ),
         ]
     name_columns = max(len(view.id) for view in views)
-    lines = [_run_line(view, name_columns, now) for view in views]
+    pairs = [(_run_line(view, view.id == current, name_columns, now), _origin_line(view)) for view in views]
     named = f"python -m runner status --run NAME {where}".rstrip()
-    return [*lines, line((f"{count_text(len(views), 'run')} · {named}", "dim"))]
+    counted = f"{count_text(len(views), 'run')} · ● current · {named}"
+    return [*(shown for pair in pairs for shown in pair), line((counted, "dim"))]
 
 
-def _run_line(view: RunView, name_columns: int, now: datetime) -> Line:
+def _origin_line(view: RunView) -> Line:
+    """Return what a run is, and how it differs from the run that it was made like."""
+    origin = view.origin
+    like = f"like {origin.like}" + "".join(f" {text}" for text in origin.given) if origin.like else ""
+    differs = f"{count_text(len(origin.differs), 'key')} differ" if len(origin.differs) > len(origin.given) else ""
+    since = f"changed since: {listed_text(origin.changed, _SHOWN)}" if origin.changed else ""
+    parts = [origin.subject, view.profile, like, differs, since]
+    return line(("    " + " · ".join(part for part in parts if part), "dim"), cut=True)
+
+
+def _run_line(view: RunView, is_current: bool, name_columns: int, now: datetime) -> Line:
     marks = [(STATES[gate.state][0], STATES[gate.state][2]) for gate in view.gates]
     stands = next((gate for gate in view.gates if gate.state != "passed"), view.gates[-1])
     _, word, style = STATES[stands.state]
@@ -204,6 +223,7 @@ def _run_line(view: RunView, name_columns: int, now: datetime) -> Line:
     created = clock_text(view.created_at, now)
     text = view.decision or stands.text
     return line(
+        ("● " if is_current else "  ", "live"),
         (pad(view.id, name_columns), "bold"),
         "  ",
         *marks,

@@ -12,8 +12,8 @@ from env.files import digest, sha256_file, write_atomic
 from env.refusal import Refusal
 from gates import GATES as GATE_RECORDS
 from gates.report import GateReport, read_report
-from runner.runs.config import leaves
 from runner.runs.folder import Run
+from runner.runs.plain_config import leaves
 from runner.runs.state_machine import GATES
 
 SCHEMA_VERSION = 1

@@ -6,17 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from runner.runs.plain_config import subject_of
 from runner.views.wording import count_text
 
 
 def subject(folder: Path) -> str:
     """Return 'base-2m · luanti_mini' from the resolved config; '' where it cannot be read."""
-    config = _config(folder)
-    try:
-        model, name = str(config["model"]["path"]), str(config["dataset"].get("name", ""))
-    except (KeyError, TypeError, AttributeError):
-        return ""
-    return " · ".join(part for part in (Path(model).name or model, name) if part)
+    return subject_of(_config(folder))
 
 
 def is_smoke(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from runner.launch.tmux import attach_command
 from runner.runs.folder import Run, command
 from runner.runs.journal import Event, EventType
 from runner.runs.state_machine import FINISHED, GATES
+from runner.views.origin import Origin, edits_by_hand, origin
 
 GateState = Literal[
     "passed", "failed", "inconclusive", "crashed", "stopped", "running", "interrupted", "ready", "waiting"
@@ -60,6 +61,7 @@ class RunView:
         attach: the command that shows the tmux session it runs in; "" where it runs in none that can be reached.
         next_command: what the user types next; "" while it runs.
         failure: the crashed event's data (sentence, fix, where), {} otherwise.
+        hand_edits: what somebody wrote into its config.yaml and no advance has recorded yet; where it was looked for.
     """
 
     id: str
@@ -81,9 +83,11 @@ class RunView:
     failure: dict[str, Any]
     next_command: str
     decision: str
+    origin: Origin
+    hand_edits: tuple[str, ...]
 
 
-def view_run(run: Run) -> RunView:
+def view_run(run: Run, look_for_edits: bool = False) -> RunView:
     """Return the view of an opened run. A run is running exactly while its lock is held."""
     held_by = holder(run.folder / "run.lock")
     last_pulse = read_heartbeat(run.folder / "heartbeat.json") if held_by or run.machine.state != FINISHED else None
@@ -114,6 +118,8 @@ def view_run(run: Run) -> RunView:
         failure=dict(crash.data) if crash is not None else {},
         next_command=next_command(run, running=held_by is not None),
         decision=gates[-1].text if gates[-1].state in CONCLUDED else "",
+        origin=origin(run),
+        hand_edits=edits_by_hand(run) if look_for_edits else (),
     )
 
 

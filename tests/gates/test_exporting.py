@@ -18,7 +18,8 @@ from gates.report.results import AnyResults, BaseFacts
 from gates.settings import Experiment
 from runner.release import export as exporting
 from runner.release.export import CARD, PROVENANCE, export_cell
-from runner.runs.config import compose_experiment, dump_config
+from runner.runs.config import compose_experiment
+from runner.runs.plain_config import dump_config
 from tests.support.gate_results import decision_results, sweep_results, training_results
 from tests.support.runs import Cli
 from training.backends.transformers_peft.exporting import compared

@@ -15,8 +15,9 @@ from eval.records import Completion, Outcome, Sample
 from gates.measuring.bench import dataset_of
 from gates.rejudging import rejudge, write_rejudgement
 from gates.settings import Experiment
-from runner.runs.config import compose_experiment, dump_config
+from runner.runs.config import compose_experiment
 from runner.runs.folder import create_run
+from runner.runs.plain_config import dump_config
 from tests.support.luanti import open_verifier
 
 

@@ -15,11 +15,13 @@ import pytest
 from env.locking import LockHeld, RunLock, holder
 from env.refusal import Refusal
 from runner.advance.loop import _standing_no
-from runner.changing.edits import accept_hand_edits, override_text, propose
-from runner.runs.config import compose_experiment, dump_config, read_config, read_plain
+from runner.changing.edits import accept_hand_edits, propose
+from runner.runs.config import compose_experiment, read_config
 from runner.runs.folder import Run, create_run
 from runner.runs.journal import EventType, Journal
-from tests.support.run_edits import edit_json
+from runner.runs.overrides import grammar_text, override_text, plain_text
+from runner.runs.plain_config import dump_config, read_plain
+from tests.support.run_edits import edit_config, edit_json
 from tests.support.run_factory import make_run
 from tests.support.runs import PROJECT, SMOKE, Cli, events, only_run
 from tests.support.story import Story
@@ -33,18 +35,11 @@ def run(results: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return create_run(results, "smoke", dump_config(compose_experiment(SMOKE)[1]), list(SMOKE), "")
 
 
-def edit(run: Run, before: str, after: str) -> None:
-    path = run.file("config.yaml")
-    text = path.read_text(encoding="utf-8")
-    assert text.count(before) == 1
-    path.write_text(text.replace(before, after), encoding="utf-8")
-
-
 # --- config.yaml edited by hand
 
 
 def test_an_edit_by_hand_is_recorded_as_the_override_it_amounts_to(run: Run) -> None:
-    edit(run, "max_steps: 6", "max_steps: 9")
+    edit_config(run, "max_steps: 6", "max_steps: 9")
     assert accept_hand_edits(run) == ["gate.c.train.max_steps: 6 became 9"]
     event = run.journal.events[-1]
     assert (event.type, event.data["changed"], event.data["by_hand"]) == (
@@ -58,7 +53,7 @@ def test_an_edit_by_hand_is_recorded_as_the_override_it_amounts_to(run: Run) -> 
 
 
 def test_an_override_never_reverts_what_was_edited_by_hand(run: Run, cli: Cli) -> None:
-    edit(run, "max_steps: 6", "max_steps: 9")
+    edit_config(run, "max_steps: 6", "max_steps: 9")
     assert cli("rewind", "A", "seed=4")[0] == 0
     experiment, _ = read_config(run.file("config.yaml"))
     assert (experiment.seed, experiment.gate.c.train.max_steps) == (4, 9)
@@ -74,22 +69,43 @@ def test_a_comment_or_another_order_is_no_change(run: Run) -> None:
 
 
 def test_an_edit_that_is_no_configuration_is_refused_by_its_key_and_keeps_the_journal(run: Run) -> None:
-    edit(run, "max_steps: 6", "max_step: 6")
+    edit_config(run, "max_steps: 6", "max_step: 6")
     with pytest.raises(Refusal, match=r"gate\.c\.train\.max_step"):
         accept_hand_edits(run)
     assert len(run.journal.events) == 1
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 3, 0.005, "a b", 'say "no", {now}', "null", "7", "c:\\x", [1, "x y", None], []]
+    "value",
+    [
+        None,
+        True,
+        3,
+        0.005,
+        "a b",
+        'say "no", {now}',
+        "null",
+        "7",
+        "c:\\x",
+        "c:\\new\\",
+        "\n```\n",
+        "\u2028",
+        [1, "x y", None],
+        ["\n"],
+        [],
+    ],
 )
 def test_every_value_survives_as_an_override(value: object) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    parsed = OverridesParser.create().parse_override(f"key={override_text(value)}").value()
+    text = override_text(value)
+    assert text.isprintable(), "an override is one line"
+    parsed = OverridesParser.create().parse_override(f"key={grammar_text(text)}").value()
     assert (
         [str(v) if isinstance(v, str) else v for v in parsed] == value if isinstance(value, list) else parsed == value
     )
+    if isinstance(value, str):
+        assert plain_text(text) == value, "a key of text reads it as the same text"
 
 
 # --- overrides change what they say and nothing else
@@ -112,7 +128,7 @@ def test_a_relative_path_given_once_means_the_same_file_from_any_folder(
 
 
 def test_a_default_that_changed_since_does_not_slip_into_an_old_run(run: Run) -> None:
-    edit(run, "top_p: 0.95", "top_p: 0.5")
+    edit_config(run, "top_p: 0.95", "top_p: 0.5")
     shutil.copy(run.file("config.yaml"), run.file("config.1.yaml"))
     assert propose(run, ["seed=4"]).changed == ["gate.c.train.seed", "seed"]
     change = propose(run, ["sampling.top_p=0.95"])

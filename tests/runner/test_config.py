@@ -8,7 +8,10 @@ import pytest
 import yaml
 
 from env.refusal import Refusal
-from runner.runs.config import CONF, compose_experiment, dump_config, groups, leaves, merge_overrides, read_config
+from runner.runs.config import compose_experiment, groups, read_config
+from runner.runs.locations import CONF
+from runner.runs.overrides import merge_overrides
+from runner.runs.plain_config import dump_config, leaves
 from tests.support.runs import PROJECT
 
 CHOICES = [(group, choice) for group, choices in groups().items() for choice in choices]

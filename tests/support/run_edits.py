@@ -20,6 +20,14 @@ def edit_json(path: Path, edit: Callable[[Any], None]) -> None:
     path.write_text(json.dumps(data), encoding="utf-8")
 
 
+def edit_config(run: Run, before: str, after: str) -> None:
+    """Change one line of a run's config.yaml, as a hand would."""
+    path = run.file("config.yaml")
+    text = path.read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
 def record_start(run: Run, gate: str) -> None:
     """Write the event of a gate's beginning; nobody holds the run, so that it reads as interrupted."""
     started = "2026-11-20T10:00:00+00:00"

@@ -20,13 +20,17 @@ def announce_part(part: str) -> None:
 
 
 def print_next_look(
-    overrides: Sequence[str], checks: Sequence[Check], with_model: bool, stream: TextIO | None = None
+    overrides: Sequence[str],
+    checks: Sequence[Check],
+    with_model: bool,
+    begin: str = "advance",
+    stream: TextIO | None = None,
 ) -> None:
-    """Write the command that comes after these checks."""
-    write_lines(stream or sys.stdout, [next_line(overrides, checks, with_model)])
+    """Write the command that comes after these checks; ``begin`` is the one that makes or continues the run."""
+    write_lines(stream or sys.stdout, [next_line(overrides, checks, with_model, begin)])
 
 
-def next_line(overrides: Sequence[str], checks: Sequence[Check], with_model: bool) -> Line:
+def next_line(overrides: Sequence[str], checks: Sequence[Check], with_model: bool, begin: str = "advance") -> Line:
     """Return 'next: …': doctor again where a check blocks, else the model, else the run."""
     given = "".join(f" {shlex.quote(text)}" for text in overrides)
     if any(check.blocks for check in checks):
@@ -35,5 +39,5 @@ def next_line(overrides: Sequence[str], checks: Sequence[Check], with_model: boo
     elif not with_model:
         words, remark = f"python -m runner doctor --model{given}", "loads the model: one step, one adapter, one sample"
     else:
-        words, remark = f"python -m runner advance{given}", "starts the run"
+        words, remark = f"python -m runner {begin}{given}", "starts the run"
     return line(("next: ", "dim"), (words, "command"), (f"   {remark}", "dim"), hang=6)
