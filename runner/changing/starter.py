@@ -13,6 +13,7 @@ from env.files import write_atomic
 from env.refusal import Refusal
 from runner.changing.creating import propose_run
 from runner.runs.config import chosen_groups, compose_experiment, groups
+from runner.runs.invocation import as_started
 from runner.runs.overrides import PROFILE, override_text, split
 from runner.runs.own_profile import PACKAGE_LINE
 from runner.runs.plain_config import leaves
@@ -54,7 +55,7 @@ def write_starter(
         raise Refusal(f"{path} exists already.", "Name another file, or remove it.")
     given = [*_placeholders(overrides), *(text for text in overrides if split(text).key != "size")]
     composed_from = [t for t in propose_run(results, given, like, from_defaults).overrides if split(t).key != "size"]
-    write_atomic(path, starter(path.name, composed_from))
+    write_atomic(path, as_started(starter(path.name, composed_from)))
     return path.absolute()
 
 

@@ -75,8 +75,14 @@ RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
     "python -m runner advance watch.stall_min_s=7200": (DECIDED, "E decision"),
     "python -m runner advance --run NAME": (DECIDED, "E decision"),
     "CUDA_VISIBLE_DEVICES=1 python -m runner advance": (DECIDED, "E decision"),
+    "python -m runner new seed=1": ((0,), "seed 0 → 1"),
+    "python -m runner new seed=4": ((0,), "seed 1 → 4"),
+    "python -m runner new --like NAME seed=2": ((0,), "seed 4 → 2"),
+    "python -m runner new --from-defaults": ((0,), "profile tiny"),
     "python -m runner new": ((0,), "created"),
-    "python -m runner new seed=1": ((0,), "created"),
+    "python -m runner config profile=cpu_small --diff": ((0,), "profile: 'tiny' -> 'cpu_small'"),
+    "python -m runner config --starter mine.yaml": ((0,), "written"),
+    "python -m runner new --config mine.yaml size=smoke": ((0,), "like "),
     "python -m runner new --fresh": ((0,), "created"),
     "python -m runner export --to FOLDER --anyway": ((0,), "logits differ by at most"),
     REHEARSE: ((0,), "next: python -m runner advance"),
@@ -162,9 +168,10 @@ class Story:
     def type(self, command: str) -> None:
         """Execute a documented command as it stands.
 
-        FOLDER is one beside the results that does not exist yet, NAME the current run's, OTHER that of another one.
+        FOLDER and mine.yaml are beside the results and do not exist yet, NAME the current run's, OTHER that of another one.
         """
-        stand_for = {"FOLDER": str(self.results.with_name(f"{self.results.name}-folder"))}
+        beside = self.results.with_name(f"{self.results.name}-folder")
+        stand_for = {"FOLDER": str(beside), "mine.yaml": f"{beside}-mine.yaml"}
         if "NAME" in command:
             stand_for["NAME"] = self.current().name
         if "OTHER" in command:
@@ -210,7 +217,7 @@ def begin(story: Story) -> None:
     """From nothing to a measured base, with a Gate A that says no on the way."""
     for command in ("doctor", "doctor --model", "lock", "config rule", "new profile=smoke seed=3"):
         story.type(f"python -m runner {command}")
-    story.prepare(0, "new", "profile=smoke")
+    story.prepare(0, "new", "--from-defaults", "profile=smoke")
     story.prepare(3, "advance", TOO_MUCH_MEMORY)
     story.type(WAIVE)
     story.type("python -m runner retry")
@@ -247,9 +254,11 @@ def look_back(story: Story) -> None:
         story.type(f"python -m runner {command}")
     story.type("python -m runner export --to FOLDER --anyway")
     story.type("python -m runner rewind C gate.c.train.learning_rate=0.002")
-    story.type("python -m runner new")
-    story.type("python -m runner new seed=1")
-    story.type("python -m runner new --fresh")
+    for words in ("", " seed=1", " seed=4", " --like NAME seed=2", " --fresh", " --from-defaults"):
+        story.type(f"python -m runner new{words}")
+    story.type("python -m runner config profile=cpu_small --diff")
+    story.type("python -m runner config --starter mine.yaml")
+    story.type("python -m runner new --config mine.yaml size=smoke")
     story.type(REHEARSE)
 
 

@@ -207,6 +207,6 @@ def read_reproduction(found: Artifacts) -> tuple[str, ...]:
     overrides = "".join(f" {shlex.quote(text)}" for text in read_overrides(found))
     return (
         *([f"git checkout {commit}"] if is_commit else []),
-        f"python -m runner new{overrides}",
+        f"python -m runner new --from-defaults{overrides}",
         "python -m runner advance",
     )
