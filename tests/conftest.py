@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.runs.folder import Run
+from tests.support.quick import mark_quick
 from tests.support.runs import PROJECT, Cli
 from training.backends import BACKENDS
 
@@ -20,6 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Know each backend's name as a mark: what needs its library, and skips without it, saying so."""
     for backend in BACKENDS.values():
         config.addinivalue_line("markers", f"{backend.name}: needs {backend.library} ({backend.install})")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` runs."""
+    mark_quick(items)
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ EXPLAINED = {
 # What stands for a value that only the user knows.
 _PLACEHOLDERS = {
     ("model", "local"): {"model.path": "/path/to/your/model"},
+    ("model", "tiny_random"): {"model.path": "tiny_random:llama"},
     ("dataset", "jsonl"): {"dataset.eval": "/path/to/eval.jsonl", "dataset.train": "/path/to/train.jsonl"},
 }
 

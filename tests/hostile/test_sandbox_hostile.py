@@ -10,7 +10,7 @@ import pytest
 
 from eval.pipeline.verifier import Job, Verifier, VerifierSettings
 from eval.records import Outcome, TaskCheck
-from hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
+from tests.hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 from tests.support.luanti import open_verifier
 
 SHORT = VerifierSettings(workers=2, cpu_s=0.5, timeout_s=20.0, memory_mb=32)

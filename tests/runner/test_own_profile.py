@@ -20,8 +20,10 @@ from tests.support.runs import Cli
 MINE = """# @package _global_
 # mine: a rehearsal of my own.
 defaults:
-  - override /gate/c: lora
+  - override /gate/a: cuda
   - override /dataset: luantibench
+model:
+  quantization: none
 sampling:
   top_k: 99
 gate:
@@ -59,7 +61,7 @@ def test_a_profile_outside_the_checkout_is_one_like_any_other(mine: Path) -> Non
 
 def test_relative_paths_in_it_are_read_from_its_folder(mine: Path) -> None:
     shutil.copytree(Path(compose_experiment([])[0].model.path), mine.parent / "weights")
-    mine.write_text(f"{MINE}model:\n  path: weights\n", encoding="utf-8")
+    mine.write_text(MINE.replace("model:\n", "model:\n  path: weights\n"), encoding="utf-8")
     assert compose_experiment([f"profile={mine}"])[0].model.path == str(mine.parent / "weights")
 
 
@@ -194,7 +196,12 @@ def test_one_command_writes_a_starter_and_never_over_a_file(cli: Cli, results: P
 
 def test_a_preview_is_what_new_would_make(cli: Cli, results: Path) -> None:
     cli("new", "profile=smoke", "seed=3")
-    for words in (["profile=tiny"], ["gate/c=lora", "seed=4"], ["size=full"], ["profile=cpu_small", "size=smoke"]):
+    for words in (
+        ["profile=tiny"],
+        ["model.quantization=none", "seed=4"],
+        ["size=full"],
+        ["profile=cpu_small", "size=smoke"],
+    ):
         previewed = json.loads(cli("config", *words, "--json")[1])
         assert cli("new", *words)[0] == 0
         assert json.loads(cli("config", "--json")[1]) == previewed

@@ -66,7 +66,7 @@ def test_without_a_remembered_run_the_newest_is_meant_whatever_its_name(
         ("a", "2026-01-01T10:30:00+01:00"),
         ("m", "2026-01-01T09:45:00+00:00"),
     ):
-        cli("new", *SMOKE)
+        cli("new", "--from-defaults", *SMOKE)
         [fresh] = [folder for folder in run_folders(results) if len(folder.name) > 1]
         edit_json(fresh / "run.json", lambda data, at=created: data.update(created_at=at))
         fresh.rename(results / name)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from env.checks import Check, block, fact, ok, warn
 from env.files import write_atomic
 from eval.decision.cells import Cell
@@ -42,6 +44,7 @@ from gates.report.results import (
 from runner.advance.loop import record_report
 from runner.runs.folder import Run, create_run
 from runner.runs.journal import EventType
+from runner.runs.plain_config import subject_of
 from tests.support.gate_results import (
     BASE,
     JUDGE,
@@ -93,7 +96,8 @@ def make_run(results: Path, story: Story | None = None) -> Run:
     story = story or Story()
     results.mkdir(parents=True, exist_ok=True)
     overrides = ["model=base-2m", "rule.margin_pp=15.0", "gate.c.train.learning_rate=0.005"]
-    run = create_run(results, "tiny", CONFIG, overrides, "1a2b3c4d5e6f (clean)")
+    origin = {"subject": subject_of(yaml.safe_load(CONFIG))}
+    run = create_run(results, "tiny", CONFIG, overrides, "1a2b3c4d5e6f (clean)", origin=origin)
     writer = _Writer(run, story, Clock(), random.Random(story.seed))
     for gate in story.gates:
         getattr(writer, f"gate_{gate}")()

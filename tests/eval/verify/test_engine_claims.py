@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 
 from eval.pipeline.verifier import Job, Verifier, VerifierSettings
 from eval.records import Outcome, TaskCheck
+from tests.hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 from tests.support.engine_claims import (
     ACCEPTED,
     BEHAVIOURS,

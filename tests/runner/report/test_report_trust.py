@@ -142,6 +142,6 @@ def test_values_that_differ_from_the_defaults_are_shown_beside_them(finished: Ru
 def test_the_report_says_how_to_do_it_again(finished: Run) -> None:
     assert build(finished).reproduce == (
         "git checkout 1a2b3c4d5e6f",
-        "python -m runner new model=base-2m rule.margin_pp=15.0 gate.c.train.learning_rate=0.005",
+        "python -m runner new --from-defaults model=base-2m rule.margin_pp=15.0 gate.c.train.learning_rate=0.005",
         "python -m runner advance",
     )

@@ -166,11 +166,14 @@ def test_another_machines_boot_is_no_restart_of_this_one(tmp_path: Path, host: s
     assert view_run(run).restarted is restarted
 
 
-def test_the_runs_list_is_one_line_a_run_on_80_columns(finished: Run, tmp_path: Path) -> None:
-    lines = text_of(status.runs_lines([view_run(finished), view_run(in_training(tmp_path))])).splitlines()
-    assert len(lines) == 3
-    assert lines[0].startswith(f"{finished.id}  ✓✓✓✓✓")
+def test_the_runs_list_is_two_lines_a_run_on_80_columns(finished: Run, tmp_path: Path) -> None:
+    other = in_training(tmp_path)
+    lines = text_of(status.runs_lines([view_run(finished), view_run(other)], current=other.id)).splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith(f"  {finished.id}  ✓✓✓✓✓")
     assert lines[0].endswith("…")
+    assert lines[1] == "    base-2m · luanti_mini · tiny"
+    assert lines[2].startswith(f"● {other.id}  ✓✓")
     assert max(map(ink.columns, lines)) <= 80
 
 
