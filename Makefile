@@ -8,32 +8,42 @@ BIN = $(VENV)/bin
 PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP = $(BIN)/$(PIP_INSTALL)
 # Two tests at a time with one torch thread each: two busy cores and two threads each collapse.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
+# For CI: PYTEST_FLAGS='--durations=25'
+PYTEST_FLAGS ?=
 
-.PHONY: demo test test-full test-unsloth lint setup setup-mlx setup-unsloth debian clean
 
-demo: setup
-	$(BIN)/python -m runner new
+.DEFAULT_GOAL := help
+.PHONY: help demo quick test test-full test-unsloth lint setup setup-mlx setup-unsloth debian clean
+
+help: ## these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## set-up, then gates A to E on the embedded model
+	$(BIN)/python -m runner new --from-defaults
 	$(BIN)/python -m runner advance; code=$$?; $(BIN)/python -m runner report; \
 	  test $$code -eq 0 -o $$code -eq 3   # 3: the decision was not PROCEED, which is an answer too
 
-test: setup lint
+quick: setup ## tests that start no run and load no model
+	$(PYTEST) -m quick
+
+test: setup lint ## linters, types and every test that is not slow
 	$(PYTEST) -m "not slow"
 
-test-full: setup setup-mlx debian lint
+test-full: setup setup-mlx debian lint ## everything, with Debian packages, mlx and unsloth
 	$(PYTEST)
 	$(MAKE) test-unsloth
 
 # One process: unsloth rewrites the libraries that it finds.
-test-unsloth: setup-unsloth
+test-unsloth: setup-unsloth ## the unsloth backend, in an environment of its own
 	OMP_NUM_THREADS=1 $(UNSLOTH_VENV)/bin/python -m pytest -m unsloth tests/training/backends
 
-lint: setup
+lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.ready ## the environment .venv
 
 $(VENV)/.ready: pyproject.toml env/locks/core.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "luagate needs Python 3.11 or newer, this is %s: run make PYTHON=python3.11" % sys.version.split()[0])'
@@ -43,14 +53,14 @@ $(VENV)/.ready: pyproject.toml env/locks/core.txt
 	@touch $@
 
 # mlx-lm lives with the core's versions, so it joins the same environment; without it its tests skip.
-setup-mlx: $(VENV)/.mlx
+setup-mlx: $(VENV)/.mlx ## mlx-lm beside it
 
 $(VENV)/.mlx: $(VENV)/.ready env/locks/mlx.txt
 	$(PIP) -c env/locks/core.txt -c env/locks/mlx.txt -e '.[dev,mlx]'
 	$(BIN)/python -m pip check
 	@touch $@
 
-setup-unsloth: $(UNSLOTH_VENV)/.ready
+setup-unsloth: $(UNSLOTH_VENV)/.ready ## unsloth's own environment
 
 # A torchvision that does not fit this build of torch stops unsloth, which can do without one.
 $(UNSLOTH_VENV)/.ready: pyproject.toml env/locks/unsloth.txt
@@ -59,8 +69,8 @@ $(UNSLOTH_VENV)/.ready: pyproject.toml env/locks/unsloth.txt
 	@$(UNSLOTH_VENV)/bin/python -c 'import torchvision' 2>/dev/null || $(UNSLOTH_VENV)/bin/python -m pip uninstall --quiet -y torchvision
 	@touch $@
 
-debian:
+debian: ## the engine, tmux, bubblewrap and Chromium by apt
 	sh env/debian.sh
 
-clean:
+clean: ## remove environments and caches
 	rm -rf $(VENV) $(UNSLOTH_VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -108,6 +108,7 @@ FAULTS = "python -m tests.faults"
 # What CI runs itself: here only that the Makefile has it.
 MAKE = (
     "make demo",
+    "make quick",
     "make test",
     "make test-full",
     "make setup-mlx",
