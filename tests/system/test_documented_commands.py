@@ -112,6 +112,7 @@ MAKE = (
     "make test",
     "make test-full",
     "make setup-mlx",
+    "make setup",
     "make setup-unsloth",
     "make demo TORCH_INDEX=<index with CPU wheels>",
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from env.installed.version import VERSION
-from tests.support.installed import build_wheel, install, plain_environment
+from tests.support.installed import build_wheel, install, library_folders, plain_environment
 from tests.support.runs import DEADLINE_S, PROJECT, only_run
 
 SHIPPED = ("env", "eval", "gates", "runner", "training", "conf")
@@ -89,3 +90,14 @@ def test_an_installed_command_takes_a_run_from_a_to_e_in_an_empty_folder(bin_fol
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "python -m runner" not in page
     assert "luagate export" in page or "luagate new" in page
+
+
+def test_programs_are_judged_where_libraries_are_found_by_pythonpath_alone(elsewhere: Path) -> None:
+    python = Path(sys.base_prefix) / "bin" / "python3"
+    variables = plain_environment(home=elsewhere) | {"PYTHONPATH": ":".join([str(PROJECT), *library_folders()])}
+    done = subprocess.run(
+        [str(python), "-P", "-m", "runner", "doctor", "profile=smoke", "--json", "--results", str(elsewhere / "r")],
+        cwd=elsewhere, env=variables, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+    )  # fmt: skip
+    checks = {check["name"]: check for check in json.loads(done.stdout)}
+    assert checks["references"]["ok"], done.stdout + done.stderr
