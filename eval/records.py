@@ -96,14 +96,35 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about a dataset's files that whoever gave them should know.
+
+    Attributes:
+        subject: in a few words, such as "items left out"; ``value`` says it with counts.
+        reason: why it matters; ``fix`` what to do about it.
+        evidence: the lines concerned, each as "FILE:LINE: why".
+    """
+
+    subject: str
+    value: str
+    reason: str
+    fix: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
-    """Tasks to measure on and rows to train on, with the digest of their source bytes or parameters."""
+    """Tasks to measure on and rows to train on, with the digest of their source bytes or parameters.
+
+    ``notes`` say how it came about, for reports; ``remarks`` what its files hold that was not used as it is.
+    """
 
     name: str
     tasks: tuple[Task, ...]
     rows: tuple[Row, ...]
     digest: str
     notes: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,9 @@ class BackendSection(Document):
 class DatasetSection(Document):
     """Where tasks and training rows come from.
 
-    ``dev_tasks``, ``test_tasks`` and ``rows`` size a generated dataset (0 tasks: all that luantibench has); ``eval``
-    and ``train`` are JSONL files of a read one. ``shuffle_answers`` permutes the answers among training rows: the
-    negative control.
+    ``dev_tasks``, ``test_tasks`` and ``rows`` size a generated dataset (0: all that luantibench or a file has);
+    ``eval`` and ``train`` are JSONL files of a read one, ``mod_name`` the mod that its programs run as (null: read from
+    prompts and programs). ``shuffle_answers`` permutes the answers among training rows: the negative control.
     ``exclude_broken_references``: measure without tasks whose own reference fails, instead of refusing them.
     """
 
@@ -42,6 +42,7 @@ class DatasetSection(Document):
     rows: int = Field(ge=0)
     shuffle_answers: bool
     exclude_broken_references: bool
+    mod_name: str | None = Field(pattern=r"^[a-z0-9_]{1,64}$")
 
     @model_validator(mode="after")
     def _files_for_jsonl(self) -> DatasetSection:
@@ -49,11 +50,14 @@ class DatasetSection(Document):
             missing = [key for key in ("eval", "train") if not getattr(self, key)]
             if missing:
                 raise ValueError(" and ".join(f"{key}=FILE" for key in missing) + " needed with name=jsonl")
-        elif self.name not in dataset_names():
+            return self
+        if self.name not in dataset_names():
             raise ValueError(choices_hint(self.name, [*dataset_names(), FILES]))
-        elif is_generated(self.name) and not self.tasks_known:
+        if self.mod_name is not None:
+            raise ValueError(f"mod_name is for files of your own: the tasks of {self.name} name their mod")
+        if is_generated(self.name) and not self.tasks_known:
             raise ValueError(f"dev_tasks and test_tasks must be at least 1 with name={self.name}")
-        elif not self.rows:
+        if not self.rows:
             raise ValueError(f"rows must be at least 1 with name={self.name}")
         return self
 

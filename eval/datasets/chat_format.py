@@ -2,12 +2,14 @@
 
 The user's message is the instruction; an input follows after a blank line, fenced by ``` (lua for programs) and ending
 the message. The assistant's message is the answer as it is trained on, without a fence. Other keys are those of the
-instruction format: family is required, kind and cluster are optional. A system message before the user's is dropped.
+instruction format: family is required, kind and cluster are optional. A system message may come first; it is given
+back, since the system text of a run is one for all rows and tasks.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from eval.records import Row
@@ -16,8 +18,17 @@ _FENCED = re.compile(r"\n\n(`{3,})(?:lua)?\n(.*)\1\s*\Z", re.DOTALL)
 _PROGRAM_FAMILIES = ("repair", "refactor")
 
 
+@dataclass(frozen=True, slots=True)
+class FlatRow:
+    """A chat's object with instruction, input and output in place of messages, and its system text; or its fault."""
+
+    values: dict[str, Any]
+    system: str = ""
+    wrong: str = ""
+
+
 def to_chat(row: Row) -> dict[str, Any]:
-    """Return ``row`` as one chat; ``instruction_and_input`` undoes it."""
+    """Return ``row`` as one chat; ``flattened`` undoes it."""
     messages = [{"role": "user", "content": _content(row)}, {"role": "assistant", "content": row.output}]
     return {"messages": messages, "family": row.family, "kind": row.kind, "cluster": row.cluster}
 
@@ -39,20 +50,23 @@ def instruction_and_input(content: str) -> tuple[str, str]:
     return (content[: fenced.start()], fenced[2]) if fenced else (content, "")
 
 
-def flattened(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a chat's object with instruction, input and output in place of messages, or what is wrong with it."""
+def flattened(values: dict[str, Any]) -> FlatRow:
+    """Return a chat's object in the instruction format."""
     messages = values["messages"]
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        return {}, ['"messages" must be a list of objects']
+        return FlatRow({}, wrong='"messages" must be a list of objects')
     if any(not isinstance(message.get("content"), str) for message in messages):
-        return {}, ["a message has no text as content"]
-    spoken = messages[1:] if messages and messages[0].get("role") == "system" else messages
-    roles = [message.get("role") for message in spoken]
+        return FlatRow({}, wrong="a message has no text as content")
+    has_system = bool(messages) and messages[0].get("role") == "system"
+    spoken = messages[1:] if has_system else messages
+    roles = [str(message.get("role")) for message in spoken]
     if roles != ["user", "assistant"]:
-        return {}, [f"messages must be one of the user and one of the assistant, not {roles}"]
+        said = ", ".join(roles) or "nobody"
+        return FlatRow({}, wrong=f"messages must be one of the user and one of the assistant, not of {said}")
     doubled = sorted({"instruction", "input", "output"} & values.keys())
     if doubled:
-        return {}, [f"has messages and {', '.join(doubled)}"]
+        return FlatRow({}, wrong=f"has messages and {', '.join(doubled)}")
     instruction, text = instruction_and_input(spoken[0]["content"])
     others = {key: value for key, value in values.items() if key != "messages"}
-    return {"instruction": instruction, "input": text, "output": spoken[1]["content"], **others}, []
+    flat = {"instruction": instruction, "input": text, "output": spoken[1]["content"], **others}
+    return FlatRow(flat, messages[0]["content"] if has_system else "")

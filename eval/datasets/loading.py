@@ -13,6 +13,7 @@ from env.files import digest
 from env.refusal import Refusal, choices_hint
 from eval.datasets.bench_files import read_bench
 from eval.datasets.public_format import read_public
+from eval.datasets.public_tasks import Wanted
 from eval.datasets.task_files import require_sound
 from eval.domains import Domain, dataset_names, domain_named
 from eval.records import Dataset, Row, Task
@@ -29,8 +30,9 @@ class DatasetSettings:
         name: a dataset of one of the domains, or "jsonl" (files of the user's own).
         domain: what the files of "jsonl" are about; a domain's own dataset says it by itself.
         eval_path, train_path: the files of "jsonl"; unused by the others.
-        n_dev, n_test, n_train: how many tasks and rows are generated; unused by "jsonl". For a hand-written benchmark
-            0 dev or test tasks means all of that split, and a number a fixed part of it.
+        n_dev, n_test, n_train: how many tasks and rows are generated. Of a hand-written benchmark and of files 0 means
+            all, and a number a fixed part: of files at most as many as there are.
+        mod_name: the mod that programs of files run as; "" reads it from prompts and programs.
         shuffle_answers: give every training row the answer of another (the negative control).
     """
 
@@ -43,6 +45,7 @@ class DatasetSettings:
     n_test: int = 120
     n_train: int = 800
     shuffle_answers: bool = False
+    mod_name: str = ""
 
 
 def load_dataset(settings: DatasetSettings) -> Dataset:
@@ -104,7 +107,8 @@ def _public(settings: DatasetSettings, domain: Domain) -> Dataset:
     for key in ("eval_path", "train_path"):
         if not getattr(settings, key):
             raise Refusal(f"dataset.{key}: not set.", f"Name a JSON-lines file: dataset.{key}=FILE")
-    return read_public(Path(settings.eval_path), Path(settings.train_path), settings.seed, domain)
+    wanted = Wanted(settings.seed, settings.n_dev, settings.n_test, settings.mod_name)
+    return read_public(Path(settings.eval_path), Path(settings.train_path), wanted, settings.n_train, domain)
 
 
 def _shuffled(dataset: Dataset, seed: int) -> Dataset:

@@ -1,139 +1,155 @@
-"""The public JSON-lines format: rows of ``instruction, input, output, family``, read with every problem at once.
+"""Files of rows ``instruction, input, output, family``, one JSON object a line, read with every problem at once.
 
-A row may be a chat instead: ``messages`` in place of the first three (see eval/datasets/chat_format.py). ``kind`` and
-``cluster`` may be added to a row; any other key is refused, since it would silently change nothing.
-Blank lines are skipped, and a byte-order mark is tolerated.
+A row may be a chat instead: ``messages`` in place of the first three (see eval/datasets/chat_format.py). ``input`` may
+be missing or null; ``kind`` and ``cluster`` may be added. Other keys are named once and not used.
 """
 
 from __future__ import annotations
 
-import codecs
-import json
-from collections.abc import Collection, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from env.files import digest, sha256_file
 from env.refusal import Refusal, choices_hint
 from eval.datasets.chat_format import flattened
-from eval.datasets.public_tasks import build_tasks
+from eval.datasets.json_lines import Line, json_type, read_objects
+from eval.datasets.problem_groups import Problem, lines_told, refusal
+from eval.datasets.public_tasks import Wanted, build_tasks
+from eval.datasets.row_formats import recognised
 from eval.domains import Domain
-from eval.records import Dataset, Row
+from eval.records import Dataset, Remark, Row
 
-REQUIRED_KEYS = ("instruction", "input", "output", "family")
-OPTIONAL_KEYS = ("kind", "cluster")
-_SHOWN = 20
+REQUIRED_KEYS = ("instruction", "output", "family")
+OPTIONAL_KEYS = ("input", "kind", "cluster")
+KNOWN_KEYS = ("instruction", "input", "output", "family", "kind", "cluster")
 # a change in how items become tasks must change the dataset's digest
-_READER_VERSION = 2
+_READER_VERSION = 3
+# so like a known key that it is one misspelt
+_MISSPELT = 0.8
+_SIGNS_SHOWN = 60
+# what templates use for tokens; written in a row they are text
+_TEMPLATE_TOKEN = re.compile(r"<\|[A-Za-z_]{1,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]")
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """The members of one JSON object in order, repeated keys included."""
+@dataclass(frozen=True, slots=True)
+class ReadRows:
+    """The rows of a file, each with its 1-based line, and what in it was not used as it is."""
+
+    rows: tuple[Row, ...]
+    remarks: tuple[Remark, ...]
 
 
-def read_public(eval_path: Path, train_path: Path, seed: int, domain: Domain) -> Dataset:
-    """Return the items of ``eval_path`` as tasks and those of ``train_path`` as rows.
+def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int, domain: Domain) -> Dataset:
+    """Return the items of ``eval_path`` as tasks and those of ``train_path`` (``n_train`` of them; 0: all) as rows.
 
-    The same files and seed give the same dataset. ``notes`` says which items have no checks (they are left out), which
-    have a reference that cannot pass, and how the tasks were split.
+    The same files and numbers give the same dataset. ``notes`` say which items have a reference that cannot pass, and
+    how the tasks were split; ``remarks`` what was left out.
 
     Raises:
         Refusal: a file is missing, empty or has broken rows, or no item gives a task.
     """
-    items, rows = read_rows(eval_path, domain.families), read_rows(train_path, domain.families)
-    tasks, notes = build_tasks(items, seed, eval_path.name, domain)
-    if not tasks:
-        raise Refusal(f"{eval_path}: no item registers anything, so none can be checked by execution.")
+    items, trained = read_rows(eval_path, domain.families), read_rows(train_path, domain.families)
+    built = build_tasks(items.rows, wanted, eval_path.name, domain)
+    if not built.tasks:
+        why = f" {built.remarks[0].value}." if built.remarks else ""
+        raise Refusal(f"{eval_path}: no item can be checked by execution.{why}", "Give items that register something.")
     content = {
         "reader": _READER_VERSION,
-        "seed": seed,
+        "seed": wanted.seed,
         "eval": sha256_file(eval_path),
         "train": sha256_file(train_path),
+        "sizes": [wanted.dev_tasks, wanted.test_tasks, n_train],
+        "mod": wanted.mod_name,
     }
-    return Dataset(eval_path.stem, tasks, rows, digest(content), notes)
+    rows = _part(trained.rows, n_train)
+    remarks = (*items.remarks, *trained.remarks, *built.remarks, *_unused_rows(trained.rows, rows))
+    return Dataset(eval_path.stem, built.tasks, rows, digest(content), built.notes, remarks)
 
 
-def read_rows(path: Path, families: Collection[str]) -> tuple[Row, ...]:
-    """Return the rows of a JSON-lines file, each with its 1-based line.
+def _part(rows: Sequence[Row], count: int) -> tuple[Row, ...]:
+    """Return ``count`` rows in the file's order (0: all), by the SHA-256 of their lines."""
+    chosen = sorted(rows, key=lambda row: sha256(str(row.line).encode()).digest())[: count or len(rows)]
+    return tuple(sorted(chosen, key=lambda row: row.line))
 
-    Raises Refusal when the file cannot be read or holds no row, or naming every broken line (the first 20 in full).
+
+def _unused_rows(rows: Sequence[Row], used: Sequence[Row]) -> list[Remark]:
+    if len(used) == len(rows):
+        return []
+    value = f"dataset.rows={len(used)}: {len(used)} of {len(rows)} training rows are used"
+    return [Remark("rows used", value, "The others are not trained on.", "dataset.rows=0 uses every row.")]
+
+
+def read_rows(path: Path, families: Collection[str]) -> ReadRows:
+    """Return the rows of a JSON-lines file.
+
+    Raises:
+        Refusal: the file cannot be read or holds no row, or naming what is wrong with its lines, equal problems once.
     """
-    data = _read_bytes(path)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Refusal(f"{path}: is UTF-16, not UTF-8.", "Save it as UTF-8.")
-    rows: list[Row] = []
-    problems: list[str] = []
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        row, wrong = _read_row(line, number, families)
-        problems += [f"line {number}: {sentence}" for sentence in wrong]
-        if row is not None:
-            rows.append(row)
-    if problems:
-        raise _broken(path, problems)
-    if not rows:
+    lines = read_objects(path)
+    if not lines:
         keys = ", ".join(REQUIRED_KEYS)
         raise Refusal(f"{path}: holds no rows.", f"Each line must be a JSON object with the keys {keys}.")
-    return tuple(rows)
+    _refuse_foreign(path, lines, families)
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    systems: dict[int, str] = {}
+    for line in lines:
+        row, system, wrong = _read_row(line, families)
+        problems += [Problem(line.number, sentence) for sentence in wrong]
+        if row is not None:
+            rows.append(row)
+        if system:
+            systems[line.number] = system
+    if problems:
+        raise refusal(path, problems, len(lines))
+    remarks = [*_system_remark(path, systems), *_extra_remark(path, lines), *_token_remark(path, rows)]
+    return ReadRows(tuple(rows), tuple(remarks))
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise Refusal(f"{path}: no such file.", "Set the dataset's path to a JSON-lines file.") from None
-    except OSError as error:
-        raise Refusal(f"{path}: cannot be read ({error.strerror}).", "Set the dataset's path to a file.") from None
+def _refuse_foreign(path: Path, lines: Sequence[Line], families: Collection[str]) -> None:
+    """Raise Refusal where every row has the layout of another format."""
+    form = None if any(line.wrong for line in lines) else recognised([line.values for line in lines])
+    if form is not None:
+        wanted = f"instruction, output and family ({', '.join(families)})"
+        raise Refusal(
+            f"{path}: all {len(lines)} rows look like {form.name}; rows need {wanted}.",
+            f"To use it, {form.remedy} (docs/your-model-and-data.md).",
+        )
 
 
-def _broken(path: Path, problems: Sequence[str]) -> Refusal:
-    listed = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
-    more = f"\n  ... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return Refusal(f"{path}: {count}:{listed}{more}", "Correct these lines; nothing was read.")
+def _read_row(line: Line, families: Collection[str]) -> tuple[Row | None, str, list[str]]:
+    """Return the row of one line (None where something is wrong), its system text, and what is wrong."""
+    if line.wrong:
+        return None, "", [line.wrong]
+    values, system = line.values, ""
+    if "messages" in values:
+        flat = flattened(values)
+        if flat.wrong:
+            return None, "", [flat.wrong]
+        values, system = flat.values, flat.system
+    given = {key: value for key, value in values.items() if value is not None or key in REQUIRED_KEYS}
+    problems = _row_problems(given, families)
+    if problems:
+        return None, "", problems
+    return Row(**{"input": ""} | {key: given[key] for key in KNOWN_KEYS if key in given}, line=line.number), system, []
 
 
-def _read_row(line: bytes, number: int, families: Collection[str]) -> tuple[Row | None, list[str]]:
-    """Return the row of one line, or None and what is wrong with it."""
-    try:
-        pairs = json.loads(line.decode("utf-8"), object_pairs_hook=_Pairs)
-    except UnicodeDecodeError as error:
-        return None, [f"not UTF-8 at byte {error.start}"]
-    except json.JSONDecodeError as error:
-        return None, [f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}"]
-    except RecursionError:
-        return None, ["not a row: nested too deeply"]
-    if not isinstance(pairs, _Pairs):
-        return None, [f"must be a JSON object, not {_json_type(pairs)}"]
-    if "messages" in dict(pairs):
-        values, problems = flattened({key: _plain(value) for key, value in pairs})
-        if not problems:
-            problems = _row_problems(list(values.items()), families, doubled=len(dict(pairs)) < len(pairs))
-    else:
-        values = dict(pairs)
-        problems = _row_problems(pairs, families, doubled=len(values) < len(pairs))
-    return (None, problems) if problems else (Row(**values, line=number), [])
-
-
-def _plain(value: Any) -> Any:
-    """Return a value with its objects as dicts."""
-    if isinstance(value, _Pairs):
-        return {key: _plain(part) for key, part in value}
-    return [_plain(part) for part in value] if isinstance(value, list) else value
-
-
-def _row_problems(pairs: list[tuple[str, Any]], families: Collection[str], doubled: bool) -> list[str]:
-    values = dict(pairs)
-    known = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
-    problems = [f'missing key "{key}"' for key in REQUIRED_KEYS if key not in values]
-    problems += [f'unknown key "{key}". {choices_hint(key, known)}' for key in values if key not in known]
-    if doubled:
-        problems.append("a key appears twice")
-    for key in known:
+def _row_problems(values: dict[str, Any], families: Collection[str]) -> list[str]:
+    choices = f"; choices: {', '.join(families)}"
+    problems = [
+        f'missing key "{key}"{choices if key == "family" else ""}' for key in REQUIRED_KEYS if key not in values
+    ]
+    problems += [f'unknown key "{key}". {choices_hint(key, KNOWN_KEYS)}' for key in values if _is_misspelt(key, values)]
+    for key in KNOWN_KEYS:
         value = values.get(key, "")
         if not isinstance(value, str):
-            problems.append(f'"{key}" must be text, not {_json_type(value)}')
+            problems.append(f'"{key}" must be text, not {json_type(value)}')
         elif key in ("instruction", "output") and key in values and not value.strip():
             problems.append(f'"{key}" is empty')
     family = values.get("family")
@@ -142,8 +158,45 @@ def _row_problems(pairs: list[tuple[str, Any]], families: Collection[str], doubl
     return problems
 
 
-def _json_type(value: object) -> str:
-    if value is None:
-        return "null"
-    names: dict[type, str] = {bool: "boolean", int: "number", float: "number", str: "text", list: "list"}
-    return names.get(type(value), "object")
+def _is_misspelt(key: str, values: Collection[str]) -> bool:
+    """Whether ``key`` is nearly a key that we know and that the row does not have."""
+    lacking = [known for known in KNOWN_KEYS if known not in values]
+    return key not in KNOWN_KEYS and bool(get_close_matches(key.lower(), lacking, 1, _MISSPELT))
+
+
+def _system_remark(path: Path, systems: dict[int, str]) -> Iterator[Remark]:
+    if not systems:
+        return
+    texts = Counter(systems.values())
+    first = next(iter(texts))
+    shown = first if len(first) <= _SIGNS_SHOWN else f"{first[:_SIGNS_SHOWN]}…"
+    yield Remark(
+        "system turns",
+        f"{path.name}: {len(systems)} rows have a system turn, {len(texts)} different ones; they are not used",
+        "The system text is one for all prompts, so that training and measuring ask alike.",
+        f"Give it once: prompt.system='{shown}'" if len(texts) == 1 else "Put what matters into the instructions.",
+        tuple(f"{count} × {text[:_SIGNS_SHOWN]!r}" for text, count in texts.most_common()),
+    )
+
+
+def _extra_remark(path: Path, lines: Sequence[Line]) -> Iterator[Remark]:
+    extra = Counter(key for line in lines for key in line.values if key not in (*KNOWN_KEYS, "messages"))
+    if extra:
+        told = ", ".join(f'"{key}" in {count} rows' for key, count in extra.most_common())
+        yield Remark("extra keys", f"{path.name}: {told}", "These keys are not used.", "Nothing, if that is meant.")
+
+
+def _token_remark(path: Path, rows: Sequence[Row]) -> Iterator[Remark]:
+    places: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        for token in sorted(set(_TEMPLATE_TOKEN.findall(row.output))):
+            places[token].append(row.line)
+    if places:
+        yield Remark(
+            "template tokens",
+            f"{path.name}: {len({line for lines in places.values() for line in lines})} answers hold tokens of chat "
+            f"templates ({', '.join(places)})",
+            "They are trained on as plain text, never as the tokens that end or begin a turn.",
+            "Remove them where they are left over from a template.",
+            tuple(f"{token}: lines {lines_told(lines)}" for token, lines in places.items()),
+        )

@@ -1,132 +1,146 @@
-"""Items of the public format as tasks: checks derived from the item's own fields, clusters by prompt, and the split."""
+"""Items of a user's file as tasks: checks derived from the item's own fields, clusters by template, and the split."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib import import_module
 
+from eval.datasets.clustering import cluster_items, dev_clusters
 from eval.domains import Derived, Derives, Domain
-from eval.overlap.clusters import merged_clusters
-from eval.overlap.ngrams import near_pairs, normalise
-from eval.pipeline.patching import PatchRejected, apply_patch, parse_hunks
-from eval.records import Row, Task
-
-# tasks whose prompts are this similar, once quoted words and numbers are masked, come from one template
-CLUSTER_JACCARD = 0.8
-_NEAR_GRAM = 5
-_DEV_SHARE = 1 / 3
-_QUOTED = re.compile(r"(['\"`])(.*?)\1(?!\w)")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+from eval.overlap.ngrams import normalise
+from eval.pipeline.extract import extract
+from eval.pipeline.patching import parse_hunks
+from eval.records import Remark, Row, Task
 
 
-def build_tasks(
-    items: Sequence[Row], seed: int, source_name: str, domain: Domain
-) -> tuple[tuple[Task, ...], tuple[str, ...]]:
-    """Return the items as tasks, with notes on what is left out and how the split fell.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a file's items become tasks.
+
+    Attributes:
+        seed: of the split; ``dev_tasks`` and ``test_tasks`` are how many of each split are used, 0 is all.
+        mod_name: the mod that programs run as; "" reads it from prompts and programs.
+    """
+
+    seed: int
+    dev_tasks: int = 0
+    test_tasks: int = 0
+    mod_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The tasks of a file, how they came about, and what was left out."""
+
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...]
+    remarks: tuple[Remark, ...]
+
+
+def build_tasks(items: Sequence[Row], wanted: Wanted, source_name: str, domain: Domain) -> Built:
+    """Return the items as tasks.
 
     Ids are "eval:<line>"; the family says whether a diff or code is requested. An item whose reference shows nothing
     observable has no derivable check, so it is left out: every answer would pass it.
     """
-    tasks, notes = [], []
     deriver: Derives = import_module(domain.derive)  # type: ignore[assignment]
-    clusters = cluster_items(items)
-    for item, cluster in zip(items, clusters, strict=True):
-        answer = domain.families[item.family]
-        program, note = _reference_program(item, answer)
+    tasks: list[Task] = []
+    notes: list[str] = []
+    missing: list[tuple[Row, str]] = []
+    for item, cluster in zip(items, cluster_items(items), strict=True):
+        task = _task(item, cluster, domain.families[item.family], source_name)
+        program, note = _reference_program(task, domain)
         derived = deriver.derive(item, program)
-        for remark in (note, derived.remark):
-            if remark:
-                notes.append(f"{source_name}:{item.line}: {remark}")
+        notes += [f"{task.source}: {remark}" for remark in (note, derived.remark) if remark]
         if derived.checks:
-            tasks.append(_task(item, cluster, derived, answer, source_name))
+            tasks.append(_checked(task, derived, wanted.mod_name))
         else:
-            notes.append(f"{source_name}:{item.line}: left out: its reference registers nothing that can be checked")
-    dev = dev_clusters([(task.family, task.cluster) for task in tasks], seed)
-    tasks = [replace(task, split="dev" if task.cluster in dev else "test") for task in tasks]
-    return tuple(tasks), (*notes, *_split_notes(tasks))
+            missing.append((item, derived.missing))
+    dev = dev_clusters([(task.family, task.cluster) for task in tasks], wanted.seed)
+    split = [replace(task, split="dev" if task.cluster in dev else "test") for task in tasks]
+    used_ids = _used_ids(split, wanted)
+    used = [task for task in split if task.id in used_ids]
+    remarks = [*_missing_remark(missing, len(items), source_name), *_unused_remark(split, used, wanted)]
+    return Built(tuple(used), (*notes, *_split_notes(used)), tuple(remarks))
 
 
-def cluster_items(items: Sequence[Row]) -> tuple[str, ...]:
-    """Return each item's cluster: its own where the file gives one, else that of its prompt's template.
-
-    Two prompts share a template when they are equal, or have J ≥ 0.8 on 5-grams, after quoted words and numbers are
-    masked; such a cluster never spans families. Clusters that hold near-duplicates as written are joined, named or not.
-    """
-    templates = [f"{item.family}\n{_masked(item.instruction)}\n{_masked(item.input)}" for item in items]
-    distinct = sorted(set(templates))
-    merged = _merge_alike(distinct)
-    names = {template: f"{_family(template)}-{_short_digest(merged[template])}" for template in distinct}
-    own = [item.cluster or names[template] for item, template in zip(items, templates, strict=True)]
-    return merged_clusters([f"{item.instruction}\n{item.input}" for item in items], own)
-
-
-def dev_clusters(placed: Sequence[tuple[str, str]], seed: int) -> frozenset[str]:
-    """Return the clusters of the dev split, given (family, cluster) of each task: about a third of each family's tasks.
-
-    Deterministic in ``seed``. A family of one cluster goes to test whole, unless no family has two: then the first half
-    of the clusters is dev. One cluster alone cannot be split: dev is empty.
-    """
-    sizes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for family, cluster in placed:
-        sizes[family][cluster] += 1
-    dev: set[str] = set()
-    for family in sorted(sizes):
-        dev |= _third(sizes[family], seed)
-    if not dev:
-        every = _shuffled({cluster for _, cluster in placed}, seed)
-        dev = set(every[: len(every) // 2])
-    return frozenset(dev)
-
-
-def _third(sizes: dict[str, int], seed: int) -> set[str]:
-    """Return clusters of one family whose tasks come near a third of all, leaving at least one cluster out."""
-    order = _shuffled(sizes, seed)
-    goal = sum(sizes.values()) * _DEV_SHARE
-    chosen: set[str] = set()
-    count = 0
-    for cluster in order:
-        is_nearer = abs(count + sizes[cluster] - goal) < abs(count - goal)
-        if is_nearer and len(chosen) + 1 < len(order):
-            chosen.add(cluster)
-            count += sizes[cluster]
-    if not chosen and len(order) > 1:
-        chosen.add(min(order, key=lambda cluster: sizes[cluster]))
-    return chosen
-
-
-def _task(item: Row, cluster: str, derived: Derived, answer: str, source_name: str) -> Task:
+def _task(item: Row, cluster: str, answer: str, source_name: str) -> Task:
     return Task(
         id=f"eval:{item.line}",
         family=item.family,
-        kind=item.kind or derived.kind,
+        kind=item.kind,
         cluster=cluster,
         split="test",
         instruction=item.instruction,
         input=item.input,
         answer=answer,  # type: ignore[arg-type]
         reference=item.output,
-        checks=derived.checks,
-        difficulty=min(5, max(1, len(derived.checks) - 3)),
+        checks=(),
         source=f"{source_name}:{item.line}",
     )
 
 
-def _reference_program(item: Row, answer: str) -> tuple[str, str]:
-    """Return the program the reference stands for, and a remark when its diff does not apply.
+def _checked(task: Task, derived: Derived, mod_name: str) -> Task:
+    return replace(
+        task,
+        kind=task.kind or derived.kind,
+        checks=derived.checks,
+        difficulty=min(5, max(1, len(derived.checks) - 3)),
+        mod_name=mod_name or derived.mod_name,
+    )
 
-    For a diff that does not apply: the lines it keeps and adds.
+
+def _reference_program(task: Task, domain: Domain) -> tuple[str, str]:
+    """Return the program the reference stands for, and a remark when there is none.
+
+    It is found as in a model's answer. For a diff that does not apply: the lines it keeps and adds.
     """
-    if answer != "diff":
-        return item.output, ""
-    try:
-        return apply_patch(item.input, item.output).text, ""
-    except PatchRejected as error:
-        kept = [text for hunk in parse_hunks(item.output) for mark, text in hunk.lines if mark != "-"]
-        return "\n".join(kept), f"its reference does not apply to its input: {error}"
+    found = extract(task, task.reference, domain.language)
+    if found.code is not None:
+        return found.code, ""
+    if task.answer != "diff":
+        return "", f"its reference holds no program: {found.detail}"
+    kept = [text for hunk in parse_hunks(task.reference) for mark, text in hunk.lines if mark != "-"]
+    return "\n".join(kept), f"its reference does not apply to its input: {found.detail}"
+
+
+def _used_ids(tasks: Sequence[Task], wanted: Wanted) -> set[str]:
+    """Return which tasks of each split are used, by the SHA-256 of their ids: a mixture that grows with the count."""
+    chosen: set[str] = set()
+    for split, count in (("dev", wanted.dev_tasks), ("test", wanted.test_tasks)):
+        own = [task.id for task in tasks if task.split == split]
+        chosen |= set(sorted(own, key=lambda name: sha256(name.encode()).digest())[: count or len(own)])
+    return chosen
+
+
+def _missing_remark(missing: Sequence[tuple[Row, str]], total: int, source_name: str) -> list[Remark]:
+    if not missing:
+        return []
+    reasons = Counter(why for _, why in missing).most_common()
+    return [
+        Remark(
+            "items left out",
+            f"{len(missing)} of {total} eval items: {'; '.join(f'{count} × {why}' for why, count in reasons)}",
+            "No check can be derived for them, so every answer would pass: they are not measured.",
+            "Keep them as training rows, or write them as tasks with checks of their own.",
+            tuple(f"{source_name}:{item.line}: {why}" for item, why in missing),
+        )
+    ]
+
+
+def _unused_remark(tasks: Sequence[Task], used: Sequence[Task], wanted: Wanted) -> list[Remark]:
+    parts = []
+    for split, count in (("dev", wanted.dev_tasks), ("test", wanted.test_tasks)):
+        there = sum(task.split == split for task in tasks)
+        taken = sum(task.split == split for task in used)
+        if count and count != there:
+            parts.append(f"dataset.{split}_tasks={count}: {taken} of {there} {split} tasks are used")
+    if not parts:
+        return []
+    return [Remark("tasks used", "; ".join(parts), "The others are not measured.", "0 uses every task of a split.")]
 
 
 def _split_notes(tasks: Sequence[Task]) -> tuple[str, ...]:
@@ -138,35 +152,3 @@ def _split_notes(tasks: Sequence[Task]) -> tuple[str, ...]:
     )
     prompts = len({normalise(f"{task.instruction}\n{task.input}") for task in tasks})
     return (f"{len(tasks)} tasks, {prompts} distinct prompts; split by prompt template: {words}",)
-
-
-def _masked(text: str) -> str:
-    return normalise(_NUMBER.sub("0", _QUOTED.sub("'*'", text)))
-
-
-def _family(template: str) -> str:
-    return template.partition("\n")[0]
-
-
-def _merge_alike(templates: Sequence[str]) -> dict[str, str]:
-    """Return template → representative: the first, in order, of those it is joined to by a chain of near-duplicates."""
-    root = {template: template for template in templates}
-
-    def find(template: str) -> str:
-        while root[template] != template:
-            template = root[template]
-        return template
-
-    for pair in near_pairs(templates, templates, _NEAR_GRAM, CLUSTER_JACCARD):
-        left, right = find(templates[pair.left]), find(templates[pair.right])
-        if left != right and _family(left) == _family(right):
-            root[max(left, right)] = min(left, right)
-    return {template: find(template) for template in templates}
-
-
-def _shuffled(clusters: Collection[str], seed: int) -> list[str]:
-    return sorted(clusters, key=lambda cluster: hashlib.sha256(f"{seed}/{cluster}".encode()).digest())
-
-
-def _short_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
@@ -42,7 +42,8 @@ class Domain:
         verifiers: name to the module that opens it: ``open_pool(settings) -> Verifier``.
         constant_answers: texts that no task may accept.
         mod_name: what the programs of its own tasks run as; "" in a domain without mods.
-        derive: a module with ``derive(item, program) -> Derived``: checks for an item that has none of its own.
+        derive: a module with what ``Derives`` says: checks for an item that has none of its own, wrong programs that
+            they should reject, and what failing references have in common.
         packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
     """
 
@@ -66,11 +67,32 @@ class Derived:
         kind: of the task, such as "node".
         checks: empty where nothing can be observed.
         remark: what had to be guessed; "" where nothing was.
+        mod_name: the mod that the item's prompt says a program belongs to; "" where it leaves that open.
+        missing: why there are no checks.
     """
 
     kind: str
     checks: tuple[TaskCheck, ...]
     remark: str = ""
+    mod_name: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A wrong program: a right one with one value changed, and that change in words: '"apple.png" is "pear.png"'."""
+
+    program: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why ``count`` programs fail, as a clause after "because", and what to do about it."""
+
+    count: int
+    clause: str
+    fix: str
 
 
 class Derives(Protocol):
@@ -78,6 +100,14 @@ class Derives(Protocol):
 
     def derive(self, item: Row, program: str) -> Derived:
         """Return the checks that follow from ``item``, whose reference stands for ``program``."""
+        ...
+
+    def variants(self, item: Row, program: str) -> tuple[Variant, ...]:
+        """Return ``program`` with one value changed that it shares with the prompt, once for each such value."""
+        ...
+
+    def common_cause(self, details: Sequence[str]) -> Cause | None:
+        """Return what failing references have in common, given what each verdict says; None where nothing is known."""
         ...
 
 

@@ -1,12 +1,12 @@
-"""Which tasks repeat another: prompts with J ≥ 0.8 on 5-grams share a cluster, whatever cluster the file gave them.
+"""Clusters of tasks that say the same: near-duplicates (J ≥ 0.8 on 5-grams) share one, whatever their file says.
 
 Intervals and splits go by cluster: near-duplicates in two of them would count one observation twice, and choosing on
-one of a pair would look at the other. Answers do not join: two questions may have one answer.
+one of a pair would look at the other. Answers alone do not join: two questions may have one answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from eval.overlap.ngrams import near_pairs, normalise
@@ -42,10 +42,10 @@ def alike_across_clusters(prompts: Sequence[str], clusters: Sequence[str]) -> tu
     return tuple(AlikePair(*places, found[places]) for places in sorted(found))
 
 
-def merged_clusters(prompts: Sequence[str], clusters: Sequence[str]) -> tuple[str, ...]:
-    """Return each prompt's cluster after joining, chain by chain, the clusters that hold near-duplicates.
+def joined_clusters(clusters: Sequence[str], pairs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
+    """Return ``clusters`` after joining, chain by chain, those of each pair of positions.
 
-    A joined cluster keeps the name that comes first in the alphabet, so the order of the prompts changes nothing.
+    A joined cluster keeps the name that comes first in the alphabet, so the order of the tasks changes nothing.
     """
     joined = {name: name for name in clusters}
 
@@ -54,7 +54,7 @@ def merged_clusters(prompts: Sequence[str], clusters: Sequence[str]) -> tuple[st
             name = joined[name]
         return name
 
-    for pair in alike_across_clusters(prompts, clusters):
-        left, right = sorted((root(clusters[pair.left]), root(clusters[pair.right])))
+    for one, other in pairs:
+        left, right = sorted((root(clusters[one]), root(clusters[other])))
         joined[right] = left
     return tuple(root(name) for name in clusters)

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from env.checks import Check, fact, judged, ok, warn
 from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
+from eval.domains import Cause, Domain
 from eval.overlap.clusters import ALIKE_JACCARD, alike_across_clusters
 from eval.overlap.contamination import Contamination, Overlap, Status, Tier, survey
 from eval.pipeline.instrument import KINDS, Kind, KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
-from eval.pipeline.verifier import Caveat
-from eval.records import SPLITS, Dataset, Outcome, Row, Task, Verdict
+from eval.pipeline.verifier import Caveat, Verifier
+from eval.records import SPLITS, Dataset, Outcome, Remark, Row, Task, Verdict
+from gates.a_environment.instrument_checks import (
+    cause_of,
+    constant_check,
+    near_miss_check,
+    reference_check,
+    with_derived_misses,
+)
 from gates.measuring.bench import domain_of_experiment, open_judge
 from gates.report.results import ContaminationFacts, DatasetFacts, Leak
 from gates.settings import Experiment
@@ -53,9 +60,11 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
     Raises:
         Refusal: no task is left, or too few clusters for an interval.
     """
+    domain = domain_of_experiment(experiment)
     with open_judge(experiment) as verifier:
-        known = judge_known_answers(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
-        answers = _judge_answers(dataset.rows, verifier)
+        known = judge_known_answers(dataset.tasks, verifier, domain.constant_answers)
+        variants = judge_known_answers(with_derived_misses(dataset.tasks, domain), verifier, (), ["near miss"])
+        answers = _judge_answers(dataset.rows, domain, experiment.dataset.mod_name or "", verifier)
         judge_facts = [
             fact("verifier", verifier.name, verifier.choice),
             *_version_check(verifier.name, verifier.caveat),
@@ -65,18 +74,20 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
         kind: [answer for answer in known if answer.kind == kind] for kind in KINDS
     }
     failing = [answer for answer in of_kind["reference"] if not answer.passed]
+    cause = cause_of(failing, len(dataset.tasks), domain) if failing else None
     excluded = {answer.task.id for answer in failing} if experiment.dataset.exclude_broken_references else set()
     usable = replace(dataset, tasks=tuple(task for task in dataset.tasks if task.id not in excluded))
     selection, why = choose_selection(experiment.rule.selection, usable.tasks)
     usable = usable if selection == "split" else all_dev(usable)
-    require_clusters(usable, selection)
+    require_clusters(usable, selection, cause)
     found = survey(dataset.tasks, dataset.rows)
     checks = [
         *judge_facts,
         ok("tasks", _size_sentence(usable), "valid tasks in enough clusters"),
-        _reference_check(failing, len(dataset.tasks), bool(excluded)),
-        _constant_check([answer for answer in of_kind["constant"] if answer.passed]),
-        _near_miss_check(of_kind["near miss"]),
+        *(_remark_check(remark) for remark in dataset.remarks),
+        reference_check(failing, len(dataset.tasks), bool(excluded), cause),
+        constant_check([answer for answer in of_kind["constant"] if answer.passed]),
+        near_miss_check(of_kind["near miss"], variants),
         _alike_check(dataset.tasks),
         *_leak_checks(found, len(dataset.tasks)),
         _duplicate_check(found, len(dataset.rows)),
@@ -91,20 +102,33 @@ def _version_check(name: str, caveat: Caveat | None) -> list[Check]:
     return [warn("verifier version", name, "a version that was validated", caveat.reason, caveat.fix)]
 
 
-def require_clusters(dataset: Dataset, selection: Selection) -> None:
-    """Raise Refusal unless every split that is decided on has the two clusters that an interval needs."""
+def _remark_check(remark: Remark) -> Check:
+    return warn(remark.subject, remark.value, "", remark.reason, remark.fix, remark.evidence)
+
+
+def require_clusters(dataset: Dataset, selection: Selection, cause: Cause | None) -> None:
+    """Require the two clusters that an interval needs in every split that is decided on.
+
+    Raises:
+        Refusal: a split has fewer; where references fail, that is said first, as the likely cause.
+    """
     sizes = split_sizes(dataset.tasks)
     for split in SPLITS if selection == "split" else ("dev",):
         if sizes[f"{split}_clusters"] < MIN_CLUSTERS:
-            raise Refusal(
+            few = (
                 f"The {split} split of {dataset.name} has {sizes[f'{split}_tasks']} usable tasks in "
-                f"{sizes[f'{split}_clusters']} clusters; at least {MIN_CLUSTERS} clusters are needed.",
+                f"{sizes[f'{split}_clusters']} clusters; at least {MIN_CLUSTERS} clusters are needed."
+            )
+            if cause is not None:
+                raise Refusal(f"{cause.clause}. {few}", cause.fix)
+            raise Refusal(
+                few,
                 "Add tasks that do not share a template with the others"
                 + (", or decide without a test split: rule.selection=auto." if selection == "split" else "."),
             )
 
 
-def _judge_answers(rows: Sequence[Row], verifier: Any) -> list[tuple[Row, Verdict]]:
+def _judge_answers(rows: Sequence[Row], domain: Domain, mod_name: str, verifier: Verifier) -> list[tuple[Row, Verdict]]:
     """Execute every training answer without any check: does it apply, parse and load?"""
     tasks = [
         Task(
@@ -115,9 +139,10 @@ def _judge_answers(rows: Sequence[Row], verifier: Any) -> list[tuple[Row, Verdic
             split="dev",
             instruction=row.instruction,
             input=row.input,
-            answer="diff" if row.family == "repair" else "code",
+            answer=domain.families[row.family],  # type: ignore[arg-type]
             reference=row.output,
             checks=(),
+            mod_name=mod_name,
         )
         for number, row in enumerate(rows)
     ]
@@ -133,46 +158,6 @@ def _size_sentence(dataset: Dataset) -> str:
         if sizes[f"{split}_tasks"]
     ]
     return f"{len(dataset.tasks)} tasks: {', '.join(parts)}; {len(dataset.rows)} training rows"
-
-
-def _reference_check(failing: Sequence[KnownAnswer], total: int, excluded: bool) -> Check:
-    return judged(
-        "references",
-        "warn" if excluded else "block",
-        not failing,
-        f"{total - len(failing)} of {total} pass their own checks" + (", the rest are left out" if excluded else ""),
-        "every reference passes",
-        reason="A task whose own reference fails measures the task, not the model.",
-        fix="Correct these tasks, or set dataset.exclude_broken_references=true to measure without them.",
-        evidence=[f"{a.task.id}: {a.verdict.outcome}: {a.verdict.detail}" for a in failing],
-    )
-
-
-def _constant_check(accepting: Sequence[KnownAnswer]) -> Check:
-    return judged(
-        "constant answers",
-        "block",
-        not accepting,
-        f"{len(accepting)} tasks accept one",
-        "no task accepts a fixed answer",
-        reason="A task that accepts a fixed answer measures nothing about the model.",
-        fix="Give these tasks checks for what the instruction requires.",
-        evidence=[f"{a.task.id}: accepts {a.answer!r}" for a in accepting],
-    )
-
-
-def _near_miss_check(misses: Sequence[KnownAnswer]) -> Check:
-    accepted = [miss for miss in misses if miss.passed]
-    return judged(
-        "near misses",
-        "block",
-        not accepted,
-        f"{len(accepted)} of {len(misses)} plausible wrong answers are accepted",
-        "none is",
-        reason="A task that accepts a known wrong answer does not measure what it claims.",
-        fix="Make the checks of these tasks stricter, or remove the near miss.",
-        evidence=[f"{a.task.source or a.task.id}: accepts a near miss: {a.why}" for a in accepted],
-    )
 
 
 # The tiers, each with the check that reports it (its waiver has the same name) and what its leak means.

@@ -139,6 +139,7 @@ def _dataset_settings(experiment: Experiment) -> DatasetSettings:
         n_test=section.test_tasks,
         n_train=section.rows,
         shuffle_answers=section.shuffle_answers,
+        mod_name=section.mod_name or "",
     )
 
 

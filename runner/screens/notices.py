@@ -29,8 +29,9 @@ def print_refusal(refusal: Refusal, stream: TextIO | None = None) -> None:
 
 
 def refusal_lines(refusal: Refusal) -> list[Line]:
-    """Return a refusal's sentence and its fix."""
-    lines = [line(("✗ ", "no"), refusal.sentence, hang=2)]
+    """Return a refusal's sentence, the items that it lists on lines of their own, and its fix."""
+    sentence, *listed = refusal.sentence.split("\n")
+    lines = [line(("✗ ", "no"), sentence, hang=2), *(line(item, hang=4) for item in listed)]
     return [*lines, line(("  fix: ", "dim"), refusal.fix, hang=7)] if refusal.fix else lines
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.datasets.loading import DatasetSettings, load_dataset
-from eval.overlap.clusters import alike_across_clusters, merged_clusters
+from eval.overlap.clusters import alike_across_clusters, joined_clusters
 from eval.overlap.contamination import Contamination, Overlap, Status, Tier, survey, survey_prompts
 from eval.overlap.ngrams import Vocabulary, jaccard, longest_shared_run, near_pairs, ngram_hashes, normalise
 from eval.records import Row, Task
@@ -246,6 +246,10 @@ def test_every_planted_leak_is_found_among_ten_thousand_rows_and_nothing_else() 
 
 
 # ------------------------------------------------------------------------------------------ clusters inside the eval
+
+
+def merged_clusters(prompts: list[str], clusters: list[str]) -> tuple[str, ...]:
+    return joined_clusters(clusters, [(p.left, p.right) for p in alike_across_clusters(prompts, clusters)])
 
 
 def test_near_duplicate_prompts_join_their_clusters_in_a_chain_whatever_their_order() -> None:

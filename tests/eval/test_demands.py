@@ -25,8 +25,19 @@ def test_a_name_stated_without_prefix_is_demanded_without_prefix() -> None:
     assert name("Register a node 'mymod:lamp'") == NameDemand("exact", "mymod:lamp")
 
 
+def test_a_name_that_prompt_and_reference_share_is_demanded_without_quotes_too() -> None:
+    assert name("Register a lamp") == name("A Lamp, please") == NameDemand("local", "lamp")
+    assert name("Register mymod:lamp.") == NameDemand("exact", "mymod:lamp")
+    red = registrations("core.register_node('mymod:red_lamp', {})")[0]
+    for text in ("Register a red lamp", "Register red_lamp"):
+        assert name_demand(PromptText(text, "", "scaffold"), red) == NameDemand("local", "red_lamp")
+
+
 def test_a_name_the_prompt_leaves_open_is_not_demanded() -> None:
-    assert name("Register a lamp").mode == "any"
+    for text in ("Register something that glows", "Register a lampshade", "Texture: lamp.png", "Use othermod:lamp"):
+        assert name(text).mode == "any"
+    node = registrations("core.register_node('mymod:node', {})")[0]
+    assert name_demand(PromptText("Register a node", "", "scaffold"), node).mode == "any"
     assert name("Write code for this API", "core.register_node('mymod:lamp', def)", "doc").mode == "any"
 
 
@@ -50,6 +61,41 @@ def test_a_stated_value_is_demanded_and_not_the_references() -> None:
 def test_a_range_in_the_prompt_is_not_a_value(text: str) -> None:
     demand = demands(f"Use {text}")["light_source"]
     assert (demand.wanted, demand.type, demand.low, demand.high) == (None, "number", 1.0, 14.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("A lamp showing lamp.png", {"tiles": LuaTable(((1, "lamp.png"),))}),
+        ("A lamp. Texture: lamp.png.", {"tiles": LuaTable(((1, "lamp.png"),))}),
+        ("Not biglamp.png or lamp.pngs", {"tiles": None}),
+        ("Its description: A lamp", {"description": "A lamp"}),
+        ("It glows at 9", {"light_source": 9}),
+        ("It glows at 9 or so, from 9-12", {"light_source": 9}),
+        ("It glows from 0-9", {}),
+        ("Register 9 nodes", {}),
+        ("version 1.9", {}),
+    ],
+)
+def test_values_without_quotes_are_demanded_where_they_can_be_nothing_else(
+    text: str, wanted: dict[str, object]
+) -> None:
+    found = {field: demand.wanted for field, demand in demands(text).items()}
+    assert found == {"tiles": None} | wanted
+
+
+def test_a_number_that_two_fields_have_is_demanded_of_the_one_it_stands_beside() -> None:
+    code = "core.register_node('a:b', {tiles = {'x'}, light_source = 3, groups = {snappy = 3}})"
+    assert demands("Groups: snappy 3", code=code)["groups.snappy"].wanted == 3
+    assert "light_source" not in demands("Groups: snappy 3", code=code)
+
+
+def test_words_of_every_day_are_no_values() -> None:
+    code = (
+        "core.register_node('a:b', {tiles = {'x'}, paramtype = 'light', drawtype = 'plantlike', description = 'Fern'})"
+    )
+    found = demands("A plantlike fern that gives light", code=code)
+    assert {field: demand.wanted for field, demand in found.items()} == {"drawtype": "plantlike", "tiles": None}
 
 
 def test_a_quoted_value_may_hold_the_quote_character() -> None:

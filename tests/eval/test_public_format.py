@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from env.refusal import Refusal
-from eval.datasets.public_tasks import cluster_items, dev_clusters
+from eval.datasets import public_format
+from eval.datasets.clustering import cluster_items, dev_clusters
 from eval.records import Dataset, Outcome, Row, Task
-from tests.support.luanti import build_tasks, problems, read_public, read_rows
+from tests.support.luanti import FAMILIES, build_tasks, problems, read_public, read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = ROOT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
@@ -49,34 +50,107 @@ def test_every_problem_of_a_file_is_told_at_once_with_its_line(tmp_path: Path) -
         tmp_path / "a.jsonl",
         row(),
         '{"instruction": ',
-        {"instruction": "x", "output": "y", "family": "doc"},
-        row(famly="doc"),
+        {"instruction": "x", "output": "y", "familly": "doc"},
         row(family="repare"),
-        row(output=3, input=None),
+        row(output=3),
         row(instruction="  "),
         [1, 2],
         "3",
         '{"instruction": "a", "instruction": "b", "input": "", "output": "x", "family": "doc"}',
         row(kind=["x"]),
         row(input={"a": 1}),
+        '{"instruction": "a", "output": "x \\udc80", "family": "doc"}',
     )
     text = refusal(path)
     for expected in (
-        "12 problems",
+        "11 of 12 rows cannot be read:\n",
         "line 2: not JSON: ",
-        'line 3: missing key "input"',
-        'line 4: unknown key "famly". Did you mean "family"?',
-        'line 5: unknown family "repare". Did you mean "repair"?',
-        'line 6: "input" must be text, not null',
-        'line 6: "output" must be text, not number',
-        'line 7: "instruction" is empty',
-        "line 8: must be a JSON object, not list",
-        "line 9: must be a JSON object, not number",
-        "line 10: a key appears twice",
-        'line 11: "kind" must be text, not list',
-        'line 12: "input" must be text, not object',
+        'line 3: missing key "family"; choices: scaffold, repair, doc, refactor',
+        'line 3: unknown key "familly". Did you mean "family"?',
+        'line 4: unknown family "repare". Did you mean "repair"?',
+        'line 5: "output" must be text, not number',
+        'line 6: "instruction" is empty',
+        "line 7: must be a JSON object, not list",
+        "line 8: must be a JSON object, not number",
+        "line 9: a key appears twice",
+        'line 10: "kind" must be text, not list',
+        'line 11: "input" must be text, not object',
+        "line 12: holds half of a character, \\udc80, which is no text",
     ):
         assert expected in text
+
+
+def test_equal_problems_are_told_once_with_their_count_and_first_lines(tmp_path: Path) -> None:
+    rows = [row(family="scafold") for _ in range(30)]
+    text = refusal(write(tmp_path / "a.jsonl", *rows))
+    assert text.endswith(
+        '30 of 30 rows cannot be read:\n  all 30 rows: unknown family "scafold". Did you mean "scaffold"?'
+    )
+    text = refusal(write(tmp_path / "b.jsonl", *rows[:8], *[row() for _ in range(3)], "{", "{ "))
+    assert '\n  lines 1, 2, 3, 4, 5 and 3 more: unknown family "scafold"' in text
+    assert "\n  lines 12, 13: not JSON: " in text
+
+
+FOREIGN = {
+    "Alpaca (instruction, input, output) without family": {"instruction": "a", "input": "", "output": "x"},
+    "ShareGPT (conversations of from and value)": {"conversations": [{"from": "human", "value": "a"}], "id": 1},
+    "chat messages without family": {"messages": [{"role": "user", "content": "a"}]},
+    "prompt and completion": {"prompt": "a", "completion": "x"},
+    "preference pairs (chosen and rejected)": {"prompt": "a", "chosen": "x", "rejected": "y"},
+    "question and answer": {"question": "a", "answer": "x"},
+    "plain text": {"text": "a"},
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_of_another_public_format_is_called_by_its_name_once(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "a.jsonl", *[FOREIGN[name]] * 30)
+    with pytest.raises(Refusal) as caught:
+        read_rows(path)
+    assert f"all 30 rows look like {name}" in caught.value.sentence
+    assert "family (scaffold, repair, doc, refactor)" in caught.value.sentence
+    assert "line" not in caught.value.sentence
+    assert caught.value.fix.startswith("To use it, ")
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_is_called_one(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "my rows.json"
+    path.write_text(json.dumps([row(), row()], indent=indent))
+    with pytest.raises(Refusal) as caught:
+        read_rows(path)
+    assert caught.value.sentence == f"{path}: is one JSON array of 2 elements, not JSON lines."
+    assert f"jq -c '.[]' '{path}'" in caught.value.fix
+
+
+def test_null_and_missing_inputs_are_no_input_and_other_keys_are_named_once(tmp_path: Path) -> None:
+    without = {key: value for key, value in row().items() if key != "input"}
+    path = write(tmp_path / "a.jsonl", row(input=None, kind=None, id=1), without | {"id": 2}, row(source="x", id=3))
+    read = public_format.read_rows(path, FAMILIES)
+    assert [r.input for r in read.rows] == ["", "", ""]
+    [extra] = read.remarks
+    assert (extra.subject, extra.value) == ("extra keys", 'a.jsonl: "id" in 3 rows, "source" in 1 rows')
+
+
+def chat(system: str | None, answer: str = "x = 1") -> dict[str, object]:
+    turns = [{"role": "user", "content": "Register a node"}, {"role": "assistant", "content": answer}]
+    return {"messages": [*([{"role": "system", "content": system}] if system else []), *turns], "family": "scaffold"}
+
+
+def test_system_turns_are_not_dropped_without_a_word(tmp_path: Path) -> None:
+    [remark] = public_format.read_rows(write(tmp_path / "a.jsonl", chat("Be brief."), chat(None)), FAMILIES).remarks
+    assert remark.subject == "system turns"
+    assert remark.value == "a.jsonl: 1 rows have a system turn, 1 different ones; they are not used"
+    assert "Be brief." in remark.fix
+    [several] = public_format.read_rows(write(tmp_path / "b.jsonl", chat("A"), chat("B"), chat("A")), FAMILIES).remarks
+    assert several.evidence == ("2 × 'A'", "1 × 'B'")
+
+
+def test_template_tokens_in_answers_are_named_with_their_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", row(), row(output="x = 1<|im_end|>"), row(output="y = '</s>' -- <|im_end|>"))
+    [remark] = public_format.read_rows(path, FAMILIES).remarks
+    assert remark.value.startswith("a.jsonl: 2 answers hold tokens of chat templates (<|im_end|>, </s>)")
+    assert remark.evidence == ("<|im_end|>: lines 2, 3", "</s>: lines 3")
 
 
 def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
@@ -85,11 +159,11 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     assert "line 2: not UTF-8 at byte 17" in refusal(path)
 
 
-def test_a_file_full_of_problems_shows_twenty_and_counts_the_rest(tmp_path: Path) -> None:
-    text = refusal(write(tmp_path / "a.jsonl", *["{"] * 25))
+def test_a_file_full_of_different_problems_shows_twenty_and_counts_the_rest(tmp_path: Path) -> None:
+    text = refusal(write(tmp_path / "a.jsonl", *[row(family=f"f{number}") for number in range(25)]))
     assert "line 20:" in text
     assert "line 21:" not in text
-    assert "... and 5 more" in text
+    assert "... and 5 more kinds" in text
 
 
 @pytest.mark.parametrize("content", ["", "\n\n"])
@@ -102,6 +176,9 @@ def test_an_empty_file_is_refused(tmp_path: Path, content: str) -> None:
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "absent.jsonl")
     assert "cannot be read" in refusal(tmp_path)
+
+
+ADD = "function add(a, b) return a + b end"
 
 
 def item(line: int, instruction: str, source: str = "", family: str = "scaffold", output: str = "") -> Row:
@@ -159,22 +236,29 @@ def test_families_of_one_cluster_each_still_give_two_splits_and_one_cluster_give
     assert dev_clusters([("doc", "a")], 0) == frozenset()
 
 
-def test_an_item_that_registers_nothing_is_left_out_and_noted() -> None:
-    tasks, notes = build_tasks([item(1, "Register a node"), item(2, "Print", output="print('x')")], 0, "e.jsonl")
-    assert [task.id for task in tasks] == ["eval:1"]
-    assert any("e.jsonl:2: left out" in note for note in notes)
+def test_items_without_a_check_are_left_out_with_count_and_reason() -> None:
+    items = [item(1, "Register a node"), item(2, "Print", output="print('x')"), item(3, "Add", output=ADD)]
+    built = build_tasks([*items, item(4, "Add twice", output=ADD)])
+    assert [task.id for task in built.tasks] == ["eval:1"]
+    [remark] = built.remarks
+    assert remark.subject == "items left out"
+    assert remark.value == (
+        "3 of 4 eval items: 2 × its reference registers nothing, it only defines functions; "
+        "1 × its reference registers nothing"
+    )
+    assert remark.evidence[0] == "e.jsonl:2: its reference registers nothing"
 
 
 def test_a_reference_that_does_not_parse_is_noted_and_checked_by_kind_and_name() -> None:
     broken = "core.register_node('mymod:lamp', {tiles = {'x.png'})"
-    tasks, notes = build_tasks([item(1, "Register a node 'lamp'", output=broken)], 0, "e.jsonl")
-    assert "is named lamp" in {check.name for check in tasks[0].checks}
-    assert any("does not parse" in note for note in notes)
+    built = build_tasks([item(1, "Register a node 'lamp'", output=broken)])
+    assert "is named lamp" in {check.name for check in built.tasks[0].checks}
+    assert any("does not parse" in note for note in built.notes)
 
 
 def test_a_file_without_any_checkable_item_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", row())
-    with pytest.raises(Refusal, match="none can be checked"):
+    with pytest.raises(Refusal, match="no item can be checked by execution"):
         read_public(path, path, 0)
 
 

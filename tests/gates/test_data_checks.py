@@ -38,6 +38,9 @@ SUBJECTS = (
     "lapis",
 )
 ASKED = (
+    "Show code for a bright '{name}' rock: {light}.",
+    "Miners want {name} that shines, brightness {light}.",
+    "What would a lamp of {name} look like in Lua (light level {light})?",
     "Register a node called '{name}' with light level {light}.",
     "Create the {name} block; it must glow at {light}, and mymod owns it.",
     "We need mymod:{name}. Its light source is {light}. Write its registration for a quarry game.",
@@ -45,9 +48,9 @@ ASKED = (
 
 
 def item(number: int) -> dict[str, str]:
-    """One item: three wordings, twelve names."""
+    """One item: six wordings, twelve names."""
     values = {"name": SUBJECTS[number], "light": number % 14}
-    asked = ASKED[number % 3].format(**values)
+    asked = ASKED[number % 6].format(**values)
     return {"instruction": asked, "input": "", "output": NODE.format(**values), "family": "scaffold"}
 
 
@@ -140,7 +143,7 @@ def test_doctor_says_the_same_on_the_screen_and_as_data(tmp_path: Path, cli: Cli
 
 
 def test_items_that_ask_nearly_the_same_share_a_cluster_even_if_their_file_says_otherwise(tmp_path: Path) -> None:
-    from eval.datasets.public_tasks import cluster_items
+    from eval.datasets.clustering import cluster_items
 
     long = "Register the copper drill so that it digs stone twice as fast as iron and wears out after ninety uses"
     items = [Row(f"{long} {last}", "", "x", "scaffold", cluster=name) for last, name in (("now", "b"), ("please", "a"))]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from eval import domains
 from eval.datasets import bench_files, public_format, public_tasks, task_files
@@ -35,17 +37,17 @@ def read_bench(folder: Path = BENCH) -> tuple[Task, ...]:
 
 def read_rows(path: Path) -> tuple[Row, ...]:
     """Return the rows of a file."""
-    return public_format.read_rows(path, DOMAIN.families)
+    return public_format.read_rows(path, DOMAIN.families).rows
 
 
 def read_public(eval_path: Path, train_path: Path, seed: int) -> Dataset:
     """Return two files as a dataset."""
-    return public_format.read_public(eval_path, train_path, seed, DOMAIN)
+    return public_format.read_public(eval_path, train_path, public_tasks.Wanted(seed), 0, DOMAIN)
 
 
-def build_tasks(items: tuple[Row, ...], seed: int, source_name: str) -> tuple[tuple[Task, ...], tuple[str, ...]]:
-    """Return items as tasks, with notes."""
-    return public_tasks.build_tasks(items, seed, source_name, DOMAIN)
+def build_tasks(items: Sequence[Row], source_name: str = "e.jsonl", **wanted: Any) -> public_tasks.Built:
+    """Return items as tasks."""
+    return public_tasks.build_tasks(items, public_tasks.Wanted(**({"seed": 0} | wanted)), source_name, DOMAIN)
 
 
 def problems(tasks: tuple[Task, ...]) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Self
 
-from eval.domains import DatasetSource, Derived, Domain
+from eval.domains import Cause, DatasetSource, Derived, Domain, Variant
 from eval.pipeline.language import Language
 from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import CheckResult, NearMiss, Outcome, Row, Task, TaskCheck, Verdict
@@ -76,6 +77,14 @@ def rows(count: int, seed: int) -> tuple[Row, ...]:
 def derive(item: Row, program: str) -> Derived:
     terms = re.findall(r"\d+", program)
     return Derived("pair", (TaskCheck("total", str(sum(map(int, terms)))),) if terms else ())
+
+
+def variants(item: Row, program: str) -> tuple[Variant, ...]:
+    return (Variant(f"{program} + 1", "one too many"),)
+
+
+def common_cause(details: Sequence[str]) -> Cause | None:
+    return None
 
 
 DOMAIN = Domain(

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
-from eval.domains import Derived
-from eval.domains.luanti.items.demands import FieldDemand, NameDemand, PromptText, field_demands, name_demand
+from eval.domains import Derived, Variant
+from eval.domains.luanti.items.causes import common_cause
+from eval.domains.luanti.items.demands import (
+    FieldDemand,
+    NameDemand,
+    PromptText,
+    field_demands,
+    mod_demand,
+    name_demand,
+    output_demand,
+)
 from eval.domains.luanti.items.structure import (
+    LuaTable,
     Registration,
     Unparsed,
     lua_literal,
@@ -15,8 +26,13 @@ from eval.domains.luanti.items.structure import (
     registrations,
     scan_registrations,
 )
+from eval.domains.luanti.items.variants import changed_values
 from eval.records import Row, TaskCheck
 
+__all__ = ["common_cause", "derive", "variants"]
+
+# of a value in a check's name
+_TITLE_SIGNS = 40
 # they share one name space: an answer that registers a tool beside the requested node does something else
 _ITEM_KINDS = ("node", "tool", "craftitem", "entity")
 
@@ -24,8 +40,22 @@ _ITEM_KINDS = ("node", "tool", "craftitem", "entity")
 def derive(item: Row, program: str) -> Derived:
     """Return the checks for ``item``, whose reference stands for ``program``; none where that registers nothing."""
     reference, remark = read_reference(program)
-    checks = derive_checks(PromptText(item.instruction, item.input, item.family), reference)
-    return Derived(reference[0].kind if reference else "", checks, remark)
+    prompt = PromptText(item.instruction, item.input, item.family)
+    if not reference:
+        return Derived("", (), remark, missing=_why_nothing(program))
+    mods = [mod for registration in reference if (mod := mod_demand(prompt, registration))]
+    return Derived(reference[0].kind, derive_checks(prompt, reference), remark, mods[0] if mods else "")
+
+
+def variants(item: Row, program: str) -> tuple[Variant, ...]:
+    """Return ``program`` with one value changed that it shares with the prompt of ``item``, once for each."""
+    return tuple(changed_values(PromptText(item.instruction, item.input, item.family), program))
+
+
+def _why_nothing(program: str) -> str:
+    if re.search(r"\bfunction\b", program):
+        return "its reference registers nothing, it only defines functions"
+    return "its reference registers nothing"
 
 
 def read_reference(program: str) -> tuple[tuple[Registration, ...], str]:
@@ -69,12 +99,13 @@ def _count_check(kind: str, count: int) -> TaskCheck:
 def _registration_checks(
     prompt: PromptText, reference: Registration, position: int, is_one_of_many: bool
 ) -> list[TaskCheck]:
-    name = name_demand(prompt, reference) if reference.name else NameDemand("any")
-    find = _find(reference.kind, name, position)
+    is_recipe = reference.kind == "craft"
+    name = output_demand(prompt, reference) if is_recipe else name_demand(prompt, reference)
+    find = _find(reference.kind, name if is_recipe or reference.name else NameDemand("any"), position)
     label = f"{reference.kind} {position} " if is_one_of_many else ""
     checks = []
-    if name.mode != "any":
-        checks.append(TaskCheck(f"{label}is named {name.text}", find))
+    if name.mode != "any" and (is_recipe or reference.name):
+        checks.append(TaskCheck(f"{label}{'makes' if is_recipe else 'is named'} {name.text}", find))
     for demand in field_demands(prompt, reference):
         checks.append(TaskCheck(label + _title(demand), f"{find}\n{_assertion(demand)}"))
     return checks
@@ -89,35 +120,52 @@ def _find(kind: str, name: NameDemand, position: int) -> str:
             "local def = entry.def or entry.args[1]"
         )
     wanted = lua_string(name.text)
-    same = f"entry.name == {wanted}"
+    own = 'string.match(entry.name or "", "^%S*")' if kind == "craft" else 'entry.name or ""'
+    same = f"own == {wanted}"
     if name.mode == "local":
-        same += f' or string.match(entry.name, ":([^:]*)$") == {wanted}'
+        same += f' or string.match(own, ":([^:]*)$") == {wanted}'
     return (
         "local def\n"
         f"for _, entry in ipairs(all({lua_string(kind)})) do\n"
+        f"  local own = {own}\n"
         f"  if {same} then def = entry.def end\n"
         "end\n"
-        f"expect(def ~= nil, {lua_string(f'no {kind} named {name.text} was registered')})"
+        f"expect(def ~= nil, {lua_string(_not_found(kind, name.text))})"
     )
 
 
+def _not_found(kind: str, name: str) -> str:
+    return f"no recipe makes {name}" if kind == "craft" else f"no {kind} named {name} was registered"
+
+
 def _title(demand: FieldDemand) -> str:
-    field = ".".join(demand.path)
-    if demand.wanted is not None:
+    field = _dotted(demand)
+    if demand.wanted is None:
+        return f"{field} is a {demand.type}" if demand.type else f"{field} is given"
+    if isinstance(demand.wanted, LuaTable):
         return f"{field} is as stated"
-    return f"{field} is a {demand.type}" if demand.type else f"{field} is given"
+    verb = {"equals": "is", "holds": "holds", "item": "is some"}[demand.how]
+    return f"{field} {verb} {_shortened(lua_literal(demand.wanted))}"
+
+
+def _dotted(demand: FieldDemand) -> str:
+    return ".".join(map(str, demand.path))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _TITLE_SIGNS else f"{text[:_TITLE_SIGNS]}…"
 
 
 def _assertion(demand: FieldDemand) -> str:
-    field = ".".join(demand.path)
+    field = _dotted(demand)
     lines = ["local value = def"]
     for key in demand.path:
         lines.append('expect(type(value) == "table", "a table on the way to the field is missing")')
         # raw: the engine lends a definition its defaults through a metatable
-        lines.append(f"value = rawget(value, {lua_string(key)})")
+        lines.append(f"value = rawget(value, {lua_literal(key)})")
     quoted = lua_string(field)
     if demand.wanted is not None:
-        return "\n".join([*lines, f"equal(value, {lua_literal(demand.wanted)}, {quoted})"])
+        return "\n".join([*lines, *_agreement(demand, quoted)])
     lines.append(f"expect(value ~= nil, {lua_string(f'{field} is missing')})")
     if demand.type:
         lines.append(f"equal(type(value), {lua_string(demand.type)}, {lua_string(f'type of {field}')})")
@@ -131,3 +179,20 @@ def _assertion(demand: FieldDemand) -> str:
             f"{lua_string(f'{field} is not between {demand.low:g} and {demand.high:g}')})"
         )
     return "\n".join(lines)
+
+
+def _agreement(demand: FieldDemand, quoted: str) -> list[str]:
+    """Return the Lua that compares ``value`` with what is wanted of it."""
+    assert demand.wanted is not None
+    wanted = lua_literal(demand.wanted)
+    if demand.how == "item":
+        return [f'equal(type(value) == "string" and string.match(value, "^%S+"), {wanted}, {quoted})']
+    if demand.how == "equals":
+        return [f"equal(value, {wanted}, {quoted})"]
+    return [
+        "local function holds(part)",
+        f"  if part == {wanted} then return true end",
+        '  for _, inner in next, type(part) == "table" and part or {} do if holds(inner) then return true end end',
+        "end",
+        f"expect(holds(value), {quoted} .. {lua_string(' does not hold ')} .. {wanted})",
+    ]

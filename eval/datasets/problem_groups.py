@@ -1,0 +1,49 @@
+"""Problems of a file's lines as a refusal: equal ones once, with their count and their first lines."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from env.refusal import Refusal
+
+_GROUPS_SHOWN, _LINES_SHOWN = 20, 5
+_PLACE = re.compile(r" at (?:column|byte) \d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one line, as a sentence without the line."""
+
+    line: int
+    sentence: str
+
+
+def refusal(path: Path, problems: Sequence[Problem], rows: int) -> Refusal:
+    """Return the refusal of a file of ``rows`` rows."""
+    groups: dict[str, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        groups[_PLACE.sub("", problem.sentence)].append(problem)
+    listed = "".join(f"\n  {_told(group, rows)}" for group in list(groups.values())[:_GROUPS_SHOWN])
+    more = f"\n  ... and {len(groups) - _GROUPS_SHOWN} more kinds" if len(groups) > _GROUPS_SHOWN else ""
+    lines = len({problem.line for problem in problems})
+    return Refusal(f"{path}: {lines} of {rows} rows cannot be read:{listed}{more}", "Correct them; nothing was read.")
+
+
+def _told(group: Sequence[Problem], rows: int) -> str:
+    """Return one problem with where it is: "line 3: ...", "lines 3, 7 and 12 more: ...", "all 30 rows: ..."."""
+    lines = list(dict.fromkeys(problem.line for problem in group))
+    if len(lines) == rows > 1:
+        return f"all {rows} rows: {group[0].sentence}"
+    if len(lines) == 1:
+        return f"line {lines[0]}: {group[0].sentence}"
+    return f"lines {lines_told(lines)}: {group[0].sentence}"
+
+
+def lines_told(lines: Sequence[int]) -> str:
+    """Return "3, 7, 9" of a few lines, "1, 2, 3, 4, 5 and 25 more" of many."""
+    more = f" and {len(lines) - _LINES_SHOWN} more" if len(lines) > _LINES_SHOWN else ""
+    return ", ".join(map(str, lines[:_LINES_SHOWN])) + more
