@@ -45,7 +45,8 @@ class Pulse:
         done, total: progress in ``unit`` within the phase; ``total`` 0 when unknown.
         rate, rate_over_s: ``unit`` a second over the last 60 pulses of the phase, and the seconds these span; None
             before the second pulse.
-        tokens, tokens_per_s: tokens drawn so far in the phase, and per second over the same pulses; None as ``rate``.
+        tokens, tokens_per_s: tokens generated so far in the phase, and per second over the same pulses; None as
+            ``rate``.
         eta_s: seconds left, by the tokens that are left at their rate, or else by ``rate``; None when unknown.
         rss_mb: resident memory of the process (on macOS its peak so far), MB.
         at: wall-clock time, seconds since 1970.

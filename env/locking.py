@@ -55,7 +55,7 @@ class Holder:
     def liveness(self) -> Literal["alive", "dead", "elsewhere", "unknown"]:
         """Whether that process still runs: "dead" also when its pid is another process now.
 
-        A lock that is held while its writer is dead is held by the worker that outlived it.
+        If the lock is held while its writer is dead, its holder is the worker that survived.
         """
         if not self.pid:
             return "unknown"
@@ -76,7 +76,7 @@ class LockHeld(Exception):
     """Another process holds the run lock; ``holder`` says which."""
 
     def __init__(self, path: Path, holder: Holder) -> None:
-        super().__init__(f"{path} is held by {holder}")
+        super().__init__(f"{path} is locked by {holder}")
         self.path = path
         self.holder = holder
 

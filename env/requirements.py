@@ -278,7 +278,7 @@ def _surroundings(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
         bool(facts.source.commit) and not facts.source.changed,
         facts.source,
         "a commit without changes",
-        reason="which code gave these numbers cannot be established later",
+        reason="the code behind these numbers cannot be identified later",
         fix="Commit the changes before a run whose numbers you keep.",
         evidence=facts.source.changed,
     )

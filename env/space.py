@@ -34,7 +34,7 @@ class DiskFull(Refusal):
 
 
 def size_text(count: int) -> str:
-    """Return a number of bytes for people: "4,096 bytes", "1.3 MB"."""
+    """Return a number of bytes as text: "4,096 bytes", "1.3 MB"."""
     if count >= 1_000_000_000:
         return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count:,} bytes"

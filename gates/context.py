@@ -31,8 +31,8 @@ class Progress:
     """Where a gate is: ``done`` of ``total`` units in a named phase, with one line to display.
 
     Attributes:
-        tokens: drawn so far where the units are samples: they grow inside a call, long before a sample is stored.
-        tokens_left: about how many more until ``total``; None where nothing tells.
+        tokens: generated so far where the units are samples; they grow inside a call, before any sample is stored.
+        tokens_left: about how many more until ``total``; None where unknown.
     """
 
     phase: str

@@ -22,7 +22,7 @@ def _environment(_context: PlanContext) -> Plan:
 
 
 def _baseline(context: PlanContext) -> Plan:
-    """Return how many samples of the base are drawn."""
+    """Return how many samples of the base are generated."""
     dataset, sampling, rule = context.experiment.dataset, context.experiment.sampling, context.frozen_rule()
     if rule is None and not dataset.tasks_known:
         return Plan(f"base model, {sampling.samples_dev} samples a dev task, {sampling.samples_test} a test task")

@@ -1,4 +1,4 @@
-"""The door to luagate: where its code lies, in a checkout or installed, and the ``luagate`` command."""
+"""The entry point: where luagate's code is, in a checkout or installed, and the ``luagate`` command."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ def main() -> int:
 
 
 def _import_ours_first() -> None:
-    """Find our folders before any module of the same name: the user's folder may hold an env.py of its own."""
+    """Find luagate's folders before any module of the same name: the user's folder may contain an env.py."""
     with suppress(OSError):
         if sys.path[:1] == [os.getcwd()]:
             del sys.path[0]  # `python -m` put the user's folder there

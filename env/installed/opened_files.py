@@ -52,7 +52,7 @@ class OpenedFiles:
     def digests(self) -> dict[str, str]:
         """Return name -> SHA-256 of everything opened until now; CHANGED where it did not stay the same.
 
-        {} where a line could not be written: what is not wholly known is not told in part.
+        {} where a line could not be written: an incomplete list is not returned.
         """
         if not self._is_whole:
             return {}
@@ -76,7 +76,7 @@ class OpenedFiles:
                 self._write(name)
 
     def _note(self, path: Any, ending: str = "") -> None:
-        """Write down ``path`` where it lies in one of the folders; ``ending`` marks a folder's listing."""
+        """Record ``path`` if it is in one of the folders; ``ending`` marks a folder's listing."""
         if isinstance(path, int) or path is None:
             return
         full = os.path.abspath(os.fsdecode(path))
@@ -124,7 +124,7 @@ def content_digest(project: Path, name: str) -> str:
 
 
 def differences(project: Path, recorded: Mapping[str, str]) -> list[str]:
-    """Return the names in ``recorded`` whose content in ``project`` is another now, or was not the same throughout."""
+    """Return the names in ``recorded`` whose content in ``project`` differs now, or changed in between."""
     return [name for name, sha256 in recorded.items() if content_digest(project, name) != sha256]
 
 

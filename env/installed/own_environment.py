@@ -40,7 +40,7 @@ def enter() -> None:
 
 
 def is_environment(python: Path) -> bool:
-    """Whether an interpreter that can be started lies in a virtual environment."""
+    """Whether a virtual environment holds an interpreter that can be started."""
     return (python.parent.parent / "pyvenv.cfg").is_file() and os.access(str(python), os.X_OK)
 
 

@@ -81,7 +81,7 @@ def survey_gpus() -> GpuSurvey:
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except subprocess.TimeoutExpired:
-        return GpuSurvey((), "nvidia-smi gave no answer in 10 s: the driver hangs")
+        return GpuSurvey((), "nvidia-smi did not answer in 10 s: the driver hangs")
     except OSError as error:
         return GpuSurvey((), f"nvidia-smi could not be started: {error.strerror}")
     if result.returncode:

@@ -88,7 +88,7 @@ def probe(
 
 
 def system_name() -> str:
-    """Return the operating system in words, such as "Debian GNU/Linux 12 (bookworm), Linux 6.1.0, x86_64"."""
+    """Return the operating system as text, such as "Debian GNU/Linux 12 (bookworm), Linux 6.1.0, x86_64"."""
     kernel = f"{platform.system()} {platform.release()}, {platform.machine()}"
     if platform.system() == "Darwin":
         return f"macOS {platform.mac_ver()[0]}, {platform.machine()}"

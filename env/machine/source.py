@@ -33,7 +33,8 @@ class Source:
 def source(folder: Path) -> Source:
     """Return the commit of ``folder`` and its changed tracked files; never raises, takes at most 5 s.
 
-    An installed luagate has no work tree: it is what the installer recorded, whatever repository its folder lies in.
+    An installed luagate has no work tree: its source is what the installer recorded, whatever repository contains its
+    folder.
     """
     if folder.name == "_tree":
         return _installed_source()

@@ -28,7 +28,7 @@ class DatasetSettings:
 
     Attributes:
         name: a dataset of one of the domains, or "jsonl" (files of the user's own).
-        domain: what the files of "jsonl" are about; a domain's own dataset says it by itself.
+        domain: what the files of "jsonl" are about; a domain's own dataset defines it.
         eval_path, train_path: the files of "jsonl"; unused by the others.
         n_dev, n_test, n_train: how many tasks and rows are generated. Of a hand-written benchmark and of files 0 means
             all, and a number a fixed part: of files at most as many as there are.

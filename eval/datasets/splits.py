@@ -24,7 +24,7 @@ def split_sizes(tasks: Sequence[Task]) -> dict[str, int]:
 
 
 def choose_selection(asked: Literal["auto", "split", "max-t"], tasks: Sequence[Task]) -> tuple[Selection, str]:
-    """Return how the cell is chosen and judged, and why (docs/decision-rule.md, protocol step 6).
+    """Return how the cell is selected and decided on, and why (docs/decision-rule.md, protocol step 6).
 
     "auto" splits unless test would have fewer than 20 clusters, where the t interval on G - 1 degrees of freedom is
     itself unreliable, or dev fewer than 2, where no gain has a bound.
@@ -46,5 +46,5 @@ def choose_selection(asked: Literal["auto", "split", "max-t"], tasks: Sequence[T
 
 
 def all_dev(dataset: Dataset) -> Dataset:
-    """Return the dataset with every task in dev: under max-T no task is kept unseen."""
+    """Return the dataset with every task in dev: under max-T no task is reserved."""
     return replace(dataset, tasks=tuple(replace(task, split="dev") for task in dataset.tasks))

@@ -99,7 +99,7 @@ class Derives(Protocol):
     """What ``Domain.derive`` names."""
 
     def derive(self, item: Row, program: str) -> Derived:
-        """Return the checks that follow from ``item``, whose reference stands for ``program``."""
+        """Return the checks that follow from ``item``, whose reference gives ``program``."""
         ...
 
     def variants(self, item: Row, program: str) -> tuple[Variant, ...]:

@@ -30,7 +30,7 @@ class _Found:
 def extract(task: Task, text: str, language: Language) -> Candidate:
     """Return the program in ``text``: the code itself, or the task's input with the diff applied.
 
-    ``language`` tells a program from prose. A whole program where a diff was requested is PATCH_REJECTED (rule
+    ``language`` distinguishes programs from prose. A whole program where a diff was requested is PATCH_REJECTED (rule
     "whole-file"): the task is to write the diff.
     """
     answer = answer_part(text, language)

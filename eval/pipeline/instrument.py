@@ -97,7 +97,7 @@ class Validation:
 
 
 def validate(tasks: Sequence[Task], verifier: Verifier, constants: Sequence[str]) -> Validation:
-    """Judge every known answer of the ``tasks`` that ``verifier`` can judge."""
+    """Verify every known answer of the ``tasks`` that ``verifier`` supports."""
     skipped = unsupported(verifier, tasks)
     able = [task for task in tasks if not unsupported(verifier, [task])]
     known = judge_known_answers(able, verifier, constants)

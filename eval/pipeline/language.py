@@ -1,4 +1,4 @@
-"""A programming language as extraction sees it: how its fences are labelled and how a program is told from prose."""
+"""A programming language as extraction sees it: how its fences are labelled and how programs differ from prose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Language:
     """The language that a domain's programs are written in.
 
     Attributes:
-        name: as people write it, such as "Lua"; ``labels[0]`` is what we write at a fence.
+        name: as displayed, such as "Lua"; ``labels[0]`` is written at a fence.
         labels: the words at an opening fence that mark a block of this language, in lower case.
         comment: what opens a comment up to the end of its line. A diff's removed line must not look like one.
         code_line: matches a line of text that can only be program text.

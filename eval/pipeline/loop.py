@@ -93,8 +93,8 @@ class Reached:
 
     Attributes:
         stored: samples on disk, of ``planned``.
-        tokens: drawn since this call of ``measure`` began, those of unfinished samples too.
-        tokens_each: of a sample: the mean of all drawn so far, and before one has ended the most that it may take.
+        tokens: generated since this call of ``measure`` began, those of unfinished samples too.
+        tokens_each: of a sample: the mean so far, and before one has ended the maximum.
         tokens_left: about how many more.
     """
 

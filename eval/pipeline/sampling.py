@@ -56,7 +56,7 @@ class DrawnSample(Protocol):
 
 
 class DecodingStep(Protocol):
-    """What one decoding step gave: how many tokens, and the samples that ended with theirs."""
+    """The result of one decoding step: the number of tokens, and the samples that ended."""
 
     @property
     def tokens(self) -> int: ...

@@ -1,4 +1,4 @@
-"""The verifier: who judges a program, behind one protocol."""
+"""Verifiers: the protocol and settings that all of them share."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VerifierSettings:
         memory_mb: Lua heap.
         output_kb: kept of what a program prints; the rest is dropped.
         code_kb: longest program that is run at all.
-        recycle_after: programs a child serves before it is replaced.
+        recycle_after: programs a child runs before it is replaced.
         require_isolation: layers ("bwrap", "netns", "seccomp", joined by "+") without which nothing is run.
     """
 
@@ -87,7 +87,7 @@ class Verifier(Protocol):
     """Verifies programs in its own processes. A context manager; closing it leaves no process and no file.
 
     ``choice`` says why it is this verifier: "requested by name", or what ``name="auto"`` found. ``language`` is what
-    its programs are written in: extraction follows it. ``caveat`` is None unless it is of a version that nobody tested.
+    its programs are written in: extraction follows it. ``caveat`` is None unless its version is untested.
     """
 
     choice: str

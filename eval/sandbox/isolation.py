@@ -31,7 +31,7 @@ def bubblewrap(mounts: Sequence[str], seen: Iterable[tuple[str, str]], then: Seq
     the private /tmp.
 
     Args:
-        mounts: further mounts of its own, as bubblewrap's options.
+        mounts: additional mounts, as bubblewrap's options.
         seen: (path here, path inside) of what is readable besides the system's programs and libraries.
         then: the last options, such as the folder to start in.
     """

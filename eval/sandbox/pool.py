@@ -26,7 +26,7 @@ class Ending:
     """How one program ended in its child.
 
     Attributes:
-        kind: "answer" came back; "timeout" and "memory" are limits; "crashed" means the program ended its process;
+        kind: "answer" was returned; "timeout" and "memory" are limits; "crashed" means the program ended its process;
             "lost" means the cause is unknown, which never counts against the program.
         fields: the judging program's return values, when kind is "answer".
         detail: one line why, for every other kind.
@@ -77,7 +77,7 @@ class Member(Protocol):
 class Pool(Generic[T]):
     """Children and one feeding thread each.
 
-    A child serves ``recycle_after`` programs, then is replaced; one that dies or hangs is replaced at once. Closing
+    A child runs ``recycle_after`` programs, then is replaced; one that dies or hangs is replaced at once. Closing
     cancels what waits and kills the children.
 
     Raises:

@@ -35,12 +35,12 @@ class ChildSettings:
 
     Attributes:
         program: the judging program, file name to Lua source, in loading order.
-        on_demand: the part of it that it loads itself when a program needs it, likewise.
+        on_demand: the part of it that is loaded when a program needs it, in the same form.
         warm_up: argument lists of harmless jobs, run before the child locks itself down.
         timeout_s: wall time of one program; generous, since CPU time is the real limit.
         cpu_s: CPU time of one program.
         memory_mb: Lua heap of one program.
-        recycle_after: programs a child serves before it is replaced.
+        recycle_after: programs a child runs before it is replaced.
     """
 
     program: dict[str, str]
@@ -111,7 +111,7 @@ class Child:
         return None if total is None else total - self._life_cpu_s
 
     def death_signal(self) -> int | None:
-        """Wait for its death and return the signal that caused it; None when it exited by itself."""
+        """Wait for its death and return the signal that caused it; None when it exited normally."""
         try:
             status = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:

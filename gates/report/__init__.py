@@ -144,5 +144,5 @@ def changed_artifacts(run_dir: Path, report: GateReport) -> Iterator[str]:
 
 
 def short(sha256: str) -> str:
-    """Return the first 12 digits of a digest, enough to tell two files apart."""
+    """Return the first 12 digits of a digest, enough to distinguish two files."""
     return sha256[:12]

@@ -28,7 +28,7 @@ class BaseFacts(Document):
 
 
 class JudgeFacts(Document):
-    """What judged the candidates and what held them, such as "recorder/luajit21" under "process+rlimits"."""
+    """Verifier and isolation of the candidates, such as "recorder/luajit21" under "process+rlimits"."""
 
     verifier: str
     isolation: str
@@ -51,14 +51,14 @@ class DatasetFacts(Document):
 
 
 class Leak(Document):
-    """How much training has seen of a task, and the tier it is counted in; "" where an older report does not tell."""
+    """How much training has seen of a task, and the tier it is counted in; "" where an older report does not say."""
 
     status: Status
     tier: Tier | Literal[""]
 
 
 class ContaminationFacts(Document):
-    """What training has seen of the tasks: how many have each status, the leaked ones, and where each was met."""
+    """What training has seen of the tasks: how many have each status, the leaked ones, and where each was found."""
 
     counts: Mapping[Status, int]
     tasks: Mapping[str, Leak]
@@ -91,7 +91,7 @@ class Generations(Document):
 class FrozenRule(Document):
     """The decision rule that Gate A froze, with why its tasks are split so, and what it can detect at what cost.
 
-    Reports of schema 1 tell no reason ("") and no ``generations`` (None).
+    Reports of schema 1 have no reason ("") and no ``generations`` (None).
     """
 
     rule: DecisionRule
@@ -113,7 +113,7 @@ class AdapterProbe(Document):
 
 
 class SampleProbe(Document):
-    """One dev task's completion and what executing it gave."""
+    """One dev task's completion and the result of executing it."""
 
     task_id: str
     prompt: str
@@ -200,7 +200,7 @@ class TrainingResults(Document):
 
 
 class CellFacts(Document):
-    """One cell of the sweep on the dev tasks it met.
+    """One cell of the sweep on the dev tasks it was measured on.
 
     Attributes:
         tasks: on how many tasks it was measured; ``dropped_after``: the round after which it left the race.
@@ -273,17 +273,17 @@ class Opening(Document):
 
 
 class Arms(Document):
-    """The base and the chosen cell on the tasks that judge."""
+    """The base and the chosen cell on the tasks of the decision."""
 
     base: EvalResult
     cell: EvalResult
 
 
 class TaskFacts(Document):
-    """One task that judged: what it asks, and ``c`` of ``n`` valid samples of each arm that passed.
+    """One task of the decision: its prompt, and ``c`` passes of ``n`` valid samples of each arm.
 
     Attributes:
-        digest: of the whole task, its checks included: two runs with equal digests asked and judged the same.
+        digest: of the whole task, its checks included: two runs with equal digests used the same prompt and checks.
         contamination: "" where training saw nothing of it, else status and tier, such as "CONTAMINATED T1".
         difficulty: None, and ``input``, ``reference``, ``answer`` and ``digest`` "", in reports of schema 1.
     """
@@ -309,9 +309,9 @@ class DecisionResults(Document):
     """Gate E's: the trial, the decision, and what to do next.
 
     Attributes:
-        split: whose tasks judged: "test", or "dev" under max-T.
-        decision_without_contaminated: None where no task that judged is contaminated, or where there is none without
-            them: then ``no_decision_without_contaminated`` says why.
+        split: of the decision's tasks: "test", or "dev" under max-T.
+        decision_without_contaminated: None where no task of the decision is contaminated, or where there is none
+            without them: then ``no_decision_without_contaminated`` says why.
     """
 
     gate: Literal["e"] = "e"

@@ -40,7 +40,7 @@ def _environment(tables: Tables) -> Tables:
 
 
 def _only_contaminated(tables: Tables) -> Tables:
-    """Return the table of reports that told which tasks leaked, but neither how nor where."""
+    """Return the table of reports that named the leaked tasks, but neither how nor where they leak."""
     leaked, total = tables["contaminated"], tables["dataset"]["tasks"]
     return {
         "counts": {"CLEAN": total - len(leaked), "PARTIAL": 0, "CONTAMINATED": len(leaked)},
@@ -103,7 +103,7 @@ def _decision(tables: Tables) -> Tables:
     }
 
 
-# What schema 1 did not tell of a task.
+# What schema 1 did not record about a task.
 _UNTOLD = {"difficulty": None, **dict.fromkeys(("input", "reference", "answer", "digest", "contamination"), "")}
 _RESULTS: dict[str, Callable[[Tables], Tables]] = {
     "a": _environment,

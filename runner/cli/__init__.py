@@ -65,7 +65,7 @@ def _run() -> int:
 
 
 def _of_surroundings(error: OSError) -> Refusal | None:
-    """Return what is wrong around the command: nowhere to print to, or nowhere to stand; None for any other error."""
+    """Return what is wrong with the surroundings: output or working folder lost; None for any other error."""
     if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         from runner.screens.ink import drop_what_follows
 

@@ -128,9 +128,7 @@ def _not_shown(session: str, returncode: int, said: str) -> Refusal:
     if returncode < 0:
         why = f"its client was ended by {signal.Signals(-returncode).name}"
     if not _rows("list-panes", "-t", f"={session}:", "-F", "#{pane_id}"):
-        return Refusal(
-            f"Session {session} is gone ({why}).", "`python -m runner status` tells how far the run has come."
-        )
+        return Refusal(f"Session {session} is gone ({why}).", "`python -m runner status` shows the run's progress.")
     return Refusal(
         f"tmux no longer shows session {session} ({why}); the run in it continues.",
         f"`tmux attach -t {session}`, or `python -m runner status --watch`.",

@@ -30,7 +30,7 @@ def start_form() -> str:
 
 
 def start_command() -> list[str]:
-    """Return the words that start this program in a process of its own, as this one was started."""
+    """Return the command that starts this program in another process, as this one was started."""
     return [sys.executable, "-m", INSTALLED if start_form().endswith(INSTALLED) else "runner"]
 
 

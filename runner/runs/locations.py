@@ -9,7 +9,7 @@ from env.refusal import Refusal
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONF = PROJECT / "conf"
-# A wheel leaves pyproject.toml behind. Installed, runs lie in ./results of the folder where a command is typed.
+# A wheel leaves pyproject.toml behind. Installed, runs are in ./results of the folder where a command is typed.
 IS_CHECKOUT = (PROJECT / "pyproject.toml").is_file()
 RESULTS = PROJECT / "results" if IS_CHECKOUT else Path("results")
 # The environment variable that moves results elsewhere.
@@ -22,7 +22,7 @@ def usual_results() -> Path:
 
 
 def results_folder(typed: str | Path) -> Path:
-    """Return the folder that was typed, absolute, ``~`` as the home folder. Raises Refusal where it is nobody's."""
+    """Return the typed folder, absolute, ``~`` as the home folder. Raises Refusal where ``~`` names no user."""
     return expanded(typed).resolve()
 
 

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from runner.runs.invocation import as_started
 
-# What a style means, and its ANSI code. Red is kept for a crash, yellow for a gate that said no, bright blue for a
+# What a style means, and its ANSI code. Red is reserved for a crash, yellow for a gate that said no, bright blue for a
 # decision that is neither yes nor no. A "command" is never broken, and shares no broken line with other words.
 STYLES = {
     "good": "32", "crash": "1;31", "no": "33", "live": "36", "odd": "35", "unsure": "94", "dim": "2", "bold": "1",
@@ -34,7 +34,7 @@ _ASCII = str.maketrans(ASCII_SIGNS | {"\u00a0": " "})
 # A closed pipe, a lost terminal, a full disk behind a redirection: no reason to end an experiment.
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENOSPC})
 NO_BREAK = "\u00a0"
-# What stands between backquotes is one word.
+# Text between backquotes is one word.
 _WORD = re.compile(r"[^ `]*`[^`]*`[^ `]*| +|[^ ]+")
 _UNIT = re.compile(r"(pp|min|MB|GB)\b|±|\+/-")
 
@@ -169,7 +169,7 @@ def _named(sign: str) -> str:
 def wrap(item: Line, width: int | None) -> list[Line]:
     """Break a line at spaces to ``width`` columns; a longer word is not broken, so that it can be copied.
 
-    A command stays whole too, and has a line of its own.
+    A command is not broken either, and has its own line.
     """
     if width is None or columns(item.text) <= width:
         return [item]

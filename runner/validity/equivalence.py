@@ -1,4 +1,4 @@
-"""Whether a finished gate would come out the same if it were computed here and now: code, packages, base and judge.
+"""Whether a finished gate would come out the same if it were computed here and now: code, packages, base and verifier.
 
 Not covered: a processor whose last bits differ from those of the one that computed it.
 """
@@ -60,7 +60,7 @@ def _model_difference(report: GateReport, own: GateReport | None) -> str:
     if isinstance(report.results, Measured):
         judge = report.results.judge
         if (facts.get("verifier"), facts.get("isolation")) != (judge.verifier, judge.isolation):
-            return f"it was judged by {judge.verifier} ({judge.isolation}), which is not what judges here"
+            return f"it was verified by {judge.verifier} ({judge.isolation}), which is not the verifier here"
     for name in ("device", "dtype"):
         if facts.get(f"model {name}") != report.choices.get(name):
             return f"its model ran with {name} {report.choices.get(name)}, here {facts.get(f'model {name}')}"

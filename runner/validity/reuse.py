@@ -1,8 +1,9 @@
 """Reusing a gate that a run finished with the same inputs, instead of computing it again.
 
 Nothing is trusted but bytes: the source's journal must say that the gate passed, its report must be the one the journal
-knows, the report must be of these inputs, this code, this base and this judge, and every artifact must still be what
-the report says, after it was linked or copied here. A kill at any instant leaves the gate not begun or wholly reused.
+knows, the report must be of these inputs, this code, this base and this verifier, and every artifact must still be what
+the report says, after it was linked or copied here. A kill at any instant leaves the gate not started or completely
+reused.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _TOLD = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A folder whose gate had the wanted inputs: which attempt of which run it is of."""
+    """A folder whose gate had the wanted inputs: of which attempt of which run."""
 
     run_folder: Path
     folder: Path
@@ -58,7 +59,7 @@ def reuse_gate(run: Run, gate: str, present: Inputs, here: Installation) -> tupl
         here: what would compute the gate otherwise.
 
     Returns:
-        the report (None: nothing fits), and why each finished gate of the same inputs was passed over.
+        the report (None: nothing fits), and why each finished gate with the same inputs was not reused.
 
     Raises:
         Refusal: this run's disk is full, read-only or closed to us.
@@ -78,7 +79,7 @@ def reuse_gate(run: Run, gate: str, present: Inputs, here: Installation) -> tupl
 
 
 def requested_anew(run: Run, gate: str) -> bool:
-    """Whether the user wants this attempt computed: of a run begun fresh, or a gate redone with nothing changed."""
+    """Whether the user wants this attempt computed: a run created with --fresh, or a gate rewound without a change."""
     if run.journal.events[0].data.get("fresh"):
         return True
     begun = [e for e in run.journal.events if _begins_attempt(e, gate)]
@@ -100,7 +101,7 @@ def equal_gates(run: Run, gate: str, present: Inputs) -> Iterator[Found]:
 
 
 def verified_source(run: Run, gate: str, present: Inputs, here: Installation, found: Found) -> GateReport:
-    """Return the source's report once journal, code, versions, base and judge agree. Raises Unfit when one does not."""
+    """Return the source's report once journal, code, versions, base and verifier agree. Raises Unfit otherwise."""
     try:
         source = Run.open(found.run_folder)
         report = read_report(found.folder / "report.json")
@@ -163,7 +164,7 @@ def _bring_artifacts(source: GateReport, folder: Path, stage: Path) -> None:
     for record in source.artifacts:
         name = PurePosixPath(record.path)
         if name.parts[0] != f"gate_{source.gate}" or ".." in name.parts:
-            raise Unfit(f"its artifact {record.path} lies outside its folder")
+            raise Unfit(f"its artifact {record.path} is outside its folder")
         inside = PurePosixPath(*name.parts[1:])
         try:
             _bring(folder / inside, stage / inside)
@@ -175,7 +176,7 @@ def _bring_artifacts(source: GateReport, folder: Path, stage: Path) -> None:
         except Refusal as refusal:
             raise Unfit(refusal.sentence) from None
         if not same:
-            raise Unfit(f"{record.path} is not the file that its report tells of")
+            raise Unfit(f"{record.path} is not the file that its report names")
 
 
 def _bring(source: Path, target: Path) -> None:

@@ -65,7 +65,7 @@ class Artifacts:
 
     @property
     def judge(self) -> JudgeFacts | None:
-        """Return what judged the samples that the decision rests on; before Gate E the baseline's."""
+        """Return the verifier of the decision's samples; before Gate E the baseline's."""
         results = self.results(DecisionResults) or self.results(BaselineResults)
         return None if results is None else results.judge
 

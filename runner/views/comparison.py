@@ -239,7 +239,7 @@ def _model(found: Artifacts) -> dict[str, str]:
         rows |= {"trained examples": str(trained.training.examples)}
         rows |= {"trained trainable_parameters": str(trained.training.trainable_parameters)}
     if judge is not None:
-        rows |= {"judge verifier": judge.verifier, "judge isolation": judge.isolation}
+        rows |= {"verifier": judge.verifier, "isolation": judge.isolation}
     return rows
 
 

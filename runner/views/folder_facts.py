@@ -64,7 +64,7 @@ def resumes(folder: Path, gate: str) -> str:
 
 
 def reasons(folder: Path, gate: str) -> list[str]:
-    """Return why a gate said no, as its report tells; [] where there is no readable report."""
+    """Return why a gate said no, by its report; [] where there is no readable report."""
     try:
         report: Any = json.loads((folder / f"gate_{gate}" / "report.json").read_text(encoding="utf-8"))
         return [str(reason) for reason in report["reasons"]]

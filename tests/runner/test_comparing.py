@@ -82,11 +82,11 @@ def test_runs_on_other_tasks_are_not_paired_and_the_tasks_are_named(good: Run, t
     [
         (
             lambda found: found["tasks"][0].update(digest="other"),
-            "1 test tasks of the same id ask or check something",
+            "1 test tasks with the same id differ in prompt or checks",
         ),
         (
             lambda found: found["arms"]["cell"]["scores"][0].update(cluster="x"),
-            "stand in another family or cluster",
+            "are in another family or cluster",
         ),
         (lambda found: found["arms"]["cell"]["scores"][0].update(c=99), "contradict themselves"),
         (lambda found: found.pop("arms"), "run 2 has measured no adapter"),

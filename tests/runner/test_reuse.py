@@ -217,7 +217,7 @@ def damaged_journal(run: Run) -> None:
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (cut_samples, "not the file that its report tells of"),
+        (cut_samples, "not the file that its report names"),
         (lose_samples, "could not be copied"),
         (edit_report, "not the one that its journal knows"),
         (other_versions, "torch 1.0, now 2.13.0"),

@@ -19,7 +19,7 @@ class Backend:
         module: where ``load(settings) -> LoadedModel`` is, as text. It may offer ``check(settings, lora)`` and
             ``text_choices(settings)``, and offers ``export(settings, request, base_name)`` where it ``exports``.
         library: the top-level module without which it cannot start.
-        install: how that library is installed, for people.
+        install: how to install that library, as text.
         packages: what its numbers depend on, as pip spells it: their versions enter every report and every reuse.
         locks: the files of env/locks with whose versions it was measured.
         extras: the project's extras that bring what the locks pin.

@@ -1,4 +1,4 @@
-"""The contract of the backends: a loaded model generates, wears an adapter and scores, and where it can, trains."""
+"""The contract of the backends: a loaded model generates, applies an adapter and scores, and where it can, trains."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class DrawStep:
-    """What one decoding step gave: how many tokens, and the samples that ended with theirs."""
+    """The result of one decoding step: the number of tokens, and the samples that ended."""
 
     tokens: int
     ended: tuple[Drawn, ...] = ()

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 END = "<|end|>"
 PAD = "<|pad|>"
-# Letters stand without the space before them and digits stand single: what surrounds a name never changes its tokens,
-# so that a small model can copy names and numbers it has never seen. Everything else may merge freely.
+# Letters are split from the space before them and digits are single tokens: what surrounds a name never changes its
+# tokens, so that a small model can copy names and numbers it has never seen. Everything else may merge freely.
 PIECES = r"[A-Za-z_]+|[0-9]|[^A-Za-z_0-9]+"
 
 

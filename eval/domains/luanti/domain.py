@@ -1,4 +1,4 @@
-"""Luanti (Minetest) as a domain: Lua mods, judged by the real engine, its builtin or the recorder."""
+"""Luanti (Minetest) as a domain: Lua mods, verified by the real engine, its builtin or the recorder."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which mod a program runs as: the engine lets a mod register names with its own prefix only.
+"""Which mod a program runs as: the engine lets a mod register names only with its own prefix.
 
-A task may say it (its prompt does); otherwise a program is run as the mod whose prefix its own registrations carry, so
+A task may say it (its prompt does); otherwise a program is run as the mod whose prefix its own registrations have, so
 that data of any mod can be executed as it is.
 """
 
@@ -12,13 +12,13 @@ from collections import Counter
 from eval.pipeline.lua_text import without_comments
 from eval.pipeline.verifier import Job
 
-# What programs run as that name nobody.
+# The mod name of programs that name none.
 DEFAULT_MOD = "mymod"
-# The mod that judges in the engine: no program may pass for it.
+# The mod that verifies in the engine: no program may use its name.
 CHECKER_MOD = "luagate_checker"
 # Letters that the engine allows in a mod's name (MODNAME_ALLOWED_CHARS).
 MOD_NAME = re.compile(r"[a-z0-9_]{1,64}")
-# Calls whose first text, or whose field ``name``, the engine wants to begin with the mod's prefix.
+# Calls whose first text, or whose field ``name``, must begin with the mod's prefix in the engine.
 _NAMED = re.compile(
     r"""\bregister_(?:node|tool|craftitem|item|entity|lbm)\s*\(?\s*(?:\{[^{}]*?\bname\s*=\s*)?(["'])([a-z0-9_]{1,64}):\w+\1"""
 )

@@ -30,7 +30,7 @@ class PromptSamples:
 
 @dataclass(frozen=True, slots=True)
 class RowStep:
-    """What one decoding step of a batch gave: tokens drawn, and (row, completion) of the samples that ended.
+    """The result of one decoding step of a batch: new tokens, and (row, completion) of the samples that ended.
 
     Rows count through the prompts in order, and through the seeds of each.
     """

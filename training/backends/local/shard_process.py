@@ -33,7 +33,7 @@ def serve(descriptor: int) -> None:
         with ExitStack() as worn:
             while True:
                 kind, *arguments = pipe.recv()
-                # one that comes as its batch ends asks for nothing
+                # one that arrives as its batch ends requests nothing
                 if kind != "leave":
                     _answer(pipe, partial(_do, model, worn, pipe, kind, arguments), lambda value: value)
     except (EOFError, ConnectionError):

@@ -253,7 +253,7 @@ class ShardedModel:
 def _merged(
     own: Iterator[DrawStep], told: queue.SimpleQueue[DrawStep | BaseException | None], working: int
 ) -> Iterator[DrawStep]:
-    """Yield this process's steps with those that ``working`` others tell, each of which ends with None or an error."""
+    """Yield this process's steps and those that ``working`` others report, each of which ends with None or an error."""
     while True:
         step = next(own, None)
         if step is not None:

@@ -34,7 +34,7 @@ def learning(adapted: AbstractContextManager[Any], settings: TrainSettings, loss
 
 @contextmanager
 def trainable_here(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterator[Any]:
-    """Yield ``model`` with a fresh adapter, with gradient checkpointing where asked. Raises as ``lora.trainable``."""
+    """Yield ``model`` with a fresh adapter, and gradient checkpointing if configured. Raises as ``lora.trainable``."""
     with trainable(model, lora, settings.seed) as wrapped:
         if not settings.gradient_checkpointing:
             yield wrapped

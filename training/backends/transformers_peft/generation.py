@@ -1,7 +1,8 @@
 """Generating samples: one prefill a prompt, shared by its samples, then one token a row until each has ended.
 
 The library's ``generate`` takes no random stream per row, pads every sample with its own prompt, and keeps finished
-rows, and tells nothing until all have ended: this loop draws each sample from its own seed, drops rows as they end, and
+rows, and reports nothing until all have ended: this loop draws each sample from its own seed, drops rows as they end,
+    and
 can be left between two steps.
 """
 

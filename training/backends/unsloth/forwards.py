@@ -9,7 +9,7 @@ _CACHE = frozenset({"past_key_values", "past_key_value"})
 
 
 def patched_by(model: Any) -> str | None:
-    """Return "Class: module" of the decoder's first part that is handed keys and values and is not transformers' own.
+    """Return "Class: module" of the decoder's first part that receives keys and values and is not transformers' own.
 
     None means that everything true of transformers' models is true of this one: any key/value cache, any rows, hooks.
     unsloth's fast inference replaces the forward of these classes, on a GPU, and stores keys and values differently.

@@ -1,8 +1,8 @@
 """Generating through the library's ``generate``, which unsloth speeds up, with one random stream a sample.
 
 unsloth's fast inference keeps a cache of its own, so prompts are not shared among samples here: each row reads its own.
-The library tells nothing until all rows have ended: it works in a thread, whose stopping criterion hands every step
-over and ends the work as soon as nobody takes the next one.
+The library reports nothing until all rows have ended: it works in a thread, whose stopping criterion passes on every
+step and ends the work when the next one is not consumed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _Drawing:
 
 
 class _Steps:
-    """A stopping criterion that tells what each step gave, and ends every row once the work ``is_left``."""
+    """A stopping criterion that reports each step, and ends every row once the work ``is_left``."""
 
     def __init__(
         self, texts: Texts, settings: Sampling, prompt_length: int, steps: SimpleQueue[RowStep | BaseException | None]

@@ -1,1 +1,1 @@
-"""What a Luanti instruction asks for, read from its text and its reference, and the checks that follow."""
+"""What a Luanti instruction requires, read from its text and its reference, and the checks that follow."""

@@ -38,7 +38,7 @@ _ITEM_KINDS = ("node", "tool", "craftitem", "entity")
 
 
 def derive(item: Row, program: str) -> Derived:
-    """Return the checks for ``item``, whose reference stands for ``program``; none where that registers nothing."""
+    """Return the checks for ``item``, whose reference gives ``program``; none where that registers nothing."""
     reference, remark = read_reference(program)
     prompt = PromptText(item.instruction, item.input, item.family)
     if not reference:

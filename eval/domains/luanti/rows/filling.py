@@ -1,4 +1,4 @@
-"""From a template to text: slots filled with drawn values, code in one of the styles that mods are written in."""
+"""From a template to text: slots filled with random values, code in one of the usual styles of mods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engine versions: which of them this project was validated with, and which functions of core came with which."""
+"""Engine versions: those this project was validated with, and the functions of core that each one added."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from eval.pipeline.verifier import Caveat
 
 # `python -m eval.domains.luanti.bench validate` found no fault under these (docs/engines.md).
 VALIDATED = ("5.6.1", "5.10.0", "5.15.2")
-# Functions that came after 5.6, by the first version that has them (builtin and src/script/lua_api of its releases).
+# Functions added after 5.6, by the first version that has them (builtin and src/script/lua_api of its releases).
 NEWER: dict[tuple[int, int], str] = {
     (5, 7): "dir_to_fourdir error_handler fourdir_to_dir get_game_info get_mapgen_edges get_player_window_information "
     "item_pickup register_on_item_pickup register_on_mapblocks_changed registered_on_item_pickups "

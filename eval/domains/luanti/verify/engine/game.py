@@ -63,9 +63,9 @@ class GameFiles:
 
     Attributes:
         command: the words that start the engine's server.
-        builtin: the folder of the engine's Lua; "" where it was not found before the server tells.
+        builtin: the folder of the engine's Lua; "" where only the server knows it.
         start: a world's folder before its first server, for a container that gives each server its own.
-        mod_name: the mod that was asked for last: the next server starts as it, since programs of one set share it.
+        mod_name: the mod requested last: the next server starts with it, since programs of one set share it.
     """
 
     def __init__(self, engine: Installation) -> None:
@@ -136,7 +136,7 @@ def _write_mod(folder: Path, conf: str, texts: dict[str, str]) -> None:
 def _own_endpoint() -> tuple[str, int]:
     """Return an address and a free port that no server beside this one is likely to have chosen as well.
 
-    Linux answers on all of 127.0.0.0/8: with an address of its own a server cannot lose its port before it binds it.
+    Linux answers on all of 127.0.0.0/8: with its own address a server cannot lose its port before it binds it.
     """
     for address in (f"127.{randint(1, 254)}.{randint(0, 255)}.{randint(1, 254)}", LOOPBACK):
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:

@@ -14,7 +14,7 @@ from env.machine.programs import find_program
 from env.refusal import Refusal
 
 ENGINE_VARIABLE = "LUAGATE_ENGINE"
-# Debian's program in /usr/games is a shell script with options of its own: the binaries behind it come first.
+# Debian's program in /usr/games is a shell script with its own options: the binaries behind it come first.
 SERVER_FILES = (
     "usr/libexec/luanti/luantiserver", "usr/lib/luanti/luantiserver", "usr/lib/minetest/minetestserver",
     "usr/local/bin/luantiserver", "usr/bin/luantiserver", "usr/bin/minetestserver", "bin/luantiserver",
@@ -40,7 +40,7 @@ class Installation:
     Attributes:
         server: the dedicated server's program.
         builtin: the folder of its Lua.
-        loader: the dynamic loader of the system it is installed in, where that is a folder of its own.
+        loader: the dynamic loader of the system it is installed in, where that is a separate folder.
         libraries: that system's folders of libraries.
     """
 
@@ -110,7 +110,7 @@ def start_words(installation: Installation, loader: str = "") -> list[str]:
 
 @cache
 def engine_version(installation: Installation) -> str:
-    """Return the version that the server tells, such as "5.6.1", else a package's, else a digest of builtin's files."""
+    """Return the version that the server reports, such as "5.6.1", else a package's, else builtin's digest."""
     return _told(installation) or _packaged(installation) or f"files-{_digest(Path(installation.builtin))}"
 
 

@@ -115,7 +115,7 @@ class Server:
         return None if total is None or self._cpu_s_before is None else total - self._cpu_s_before
 
     def death_signal(self) -> int | None:
-        """Wait for its death and return the signal that caused it; None when it exited by itself."""
+        """Wait for its death and return the signal that caused it; None when it exited normally."""
         status = self._exit_status()
         if status is None:
             return None
@@ -123,7 +123,7 @@ class Server:
         return -status if status < 0 else status - 128 if self._wrapped and status > 128 else None
 
     def last_words(self) -> str:
-        """Kill it; what it printed was not kept."""
+        """Kill it; its output is discarded."""
         self.kill()
         return ""
 
@@ -160,7 +160,7 @@ class Server:
             self._stage = str(frame["stage"])
 
     def _refused(self, checks: int) -> dict[str, Any]:
-        """Answer for a server that stopped by itself where only the program can be the cause.
+        """Answer for a server that stopped on its own where only the program can be the cause.
 
         Raises:
             FrameError: it was killed, or stopped where the cause is unknown.
