@@ -26,7 +26,7 @@ class ArtifactRecord(Document):
     sha256: str
 
 
-class TakenOver(Document):
+class Reused(Document):
     """The origin of reused results: which attempt of which run computed them."""
 
     run: str
@@ -62,7 +62,7 @@ class GateReport(Document):
         default_factory=dict,
         description="each file of the project that computing opened -> its SHA-256, or 'changed' meanwhile",
     )
-    taken_over: TakenOver | None = Field(
+    reused_from: Reused | None = Field(
         default=None, description="the run that computed it; times, checks and numbers are those of that run"
     )
 

@@ -18,8 +18,8 @@ def upgraded(document: dict[str, Any]) -> dict[str, Any]:
         return document
     tables = _Tables(document.get("tables", {}))
     results = _RESULTS[document["gate"]](tables) if tables else None
-    kept = {key: value for key, value in document.items() if key != "tables"}
-    return {**kept, "schema_version": 3, "results": results}
+    kept = {key: value for key, value in document.items() if key not in ("tables", "taken_over")}
+    return {**kept, "schema_version": 3, "results": results, "reused_from": document.get("taken_over")}
 
 
 class _Tables(dict[str, Any]):

@@ -42,7 +42,7 @@ class Screen(Protocol):
 
     def opened(self, run: Run) -> None: ...
     def noticed(self, run: Run, sentences: list[str]) -> None: ...
-    def gate_taken_over(self, run: Run, report: GateReport) -> None: ...
+    def gate_reused(self, run: Run, report: GateReport) -> None: ...
     def gate_started(self, run: Run, gate: str, resumed: bool) -> None: ...
     def pulse(self, gate: str, pulse: Pulse) -> None: ...
     def gate_ended(self, run: Run, report: GateReport) -> None: ...
@@ -107,7 +107,7 @@ def heal(run: Run) -> None:
         if run.machine.phase != "started":
             run.record(EventType.GATE_STARTED, gate, healed=True, **_session(run, gate, resumed=True))
         record_report(run, report)
-    elif report.taken_over is not None:
+    elif report.reused_from is not None:
         record_reuse(run, report, 0.0)
 
 
@@ -196,7 +196,7 @@ def _begin_gate(here: Advance, gate: str, config: dict[str, Any], experiment: Ex
         report, passed_over = reuse_gate(run, gate, present, Installation(PROJECT, versions))
         if report is not None:
             record_reuse(run, report, round(time.monotonic() - began_s, 2))
-            here.screen.gate_taken_over(run, report)
+            here.screen.gate_reused(run, report)
             return _stopped_after(here, gate)
     return _run_gate(here, gate, config, experiment.watch, present, passed_over)
 
@@ -219,7 +219,7 @@ def _run_gate(
     left_word = run.gate_folder(gate) / "failure.json"
     with refusing(left_word):
         left_word.unlink(missing_ok=True)
-    told = {"not_taken_over": passed_over} if passed_over else {}
+    told = {"not_reused": passed_over} if passed_over else {}
     run.record(EventType.GATE_STARTED, gate, **_session(run, gate, resumed), **told)
     screen.gate_started(run, gate, resumed)
     if passed_over:

@@ -41,7 +41,12 @@ class EventType(StrEnum):
     GATE_STOPPED = "gate_stopped"
     GATE_RETRIED = "gate_retried"
     GATE_REWOUND = "gate_rewound"
-    GATE_TAKEN_OVER = "gate_taken_over"
+    GATE_REUSED = "gate_reused"
+
+    @classmethod
+    def _missing_(cls, value: object) -> EventType | None:
+        """Return the event that older journals call otherwise."""
+        return cls.GATE_REUSED if value == "gate_taken_over" else None
 
 
 _LAST_WORDS = frozenset({EventType.GATE_PASSED, EventType.GATE_FAILED, EventType.GATE_CRASHED, EventType.GATE_STOPPED})
@@ -144,11 +149,15 @@ def parse_event(path: Path, number: int, line: str) -> Event:
 
 def _require_known(raw: dict[str, Any], where: str, is_whole: bool) -> None:
     """Raise Refusal for a line that is intact, by its checksum, and of a kind this version does not know."""
-    if is_whole and raw["type"] not in set(EventType):
+    try:
+        EventType(raw["type"])
+    except ValueError:
+        if not is_whole:
+            return
         raise Refusal(
             f"{where}: {raw['type']!r} is not an event that this version of luagate knows.",
             "A newer version wrote it: continue with that one (see `git` in run.json), or start a new run.",
-        )
+        ) from None
 
 
 def _sum(body: str) -> str:

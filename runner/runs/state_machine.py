@@ -51,9 +51,9 @@ def _gate_moves(gate: str) -> list[dict[str, Any]]:
     started = f"{gate}_started"
     startable = [f"{gate}_{phase}" for phase in ("ready", "started", "stopped", "crashed")]
     at_or_after = [f"{g}_{p}" for g in GATES[GATES.index(gate) :] for p in PHASES] + [FINISHED]
-    taken_over = [move(EventType.GATE_TAKEN_OVER, [f"{gate}_ready"], state_after_passing(gate))]
+    reused = [move(EventType.GATE_REUSED, [f"{gate}_ready"], state_after_passing(gate))]
     return [
-        *(taken_over if gates.GATES[gate].reusable else []),
+        *(reused if gates.GATES[gate].reusable else []),
         move(EventType.GATE_STARTED, startable, started),
         move(EventType.GATE_PASSED, [started], state_after_passing(gate)),
         move(EventType.GATE_FAILED, [started], f"{gate}_failed"),

@@ -69,9 +69,9 @@ class _Teller(ABC):
         """Something was found that changes what follows, and how."""
         self.say([line(("! ", "odd"), sentence, hang=2) for sentence in sentences])
 
-    def gate_taken_over(self, run: Run, report: GateReport) -> None:
+    def gate_reused(self, run: Run, report: GateReport) -> None:
         """A gate was finished before with the same inputs; its verified results are reused here."""
-        name, source = gate_name(report.gate, report.title), report.taken_over
+        name, source = gate_name(report.gate, report.title), report.reused_from
         first = line(("✓", "good"), f" {name:<14} ", ("passed", "good"), f"  {report.headline}", hang=4)
         where = f"{source.run}, attempt {source.attempt}" if source is not None else "?"
         told = f"reused from {where}: same inputs, every file verified"

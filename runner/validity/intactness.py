@@ -16,7 +16,7 @@ from runner.validity.freshness import Freshness, examine
 
 CONCLUSIONS = {
     EventType.GATE_PASSED: "passed",
-    EventType.GATE_TAKEN_OVER: "passed",
+    EventType.GATE_REUSED: "passed",
     EventType.GATE_FAILED: "failed",
 }
 

@@ -19,14 +19,14 @@ from pathlib import Path, PurePosixPath
 import gates
 from env.files import make_folder, sha256_file, sync_folder, write_refusal
 from env.refusal import Refusal
-from gates.report import GateReport, TakenOver, read_report, write_report
+from gates.report import GateReport, Reused, read_report, write_report
 from runner.runs.folder import Run, run_folders
 from runner.runs.journal import Event, EventType
 from runner.runs.state_machine import GATES
 from runner.validity.equivalence import Installation, difference
 from runner.validity.freshness import Inputs, parse_inputs, write_inputs
 
-PASSED = (EventType.GATE_PASSED, EventType.GATE_TAKEN_OVER)
+PASSED = (EventType.GATE_PASSED, EventType.GATE_REUSED)
 # What is appended to line by line: a link would let one run write into another.
 _APPENDED = ".jsonl"
 # Candidates that were passed over are named up to so many.
@@ -145,10 +145,10 @@ def _put_in_place(run: Run, gate: str, present: Inputs, found: Found, source: Ga
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
-    origin = source.taken_over or TakenOver(
+    origin = source.reused_from or Reused(
         run=found.run_folder.name, attempt=found.attempt, report_sha256=sha256_file(found.folder / "report.json")
     )
-    mine = {"attempt": run.attempts[gate], "taken_over": origin}
+    mine = {"attempt": run.attempts[gate], "reused_from": origin}
     report = source.model_copy(update=mine)
     write_inputs(run, gate, present, stage)
     write_report(stage / "report.json", report)
@@ -208,15 +208,15 @@ def remove_stages(run: Run) -> None:
 
 def record_reuse(run: Run, report: GateReport, seconds: float) -> None:
     """Record a gate that was reused; ``seconds`` is what that took, its report says what computing it took."""
-    assert report.taken_over is not None
+    assert report.reused_from is not None
     run.record(
-        EventType.GATE_TAKEN_OVER,
+        EventType.GATE_REUSED,
         report.gate,
         headline=report.headline,
         seconds=seconds,
         attempt=report.attempt,
         report_sha256=sha256_file(run.gate_folder(report.gate) / "report.json"),
-        source=report.taken_over.model_dump(),
+        source=report.reused_from.model_dump(),
         computed_at=report.finished_at,
         computed_seconds=report.seconds,
     )

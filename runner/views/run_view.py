@@ -198,7 +198,7 @@ def _spent_s(run: Run, gate: str, pulse: Pulse | None) -> float:
 def _ended(gate: str, state: GateState, event: Event, attempt: int) -> GateView:
     text = str(event.data.get("headline") or event.data.get("sentence") or "")
     source = event.data.get("source")
-    if event.type == EventType.GATE_TAKEN_OVER and isinstance(source, dict):
+    if event.type == EventType.GATE_REUSED and isinstance(source, dict):
         text = f"{text} · reused from {source.get('run')}"
     seconds = event.data.get("seconds")
     return GateView(gate, gate_title(gate), state, event.at, seconds, text, attempt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import itertools
 import json
 import os
@@ -27,7 +28,7 @@ HISTORY = [
 
 
 ALL_EVENTS = [(kind, gate) for kind in EventType for gate in (GATES if str(kind).startswith("gate_") else ("",))]
-# what stands in headlines and reasons: any text, quotes and line separators included
+# what headlines and reasons may contain: any text, quotes and line separators included
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
 
@@ -254,3 +255,17 @@ def test_a_full_disk_still_takes_how_a_gate_ended_and_nothing_that_begins(
     assert (tmp_path / ".reserve").exists()
     journal.append(EventType.GATE_CRASHED, "b", sentence="no space left")
     assert [event.type for event in Journal.read(path).events][-1] == EventType.GATE_CRASHED
+
+
+def test_a_reused_gate_in_an_older_journal_is_read_under_its_new_name(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    for at, (kind, gate) in enumerate([*HISTORY[:3], (EventType.GATE_REUSED, "b")], start=1):
+        line = event_line(Event(at, "2026-11-20T09:02:00+00:00", kind, gate))
+        body = line.split(', "sum"')[0].replace('"gate_reused"', '"gate_taken_over"') + "}"
+        summed = hashlib.sha256(body.encode("utf-8")).hexdigest()[:16]
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(f'{body[:-1]}, "sum": "{summed}"}}\n')
+    assert "gate_taken_over" in path.read_text(encoding="utf-8")
+    history = Journal.read(path).events
+    assert history[-1].type == EventType.GATE_REUSED
+    assert replay(history, "events.jsonl").state == "c_ready"

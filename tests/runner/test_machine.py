@@ -44,7 +44,7 @@ def legal_moves() -> dict[tuple[str, str], str]:
             moves[f"{gate}_{phase}", f"gate_retried_{gate}"] = f"{gate}_ready"
         moves[f"{gate}_started", f"gate_passed_{gate}"] = after
         if gate in "bcd":
-            moves[f"{gate}_ready", f"gate_taken_over_{gate}"] = after
+            moves[f"{gate}_ready", f"gate_reused_{gate}"] = after
         moves[f"{gate}_started", f"gate_failed_{gate}"] = f"{gate}_failed"
         moves[f"{gate}_started", f"gate_crashed_{gate}"] = f"{gate}_crashed"
         moves[f"{gate}_started", f"gate_stopped_{gate}"] = f"{gate}_stopped"

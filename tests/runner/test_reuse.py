@@ -1,4 +1,4 @@
-"""A gate that was finished with the same inputs is taken over, verified byte by byte; anything less is computed."""
+"""A gate that was finished with the same inputs is reused, verified byte by byte; anything less is computed."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ def other(source: Run, results: Path) -> Run:
 def test_a_finished_gate_of_the_same_inputs_stands_here_with_its_source_named(source: Run, other: Run) -> None:
     report, passed_over = reuse_gate(other, "b", INPUTS)
     assert report is not None
-    assert report.taken_over is not None
-    assert (report.taken_over.run, report.taken_over.attempt, passed_over) == (source.id, 1, [])
+    assert report.reused_from is not None
+    assert (report.reused_from.run, report.reused_from.attempt, passed_over) == (source.id, 1, [])
     record_reuse(other, report, 0.1)
     assert other.machine.state == "c_ready"
-    assert list(changes(other, "b")) == [], "what was taken over is intact by this run's own journal"
+    assert list(changes(other, "b")) == [], "what was reused is intact by this run's own journal"
     event = other.journal.events[-1]
     assert event.data["source"]["run"] == source.id
     assert (event.data["seconds"], event.data["computed_seconds"]) == (0.1, 7200.0)
@@ -128,7 +128,7 @@ def test_the_screen_names_the_run_it_came_from_and_how_to_refuse(source: Run, ot
     record_reuse(other, report, 0.1)
     stream = io.StringIO()
     screen = make_screen(stream)
-    screen.gate_taken_over(other, report)
+    screen.gate_reused(other, report)
     screen.noticed(other, ["not reused from x: y"])
     assert f"reused from {source.id}, attempt 1: same inputs, every file verified   --fresh" in stream.getvalue()
     assert "not reused from x: y" in stream.getvalue()
@@ -138,7 +138,7 @@ def test_the_screen_names_the_run_it_came_from_and_how_to_refuse(source: Run, ot
 def test_what_is_appended_to_is_copied_and_the_rest_is_linked(source: Run, results: Path) -> None:
     conclude(source, INPUTS, {"metrics.jsonl": b'{"step": 1}\n', ADAPTER: b"weights"}, training_results({3: "dd" * 32}))
     other = begun(results)
-    other.record(EventType.GATE_TAKEN_OVER, "b", attempt=1)
+    other.record(EventType.GATE_REUSED, "b", attempt=1)
     assert reuse_gate(other, "c", INPUTS)[0] is not None
     theirs, ours = source.gate_folder("c"), other.gate_folder("c")
     assert os.path.samefile(theirs / ADAPTER, ours / ADAPTER)
@@ -231,7 +231,7 @@ def damaged_journal(run: Run) -> None:
         (damaged_journal, "line 1"),
     ],
 )
-def test_what_is_damaged_or_made_otherwise_is_never_taken_over_and_the_reason_is_told(
+def test_what_is_damaged_or_made_otherwise_is_never_reused_and_the_reason_is_told(
     source: Run, other: Run, spoil: Callable[[Run], None], why: str
 ) -> None:
     spoil(source)
@@ -270,8 +270,8 @@ def test_the_next_fitting_run_serves_where_the_newest_is_damaged(results: Path) 
     edit_json(bad.folder / "run.json", lambda data: data.update(created_at="2999-01-01T00:00:00+00:00"))
     report, passed_over = reuse_gate(begun(results), "b", INPUTS)
     assert report is not None
-    assert report.taken_over is not None
-    assert report.taken_over.run == good.id
+    assert report.reused_from is not None
+    assert report.reused_from.run == good.id
     assert len(passed_over) == 1
 
 
@@ -282,8 +282,8 @@ def test_of_a_chain_the_run_that_computed_is_named(source: Run, results: Path) -
         assert report is not None
         record_reuse(run, report, 0.1)
         shutil.rmtree(source.folder, ignore_errors=True)
-        assert report.taken_over is not None
-        assert report.taken_over.run == source.id
+        assert report.reused_from is not None
+        assert report.reused_from.run == source.id
 
 
 def test_a_mind_changed_back_finds_the_runs_own_earlier_attempt(source: Run) -> None:
@@ -291,7 +291,7 @@ def test_a_mind_changed_back_finds_the_runs_own_earlier_attempt(source: Run) -> 
     archive_old_attempts(source)
     report, _ = reuse_gate(source, "b", INPUTS)
     assert report is not None
-    assert (report.attempt, report.taken_over and report.taken_over.attempt) == (2, 1)
+    assert (report.attempt, report.reused_from and report.reused_from.attempt) == (2, 1)
     record_reuse(source, report, 0.1)
     assert (source.folder / "attempts" / "gate_b.1" / "report.json").is_file(), "the old attempt stays"
     assert list(changes(source, "b")) == []
@@ -301,24 +301,24 @@ def test_a_gate_redone_with_nothing_changed_and_a_fresh_run_are_computed(source:
     assert not requested_anew(source, "b")
     source.record(EventType.GATE_REWOUND, "b", anew=True)
     assert requested_anew(source, "b")
-    assert not requested_anew(source, "c"), "what follows may be taken over"
+    assert not requested_anew(source, "c"), "what follows may be reused"
     source.record(EventType.GATE_REWOUND, "a", anew=False)
     assert not requested_anew(source, "b"), "a later change of mind counts"
     assert requested_anew(create_run(results, "smoke", "", [], "", fresh=True), "d")
 
 
 @pytest.mark.parametrize("gate", ["a", "e"])
-def test_what_tells_of_now_or_opens_the_test_is_never_taken_over(source: Run, other: Run, gate: str) -> None:
+def test_what_tells_of_now_or_opens_the_test_is_never_reused(source: Run, other: Run, gate: str) -> None:
     assert reuse_gate(other, gate, Inputs({}, {})) == (None, [])
     with pytest.raises(Refusal, match="not possible"):
-        other.record(EventType.GATE_TAKEN_OVER, gate)
+        other.record(EventType.GATE_REUSED, gate)
 
 
 def test_killed_between_place_and_journal_it_is_recorded_by_the_next_advance(source: Run, other: Run) -> None:
     assert reuse_gate(other, "b", INPUTS)[0] is not None
     reopened = Run.open(other.folder)
     heal(reopened)
-    assert reopened.journal.events[-1].type == EventType.GATE_TAKEN_OVER
+    assert reopened.journal.events[-1].type == EventType.GATE_REUSED
     assert reopened.machine.state == "c_ready"
 
 
@@ -361,7 +361,7 @@ def test_kill_9_at_every_step_leaves_the_gate_whole_or_not_begun(source: Run, ot
         heal(run)
         if run.machine.state == "b_ready":
             assert not run.gate_folder("b").exists()
-            assert reuse_gate(run, "b", INPUTS)[0] is not None, "the next advance takes it over"
+            assert reuse_gate(run, "b", INPUTS)[0] is not None, "the next advance reuses it"
         else:
             assert list(changes(run, "b")) == []
         assert (Run.open(source.folder).gate_folder("b") / "samples.jsonl").read_bytes() == before
@@ -374,7 +374,7 @@ def test_kill_9_at_every_step_leaves_the_gate_whole_or_not_begun(source: Run, ot
 def test_links_that_cannot_be_made_are_copies(source: Run, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     conclude(source, INPUTS, {ADAPTER: b"weights"}, training_results({3: "dd" * 32}))
     other = begun(results)
-    other.record(EventType.GATE_TAKEN_OVER, "b", attempt=1)
+    other.record(EventType.GATE_REUSED, "b", attempt=1)
 
     def across_devices(*_: object, **__: object) -> None:
         raise OSError(18, "Invalid cross-device link")
@@ -397,7 +397,7 @@ def test_a_new_learning_rate_never_pays_for_the_baseline_again(tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"reused from {first.name}, attempt 1: same inputs" in done.stdout
     [second] = [path for path in tmp_path.iterdir() if (path / "run.json").is_file() and path != first]
-    assert [e["type"] for e in events(second) if e["gate"] == "b"] == ["gate_taken_over"]
+    assert [e["type"] for e in events(second) if e["gate"] == "b"] == ["gate_reused"]
     samples = "gate_b/samples.jsonl"
     assert (second / samples).read_bytes() == (first / samples).read_bytes()
     assert f"reused from {first.name}" in runner("status", results=tmp_path).stdout

@@ -105,7 +105,7 @@ def test_a_run_of_the_first_version_is_read_whole(old: Path) -> None:
     ]
     report = read_report(old / "gate_a" / "report.json")
     assert report is not None
-    assert (report.schema_version, report.results, report.taken_over) == (3, None, None)
+    assert (report.schema_version, report.results, report.reused_from) == (3, None, None)
     pulse = read_heartbeat(old / "heartbeat.json")
     assert pulse is not None
     assert pulse.done == 1
@@ -229,6 +229,16 @@ def test_every_report_of_an_older_schema_is_read_into_the_results_of_its_gate(re
         assert report.results.base is not None
         assert report.results.base.digest == stored["tables"]["base"]["digest"]
         assert read_report(rewritten(path, report)) == report, "what is written again is the same"
+
+
+def test_the_run_that_computed_a_reused_gate_is_read_from_an_older_report(results: Path) -> None:
+    path = unpacked(results, 2).gate_folder("b") / "report.json"
+    origin = {"run": "2026-11-20_smoke_aaaa", "attempt": 2, "report_sha256": "0" * 64}
+    edit_json(path, lambda stored: stored.update(taken_over=origin))
+    report = read_report(path)
+    assert report is not None
+    assert report.reused_from is not None
+    assert report.reused_from.model_dump() == origin
 
 
 def rewritten(path: Path, report: GateReport) -> Path:

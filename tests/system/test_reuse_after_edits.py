@@ -49,11 +49,9 @@ def advanced(checkout: Path, to: str) -> Path:
 
 
 def gate_event(run: Path, gate: str) -> dict[str, Any]:
-    """Return the event by which ``gate`` began or was taken over."""
+    """Return the event by which ``gate`` began or was reused."""
     lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    found: dict[str, Any] = next(
-        e for e in lines if e["gate"] == gate and e["type"] in ("gate_started", "gate_taken_over")
-    )
+    found: dict[str, Any] = next(e for e in lines if e["gate"] == gate and e["type"] in ("gate_started", "gate_reused"))
     return found
 
 
@@ -69,7 +67,7 @@ def test_a_gate_survives_edits_of_what_it_did_not_use_and_no_edit_of_what_judged
     edited(checkout / "gates" / "d_sweep.py", "\n# a later gate\n")
     for tasks in (checkout / "eval" / "domains" / "luanti" / "bench").glob("*/*.yaml"):
         edited(tasks, "\n# another benchmark\n")
-    assert gate_event(advanced(checkout, "b"), "b")["type"] == "gate_taken_over"
+    assert gate_event(advanced(checkout, "b"), "b")["type"] == "gate_reused"
 
     for used in (
         "eval/domains/luanti/verify/api/judge.lua",
@@ -79,4 +77,4 @@ def test_a_gate_survives_edits_of_what_it_did_not_use_and_no_edit_of_what_judged
         edited(checkout / used, f"\n{'--' if used.endswith('.lua') else '#'} touched\n")
         began = gate_event(advanced(checkout, "b"), "b")
         assert began["type"] == "gate_started"
-        assert f"{used} changed since" in began["data"]["not_taken_over"][0]
+        assert f"{used} changed since" in began["data"]["not_reused"][0]
