@@ -2,7 +2,7 @@
 
 A short string ends on its line, a long one where its bracket closes; what never closes is no string. Luau's backtick
 strings count, and with them a word that prose sets in backticks. Prose may hold a pair of apostrophes that reads like a
-string: callers use this to leave text alone, never to judge it.
+string: callers use this to leave text unchanged, never for a verdict.
 """
 
 from __future__ import annotations
