@@ -239,3 +239,18 @@ def test_doctor_says_no_when_the_machine_lacks_what_the_profile_asks(cli: Cli) -
     code, text = cli("doctor", "profile=smoke", "gate.a.machine.min_free_ram_gb=100000")
     assert code == 3
     assert re.search(r"memory.*100000", text, re.DOTALL)
+
+
+def test_every_summary_of_the_help_screen_is_complete_at_80_columns() -> None:
+    from typer.main import get_command
+
+    from runner.cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    longest = max(map(len, commands))
+    too_long = {
+        name: first
+        for name, command in commands.items()
+        if len(first := command.help.splitlines()[0]) > 80 - longest - 4 or not first.endswith(".")
+    }
+    assert not too_long
