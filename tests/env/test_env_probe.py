@@ -49,7 +49,7 @@ def test_the_probe_imports_nothing_heavy() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_the_probe_survives_a_machine_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_survives_a_machine_that_reports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(programs, "_EXTRA_FOLDERS", ())
     facts = probe(tmp_path, tmp_path, locks=(tmp_path / "absent.txt",))
@@ -98,7 +98,7 @@ def test_usable_cores_are_those_of_the_containers_quota(
     assert processor(make_tree(tmp_path, files)).usable == usable
 
 
-def test_the_innermost_mount_that_lies_on_top_counts() -> None:
+def test_the_innermost_mount_that_is_on_top_counts() -> None:
     mounts = (
         "/dev/vda / ext4 rw 0 0\ntmpfs /mnt/data tmpfs rw 0 0\nserver:/x /mnt/data nfs4 rw 0 0\n"
         "//host/y /mnt/my\\040share cifs rw 0 0\n"
@@ -109,7 +109,7 @@ def test_the_innermost_mount_that_lies_on_top_counts() -> None:
     assert mount_of(Path("/mnt/my share/run"), mounts) == ("/mnt/my share", "cifs")
 
 
-def test_network_and_memory_file_systems_are_told_apart(tmp_path: Path) -> None:
+def test_network_and_memory_file_systems_are_distinguished(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text("server:/x / nfs4 rw 0 0\n")
     assert disk(tmp_path, mounts).is_network
@@ -146,7 +146,7 @@ def test_a_hanging_driver_costs_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the driver hangs" in survey_gpus().note
 
 
-def test_git_status_tells_commit_and_changed_files() -> None:
+def test_git_status_reports_commit_and_changed_files() -> None:
     text = "\0".join(
         [
             "# branch.oid 0123456789abcdef",

@@ -173,5 +173,5 @@ def test_the_pins_are_those_of_the_backend_s_environment() -> None:
         ("hip = '6.0'", None),
     ],
 )
-def test_torch_s_own_file_tells_its_cuda(line: str, cuda: str | None) -> None:
+def test_torch_s_own_file_reports_its_cuda(line: str, cuda: str | None) -> None:
     assert built_for(f"__version__ = '2.13.0'\ndebug = False\n{line}\ngit_version = 'x'\n") == cuda

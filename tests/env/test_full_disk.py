@@ -40,7 +40,7 @@ def test_a_folder_that_is_not_there_yet_is_measured_where_it_would_be(tmp_path: 
 @pytest.mark.parametrize(
     ("count", "text"), [(5, "5 bytes"), (99_999, "99,999 bytes"), (100_000, "0.1 MB"), (12_500_000_000, "12.5 GB")]
 )
-def test_sizes_are_told_in_the_unit_that_fits(count: int, text: str) -> None:
+def test_sizes_are_reported_in_the_unit_that_fits(count: int, text: str) -> None:
     assert size_text(count) == text
 
 
@@ -72,7 +72,7 @@ def test_a_moved_folder_is_whole_at_its_new_place(tmp_path: Path) -> None:
     assert not (tmp_path / "old").exists()
 
 
-def test_a_leftover_that_cannot_be_deleted_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leftover_that_cannot_be_deleted_is_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".x.1-0.tmp").write_text("")
 
     def refuse(*_: object, **__: object) -> None:

@@ -81,7 +81,7 @@ def test_rate_and_eta_come_from_this_phase_not_from_what_was_done_before_a_resum
     assert (pulse.rate, pulse.eta_s) == (10.0, 40.0)
 
 
-def test_a_count_that_begins_anew_in_the_same_phase_has_a_rate_of_its_own(beat: Heartbeat, clock: Clock) -> None:
+def test_a_count_that_restarts_in_the_same_phase_has_a_rate_of_its_own(beat: Heartbeat, clock: Clock) -> None:
     for done in (80, 90, 0):
         beat.beat("sampling", done, 100)
         clock.now_s += 10
@@ -178,7 +178,7 @@ def test_a_rate_says_over_how_long_it_was_taken(beat: Heartbeat, clock: Clock) -
     assert (read(beat).rate, read(beat).rate_over_s) == (10 / 60, 180.0)
 
 
-def test_pulses_go_on_while_the_driver_of_a_gpu_hangs_and_a_gate_ends_without_it(
+def test_pulses_continue_while_the_driver_of_a_gpu_hangs_and_a_gate_ends_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
@@ -228,7 +228,7 @@ def test_a_pulse_of_an_older_version_with_fewer_fields_is_still_read(beat: Heart
 # --- clocks
 
 
-def test_a_clock_that_was_set_is_told_with_its_direction(beat: Heartbeat, clock: Clock) -> None:
+def test_a_clock_that_was_set_is_reported_with_its_direction(beat: Heartbeat, clock: Clock) -> None:
     beat.beat("sampling")
     clock.now_s += 2
     assert clock_gap_s(read(beat), clock_s=clock, wall_s=lambda: 1.8e9 + 2) == 0.0
@@ -251,6 +251,6 @@ def test_what_the_gpus_do_is_summed_and_the_busiest_counts() -> None:
     assert use == GpuUse(used_gb=3.22, total_gb=51.54, busy_pct=93.0)
 
 
-def test_a_gpu_that_tells_no_load_is_not_called_idle() -> None:
+def test_a_gpu_that_reports_no_load_is_not_called_idle() -> None:
     assert parse_gpu_use("1024, 24576, [N/A]\n") == GpuUse(used_gb=1.07, total_gb=25.77, busy_pct=None)
     assert parse_gpu_use("No devices were found\n") is None

@@ -192,7 +192,7 @@ def test_a_probe_that_ends_while_the_lock_is_waited_for_is_no_holder(
         assert lock.descriptors
 
 
-def test_a_lock_file_deleted_between_opening_and_locking_is_made_anew(
+def test_a_lock_file_deleted_between_opening_and_locking_is_created_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[int] = []

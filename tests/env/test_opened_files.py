@@ -112,7 +112,7 @@ def test_a_file_that_was_looked_for_in_vain_counts_once_it_is_there(project: Pat
     assert differences(project, found) == ["judging/more.lua"]
 
 
-def test_a_file_that_changes_while_the_process_works_is_told_apart(project: Path) -> None:
+def test_a_file_that_changes_while_the_process_works_is_distinguished(project: Path) -> None:
     found = watched(project, "import judging.late; Path('judging/late.py').write_text('# new')")
     assert found["judging/late.py"] == CHANGED
     assert found["judging/early.py"] != CHANGED
@@ -141,7 +141,7 @@ def test_a_session_that_was_killed_left_its_lines(project: Path) -> None:
     assert "judging/judge.lua" in watched(project, "")
 
 
-def test_where_a_line_cannot_be_written_nothing_is_told(project: Path, tmp_path: Path) -> None:
+def test_where_a_line_cannot_be_written_nothing_is_reported(project: Path, tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")

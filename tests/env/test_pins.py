@@ -13,7 +13,7 @@ from runner.screens.answers.locks import way_back
 from tests.support.runs import Cli
 
 
-def test_a_comparison_tells_changed_missing_and_unpinned_apart() -> None:
+def test_a_comparison_distinguishes_changed_missing_and_unpinned() -> None:
     pins = (Pin("torch", "2.13.0", 1), Pin("peft", "0.21.2", 2), Pin("gone", "1.0", 3))
     found = compare(pins, {"torch": "2.13.0+cpu", "peft": "0.20.0", "extra": "3"})
     assert found.changed == (PinDifference("peft", "0.21.2", "0.20.0"),)

@@ -104,7 +104,7 @@ def test_a_draft_in_a_thought_that_was_cut_off_is_no_answer(text: str, kind: str
         ("Write what stands between <think> and </think>.\n### Response:\n", ""),
     ],
 )
-def test_the_prompt_tells_whether_it_left_a_thought_open(prompt: str, tag: str) -> None:
+def test_the_prompt_shows_whether_it_left_a_thought_open(prompt: str, tag: str) -> None:
     assert left_open(prompt) == tag
 
 
@@ -143,7 +143,7 @@ def test_markers_inside_a_program_stay(program: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Like this: ```lua x = 1```", "Use ```x = 1``` here.", "1. ~~~x = 1~~~"])
-def test_a_block_may_stand_on_one_line(text: str) -> None:
+def test_a_block_may_be_on_one_line(text: str) -> None:
     assert extract(task(), text).code == "x = 1"
 
 

@@ -54,7 +54,7 @@ def test_case_white_space_and_quotes_do_not_make_another_text() -> None:
     assert normalise("a b") != normalise("ab")
 
 
-def test_prompt_answer_and_both_are_told_apart_with_their_lines() -> None:
+def test_prompt_answer_and_both_are_distinguished_with_their_lines() -> None:
     rows = [row("Ask A", "say A", 7), row("ask  'A", "x", 8), row("Ask B", "Say A", 9), row("Ask C", "say C", 10)]
     assert [(o.part, o.lines) for o in of_tier("T1", [task("ask a", "SAY a")], rows)] == [("both", (7,))]
     assert [(o.part, o.lines) for o in of_tier("T1", [task("ask c", "say a")], rows)] == [
@@ -138,7 +138,7 @@ def test_only_the_most_alike_are_kept_best_first() -> None:
     assert found[0].jaccard == 1.0
 
 
-def test_equal_words_hash_equally_wherever_they_stand() -> None:
+def test_equal_words_hash_equally_wherever_they_are() -> None:
     vocabulary = Vocabulary()
     left = ngram_hashes(vocabulary.encode("a b c d e f"), 3)
     right = ngram_hashes(vocabulary.encode("x b c d y"), 3)
@@ -289,7 +289,7 @@ def test_equal_prompts_join_even_when_there_are_many() -> None:
     ],
     ids=lambda s: f"{s.name}-{s.seed}-{s.n_train}{'-shuffled' if s.shuffle_answers else ''}",
 )
-def test_our_own_tasks_share_nothing_with_our_own_rows_and_no_two_clusters_ask_the_same(
+def test_our_own_tasks_share_nothing_with_our_own_rows_and_no_two_clusters_are_the_same(
     settings: DatasetSettings,
 ) -> None:
     data = load_dataset(settings)
@@ -328,7 +328,7 @@ def public() -> Contamination:
     return survey(data.tasks, data.rows)
 
 
-def test_forty_of_the_sixty_public_eval_items_stand_word_for_word_in_training(public: Contamination) -> None:
+def test_forty_of_the_sixty_public_eval_items_appear_verbatim_in_training(public: Contamination) -> None:
     both = {o.task_id for o in public.overlaps if (o.tier, o.part) == ("T1", "both")}
     assert len(both) == 40
     assert set(public.ids(Status.CONTAMINATED)) == both

@@ -89,7 +89,7 @@ def test_strong_means_the_lower_bound_reaches_the_margin():
         assert decision.strong == (decision.gain.lower >= 0.15)
 
 
-def test_a_gain_whose_upper_bound_misses_the_margin_asks_to_adjust():
+def test_a_gain_whose_upper_bound_misses_the_margin_says_adjust():
     decision = decide(BASE, gained(2), RULE, EVIDENCE)
     assert decision.verdict is Ruling.ADJUST
     assert decision.gain.upper < 0.15
@@ -315,7 +315,7 @@ def test_a_cell_with_missing_data_cannot_be_chosen_and_says_why():
     assert selection.table[0].barred == "lacks 2.5% of its samples"
 
 
-def test_a_cell_that_left_the_race_stands_in_the_table_and_cannot_be_chosen():
+def test_a_cell_that_left_the_race_is_in_the_table_and_cannot_be_chosen():
     cells = {Cell(40, 0.5): gained(40)[:10], Cell(80, 0.5): gained(2), Cell(120, 0.5): gained(9)}
     left = {Cell(40, 0.5): "left the race after round 1 (10 tasks)"}
     selection = select_cell(BASE, cells, RULE, left)
@@ -381,7 +381,7 @@ def test_step_0_is_no_cell():
 # What would settle it
 
 
-def test_the_clusters_asked_for_do_settle_it():
+def test_the_clusters_requested_do_settle_it():
     # The same task results repeated on as many clusters as were asked for give an upper bound below the margin.
     decision = decide(BASE, gained(8), RULE, EVIDENCE)
     assert decision.verdict is Ruling.INCONCLUSIVE
@@ -390,7 +390,7 @@ def test_the_clusters_asked_for_do_settle_it():
     assert decide(repeated(BASE, times), repeated(gained(8), times), larger, EVIDENCE).verdict is Ruling.ADJUST
 
 
-def test_a_gain_that_reaches_the_margin_asks_for_the_clusters_that_clear_zero():
+def test_a_gain_that_reaches_the_margin_requests_the_clusters_that_clear_zero():
     decision = decide(FEW_BASE, FEW_GAINED, FEW, EVIDENCE)
     # 20 x ((t .95 + t .8 on 19 degrees: 2.590) x SE .1666 / .15)²
     assert (decision.verdict, decision.clusters_needed) == (Ruling.INCONCLUSIVE, 166)

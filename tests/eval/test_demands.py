@@ -128,7 +128,7 @@ def test_an_example_value_in_documentation_is_not_demanded() -> None:
     assert demand["description"].wanted is None
 
 
-def test_a_repair_keeps_values_and_may_change_what_it_is_asked_to() -> None:
+def test_a_repair_keeps_values_and_may_change_what_it_must() -> None:
     source = "core.register_node('mymod:lamp', {description = 'A lamp', tiles = {'lamp.png'}, light_source = 99})"
     found = demands("Fix the light_source field", source, "repair")
     assert found["description"].wanted == "A lamp"
@@ -161,7 +161,7 @@ def test_check_names_are_unique_also_for_several_registrations() -> None:
     assert {"registers 2 node", "registers 1 on_joinplayer", "node 2 description is a string"} <= set(names)
 
 
-def test_one_thing_asked_for_means_one_item_of_any_kind() -> None:
+def test_one_thing_requested_means_one_item_of_any_kind() -> None:
     names = {check.name for check in derive_checks(PromptText("Register a node", "", "scaffold"), registrations(NODE))}
     assert {"registers 1 node", "registers no tool", "registers no craftitem", "registers no entity"} <= names
     recipe = registrations('core.register_craft({output = "a:b"})')

@@ -79,7 +79,7 @@ def test_no_code_says_why(text: str, detail: str) -> None:
     assert (candidate.code, candidate.outcome, candidate.detail) == (None, Outcome.NO_CODE, detail)
 
 
-def test_code_without_sentences_is_taken_as_it_stands() -> None:
+def test_code_without_sentences_is_taken_unchanged() -> None:
     text = "\n-- My mod.\nlocal S = core.get_translator('mymod')\n\nfoo bar baz\n"
     assert extract(task(), text).code == text
 

@@ -182,7 +182,7 @@ def test_training_rows_repeat_no_question(trained):
     assert len({(row.instruction, row.input) for row in trained}) == len(trained)
 
 
-def test_pretraining_answers_are_right_in_the_asked_share(corpus):
+def test_pretraining_answers_are_right_in_the_requested_share(corpus):
     right = sum(answer == dealt.problem.answer for dealt, answer in corpus) / len(corpus)
     assert right == pytest.approx(0.2, abs=0.03)  # 4,000 draws: 0.03 is 4.7 standard deviations
 

@@ -60,7 +60,7 @@ def test_every_answer_passes_its_own_checks(dealt: tuple[CheckedRow, ...], recor
     ] == []
 
 
-def test_a_program_that_is_to_be_changed_does_not_pass_as_it_stands(
+def test_a_program_that_is_to_be_changed_does_not_pass_unchanged(
     dealt: tuple[CheckedRow, ...], recorder: Verifier
 ) -> None:
     changed = [row for row in dealt if row.row.family in ("repair", "refactor")]
@@ -108,7 +108,7 @@ def test_no_row_repeats_another(dealt: tuple[CheckedRow, ...]) -> None:
 
 
 @pytest.mark.parametrize(("count", "seed"), [(ROWS, 0), (ROWS, 1), (4 * ROWS, 2)])
-def test_no_benchmark_task_stands_in_the_rows(count: int, seed: int) -> None:
+def test_no_benchmark_task_is_in_the_rows(count: int, seed: int) -> None:
     tasks = read_bench()
     found = survey(tasks, rows(count, seed))
     assert [str(overlap) for overlap in found.overlaps] == []
@@ -129,7 +129,7 @@ def test_a_repair_answer_turns_its_input_into_the_right_program(dealt: tuple[Che
         assert patched.text != row.input
 
 
-def test_every_bug_swaps_texts_that_stand_once(seeds: tuple[Seed, ...]) -> None:
+def test_every_bug_swaps_texts_that_occur_once(seeds: tuple[Seed, ...]) -> None:
     assert all(break_code(seed, bug) != seed.code for seed in seeds for bug in seed.bugs)
 
 

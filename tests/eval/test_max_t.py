@@ -125,7 +125,7 @@ def test_a_cell_equal_to_the_base_is_bounded_and_does_not_divide_by_zero():
     assert (flat.value, flat.lower) == (0.0, pytest.approx(-(1 - (0.05 / 9) ** (1 / 30))))
 
 
-def test_all_cells_equal_to_the_base_ask_to_adjust():
+def test_all_cells_equal_to_the_base_end_in_adjust():
     base, cells = drawn(0.0, 5)
     _, decision = decide_max_t(base, dict.fromkeys(cells, base), SAME, EVIDENCE)
     assert decision.verdict is not Ruling.PROCEED
@@ -144,7 +144,7 @@ def test_a_rule_with_a_test_split_does_not_fall_back_to_max_t():
         decide_max_t(base, cells, RULE, EVIDENCE)
 
 
-def test_the_guards_stand_under_max_t_too():
+def test_the_guards_hold_under_max_t_too():
     base, cells = drawn(0.4, 8)
     _, decision = decide_max_t(base, cells, SAME, replace(EVIDENCE, canary=None))
     assert decision.verdict is Ruling.ADJUST

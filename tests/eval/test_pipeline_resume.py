@@ -144,7 +144,7 @@ def test_a_stop_inside_a_call_keeps_the_samples_of_that_call_that_have_ended(tmp
     assert {sample.completion.tokens for sample in read_samples(path)} <= {1, 2}
 
 
-def test_tokens_and_what_is_left_are_told_inside_a_call_before_a_sample_is_stored(tmp_path: Path) -> None:
+def test_tokens_and_what_is_left_are_reported_inside_a_call_before_a_sample_is_stored(tmp_path: Path) -> None:
     told: list[Reached] = []
     go(tmp_path / "samples.jsonl", Model(), Judge(), on_progress=told.append)
     inside = [reached for reached in told if reached.stored == 0]
@@ -184,7 +184,7 @@ go(Path({str(path)!r}), model, Judge())
     assert len(judge.judged) == SAMPLES - stored
 
 
-def test_a_full_disk_names_what_the_missing_samples_need_and_going_on_needs_no_repair(
+def test_a_full_disk_names_what_the_missing_samples_need_and_continuing_needs_no_repair(
     tmp_path: Path, undisturbed: bytes
 ) -> None:
     """RLIMIT_FSIZE gives real short writes, as a full disk does."""
@@ -207,7 +207,7 @@ def test_a_full_disk_names_what_the_missing_samples_need_and_going_on_needs_no_r
     assert path.read_bytes() == undisturbed
 
 
-def test_a_stored_line_that_was_damaged_is_refused_and_not_drawn_anew(tmp_path: Path, undisturbed: bytes) -> None:
+def test_a_stored_line_that_was_damaged_is_refused_and_not_drawn_again(tmp_path: Path, undisturbed: bytes) -> None:
     path = tmp_path / "samples.jsonl"
     lines = undisturbed.splitlines(keepends=True)
     path.write_bytes(b"".join([lines[0], lines[1][:20] + b"\n", *lines[2:]]))

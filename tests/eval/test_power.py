@@ -103,7 +103,7 @@ def test_a_gain_without_variance_has_no_detectable_gain():
     assert measured_detectable_gain(flat, RULE) is None
 
 
-def test_without_variance_the_clusters_asked_for_are_the_fewest_whose_bound_settles_it():
+def test_without_variance_the_clusters_requested_are_the_fewest_whose_bound_settles_it():
     def bounds(clusters, value):
         ids = tuple(f"t{i}" for i in range(clusters))
         return estimate_gain(TaskValues(ids, ("doc",) * clusters, ids, np.full(clusters, value), 5))

@@ -45,7 +45,7 @@ def test_windows_line_ends_a_mark_and_a_missing_last_newline_are_tolerated(tmp_p
     assert len(read_rows(path)) == 2
 
 
-def test_every_problem_of_a_file_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+def test_every_problem_of_a_file_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.jsonl",
         row(),
@@ -329,7 +329,7 @@ def test_the_public_references_pass_but_for_those_that_answer_another_question(p
     assert list(failed.values()) == [Outcome.PATCH_REJECTED] * 5
 
 
-def test_no_constant_answer_passes_what_it_was_not_asked(public: Dataset, passes) -> None:
+def test_no_constant_answer_passes_what_it_was_not_requested(public: Dataset, passes) -> None:
     """Under the data's own pattern checks one literal and one diff pass all 60; here the best pair of its answers 22."""
     best = {}
     for form in ("code", "diff"):

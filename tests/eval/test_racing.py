@@ -148,7 +148,7 @@ def test_a_round_of_fewer_tasks_than_the_least_is_not_held():
     assert planned_fields(9, 2, SCHEDULE) == (9, 4, 2)
 
 
-def test_the_better_cells_go_on_and_the_best_is_a_finalist():
+def test_the_better_cells_continue_and_the_best_is_a_finalist():
     rates = {cell: min(5, place // 2) for place, cell in enumerate(CELLS)}
     race = held(rates, race_course(places(), 9, SCHEDULE, 0), k=1)
     # rates 0 0 1 1 2 2 3 3 4: the best three, and of the two that tie behind them the earlier
@@ -160,7 +160,7 @@ def test_the_better_cells_go_on_and_the_best_is_a_finalist():
     assert race.left[CELLS[0]] == "left the race after round 1 (6 tasks)"
 
 
-def test_only_cells_that_went_on_are_measured_again_in_order_of_checkpoint_and_scale():
+def test_only_cells_that_continued_are_measured_again_in_order_of_checkpoint_and_scale():
     course = race_course(places(), 9, SCHEDULE, 0)
     rates = {cell: 5 if cell.step == 120 else 0 for cell in CELLS}
     measure, asked = measured(rates, course)
@@ -181,7 +181,7 @@ def test_a_tie_of_pass_at_k_goes_to_the_cell_that_passes_more_often_then_to_the_
     assert [s.cell for s in race.rounds[0].standings][:2] == [CELLS[4], CELLS[0]]
 
 
-def test_a_cell_without_a_valid_sample_stands_last_and_not_at_zero():
+def test_a_cell_without_a_valid_sample_comes_last_and_not_at_zero():
     course = race_course(places(), 9, SCHEDULE, 0)
     base = scored(dict.fromkeys((place.task_id for place in places()), 5))
 

@@ -57,7 +57,7 @@ def test_the_weakest_familys_share_of_the_training_data_comes_first():
     assert "3.0% of the training rows (30 of 1000) and 25.0% of the test tasks" in first.why
 
 
-def test_a_well_fed_weakest_family_is_told_to_check_its_rows_instead():
+def test_a_well_fed_weakest_family_is_advised_to_check_its_rows_instead():
     fed = replace(FACTS, rows_by_family={"scaffold": 10, "doc": 900})
     assert (
         recommend(ADJUST, SWEPT, fed)[0].action
@@ -111,7 +111,7 @@ def test_leaked_test_tasks_are_the_first_thing_to_fix():
     assert first.why.startswith("30 of 44 test tasks")
 
 
-def test_an_inconclusive_result_first_asks_for_the_clusters_that_settle_it():
+def test_an_inconclusive_result_first_recommends_the_clusters_that_settle_it():
     decision = decided(arm(range(28)))
     assert decision.verdict is Ruling.INCONCLUSIVE
     first = recommend(decision, SWEPT, FACTS)[0]
@@ -141,7 +141,7 @@ def test_a_best_cell_at_the_edge_of_the_sweep_says_so():
     assert not [s for s in recommend(middle, swept, FACTS) if "weep" in s.action]
 
 
-def test_a_sweep_in_which_nothing_is_better_than_the_rest_asks_for_no_wider_one():
+def test_a_sweep_in_which_nothing_is_better_than_the_rest_recommends_no_wider_one():
     flat = dict.fromkeys(SWEPT, 0.0)
     assert not [s for s in recommend(ADJUST, flat, FACTS) if "weep" in s.action or "longer" in s.action]
 
@@ -191,7 +191,7 @@ def test_an_adapter_that_knows_its_rows_by_heart_needs_no_larger_rank():
     assert not any("LoRA rank" in action for action in actions(ADJUST, replace(FACTS, losses=(1.7, 0.02))))
 
 
-def test_a_gain_of_nothing_asks_for_no_larger_rank_and_still_names_a_first_step_with_a_number():
+def test_a_gain_of_nothing_recommends_no_larger_rank_and_still_names_a_first_step_with_a_number():
     still = decided(BASE)
     told = recommend(still, {}, replace(FACTS, epochs=2.0))
     assert "1000 training rows" in told[0].action

@@ -100,7 +100,7 @@ def test_a_literal_written_as_lua_reads_back_the_same() -> None:
     assert definition.get("field") == table
 
 
-def test_text_from_a_prompt_cannot_end_the_lua_string_it_stands_in() -> None:
+def test_text_from_a_prompt_cannot_end_the_lua_string_it_is_in() -> None:
     assert lua_string('") os.exit() --\n') == '"\\034) os.exit() --\\010"'
 
 

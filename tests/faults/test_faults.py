@@ -132,7 +132,7 @@ def test_a_torn_write_leaves_half_of_the_bytes(tmp_path: Path) -> None:
     assert files["flushed.jsonl"] == "first\nnot f"
 
 
-def test_a_full_disk_refuses_the_write_and_the_process_lives_on_to_say_so(tmp_path: Path) -> None:
+def test_a_full_disk_refuses_the_write_and_the_process_survives_to_say_so(tmp_path: Path) -> None:
     code, files = write_under(Act.FILL_DISK, Point("supervisor", "write", "gate/report.json~"), tmp_path)
     assert code == 1
     assert "gate/report.json" not in files

@@ -43,13 +43,13 @@ def tasks_in(dev_clusters: int, test_clusters: int) -> list[Task]:
         (40, 0, "max-t", "form 0 clusters"),
     ],
 )
-def test_a_test_split_needs_twenty_clusters_and_the_reason_is_told(dev, test, selection, words):
+def test_a_test_split_needs_twenty_clusters_and_the_reason_is_reported(dev, test, selection, words):
     chosen, reason = choose_selection("auto", tasks_in(dev, test))
     assert chosen == selection
     assert words in reason
 
 
-def test_what_is_asked_for_is_not_overruled():
+def test_what_is_requested_is_not_overruled():
     assert choose_selection("split", tasks_in(2, 2)) == ("split", "rule.selection=split")
     assert choose_selection("max-t", tasks_in(90, 90)) == ("max-t", "rule.selection=max-t")
 
@@ -76,7 +76,7 @@ def test_an_eval_file_of_one_split_alone_is_decided_by_max_t(split):
     assert "E 0 of the chosen one" in told["generations"].reason
 
 
-def test_an_eval_file_of_one_split_is_refused_where_a_split_is_asked_for():
+def test_an_eval_file_of_one_split_is_refused_where_a_split_is_requested():
     experiment = compose_experiment(["profile=smoke", "rule.selection=split"])[0]
     with pytest.raises(Refusal, match="The test split of luanti_mini has 0 usable tasks") as refusal:
         inspect_data(experiment, one_split("dev"))
@@ -141,7 +141,7 @@ def test_a_run_of_few_clusters_goes_from_a_to_e_by_max_t_and_opens_no_test(finis
 
 @pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
-def test_its_report_says_that_the_choice_was_paid_for(finished):
+def test_its_report_says_that_the_choice_was_corrected_for(finished):
     folder, _ = finished
     done = runner("report", results=folder.parent)
     assert done.returncode == 0, done.stdout + done.stderr

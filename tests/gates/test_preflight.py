@@ -145,7 +145,7 @@ def test_checkpoints_that_do_not_fit_on_the_disk_block_before_anything_is_traine
     assert named(model_checks(experiment()), "checkpoint disk").blocks
 
 
-def test_what_the_tokenizer_decides_is_told_without_the_model() -> None:
+def test_what_the_tokenizer_decides_is_reported_without_the_model() -> None:
     checks = {check.name: check.value for check in model_checks(experiment())}
     assert checks["model prompt"].startswith("instruction, input, response")
     assert "<|end|>" in checks["model end tokens"]

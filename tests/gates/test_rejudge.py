@@ -50,7 +50,7 @@ def store(run_dir: Path, samples: list[Sample]) -> Path:
     return path
 
 
-def test_true_verdicts_stand(experiment: Experiment, run_dir: Path) -> None:
+def test_true_verdicts_do_not_change(experiment: Experiment, run_dir: Path) -> None:
     samples = stored_samples(experiment)
     store(run_dir, samples)
     found = rejudge(run_dir, experiment, "b", "")

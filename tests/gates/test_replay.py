@@ -56,7 +56,7 @@ def run_dir(results: Path, stored: list[Sample]) -> Path:
     return folder
 
 
-def test_a_true_verdict_stands_whether_it_passed_or_failed(
+def test_a_true_verdict_does_not_change_whether_it_passed_or_failed(
     experiment: Experiment, run_dir: Path, stored: list[Sample]
 ) -> None:
     for sample in stored[:2]:
@@ -67,7 +67,7 @@ def test_a_true_verdict_stands_whether_it_passed_or_failed(
     assert {sample.verdict.outcome == Outcome.PASSED for sample in stored[:2]} == {True, False}
 
 
-def test_a_forged_verdict_is_told_by_screen_and_exit_code_and_stays_stored(
+def test_a_forged_verdict_is_reported_by_screen_and_exit_code_and_stays_stored(
     cli: Cli, run_dir: Path, stored: list[Sample]
 ) -> None:
     path = run_dir / "gate_b" / "samples.jsonl"

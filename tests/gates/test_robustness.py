@@ -65,7 +65,7 @@ TAMPERINGS = [
 
 
 @pytest.mark.parametrize(("name", "tamper"), TAMPERINGS)
-def test_what_an_earlier_gate_left_and_somebody_changed_is_refused_with_file_gate_and_way_out(
+def test_what_an_earlier_gate_left_and_someone_changed_is_refused_with_file_gate_and_way_out(
     swept: Run, name: str, tamper: Callable[[Path], None]
 ) -> None:
     require_intact(swept, "e")
@@ -168,7 +168,7 @@ def test_freshness_of_gates_without_inputs_is_never_taken_for_fresh(swept: Run) 
 # --- openings of the test tasks
 
 
-def test_the_same_attempt_going_on_after_a_kill_is_one_opening(tmp_path: Path) -> None:
+def test_the_same_attempt_continuing_after_a_kill_is_one_opening(tmp_path: Path) -> None:
     assert len(record_opening(tmp_path, 1, "2026-01-01T00:00:00+00:00", "step-000003_x1.00")) == 1
     assert len(record_opening(tmp_path, 1, "2026-01-01T01:00:00+00:00", "step-000003_x1.00")) == 1
     assert len(record_opening(tmp_path, 2, "2026-01-01T02:00:00+00:00", "step-000003_x1.00")) == 2

@@ -142,7 +142,7 @@ def test_a_race_draws_a_part_of_the_grids_very_samples(raced, tmp_path):
     assert sum(map(len, of_race.values())) == sweep.course.samples(5) < 6 * 14 * 5
 
 
-def test_the_report_tells_every_round_and_what_each_cell_was_measured_on(raced):
+def test_the_report_shows_every_round_and_what_each_cell_was_measured_on(raced):
     _, sweep = raced
     rule = rule_of(context_in(Path()))
     selection = select(sweep, rule)
@@ -187,7 +187,7 @@ def test_a_finished_race_is_read_again_without_a_single_generation(raced):
     assert lines_of(folder) == before
 
 
-def test_a_grid_goes_on_from_the_samples_of_a_race(raced, tmp_path):
+def test_a_grid_continues_from_the_samples_of_a_race(raced, tmp_path):
     for source in raced[0].glob("gate_d/cells/*/samples.jsonl"):
         target = tmp_path / source.relative_to(raced[0])
         target.parent.mkdir(parents=True)
@@ -237,7 +237,7 @@ def test_the_samples_of_partly_measured_cells_are_judged_again_like_all_others(r
     assert (found.samples, found.disagreements) == (sweep.course.samples(5), ())
 
 
-def test_the_race_is_told_as_one_count_of_samples_that_never_goes_back(tmp_path):
+def test_the_race_is_reported_as_one_count_of_samples_that_never_goes_back(tmp_path):
     told: list[tuple[int, int]] = []
     with bench_in(tmp_path) as bench:
         context = replace(bench.context, on_progress=lambda progress: told.append((progress.done, progress.total)))

@@ -88,6 +88,6 @@ def test_another_version_of_what_the_domain_judges_with_stops_reuse(installed: d
         installed[name] = "1.0"
 
 
-def test_what_is_installed_here_is_told_with_python() -> None:
+def test_what_is_installed_here_is_reported_with_python() -> None:
     found = versions_of(BACKENDS["transformers_peft"], LUANTI)
     assert {"python", "numpy", "lupa", "torch", "transformers", "peft", "jinja2"} <= found.keys()

@@ -170,7 +170,7 @@ def test_what_cannot_be_retried_or_rewound_says_why_and_changes_nothing(run: Run
     assert events(run.folder) == before
 
 
-def test_attempts_are_kept_and_numbered_whatever_is_asked(results: Path, cli: Cli) -> None:
+def test_attempts_are_kept_and_numbered_whatever_is_requested(results: Path, cli: Cli) -> None:
     run = make_run(results, Story(gates="abc", dev_tasks=6, test_tasks=6))
     for gate in run.attempts:
         if run.gate_folder(gate).is_dir():

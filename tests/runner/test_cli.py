@@ -235,7 +235,7 @@ def test_doctor_prints_what_it_saw_before_a_part_that_is_refused(cli: Cli, tmp_p
     assert {"python", "disk"} <= {check["name"] for check in checks}
 
 
-def test_doctor_says_no_when_the_machine_lacks_what_the_profile_asks(cli: Cli) -> None:
+def test_doctor_says_no_when_the_machine_lacks_what_the_profile_requires(cli: Cli) -> None:
     code, text = cli("doctor", "profile=smoke", "gate.a.machine.min_free_ram_gb=100000")
     assert code == 3
     assert re.search(r"memory.*100000", text, re.DOTALL)

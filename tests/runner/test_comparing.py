@@ -140,7 +140,7 @@ def test_a_rewound_gates_old_report_is_not_shown_as_this_runs_result(good: Run, 
     assert side.base is not None
 
 
-def test_waived_leaks_and_the_decision_without_them_stand_beside_the_verdict(good: Run, weak: Run) -> None:
+def test_waived_leaks_and_the_decision_without_them_are_beside_the_verdict(good: Run, weak: Run) -> None:
     text = text_of(compare_runs([good, weak]))
     assert "waived because: kept to compare" in text
     assert "without 4 contaminated tasks: " in text

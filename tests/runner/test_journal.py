@@ -143,7 +143,7 @@ def test_any_prefix_of_any_history_with_any_torn_tail_replays_to_the_state_it_ha
 
 @FILES
 @given(history=histories(), data=st.data())
-def test_what_follows_a_torn_tail_goes_on_with_the_history_before_it(
+def test_what_follows_a_torn_tail_continues_with_the_history_before_it(
     tmp_path: Path, history: list[Event], data: st.DataObject
 ) -> None:
     path = tmp_path / "events.jsonl"

@@ -108,7 +108,7 @@ def other(source: Run, results: Path) -> Run:
     return begun(results)
 
 
-def test_a_finished_gate_of_the_same_inputs_stands_here_with_its_source_named(source: Run, other: Run) -> None:
+def test_a_finished_gate_of_the_same_inputs_is_reused_with_its_source_named(source: Run, other: Run) -> None:
     report, passed_over = reuse_gate(other, "b", INPUTS)
     assert report is not None
     assert report.reused_from is not None
@@ -231,7 +231,7 @@ def damaged_journal(run: Run) -> None:
         (damaged_journal, "line 1"),
     ],
 )
-def test_what_is_damaged_or_made_otherwise_is_never_reused_and_the_reason_is_told(
+def test_what_is_damaged_or_made_otherwise_is_never_reused_and_the_reason_is_reported(
     source: Run, other: Run, spoil: Callable[[Run], None], why: str
 ) -> None:
     spoil(source)
@@ -308,7 +308,7 @@ def test_a_gate_redone_with_nothing_changed_and_a_fresh_run_are_computed(source:
 
 
 @pytest.mark.parametrize("gate", ["a", "e"])
-def test_what_tells_of_now_or_opens_the_test_is_never_reused(source: Run, other: Run, gate: str) -> None:
+def test_what_describes_now_or_opens_the_test_is_never_reused(source: Run, other: Run, gate: str) -> None:
     assert reuse_gate(other, gate, Inputs({}, {})) == (None, [])
     with pytest.raises(Refusal, match="not possible"):
         other.record(EventType.GATE_REUSED, gate)
@@ -389,7 +389,7 @@ def test_links_that_cannot_be_made_are_copies(source: Run, results: Path, monkey
 
 @pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
-def test_a_new_learning_rate_never_pays_for_the_baseline_again(tmp_path: Path) -> None:
+def test_a_new_learning_rate_never_repeats_the_baseline(tmp_path: Path) -> None:
     runner("advance", "--to", "B", *SMOKE, results=tmp_path, check=True)
     first = only_run(tmp_path)
     runner("new", *SMOKE, "gate.c.train.learning_rate=0.001", results=tmp_path, check=True)

@@ -151,7 +151,7 @@ def test_a_stream_without_our_signs_gets_ascii(mine: Run) -> None:
     assert text.isascii()
 
 
-def test_failed_checks_stand_with_their_reason_the_others_by_name(mine: Run) -> None:
+def test_failed_checks_appear_with_their_reason_the_others_by_name(mine: Run) -> None:
     text = samples_text(find_samples(mine, "b", Wanted(outcome="WRONG", limit=1)), "", PLAIN)
     assert "  failed:  light  check light: light_source: expected 7, got nil\n" in text
     assert "  passed:  node is registered\n" in text

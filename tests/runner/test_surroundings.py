@@ -85,7 +85,7 @@ def test_a_renamed_run_is_called_by_its_new_name(cli: Cli, results: Path) -> Non
     assert "--run 'renamed ü'" in text
 
 
-def test_the_next_command_speaks_of_the_run_it_stands_under(cli: Cli, results: Path, tmp_path: Path) -> None:
+def test_the_next_command_speaks_of_the_run_it_is_under(cli: Cli, results: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "else where"
     cli("new", *SMOKE)
     first = only_run(results)

@@ -153,7 +153,7 @@ def test_under_nohup_nothing_is_said() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_run_is_told_of_tmux_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_informed_of_tmux_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TMUX", raising=False)
     monkeypatch.delenv("STY", raising=False)
     monkeypatch.setenv("SSH_CONNECTION", SSH["SSH_CONNECTION"])
@@ -312,7 +312,7 @@ def test_a_run_in_tmux_is_started_left_lost_found_again_and_finished(server: Ser
 
 
 @marked
-def test_a_killed_advance_goes_on_in_the_session_it_had(server: Server) -> None:
+def test_a_killed_advance_continues_in_the_session_it_had(server: Server) -> None:
     assert server.runner("tmux", "--to", "A", *SMOKE).returncode == 0
     folder = only_run(server.results)
     wait_until(lambda: bool(pulse(folder).get("pid")), "a worker's first pulse")

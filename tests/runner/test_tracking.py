@@ -66,7 +66,7 @@ def test_a_second_attempt_does_not_mix_with_the_first(tmp_path: Path) -> None:
     assert list(scalars(tmp_path / "tracking" / "tensorboard")) == ["gate_c.2/loss"]
 
 
-def test_a_tracker_that_fails_is_warned_about_once_and_asked_no_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tracker_that_fails_is_warned_about_once_and_called_no_more(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         asked = 0
 

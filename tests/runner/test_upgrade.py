@@ -165,7 +165,7 @@ def test_a_newer_checkpoint_is_refused_by_its_schema(tmp_path: Path) -> None:
         read_manifest(saved.folder)
 
 
-def test_an_event_of_a_newer_version_is_told_from_a_damaged_line(results: Path, cli: Cli) -> None:
+def test_an_event_of_a_newer_version_is_distinguished_from_a_damaged_line(results: Path, cli: Cli) -> None:
     run = make_run(results, Story(gates=""))
     run.journal.append(EventType.GATE_STARTED, "a", attempt=1)
     line = event_line(run.journal.events[-1])

@@ -125,7 +125,7 @@ def test_a_worker_deaf_to_a_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.slow
 @pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
-def test_a_stalled_gate_is_ended_named_and_goes_on(tmp_path: Path) -> None:
+def test_a_stalled_gate_is_ended_named_and_continues(tmp_path: Path) -> None:
     limits = ("watch.stall_first_s=3", "watch.stall_min_s=3", "watch.stall_factor=2")
     runner("new", *SMOKE, "sampling.samples_per_call=10", *limits, results=tmp_path, check=True)
     folder = only_run(tmp_path)
@@ -279,7 +279,7 @@ class OutOfMemoryError(RuntimeError):
     __module__ = "torch"
 
 
-def test_running_out_of_memory_is_told_by_type_from_other_errors() -> None:
+def test_running_out_of_memory_is_distinguished_by_type_from_other_errors() -> None:
     assert failure_of(OutOfMemoryError("tried 1.2 GiB"), PROJECT).kind == "memory"
     assert failure_of(MemoryError(), PROJECT).kind == "memory"
     assert failure_of(RuntimeError("CUDA out of memory, says a message"), PROJECT).kind == "crash"
@@ -381,7 +381,7 @@ def test_the_watch_of_a_run_is_configured_with_units(cli: Cli) -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
-def test_an_exploding_training_is_a_no_that_keeps_its_checkpoints_and_can_be_asked_again(tmp_path: Path) -> None:
+def test_an_exploding_training_is_a_no_that_keeps_its_checkpoints_and_can_be_run_again(tmp_path: Path) -> None:
     watch = ("gate.c.watch.explosion_factor=1.5", "gate.c.watch.explosion_patience_steps=3")
     steps = ("gate.c.train.max_steps=40", "gate.c.train.checkpoint_every=10", "gate.c.train.warmup_steps=20")
     runner("new", *SMOKE, *steps, *watch, "gate.c.train.learning_rate=3", results=tmp_path, check=True)

@@ -23,7 +23,7 @@ def begun(results: Path, gate: str) -> tuple[Path, HeldAdvance]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_stops_at_a_safe_point_and_names_the_command_that_goes_on(
+def test_a_signal_stops_at_a_safe_point_and_names_the_command_that_continues(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     folder, advance = begun(tmp_path, "b")
@@ -68,7 +68,7 @@ def test_two_advances_on_one_run_are_one_too_many(tmp_path: Path) -> None:
     assert [e["type"] for e in events(folder)].count("gate_started") == 2
 
 
-def test_a_machine_that_lacks_something_stops_at_gate_a_and_goes_on_once_it_is_mended(tmp_path: Path) -> None:
+def test_a_machine_that_lacks_something_stops_at_gate_a_and_continues_once_it_is_fixed(tmp_path: Path) -> None:
     done = runner("advance", *SMOKE, "gate.a.machine.min_free_ram_gb=100000", results=tmp_path)
     folder = only_run(tmp_path)
     assert done.returncode == 3, done.stdout
@@ -116,7 +116,7 @@ def test_a_report_whose_event_was_lost_is_recorded_and_not_computed_again(tmp_pa
     assert (folder / "gate_a" / "report.json").read_bytes() == report
 
 
-def test_an_event_whose_report_was_lost_begins_the_gate_anew_and_keeps_what_is_left(tmp_path: Path) -> None:
+def test_an_event_whose_report_was_lost_restarts_the_gate_and_keeps_what_is_left(tmp_path: Path) -> None:
     runner("advance", "--to", "A", *SMOKE, results=tmp_path, check=True)
     folder = only_run(tmp_path)
     (folder / "gate_a" / "report.json").unlink()
@@ -138,7 +138,7 @@ def public(*more: str) -> list[str]:
 
 
 @pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public Luanti pair is not beside this checkout")
-def test_the_public_luanti_pair_stops_at_gate_a_naming_its_40_leaked_items_and_goes_on_when_waived(
+def test_the_public_luanti_pair_stops_at_gate_a_naming_its_40_leaked_items_and_continues_when_waived(
     tmp_path: Path,
 ) -> None:
     blocked = runner("advance", *public(), results=tmp_path)

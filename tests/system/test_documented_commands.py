@@ -367,7 +367,7 @@ def test_a_session_is_begun_left_come_back_to_and_ended_as_documented(
         assert events(run)[-1]["data"].get("signal") == signal.SIGHUP, "stopped as by a hang-up, at a safe point"
 
 
-def test_what_nohup_started_outlives_a_hang_up_and_still_stops_when_asked(tmp_path: Path) -> None:
+def test_what_nohup_started_outlives_a_hang_up_and_still_stops_when_requested(tmp_path: Path) -> None:
     before, python, *after = NOHUP.split()
     assert python == "python"
     process = subprocess.Popen(
@@ -399,7 +399,7 @@ def quoted_symptoms() -> list[str]:
     return sorted({part for part in spans if part})
 
 
-def test_the_words_that_the_runbook_says_a_screen_says_stand_in_the_code() -> None:
+def test_the_words_that_the_runbook_says_a_screen_says_are_in_the_code() -> None:
     files = (path for name in SOURCE_FOLDERS for path in (PROJECT / name).rglob("*.py"))
     # a sentence that goes on in another literal on the next line is one sentence
     code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text(encoding="utf-8") for path in files))

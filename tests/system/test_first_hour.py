@@ -203,7 +203,7 @@ def test_the_adapter_leaves_the_run_and_loads_in_plain_peft(desk: Desk) -> None:
     desk.type(f"'{desk.clone}/.venv/bin/python' load.py '{desk.home}/my models/little lua' adapter", cwd=desk.home)
 
 
-def test_wrong_turns_are_told_in_one_sentence_and_begin_nothing(desk: Desk) -> None:
+def test_wrong_turns_are_reported_in_one_sentence_and_begin_nothing(desk: Desk) -> None:
     before = sorted((desk.clone / "results").iterdir())
     for wrong, word in (
         ("new model=local model.path=/nowhere/model", "/nowhere/model"),

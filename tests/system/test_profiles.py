@@ -52,7 +52,7 @@ def composed(*overrides: str) -> Experiment:
     return compose_experiment(list(overrides))[0]
 
 
-def test_the_3090_profile_is_what_was_asked() -> None:
+def test_the_3090_profile_is_what_was_requested() -> None:
     found = composed("profile=rtx3090_gpt_oss_20b")
     lora, train, sampling = found.gate.c.lora, found.gate.c.train, found.sampling
     assert (found.backend.name, found.model.quantization, found.seed, train.seed) == ("unsloth", "nf4", 3407, 3407)
@@ -63,7 +63,7 @@ def test_the_3090_profile_is_what_was_asked() -> None:
     assert found.gate.d.scales == (0.25, 0.5, 1.0)
 
 
-def test_the_mistral_profile_is_what_was_asked() -> None:
+def test_the_mistral_profile_is_what_was_requested() -> None:
     found = composed("profile=cuda_mistral_7b")
     lora, train = found.gate.c.lora, found.gate.c.train
     assert (found.backend.name, found.model.dtype, found.model.quantization) == ("transformers_peft", "bfloat16", "nf4")
@@ -73,7 +73,7 @@ def test_the_mistral_profile_is_what_was_asked() -> None:
     assert (train.learning_rate, train.max_length) == (1.5e-4, 8192)
 
 
-def test_the_mac_profile_is_what_was_asked() -> None:
+def test_the_mac_profile_is_what_was_requested() -> None:
     found = composed("profile=mac_qwen_4b")
     assert (found.backend.name, found.model.quantization) == ("mlx", "q4")
     assert (found.gate.c.lora.r, found.gate.c.lora.target_modules) == (32, LINEAR)

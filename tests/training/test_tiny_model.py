@@ -66,7 +66,7 @@ def test_a_name_has_the_same_tokens_in_a_prompt_and_in_a_program(tokenizer, word
         ]
 
 
-def test_digits_stand_single(tokenizer):
+def test_digits_are_single_tokens(tokenizer):
     assert tokenizer.tokenize("2048") == ["2", "0", "4", "8"]
 
 
@@ -83,7 +83,7 @@ def test_the_tokenizer_adds_no_token_of_its_own(tokenizer):
     assert len(ids) == len(tokenizer.tokenize("core"))
 
 
-def test_the_card_tells_what_the_model_is_not():
+def test_the_card_says_what_the_model_is_not():
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert "say nothing about real models" in card
     assert "python -m eval.domains.luanti.mini.kinds corpus" in card

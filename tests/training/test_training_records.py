@@ -153,7 +153,7 @@ def test_skipping_to_a_step_gives_the_batches_of_an_undisturbed_run(grad_accum: 
         assert list(islice(step_batches(lengths, settings, first), 3)) == whole[first - 1 : first + 2]
 
 
-def test_an_answer_ends_with_the_end_token_and_the_prompt_is_not_learnt() -> None:
+def test_an_answer_ends_with_the_end_token_and_the_prompt_is_not_learned() -> None:
     (row,) = encode_examples([Example("ab", "xyz")], Letters(), TRAIN).rows
     assert row.ids == (1, 97, 98, 120, 121, 122, 0)
     assert row.prompt_length == 3
@@ -165,7 +165,7 @@ def test_rows_too_long_are_dropped_and_named() -> None:
     assert (len(encoded.rows), encoded.dropped) == (2, ("row 30",))
 
 
-def test_a_row_too_long_is_an_error_when_asked() -> None:
+def test_a_row_too_long_is_an_error_when_requested() -> None:
     settings = replace(TRAIN, max_length=10, on_too_long="error")
     with pytest.raises(Refusal, match=r"row 30 has 33 tokens, more than gate\.c\.train\.max_length = 10"):
         encode_examples([Example("p", "a" * 30, "row 30")], Letters(), settings)
@@ -175,7 +175,7 @@ def test_a_row_too_long_is_an_error_when_asked() -> None:
     ("examples", "says"),
     [([], "no training example"), ([Example("p", "")], "answer is empty"), ([Example("p", "a" * 99)], "All 1")],
 )
-def test_examples_nothing_can_be_learnt_from_are_refused(examples: list[Example], says: str) -> None:
+def test_examples_nothing_can_be_learned_from_are_refused(examples: list[Example], says: str) -> None:
     with pytest.raises(Refusal, match=says):
         encode_examples(examples, Letters(), replace(TRAIN, max_length=10))
 

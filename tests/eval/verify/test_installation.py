@@ -119,7 +119,7 @@ def test_a_validated_version_needs_no_word_and_neither_does_a_patch_of_it(versio
     assert caveat(version) is caveat(f"{version}9") is None
 
 
-def test_an_engine_that_was_not_validated_is_told_with_the_run_that_validates_it() -> None:
+def test_an_engine_that_was_not_validated_is_reported_with_the_run_that_validates_it() -> None:
     newer, other = caveat("5.99.0"), caveat("5.8.0")
     assert newer is not None
     assert other is not None

@@ -228,7 +228,7 @@ def test_the_child_imports_nothing_but_lupa_the_standard_library_and_its_folder(
     assert [name for name in strangers if not name.startswith(("distutils", "cython", "Cython"))] == []
 
 
-def test_isolation_that_is_asked_for_and_missing_is_refused() -> None:
+def test_isolation_that_is_requested_and_missing_is_refused() -> None:
     with pytest.raises(Refusal, match=r"bwrap.*is required.*process\+rlimits\+seccomp: bubblewrap is not installed"):
         insist("seccomp+bwrap", "process+rlimits+seccomp", "bubblewrap is not installed")
     with pytest.raises(Refusal, match='no isolation "jail"'):
@@ -361,7 +361,7 @@ def test_a_reader_that_takes_nothing_is_a_timeout_and_not_a_hang() -> None:
     os.close(write_fd)
 
 
-def test_a_frame_that_is_cut_short_late_or_garbage_is_told_apart() -> None:
+def test_a_frame_that_is_cut_short_late_or_garbage_is_distinguished() -> None:
     read_fd, write_fd = os.pipe()
     write_frame(write_fd, {"a": [1, "\ud800"]})
     assert read_frame(read_fd) == {"a": [1, "\ud800"]}

@@ -66,7 +66,7 @@ def test_the_sweep_is_a_table_with_one_chosen_cell(finished: Run) -> None:
     assert sum("◆" in row for row in rows) == 1
 
 
-def test_every_figure_of_the_baseline_stands_below_its_name(finished: Run) -> None:
+def test_every_figure_of_the_baseline_is_below_its_name(finished: Run) -> None:
     report = report_of(finished, "b")
     assert isinstance(report.results, BaselineResults)
     test = report.results.splits["test"]

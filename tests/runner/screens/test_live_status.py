@@ -108,7 +108,9 @@ def test_a_pulse_of_the_gate_before_is_not_shown_as_this_ones(held: Run) -> None
     assert "no heartbeat yet" in text_of(held)
 
 
-def test_a_worker_that_lives_and_counts_nothing_is_told_with_since_when_and_without_a_time_left(held: Run) -> None:
+def test_a_worker_that_is_alive_and_counts_nothing_is_reported_with_since_when_and_without_a_time_left(
+    held: Run,
+) -> None:
     beat(held, idle_s=1800.0)
     text = text_of(held)
     assert "heartbeat 0 s ago" in text
@@ -132,7 +134,7 @@ def test_a_clock_set_back_is_named_and_no_age_is_negative(held: Run) -> None:
     assert "! since that heartbeat the clock was set back by 2 h 00" in text_of(held)
 
 
-def test_a_run_on_another_machine_is_told_with_its_name_and_its_clock(training: Run) -> None:
+def test_a_run_on_another_machine_is_reported_with_its_name_and_its_clock(training: Run) -> None:
     lock = training.file("run.lock")
     with RunLock(lock):
         there = Holder(17146, "x", "gpubox", "ann", "advance", "2026-11-20T09:02:00+00:00")
@@ -143,7 +145,7 @@ def test_a_run_on_another_machine_is_told_with_its_name_and_its_clock(training: 
     assert "! the clock of gpubox is 90 s ahead of this one's" in text
 
 
-def test_a_supervisor_that_died_before_its_worker_is_told(training: Run) -> None:
+def test_a_supervisor_that_died_before_its_worker_is_reported(training: Run) -> None:
     lock = training.file("run.lock")
     with RunLock(lock):
         lock.write_text(
@@ -321,7 +323,7 @@ def test_a_signal_leaves_the_view_as_cleanly(watcher: Watcher, number: signal.Si
     assert watcher.left() == code
 
 
-def test_a_window_made_wider_is_drawn_anew(watcher: Watcher) -> None:
+def test_a_window_made_wider_is_drawn_again(watcher: Watcher) -> None:
     so_far = len(watcher.drawn)
     watcher.resize(200)
     # a frame of the former width may have been on its way

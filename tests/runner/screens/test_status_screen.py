@@ -96,7 +96,7 @@ def test_a_checkpoint_without_its_mark_is_not_safe(tmp_path: Path) -> None:
     assert safe_work(in_training(tmp_path).folder, "c") == "checkpoint step-000040"
 
 
-def test_a_gate_that_said_no_tells_why_and_names_retry(tmp_path: Path) -> None:
+def test_a_gate_that_said_no_says_why_and_names_retry(tmp_path: Path) -> None:
     run = make_run(tmp_path, Story(gain=-0.12, base_rate=0.3, test_tasks=60))
     text = status.status_text(view_run(run))
     assert "✗ E decision    said no" in text

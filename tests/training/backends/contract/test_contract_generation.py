@@ -33,7 +33,7 @@ def test_different_seeds_draw_different_samples(model: Any) -> None:
     assert len({sample.text for sample in samples}) == 8
 
 
-def test_steps_tell_every_token_and_each_sample_once(model: Any) -> None:
+def test_steps_report_every_token_and_each_sample_once(model: Any) -> None:
     requests = [*REQUESTS, GenerationRequest("none wanted", ())]
     steps = list(model.draw(requests, SAMPLING))
     ended = [one for step in steps for one in step.ended]

@@ -29,7 +29,7 @@ def exported(model: Any, folder: Path, adapter: Path, scale: float, form: Any, t
 
 @pytest.mark.parametrize("quantization", ["none", "q4"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fused_model_computes_what_the_worn_adapter_computed(
+def test_a_fused_model_computes_what_the_applied_adapter_computed(
     mlx_folder: Path, quantization: str, kind: dict[str, bool], tmp_path: Path
 ) -> None:
     model = load(mlx_folder, quantization=quantization)

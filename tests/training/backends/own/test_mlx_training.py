@@ -32,7 +32,7 @@ def test_ten_steps_a_stop_and_ten_more_are_twenty_straight_to_the_byte(mlx_model
             assert (ours.folder / name).read_bytes() == (theirs.folder / name).read_bytes()
 
 
-def test_only_answers_are_learnt_and_padding_changes_nothing(mlx_model: Any) -> None:
+def test_only_answers_are_learned_and_padding_changes_nothing(mlx_model: Any) -> None:
     from training.backends.mlx.fitting import batch_arrays, summed_loss
 
     module = mlx_model._loaded.model

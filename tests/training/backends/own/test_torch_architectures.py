@@ -79,7 +79,7 @@ def in_float32(model: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", [*MIXTURES, *DENSE])
-def test_attention_of_the_asked_layers_trains_and_nothing_else_is_in_the_file(
+def test_attention_of_the_requested_layers_trains_and_nothing_else_is_in_the_file(
     name: str, models: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from safetensors.torch import load_file
@@ -154,7 +154,7 @@ def test_parameters_are_listed_by_pattern() -> None:
         ("base_model.model.model.layers.3.mlp.experts.lora_A.weight", "modules that were not requested"),
     ],
 )
-def test_an_adapter_file_with_more_than_was_asked_is_refused(extra: str, says: str, tmp_path: Path) -> None:
+def test_an_adapter_file_with_more_than_was_requested_is_refused(extra: str, says: str, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     asked = "model.layers.3.self_attn.q_proj"

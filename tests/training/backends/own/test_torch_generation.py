@@ -58,7 +58,7 @@ def test_work_that_is_left_ends_between_two_steps(llama: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("stop", [(), ("a", "e")])
-def test_the_library_s_own_loop_tells_the_same_samples_step_by_step(stop: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_library_s_own_loop_reports_the_same_samples_step_by_step(stop: tuple[str, ...], tmp_path: Path) -> None:
     ours = load_whole(make_model(tmp_path, seed=1, initializer_range=0.001), batch_size=64)
     settings = SamplingSettings(1.0, 1.0, 0, 60, stop)
     prompts = [PromptSamples(tuple(ours._texts.prompt(r.prompt)), r.seeds) for r in REQUESTS]

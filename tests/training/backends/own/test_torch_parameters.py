@@ -21,7 +21,7 @@ def model(llama: Path) -> Any:
     return load(llama)
 
 
-def test_exactly_the_asked_modules_of_the_asked_layers_train(model: Any) -> None:
+def test_exactly_the_requested_modules_of_the_requested_layers_train(model: Any) -> None:
     with trainable(model._loaded.model, LORA, seed=0) as wrapped:
         names = {name for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
     expected = {

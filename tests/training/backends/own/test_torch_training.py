@@ -24,7 +24,7 @@ def model(llama: Path) -> Any:
     return load(llama)
 
 
-def test_only_answers_are_learnt_and_padding_changes_nothing(llama: Path) -> None:
+def test_only_answers_are_learned_and_padding_changes_nothing(llama: Path) -> None:
     base = load_whole(llama)._loaded.model
     rows = [TokenRow(tuple(range(2, 12)), 4), TokenRow(tuple(range(40, 47)), 6), TokenRow((9, 8, 7), 1)]
     expected = 0.0

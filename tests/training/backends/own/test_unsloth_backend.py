@@ -163,7 +163,7 @@ def plain_backend(folder: Path, quantization: str, adapter: Path | None = None) 
     return found
 
 
-def test_only_attention_in_the_asked_layers_of_a_mixture_of_experts_trains(experts: Any, tmp_path: Path) -> None:
+def test_only_attention_in_the_requested_layers_of_a_mixture_of_experts_trains(experts: Any, tmp_path: Path) -> None:
     result = experts.train(EXAMPLES, EXPERTS_LORA, TRAIN, tmp_path, Hooks(stop_after=1))
     assert result.targets == 8
     assert all("self_attn" in name and "layers.[19, 23]" in name for name in result.patterns)
