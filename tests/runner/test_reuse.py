@@ -225,7 +225,7 @@ def damaged_journal(run: Run) -> None:
         (unsteady_code, "files changed while it was computed: eval/judge.lua"),
         (unknown_code, "does not say which files of the project it used"),
         (other_base, "another base model"),
-        (other_judge, "judged by engine"),
+        (other_judge, "verified by engine"),
         (other_device, "ran with device cuda"),
         (outside, "outside its folder"),
         (damaged_journal, "line 1"),
