@@ -23,7 +23,7 @@ _ESSENTIAL: dict[str, tuple[str, ...]] = {
     "craftitem": ("inventory_image",),
     "chatcommand": ("func",),
 }
-# the engine's LIGHT_MAX is 14; 0 is the default, so a prompt that names the field asks for more
+# the engine's LIGHT_MAX is 14; 0 is the default, so a prompt that names the field requires more
 _RANGES = {"light_source": (1.0, 14.0)}
 _KEEPING_FAMILIES = ("repair", "refactor")
 # lists whose order means something: which face, which layer
