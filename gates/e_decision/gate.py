@@ -37,7 +37,7 @@ def run(context: GateContext) -> GateReport:
         tasks = bench.tasks(trial.split)
         groups = gains_by_group(tasks, trial.arms, rule)
         base, judge, choices = base_facts(bench.model), judge_facts(bench.verifier), dict(bench.model.choices)
-        rows = bench.dataset.rows
+        rows, prompts = bench.dataset.rows, {task.id: bench.prompt(task) for task in tasks}
     context.on_progress(Progress("deciding", 0, 0, ""))
     evidence = Evidence(trial.cell.name, trial.canary, len(trial.openings), smoke=context.experiment.smoke)
     decision = trial.decide(evidence)
@@ -50,7 +50,7 @@ def run(context: GateContext) -> GateReport:
         canary=trial.canary,
         openings=tuple(trial.openings),
         arms=trial.arms,
-        tasks=task_facts(tasks, trial.arms, context.earlier(EnvironmentResults).contamination.tasks),
+        tasks=task_facts(tasks, trial.arms, context.earlier(EnvironmentResults).contamination.tasks, prompts),
         groups=groups,
         movers=furthest_movers(trial.arms, rule),
         decision=decision,

@@ -14,11 +14,14 @@ from gates.report.results import Arms, Leak, TaskFacts
 MOVERS_NAMED = 10
 
 
-def task_facts(tasks: Sequence[Task], arms: Arms, leaked: Mapping[str, Leak]) -> tuple[TaskFacts, ...]:
+def task_facts(
+    tasks: Sequence[Task], arms: Arms, leaked: Mapping[str, Leak], prompts: Mapping[str, str]
+) -> tuple[TaskFacts, ...]:
     """Return of each task its prompt and reference, and how often each arm passed it.
 
     Args:
         leaked: how much training has seen of a task, as far as it has seen any.
+        prompts: what the model reads of each task.
     """
     base = {score.task_id: score for score in arms.base.scores}
     cell = {score.task_id: score for score in arms.cell.scores}
@@ -39,6 +42,7 @@ def task_facts(tasks: Sequence[Task], arms: Arms, leaked: Mapping[str, Leak]) ->
             base_n=base[task.id].n,
             cell_c=cell[task.id].c,
             cell_n=cell[task.id].n,
+            prompt=prompts[task.id],
         )
         for task in tasks
     )

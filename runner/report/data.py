@@ -204,7 +204,7 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class GateSection:
-    """One gate: where it stands, what it concluded, what it checked."""
+    """One gate: its state, what it concluded, what it checked; ``files``: its report and log, inside the run."""
 
     gate: str
     title: str
@@ -216,6 +216,7 @@ class GateSection:
     reasons: tuple[str, ...]
     checks: tuple[CheckRow, ...]
     choices: tuple[Fact, ...]
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,7 @@ class TaskView:
     """One task under both arms; ``c`` of ``n`` valid samples passed.
 
     ``base_rate``, ``cell_rate`` are pass@k in %, ``gain`` their difference in pp, None where undefined or not measured.
+    ``prompt`` is what the model reads, every sign of it; "" where the run did not store it.
     ``status`` is what training has seen of it: CLEAN, PARTIAL or CONTAMINATED; ``seen`` says where.
     """
 
@@ -235,6 +237,7 @@ class TaskView:
     instruction: str
     input: str
     reference: str
+    prompt: str
     status: str
     seen: tuple[str, ...]
     base_c: int

@@ -55,18 +55,22 @@ LEAKED = {
 }
 
 
+PROMPTS = {task.id: f"<user>{task.id}" for task in TASKS}
+
+
 def test_a_task_has_what_a_reader_and_a_comparison_need() -> None:
-    rows = {row.task_id: row for row in task_facts(TASKS, ARMS, LEAKED)}
+    rows = {row.task_id: row for row in task_facts(TASKS, ARMS, LEAKED, PROMPTS)}
     assert rows["t04"].contamination == "CONTAMINATED T1"
     assert rows["t05"].contamination == "PARTIAL T2"
     assert (rows["t06"].contamination, rows["t07"].contamination) == ("", "CONTAMINATED")
     assert (rows["t04"].base_c, rows["t04"].cell_c, rows["t30"].cell_n) == (5, 5, 5)
+    assert rows["t07"].prompt == "<user>t07"
     assert (rows["t07"].difficulty, rows["t07"].reference, rows["t07"].answer) == (2, "answer 7", "code")
 
 
 def test_the_digest_of_a_task_covers_its_checks() -> None:
     sharper = [replace(TASKS[0], checks=(TaskCheck("c", "expect(false)"),)), *TASKS[1:]]
-    before, after = (task_facts(tasks, ARMS, {}) for tasks in (TASKS, sharper))
+    before, after = (task_facts(tasks, ARMS, {}, PROMPTS) for tasks in (TASKS, sharper))
     assert [a.digest == b.digest for a, b in zip(before, after, strict=True)] == [False] + [True] * (N - 1)
 
 

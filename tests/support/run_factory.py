@@ -321,9 +321,10 @@ class _Writer:
     def task_facts(self, tested: Sequence[Task], arms: Arms) -> tuple[TaskFacts, ...]:
         """Return Gate E's tasks, hostile text in each instruction."""
         leaked = contamination_facts(self.contaminated, len(tested)).tasks
+        prompts = {task.id: f"<user>\n{task.instruction} {self.story.markup}\n<answer>\n" for task in tested}
         return tuple(
             row.model_copy(update={"instruction": f"{row.instruction} {self.story.markup}"})
-            for row in task_facts(tested, arms, leaked)
+            for row in task_facts(tested, arms, leaked, prompts)
         )
 
 

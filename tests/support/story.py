@@ -9,6 +9,8 @@ from eval.records import Candidate, CheckResult, Completion, Outcome, Sample, Ta
 
 VERIFIER, ISOLATION = "recorder/luajit21", "process+rlimits+seccomp"
 NAMES = ("oak_lamp", "copper_drill", "moss_brick", "tin_gear", "reed_basket", "salt_crystal", "clay_oven", "fern_seed")
+# What a model might write to get out of being text, and a sign that turns the reading direction.
+HOSTILE = '</script><img src=x onerror="window.hit=1"><script>window.hit=2</script>{{ 7*7 }} \u202e -->'
 KINDS = {"scaffold": ("node", "craft", "command"), "repair": ("node", "tool"), "doc": ("node", "entity")}
 
 

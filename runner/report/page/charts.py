@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -15,6 +16,8 @@ from runner.report.page.axes import Axis, axis_over
 # Units across a stretched picture: enough that rounding never shows.
 _UNITS = 1000.0
 _TOP = 12.0
+# style.css knows so many widths of the chart of tasks.
+_MOST_FIFTIES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ def _tidy(tick: float) -> float:
 
 
 def waterfall(tasks: Sequence[TaskView]) -> Markup:
-    """Return every task's gain as a bar, losses first; each leads to its samples."""
+    """Return every task's gain as a bar, losses first; the whole height over each leads to its samples."""
     gains = [(task, task.gain) for task in tasks if task.gain is not None]
     if not gains:
         return Markup("")
@@ -154,20 +157,21 @@ def waterfall(tasks: Sequence[TaskView]) -> Markup:
     parts += [svg.stretched(float(len(gains)), height, *bars), svg.line(0, middle, 100, middle, "zero")]
     lost, won = sum(gain < 0 for _, gain in gains), sum(gain > 0 for _, gain in gains)
     label = f"Gain of each of {len(gains)} tasks in pp: {lost} lost, {won} gained, {len(gains) - lost - won} the same"
-    return svg.picture(label, height, *parts, class_="picture framed")
+    # links are no part of an image: a group may hold them; the style makes room for every fifty bars
+    fifties = min(_MOST_FIFTIES, -(-len(gains) // 50))
+    return svg.picture(label, height, *parts, class_=f"picture framed fifties-{fifties}", role="group")
 
 
 def _gain_bar(place: int, task: TaskView, gain: float, middle: float) -> Markup:
     tall = max(2.0, abs(gain) * 0.72) if gain else 3.0
     top = middle - tall if gain > 0 else middle if gain < 0 else middle - 1.5
     tone = "gain" if gain > 0 else "loss" if gain < 0 else "even"
-    title = svg.element("title", f"{task.task_id}: {gain:+.1f} pp")
-    rect = svg.element("rect", title, x=place + 0.1, y=round(top, 1), width=0.8, height=round(tall, 1), class_=tone)
-    return svg.element("a", rect, href=f"#task={task_anchor(task.task_id)}", tabindex="-1")
+    said = f"{task.task_id}: {gain:+.1f} pp"
+    hit = svg.element("rect", svg.element("title", said), x=place, y=0, width=1, height=2 * middle, class_="hit")
+    rect = svg.element("rect", x=place + 0.1, y=round(top, 1), width=0.8, height=round(tall, 1), class_=tone)
+    return svg.element("a", hit, rect, href=f"#task={task_anchor(task.task_id)}", tabindex="-1", aria_label=said)
 
 
 def task_anchor(task_id: str) -> str:
-    """Return a task's id as it stands in a deep link."""
-    from urllib.parse import quote
-
+    """Return a task's id as it appears in a deep link."""
     return quote(task_id, safe="")

@@ -53,8 +53,13 @@ def _bound(lower: float | None, axis: Axis, y: float, tone: str) -> list[Markup]
 
 
 def tone_of(verdict: Verdict) -> str:
-    """Return the colour class of a verdict: "good" for PROCEED, "no" for the others."""
-    return "good" if verdict.word == "PROCEED" else "no"
+    """Return the colour class of a verdict: each ruling has its own."""
+    return {"PROCEED": "good", "ADJUST": "no"}.get(verdict.word, "unsure")
+
+
+def mark_of(verdict: Verdict) -> str:
+    """Return the sign of a verdict, the same as on screens."""
+    return {"PROCEED": "✓", "ADJUST": "✗"}.get(verdict.word, "≈")
 
 
 def gain_tone(row: Interval) -> str:

@@ -134,6 +134,7 @@ class _Packer:
             "instruction": self._text(task.instruction),
             "input": self._text(task.input),
             "reference": self._text(task.reference),
+            "prompt": self._text(task.prompt),
             "gain": None if task.gain is None else round(task.gain, 1),
         }
         for arm, c, n, samples in (
@@ -167,11 +168,11 @@ class _Packer:
 
 def _circumstances(sample: Sample) -> tuple[str, ...]:
     return (
-        "hit the token limit" if sample.completion.finish == "length" else "",
+        "hit the token limit" if sample.completion.finish == "length" else "stopped",
         f"patch matched: {sample.candidate.patch_level}" if sample.candidate.patch_level else "",
-        f"extracted by rule {sample.candidate.rule}" if sample.candidate.rule else "",
-        sample.verdict.verifier,
-        sample.verdict.isolation,
+        f"extracted as {sample.candidate.rule}" if sample.candidate.rule else "",
+        f"verifier {sample.verdict.verifier}" if sample.verdict.verifier else "",
+        f"isolation {sample.verdict.isolation}" if sample.verdict.isolation else "",
     )
 
 

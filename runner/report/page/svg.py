@@ -17,12 +17,14 @@ def element(name: str, *children: Markup | str, **attributes: object) -> Markup:
     return Markup(f"<{' '.join(parts)}>{inside}</{name}>")
 
 
-def picture(label: str, height: float, *children: Markup, class_: str = "picture") -> Markup:
+def picture(label: str, height: float, *children: Markup, class_: str = "picture", role: str = "img") -> Markup:
     """Return an SVG as wide as its place and ``height`` px high; ``label`` is what a screen reader says.
+
+    An image holds nothing that can be followed: with links inside, ``role`` is "group".
 
     Inside, x is in percent of the width and y in px: text keeps its size on a phone.
     """
-    return element("svg", *children, role="img", aria_label=label, width="100%", height=height, class_=class_)
+    return element("svg", *children, role=role, aria_label=label, width="100%", height=height, class_=class_)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:

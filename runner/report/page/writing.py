@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -17,6 +19,7 @@ from env.files import write_atomic
 from runner.report.data import ArmOutcomes, Interval, ReportData
 from runner.report.page import charts, figures
 from runner.report.page.packing import pack
+from runner.report.page.tables import read_tables
 from runner.runs.invocation import as_started
 from runner.views.wording import more_text, parse_time
 
@@ -27,7 +30,7 @@ _COMMAND = re.compile(r"(`(?:python -m runner|tmux|git) [^`|\n]*`)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _MAX_MARKDOWN_TASKS = 30
 # In the order in which they build on each other.
-_SCRIPTS = ("lua.js", "diff.js", "samples.js", "pane.js", "browser.js")
+_SCRIPTS = ("elements.js", "tables.js", "lua.js", "diff.js", "samples.js", "pane.js", "browser.js")
 
 
 def write_html(data: ReportData, folder: Path) -> Path:
@@ -39,6 +42,7 @@ def write_html(data: ReportData, folder: Path) -> Path:
         .render(
             data=data,
             packed=pack(data),
+            tables=inside_script(read_tables(data)),
             style=Markup(style),
             script=Markup(script),
             policy=_policy(style, script),
@@ -101,6 +105,8 @@ def _environment(**settings: Any) -> Environment:
         plural=plural,
         verbatim=verbatim,
         code=code,
+        commands=commands,
+        link=link,
         more=more_text,
         share=share,
         named=named,
@@ -137,6 +143,25 @@ def code(text: str) -> Markup:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence, room = "`" * (longest + 1), " " if "`" in text else ""
     return Markup(f"{fence}{room}{verbatim(text)}{room}{fence}")
+
+
+def commands(text: str) -> Markup:
+    """Return a sentence for the page, its backquoted commands as code."""
+    parts = _COMMAND.split(printable(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part.strip("`")) if place % 2 else part for place, part in enumerate(parts)
+    )
+
+
+def link(path: str) -> str:
+    """Return a path inside the run as a relative address."""
+    return quote(path, safe="/")
+
+
+def inside_script(value: Any) -> Markup:
+    """Return plain data as JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
 
 def signed(value: float | None, unit: str = "") -> str:

@@ -40,9 +40,16 @@ def read_gates(found: Artifacts, view: RunView) -> tuple[GateSection, ...]:
                 reasons=tuple(report.reasons) if report is not None else (),
                 checks=tuple(check_row(check) for check in report.checks) if report is not None else (),
                 choices=tuple(Fact(k, v) for k, v in report.choices.items()) if report is not None else (),
+                files=_files(found, gate.gate),
             )
         )
     return tuple(sections)
+
+
+def _files(found: Artifacts, gate: str) -> tuple[str, ...]:
+    """Return a gate's report and log, as far as they are there."""
+    names = (f"gate_{gate}/report.json", f"logs/gate_{gate}.log")
+    return tuple(name for name in names if (found.run.folder / name).is_file())
 
 
 def check_row(check: Check) -> CheckRow:

@@ -152,6 +152,7 @@ def _task(row: _Row, k: int, base: Samples, cell: Samples, exposures: Mapping[st
         instruction=facts.instruction if facts else "",
         input=facts.input if facts else "",
         reference=facts.reference if facts else "",
+        prompt=facts.prompt if facts else "",
         status=exposure.status,
         seen=exposure.sentences,
         base_c=row.base_c,

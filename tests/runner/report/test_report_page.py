@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from difflib import SequenceMatcher
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,46 +13,12 @@ from typing import Any
 
 import pytest
 
-from runner.report import ReportData, build, write_html
-from tests.support.chromium import CHROMIUM, Tab, chromium
-from tests.support.run_factory import make_run
-from tests.support.story import Story
+from runner.report import ReportData
+from tests.support.chromium import Tab, needs_chromium
+from tests.support.story import HOSTILE
 
-pytestmark = [
-    pytest.mark.debian,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian package chromium)"),
-    pytest.mark.xdist_group("chromium"),
-]
-
-# What a model might write to get out of being text, and a sign that turns the reading direction.
-HOSTILE = '</script><img src=x onerror="window.hit=1"><script>window.hit=2</script>{{ 7*7 }} \u202e -->'
-STORY = Story(test_samples=6, contaminated=3, waiver="kept to compare", markup=HOSTILE)
+pytestmark = needs_chromium
 SIZES = ((360, 740), (1400, 900))
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[ReportData, Path]:
-    run = make_run(tmp_path_factory.mktemp("results"), STORY)
-    data = build(run)
-    return data, write_html(data, run.folder)
-
-
-@pytest.fixture(scope="module")
-def open_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Tab]]:
-    with chromium(tmp_path_factory.mktemp("profile")) as opener:
-        yield opener
-
-
-@pytest.fixture(scope="module")
-def tab(open_tab: Callable[[], Tab]) -> Tab:
-    return open_tab()
-
-
-@pytest.fixture
-def page(tab: Tab, report: tuple[ReportData, Path]) -> Tab:
-    tab.look(1400)
-    tab.open(report[1].as_uri())
-    return tab
 
 
 def shown_tasks(page: Tab) -> list[str]:

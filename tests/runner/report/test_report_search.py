@@ -59,7 +59,7 @@ def test_cells_that_left_the_race_are_shown_as_such_with_what_they_were_measured
     assert sweep is not None
     assert [cell.dropped_after for cell in sweep.cells].count(1) == 5
     text = html_of(small_run)
-    assert text.count("out after round 1 · 3 tasks") == 5
+    assert text.count("out after round 1, 3 tasks") == 5
     assert "150 samples drawn, 56% of the full grid&#39;s 270" in text
     assert "out after round 1, 3 tasks" in markdown_of(small_run)
 

@@ -14,6 +14,8 @@ async function startBrowser() {
   }
 }
 
+const FILTERS = ["text", "family", "kind", "change", "outcome", "status", "sort"];
+
 class SampleBrowser {
   constructor(book, box) {
     this.book = book;
@@ -21,7 +23,6 @@ class SampleBrowser {
     this.form = box.querySelector("form");
     this.list = box.querySelector(".task-list");
     this.place = box.querySelector(".pane-place");
-    this.said = box.querySelector(".said");
     this.shown = [];
     this.task = null;
     this.state = { arm: book.cell ? "cell" : "base", chosen: { base: 0, cell: 0 }, view: { base: "program", cell: "program" } };
@@ -31,8 +32,8 @@ class SampleBrowser {
     this.fillFilters();
     this.box.hidden = false;
     document.getElementById("browser-note").hidden = true;
-    this.form.addEventListener("input", () => this.filter());
-    this.form.addEventListener("reset", () => setTimeout(() => this.filter()));
+    this.form.addEventListener("input", () => this.refilter());
+    this.form.addEventListener("reset", () => setTimeout(() => this.refilter()));
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.list.addEventListener("click", (event) => this.pick(event.target.closest("[role=option]")));
     this.list.addEventListener("keydown", (event) => this.listKey(event));
@@ -58,6 +59,7 @@ class SampleBrowser {
     }
     const change = this.form.elements.change;
     change.closest("label").hidden = !this.book.cell;
+    if (!this.book.cell) for (const value of ["gain", "cell"]) this.form.querySelector(`[name=sort] [value=${value}]`).remove();
     for (const option of [...change.options]) {
       const number = option.value ? tasks.filter(CHANGES[option.value]).length : tasks.length;
       option.textContent += ` (${number})`;
@@ -76,9 +78,16 @@ class SampleBrowser {
     };
   }
 
+  // What a reader chose is kept in the address; what the address asked for is there already.
+  refilter() {
+    this.filter();
+    this.remember();
+  }
+
   filter() {
-    const wanted = this.wanted();
+    const wanted = this.wanted(), order = ORDERS[this.form.elements.sort.value];
     this.shown = this.book.tasks.filter((task) => matches(task, wanted));
+    if (order) this.shown.sort(order);
     this.list.replaceChildren(...this.shown.map((task) => this.option(task)));
     this.form.querySelector("output").textContent = `${this.shown.length} of ${this.book.tasks.length} tasks`;
     if (!this.shown.includes(this.task)) this.task = this.shown[0] || null;
@@ -105,7 +114,7 @@ class SampleBrowser {
 
   draw() {
     this.place.replaceChildren(this.task
-      ? taskPane(this.book, this.task, this.state, { choose: (...args) => this.choose(...args), show: (...args) => this.show(...args), copy: (text) => this.copy(text) })
+      ? taskPane(this.book, this.task, this.state, { choose: (...args) => this.choose(...args), show: (...args) => this.show(...args) })
       : element("p", { class: "muted" }, "No task is like that."));
     for (const option of this.list.children) option.setAttribute("aria-selected", String(Number(option.dataset.place) === this.task?.place));
     if (!this.task) return this.list.removeAttribute("aria-activedescendant");
@@ -142,34 +151,32 @@ class SampleBrowser {
     this.box.querySelector(`[data-arm=${arm}] .views [aria-pressed=true]`)?.focus({ preventScroll: true });
   }
 
-  async copy(text) {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.say("Copied.");
-    } catch {
-      this.say(`Copy it by hand: ${text}`);
-    }
-  }
-
-  say(text) {
-    this.said.textContent = text;
-  }
-
+  // The address of what is shown: the filters that are set, then task, arm and sample.
   link() {
-    const sample = this.task[this.state.arm].samples[this.state.chosen[this.state.arm]];
-    const arm = this.state.arm === "base" ? "base" : "adapter";
-    return `#task=${encodeURIComponent(this.task.id)}&arm=${arm}&sample=${sample ? sample.index : 0}`;
+    const parts = FILTERS.map((name) => [name, this.form.elements[name].value.trim()]).filter(([, value]) => value);
+    if (this.task) {
+      const sample = this.task[this.state.arm].samples[this.state.chosen[this.state.arm]];
+      parts.push(["task", this.task.id], ["arm", this.state.arm === "base" ? "base" : "adapter"], ["sample", sample ? sample.index : 0]);
+    }
+    return `#${parts.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&")}`;
   }
 
   remember() {
-    if (this.task) history.replaceState(null, "", this.link());
+    history.replaceState(null, "", this.link());
   }
 
   followLink() {
-    if (!location.hash.startsWith("#task=")) return;
     const asked = new URLSearchParams(location.hash.slice(1));
+    if (![...FILTERS, "task"].some((name) => asked.has(name))) return;
+    for (const name of FILTERS) this.form.elements[name].value = asked.get(name) || "";
+    this.filter();
+    if (asked.has("task")) this.openLinked(asked);
+    this.box.scrollIntoView();
+  }
+
+  openLinked(asked) {
     const task = this.book.tasks.find((one) => one.id === asked.get("task"));
-    if (!task) return this.say(`No task is called ${asked.get("task")}.`);
+    if (!task) return this.place.prepend(element("p", { role: "status" }, `No task is called ${visible(asked.get("task"))}.`));
     if (!this.shown.includes(task)) {
       this.form.reset();
       this.filter();
@@ -180,7 +187,6 @@ class SampleBrowser {
     this.task = task;
     this.state.chosen = { base: 0, cell: 0, [arm]: Math.max(0, place) };
     this.draw();
-    this.box.scrollIntoView();
   }
 
   move(step) {
@@ -229,7 +235,7 @@ class SampleBrowser {
     const acts = {
       j: () => this.move(1), k: () => this.move(-1), l: () => this.turn(1), h: () => this.turn(-1), a: () => this.otherArm(),
       d: () => this.nextView(), "?": () => this.help(), "/": () => { this.box.scrollIntoView(); this.form.elements.text.focus(); },
-      c: () => this.box.querySelector(`[data-arm=${this.state.arm}] .copy`)?.click(),
+      c: () => this.box.querySelector(`[data-arm=${this.state.arm}] .replay .copy`)?.click(),
     };
     if (!acts[event.key]) return;
     event.preventDefault();

@@ -1,16 +1,5 @@
 // One task as it is drawn: what was asked, and a sample of each arm beside the other.
-function element(name, attributes, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes || {})) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value === true) made.setAttribute(key, "");
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value);
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
-  return made;
-}
-
-const VIEWS = { program: "Program", base: "Diff to base", reference: "Diff to reference", written: "As written" };
+const VIEWS = { program: "Program", base: "Diff to base", reference: "Diff to reference", written: "Whole completion" };
 const armName = (arm) => (arm === "base" ? "Base" : "Adapter");
 
 function signed(gain) {
@@ -30,7 +19,12 @@ function codeBlock(lines, cut, label, tone) {
     code.append(row);
   }
   if (cut) code.append(element("span", { class: "line cut" }, `… ${cut.toLocaleString("en")} more characters are in the file`));
-  return element("pre", { tabindex: 0, "aria-label": label, class: tone }, code);
+  return element("pre", { tabindex: 0, "aria-label": label, role: "group", class: tone }, code);
+}
+
+// A block with the button that copies what is in it.
+function textBlock(shown, lines, label, tone) {
+  return element("div", { class: "block" }, codeBlock(lines(shown), shown.cut, label, tone), copyButton(label, shown.text));
 }
 
 const asLua = (shown) => luaLines(shown.text.replace(/\n$/, "")).map((line) => ["", ...line]);
@@ -51,18 +45,18 @@ function diffBlock(before, after, names) {
 
 function programView(task, arm, sample, other, view) {
   const here = `${armName(arm).toLowerCase()} sample ${sample.index}`;
-  if (view === "written") return codeBlock(asPlain(sample.written), sample.written.cut, `as written, ${here}`);
+  if (view === "written") return textBlock(sample.written, asPlain, `whole completion, ${here}`);
   if (sample.program === null) {
-    const box = element("div", {}, element("p", { class: "muted" }, "No program was found in what was written:"));
-    box.append(codeBlock(asPlain(sample.written), sample.written.cut, `as written, ${here}`));
+    const box = element("div", {}, element("p", { class: "muted" }, "No program found; the whole completion:"));
+    box.append(textBlock(sample.written, asPlain, `whole completion, ${here}`));
     return box;
   }
   if (view === "reference") return diffBlock(referenceProgram(task), sample.program, ["the reference", here]);
   if (view === "base" && other && other.program) return diffBlock(other.program, sample.program, [`base sample ${other.index}`, here]);
-  return codeBlock(asLua(sample.program), sample.program.cut, `program, ${here}`);
+  return textBlock(sample.program, asLua, `program, ${here}`);
 }
 
-// A repair's reference is a diff: what it is compared with is the input, once that is mended by it.
+// A repair's reference is a diff: what it is compared with is the input, once the diff is applied to it.
 function referenceProgram(task) {
   return task.answer === "diff" ? { text: patched(task.input.text, task.reference.text), cut: 0 } : task.reference;
 }
@@ -87,12 +81,12 @@ function availableViews(task, arm, sample, other) {
   const views = ["program"];
   if (arm === "cell" && sample.program && other && other.program) views.push("base");
   if (sample.program && task.reference.text) views.push("reference");
-  if (!sample.isWritten && sample.program) views.push("written");
+  if (sample.program) views.push("written");
   return views;
 }
 
 function checkList(sample) {
-  const signs = { true: ["✓", "held"], false: ["✗", "failed"], null: ["○", "open"] };
+  const signs = { true: ["✓", "ok"], false: ["✗", "failed"], null: ["○", "open"] };
   return element("ul", { class: "checks", "aria-label": "Checks" }, ...sample.checks.map(([name, passed, detail]) => {
     const [sign, tone] = signs[passed];
     return element("li", { class: tone }, element("span", { class: "sign", "aria-hidden": "true" }, sign), ` ${visible(name)}`,
@@ -132,7 +126,7 @@ function armPane(book, task, state, arm, acts) {
     element("dl", { class: "told" }, named("registered", sample.registered), named("calls", sample.calls), named("findings", sample.findings)),
     element("p", { class: "small muted" }, `${sample.tokens} tokens · ${sample.milliseconds} ms · seed ${sample.seed} · ${sample.circumstances}`),
     element("p", { class: "replay" }, element("code", {}, command),
-      element("button", { type: "button", class: "copy", onclick: () => acts.copy(command) }, "Copy")),
+      copyButton("the command", command)),
   );
   return pane;
 }
@@ -140,7 +134,7 @@ function armPane(book, task, state, arm, acts) {
 function taskPane(book, task, state, acts) {
   const about = [task.family, task.kind, task.difficulty ? `difficulty ${task.difficulty}` : "", `cluster ${task.cluster}`];
   const block = (title, shown, lines, open) => shown.text
-    ? element("details", { open }, element("summary", {}, title), codeBlock(lines(shown), shown.cut, title, lines === asPlain ? "prose" : null)) : "";
+    ? element("details", { open }, element("summary", {}, title), textBlock(shown, lines, title, lines === asPlain ? "prose" : null)) : "";
   // A documentation task's input is prose; every other one is a program.
   const input = task.family === "doc" ? asPlain : asLua;
   return element("article", { class: "task-pane", "aria-label": `Task ${task.name}` },
@@ -149,6 +143,7 @@ function taskPane(book, task, state, acts) {
     element("p", { class: "small muted" }, about.filter(Boolean).join(" · ")),
     task.seen.length ? element("ul", { class: "seen small" }, ...task.seen.map((line) => element("li", {}, visible(line)))) : "",
     element("p", { class: "instruction" }, task.instruction.text, task.instruction.cut ? " …" : ""),
+    block("Prompt, exactly as the model reads it", task.prompt, asPlain, false),
     block("Input", task.input, input, true),
     block("Reference answer", task.reference, task.answer === "diff" ? asPlain : asLua, false),
     element("div", { class: "arms" }, armPane(book, task, state, "base", acts), book.cell ? armPane(book, task, state, "cell", acts) : ""),

@@ -28,7 +28,7 @@ function readBook(raw) {
   });
   book.tasks = raw.tasks.map((task, place) => ({
     ...task, place, name: visible(task.id), family: visible(task.family), kind: visible(task.kind), cluster: visible(task.cluster), seen: raw.lists[task.seen], instruction: shown(task.instruction), input: shown(task.input),
-    reference: shown(task.reference),
+    reference: shown(task.reference), prompt: shown(task.prompt),
     base: { ...task.base, samples: task.base.samples.map(readSample) },
     cell: { ...task.cell, samples: task.cell.samples.map(readSample) },
   }));
@@ -55,6 +55,15 @@ const CHANGES = {
   neither: (task) => task.base.c === 0 && !task.cell.c,
   broken: (task) => task.base.c > 0 && task.cell.c === 0,
   learned: (task) => task.base.c === 0 && task.cell.c > 0,
+};
+
+// Orders of the list; "" is the report's own: losses first.
+const ORDERS = {
+  gain: (a, b) => (b.gain ?? -Infinity) - (a.gain ?? -Infinity),
+  name: (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  base: (a, b) => b.base.c - a.base.c,
+  cell: (a, b) => (b.cell.c ?? -1) - (a.cell.c ?? -1),
+  family: (a, b) => (a.family < b.family ? -1 : a.family > b.family ? 1 : 0),
 };
 
 function matches(task, wanted) {
