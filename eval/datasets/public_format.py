@@ -168,13 +168,11 @@ def _system_remark(path: Path, systems: dict[int, str]) -> Iterator[Remark]:
     if not systems:
         return
     texts = Counter(systems.values())
-    first = next(iter(texts))
-    shown = first if len(first) <= _SIGNS_SHOWN else f"{first[:_SIGNS_SHOWN]}…"
     yield Remark(
         "system turns",
         f"{path.name}: {len(systems)} rows have a system turn, {len(texts)} different ones; they are not used",
         "The system text is one for all prompts, so that training and measuring ask alike.",
-        f"Give it once: prompt.system='{shown}'" if len(texts) == 1 else "Put what matters into the instructions.",
+        "Put what matters of it into the instructions.",
         tuple(f"{count} × {text[:_SIGNS_SHOWN]!r}" for text, count in texts.most_common()),
     )
 

@@ -10,7 +10,7 @@ import typer
 
 from env.locking import LockHeld
 from env.refusal import Refusal
-from runner.cli import advancing, changing, evidence, judging, machine, reading, replaying
+from runner.cli import advancing, changing, data, evidence, judging, machine, reading, replaying
 from runner.cli import releasing as adapters
 from runner.cli.app import app
 from runner.runs.exit_codes import Exit
@@ -19,7 +19,7 @@ from runner.runs.invocation import INSTALLED, start_form
 __all__ = ["COMMANDS", "app", "main"]
 
 # Importing a module registers its commands.
-COMMANDS = (advancing, reading, evidence, changing, judging, replaying, machine, adapters)
+COMMANDS = (advancing, reading, evidence, changing, judging, replaying, data, machine, adapters)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from runner.screens.answers.rejudging import print_rejudgement
 from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
 from runner.screens.answers.samples import print_samples
+from runner.screens.answers.tasks import print_judged, print_tasks
 from runner.screens.checks import print_checks
 from runner.screens.live import make_screen
 from runner.screens.notices import print_connection_hint, print_freshness, print_refusal, print_session, print_staleness
@@ -19,6 +20,7 @@ __all__ = [
     "print_comparison",
     "print_connection_hint",
     "print_freshness",
+    "print_judged",
     "print_next_look",
     "print_refusal",
     "print_rejudgement",
@@ -29,6 +31,7 @@ __all__ = [
     "print_session",
     "print_staleness",
     "print_status",
+    "print_tasks",
     "status_text",
     "watch_status",
 ]

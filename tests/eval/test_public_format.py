@@ -141,7 +141,7 @@ def test_system_turns_are_not_dropped_without_a_word(tmp_path: Path) -> None:
     [remark] = public_format.read_rows(write(tmp_path / "a.jsonl", chat("Be brief."), chat(None)), FAMILIES).remarks
     assert remark.subject == "system turns"
     assert remark.value == "a.jsonl: 1 rows have a system turn, 1 different ones; they are not used"
-    assert "Be brief." in remark.fix
+    assert remark.evidence == ("1 × 'Be brief.'",)
     [several] = public_format.read_rows(write(tmp_path / "b.jsonl", chat("A"), chat("B"), chat("A")), FAMILIES).remarks
     assert several.evidence == ("2 × 'A'", "1 × 'B'")
 

@@ -28,10 +28,10 @@ def replay_lines(found: Replay) -> list[Line]:
         lines += [line(("input:", "dim")), *_indented(found.task.input)]
     lines += [line(("program:" if code is not None else "no program found; raw completion:", "dim"))]
     lines += _indented(sample.completion.text if code is None else code)
-    lines += [_check_line(check) for check in found.verdict.checks]
+    lines += [check_line(check) for check in found.verdict.checks]
     lines += [line((f"  {name}: ", "dim"), ", ".join(told), hang=4) for name, told in _told(found.verdict) if told]
-    lines.append(_verdict_line("stored", sample.verdict))
-    lines.append(_verdict_line("now", found.verdict))
+    lines.append(verdict_line("stored", sample.verdict))
+    lines.append(verdict_line("now", found.verdict))
     mark = ("✓ ", "good") if found.stands else ("✗ ", "no")
     return [*lines, line(mark, "the verdict is unchanged" if found.stands else "the verdict changed")]
 
@@ -40,7 +40,8 @@ def _indented(text: str) -> list[Line]:
     return [line(f"    {row}".replace("\t", "    "), hang=4) for row in text.rstrip("\n").split("\n")]
 
 
-def _check_line(check: CheckResult) -> Line:
+def check_line(check: CheckResult) -> Line:
+    """Return one check with its mark and, where it failed, why."""
     mark, style = _CHECK_MARKS[check.passed]
     detail = check.detail if check.passed is False else "not reached" if check.passed is None else ""
     return line("  ", (mark, style), f" {check.name}", (f"  {detail}" if detail else "", "dim"), hang=4)
@@ -50,7 +51,8 @@ def _told(verdict: Verdict) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return (("registered", verdict.registered), ("calls", verdict.api_calls), ("findings", verdict.findings))
 
 
-def _verdict_line(when: str, verdict: Verdict) -> Line:
+def verdict_line(when: str, verdict: Verdict) -> Line:
+    """Return a verdict after a word that says which."""
     style = "good" if verdict.outcome == "PASSED" else "no"
     said = f"  {verdict.detail}" if verdict.detail else ""
     return line(

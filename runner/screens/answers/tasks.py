@@ -1,0 +1,60 @@
+"""Tasks in lines: each with its checks, cluster, split and the verdict on its reference; and one judged program."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from runner.screens.answers.replaying import check_line, verdict_line
+from runner.screens.ink import Line, line, write_lines
+
+if TYPE_CHECKING:
+    from gates.known_answers import JudgedProgram, ListedTask, Listing
+
+
+def print_tasks(listing: Listing, stream: TextIO | None = None) -> None:
+    """Write every task, then what of the files was not used, then the sizes."""
+    lines = [row for one in listing.tasks for row in _task_lines(one)]
+    for remark in listing.remarks:
+        lines += [line(("! ", "odd"), f"{remark.subject}: {remark.value}", hang=2)]
+        lines += [line(f"    {text}", hang=4) for text in remark.evidence]
+    write_lines(stream or sys.stdout, [*lines, _sizes(listing)])
+
+
+def _task_lines(one: ListedTask) -> list[Line]:
+    task = one.task
+    mod = f" · mod {task.mod_name}" if task.mod_name else ""
+    where = f"  {task.split} · {task.cluster} · {task.family} {task.kind}{mod}"
+    passed = one.reference.outcome == "PASSED"
+    rows = [
+        line((task.id, "bold"), (where, "dim"), hang=4),
+        line(f"    {' '.join(task.instruction.split())}", cut=True),
+        *(line(("  · ", "dim"), check.name, hang=4) for check in task.checks),
+    ]
+    said = "reference passes" if passed else f"reference {one.reference.outcome}: {one.reference.detail}"
+    rows.append(line(("  ✓ ", "good") if passed else ("  ✗ ", "no"), said, hang=4))
+    if not one.wrong:
+        rows.append(line(("  ! ", "odd"), "no wrong answer is known that these checks reject", hang=4))
+    else:
+        rejected = one.wrong - len(one.accepted)
+        rows.append(line(("  · ", "dim"), f"{rejected} of {one.wrong} known wrong answers rejected", hang=4))
+    return [*rows, *(line(("  ! ", "odd"), f"passes although {why}", hang=4) for why in one.accepted)]
+
+
+def _sizes(listing: Listing) -> Line:
+    tasks = [one.task for one in listing.tasks]
+    parts = [
+        f"{split} {len(own)} tasks in {len({task.cluster for task in own})} clusters"
+        for split in ("dev", "test")
+        if (own := [task for task in tasks if task.split == split])
+    ]
+    failing = sum(one.reference.outcome != "PASSED" for one in listing.tasks)
+    return line(f"{listing.name}: {len(tasks)} tasks; {', '.join(parts)}; {failing} references fail")
+
+
+def print_judged(found: JudgedProgram, stream: TextIO | None = None) -> None:
+    """Write how one program fared against each check of its task."""
+    rule = found.candidate.rule
+    lines = [line((found.task.id, "bold"), (f"  program found as: {rule}", "dim"))]
+    lines += [check_line(check) for check in found.verdict.checks]
+    write_lines(stream or sys.stdout, [*lines, verdict_line("verdict", found.verdict)])

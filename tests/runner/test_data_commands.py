@@ -1,0 +1,51 @@
+"""`tasks` shows before a run what would be measured; `judge` tells how a program fares against a task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.support import garden
+from tests.support.runs import Cli
+
+
+def items_file(tmp_path: Path) -> str:
+    rows = [{"instruction": r.instruction, "output": r.output, "family": r.family} for r in garden.items()]
+    (tmp_path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(tmp_path / "eval.jsonl")
+
+
+def test_tasks_lists_task_checks_cluster_and_split_with_the_reference_s_verdict(tmp_path: Path, cli: Cli) -> None:
+    file = items_file(tmp_path)
+    code, text = cli("tasks", file)
+    assert code == 0
+    assert "eval:1  test · scaffold-" in text or "eval:1  dev · scaffold-" in text
+    assert "groups.snappy is 3" in text
+    assert "reference passes" in text
+    assert 'passes although "garden:flower" is "garden:flower_x"' in text
+    assert "eval: 11 tasks; dev 4 tasks in 4 clusters, test 7 tasks in 7 clusters; 0 references fail" in text
+    code, text = cli("tasks", file, "dataset.mod_name=orchard", "--json")
+    assert code == 3
+    assert {task["verdict"]["outcome"] for task in json.loads(text)["tasks"]} >= {"RUNTIME_ERROR", "PASSED"}
+
+
+def test_judge_tells_which_check_a_program_fails(tmp_path: Path, cli: Cli) -> None:
+    file, program = items_file(tmp_path), tmp_path / "apple.lua"
+    program.write_text(garden.items()[0].output)
+    assert cli("judge", "eval:1", str(program), file)[0] == 0
+    program.write_text(garden.items()[0].output.replace("snappy = 3", "snappy = 1"))
+    code, text = cli("judge", "eval:1", str(program), file)
+    assert code == 3
+    assert "✗ groups.snappy is 3  groups.snappy: expected 3, got 1" in text
+
+
+def test_a_wrong_task_file_or_program_is_a_sentence(tmp_path: Path, cli: Cli) -> None:
+    file = items_file(tmp_path)
+    for words, said in (
+        (("tasks", str(tmp_path / "none.jsonl")), "no such file"),
+        (("judge", "eval:99", file, file), 'The dataset has no task "eval:99"'),
+        (("judge", "eval:1", str(tmp_path / "none.lua"), file), "cannot be read"),
+    ):
+        code, text = cli(*words)
+        assert code == 2
+        assert said in text
