@@ -203,8 +203,44 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
         f"* adapter digest: {origin.adapter_digest[:16]}",
         f"* read back: {found.sentence}",
         f"* full provenance: {PROVENANCE}",
+        "",
+        "Load it from inside this folder:",
+        "",
+        "```python",
+        *loading_lines(_base_to_load(experiment), form),
+        "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _base_to_load(experiment: Experiment) -> str:
+    """Return what names the base to another library: its hub name, or the folder it lies in here."""
+    from training.models import local_folder
+
+    name = experiment.model.path
+    if "/" in name and not Path(name).is_dir():
+        return name
+    return str(local_folder(experiment.model) or name)
+
+
+def loading_lines(base: str, form: Form) -> list[str]:
+    """Return the lines of Python that load an export from inside its folder, with nothing of this project."""
+    names = "AutoModelForCausalLM, AutoTokenizer"
+    if form != "adapter":
+        return [
+            f"from transformers import {names}",
+            "",
+            'tokenizer = AutoTokenizer.from_pretrained(".")',
+            'model = AutoModelForCausalLM.from_pretrained(".")',
+        ]
+    return [
+        "from peft import PeftModel",
+        f"from transformers import {names}",
+        "",
+        f"tokenizer = AutoTokenizer.from_pretrained({base!r})",
+        f"model = AutoModelForCausalLM.from_pretrained({base!r})",
+        'model = PeftModel.from_pretrained(model, ".")',
+    ]
 
 
 def _verdict_on(origin: Origin) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -224,6 +225,21 @@ def test_an_export_leads_back_to_its_run(run: Path, tmp_path: Path) -> None:
     assert "anyway" not in card
     assert json.loads((to / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny_random:llama"
     assert sorted(path.name for path in to.parent.iterdir()) == ["adapter"]
+
+
+@pytest.mark.parametrize("form", ["adapter", "merged"])
+def test_the_lines_on_the_card_load_the_export_without_this_project(
+    run: Path, tmp_path: Path, form: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = tmp_path / "out"
+    export(run, to, form)
+    [lines] = re.findall(r"```python\n(.*?)```", (to / CARD).read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(to)
+    loaded: dict[str, Any] = {}
+    exec(lines, loaded)
+    assert not {"luagate", "runner", "gates"} & set(re.findall(r"\w+", lines.partition("\n\n")[0]))
+    tokens = loaded["tokenizer"]("local mod = {}", return_tensors="pt")
+    assert loaded["model"](input_ids=tokens["input_ids"]).logits.shape[1] == tokens["input_ids"].shape[1]
 
 
 def test_the_command_writes_says_how_near_it_is_and_refuses_by_exit_code(run: Path, tmp_path: Path, cli: Cli) -> None:
