@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from env.refusal import Refusal
-from eval.domains.luanti.verify.field_facts import FIELDS
+from eval.domains.luanti.verify.field_facts import CHOICE_SINCE, FIELDS, SINCE
 from eval.domains.luanti.verify.findings import MOST_FINDINGS, findings_in
 from eval.pipeline.verifier import Job, Verifier, VerifierSettings
 from eval.records import Candidate, Completion, Outcome, Sample, Verdict, sample_from_json
@@ -163,6 +163,21 @@ def test_few_published_registrations_have_findings() -> None:
         found = [future.result(timeout=60).findings for future in futures]
     assert sum(map(bool, found)) == 12
     assert sum("unknown field" in finding for findings in found for finding in findings) == 4
+
+
+def test_a_field_that_came_after_the_engine_is_a_finding_there_and_nowhere_else() -> None:
+    shapes = ["lbm\nmymod:a\nfbulk_action\t", "node\nmymod:b\nsparamtype2\t4dir", "node\nmymod:c\nsdrop\tx"]
+    assert findings_in(shapes) == findings_in(shapes, (5, 10)) == ()
+    assert findings_in(shapes, (5, 6)) == (
+        'lbm mymod:a: "bulk_action" came with Luanti 5.10, this engine is 5.6',
+        'node mymod:b: paramtype2 "4dir" came with Luanti 5.7, this engine is 5.6',
+    )
+
+
+def test_every_later_field_is_one_that_the_api_has() -> None:
+    known = {key for fields in FIELDS.values() for key in fields}
+    assert set(SINCE) <= known
+    assert all(choice in FIELDS["node"].get(key, FIELDS["properties"].get(key)).choices for key, choice in CHOICE_SINCE)
 
 
 def test_no_kind_has_more_fields_than_a_shape_may_hold() -> None:

@@ -67,6 +67,50 @@ REFUSED = (
     ("print(7 // 2)", "near"),
 )
 
+AT = "{x = 0, y = 0, z = 0}"
+LATER = "core.after(0, function() %s end)"
+LOADED = "core.register_on_mods_loaded(function() %s end)"
+# What comes too late or too early in a mod's life: the engine refuses it, or gives nil that the next call trips over.
+OUT_OF_TIME = (
+    LATER % (NODE % ""),
+    LATER % 'core.register_tool("mymod:a", {})',
+    LATER % 'core.register_craftitem("mymod:a", {})',
+    LATER % 'core.register_entity("mymod:a", {})',
+    LATER % 'core.register_biome({name = "a"})',
+    LATER % 'core.register_ore({ore_type = "scatter", ore = "air", wherein = "air", clust_scarcity = 8})',
+    LATER % 'core.get_mod_storage():set_int("a", 1)',
+    LATER % 'error("boo")',
+    LOADED % (NODE % ""),
+    LOADED % 'core.register_tool("mymod:a", {})',
+    LOADED % 'core.register_entity("mymod:a", {})',
+    LOADED % 'core.register_lbm({name = "mymod:a", nodenames = {"air"}, action = function() end})',
+    LOADED % 'core.get_mod_storage():set_int("a", 1)',
+    LOADED % f'core.get_meta({AT}):set_string("a", "b")',
+    f"if core.get_node({AT}).name == 'air' then x = 1 end",
+    f'core.get_meta({AT}):set_string("a", "b")',
+    f"core.get_node_timer({AT}):start(1)",
+    f'core.add_entity({AT}, "__builtin:item"):remove()',
+    f"for _ in ipairs(core.get_objects_inside_radius({AT}, 5)) do end",
+    f"core.dig_node({AT})",
+    f"core.check_for_falling({AT})",
+    'core.set_player_privs("bob", {fly = true})',
+)
+IN_TIME = (
+    LOADED % 'core.override_item("air", {light_source = 3})',
+    LOADED % 'core.register_node(":other:a", {})',
+    LOADED % 'core.register_craft({output = "a", recipe = {{"b"}}})',
+    LOADED % 'core.register_chatcommand("a", {func = function() end}) core.register_globalstep(function() end)',
+    LOADED % 'core.register_biome({name = "a"})',
+    LATER % 'core.register_chatcommand("a", {func = function() end}) core.register_globalstep(function() end)',
+    LATER % 'core.register_craft({output = "a", recipe = {{"b"}}})',
+    LATER % f'core.get_meta({AT}):set_string("a", core.get_node({AT}).name)',
+    LATER % f'core.set_node({AT}, {{name = "air"}})',
+    f'core.set_node({AT}, {{name = "air"}}) assert(core.get_node_or_nil({AT}) == nil)',
+    'local s = core.get_mod_storage() core.after(0, function() s:set_int("a", 1) end)',
+    'core.get_player_by_name("bob") core.create_detached_inventory("a", {})',
+    "assert(core.get_current_modname() == 'mymod') core.after(0, function() assert(not core.get_current_modname()) end)",
+)
+
 # (program, check): what only holds when the engine's own code did it.
 BEHAVIOURS = {
     "light above fourteen is fourteen": (
@@ -85,6 +129,19 @@ BEHAVIOURS = {
     "time passes when a check says so": (
         'core.after(5, function(x) core.chat_send_all(x) end, "late")',
         'advance(4) equal(#calls("chat_send_all"), 0, "early") advance(2) equal(calls("chat_send_all"), {{"late"}}, "late")',
+    ),
+    "what is due at once runs before the first check": (
+        'core.after(0, function() core.chat_send_all("soon") end) core.after(9, function() core.chat_send_all("late") end)',
+        'equal(calls("chat_send_all"), {{"soon"}}, "told") advance(9.5) equal(#calls("chat_send_all"), 2, "told later")',
+    ),
+    "callbacks of on_mods_loaded run once, before there is a world": (
+        f"seen = {{}} core.register_on_mods_loaded(function() seen[#seen + 1] = core.get_node_or_nil({AT}) or 'nothing' end)",
+        'equal(global("seen"), {"nothing"}, "seen") fire("on_mods_loaded") equal(#global("seen"), 1, "again")',
+    ),
+    "a node of which nothing is written down has no inventory": (
+        f"function list() return core.get_inventory({{type = 'node', pos = {AT}}}) end",
+        f'equal(run(global("list")), nil, "before") world.meta({AT}):get_inventory():set_size("main", 2) '
+        'equal(run(global("list")):get_size("main"), 2, "after")',
     ),
     "node timers run and stop": (
         NODE % 'on_timer = function(pos) core.set_node(pos, {name = "air"}) end'

@@ -112,6 +112,15 @@ def test_a_world_check_is_refused_by_verifiers_without_an_engine(name: str) -> N
             opened.submit(Job("", (check,)))
 
 
+def test_no_check_runs_in_a_server_whose_first_step_failed() -> None:
+    late = Job('core.after(0, function() core.register_tool("mymod:a", {}) end)', (TaskCheck("c", 'fail("reached")'),))
+    with open_verifier(VerifierSettings(name="engine", workers=4)) as opened:
+        verdicts = [future.result(timeout=120) for future in [opened.submit(late) for _ in range(40)]]
+    assert {(v.outcome, v.detail) for v in verdicts} == {
+        (Outcome.RUNTIME_ERROR, "the engine stopped on what the program registered")
+    }
+
+
 # ---------------------------------------- out of the candidate's reach
 @pytest.mark.parametrize(
     "code",

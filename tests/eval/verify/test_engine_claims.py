@@ -12,8 +12,10 @@ from tests.hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 from tests.support.engine_claims import (
     ACCEPTED,
     BEHAVIOURS,
+    IN_TIME,
     NEEDS_BUILTIN,
     NEEDS_ENGINE,
+    OUT_OF_TIME,
     REFUSED,
     Judge,
     disagreements,
@@ -22,6 +24,11 @@ from tests.support.engine_claims import (
 )
 from tests.support.luanti import open_verifier, read_bench
 
+ALL_THREE = [
+    pytest.param("engine", marks=NEEDS_ENGINE),
+    pytest.param("builtin", marks=NEEDS_BUILTIN),
+    pytest.param("recorder"),
+]
 BOTH = [pytest.param("engine", marks=NEEDS_ENGINE), pytest.param("builtin", marks=NEEDS_BUILTIN)]
 # An engine takes minutes for the whole benchmark.
 BOTH_PATIENTLY = [pytest.param("engine", marks=(*NEEDS_ENGINE, pytest.mark.slow)), BOTH[1]]
@@ -31,6 +38,12 @@ ENGINE_DIFFERS = {"cyclic data to serialize"}
 
 @pytest.fixture(scope="module", params=BOTH)
 def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
+    with judging(request.param) as run:
+        yield run
+
+
+@pytest.fixture(scope="module", params=ALL_THREE)
+def each(request: pytest.FixtureRequest) -> Iterator[Judge]:
     with judging(request.param) as run:
         yield run
 
@@ -53,6 +66,19 @@ def test_what_the_engine_refuses_does_not_load(judge: Judge, code: str, why: str
     assert verdict.outcome in (Outcome.RUNTIME_ERROR, Outcome.SYNTAX_ERROR)
     assert why in verdict.detail
     assert [check.passed for check in verdict.checks] == [None]
+
+
+@pytest.mark.parametrize("code", OUT_OF_TIME)
+def test_what_comes_too_early_or_too_late_is_an_error(each: Judge, code: str) -> None:
+    verdict = each(code, 'fail("reached")')
+    assert verdict.outcome is Outcome.RUNTIME_ERROR
+    assert [check.passed for check in verdict.checks] == [None]
+
+
+@pytest.mark.parametrize("code", IN_TIME)
+def test_what_comes_in_time_passes(each: Judge, code: str) -> None:
+    verdict = each(code)
+    assert verdict.outcome is Outcome.PASSED, verdict.detail
 
 
 @pytest.mark.parametrize("name", BEHAVIOURS)

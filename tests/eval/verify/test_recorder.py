@@ -227,7 +227,7 @@ def test_delayed_jobs_run_when_their_time_has_come(judge: Judge) -> None:
 def test_entities_players_and_inventories_behave(judge: Judge) -> None:
     code = """
         core.register_entity("mymod:e", {initial_properties = {hp_max = 5}, on_activate = function(self) self.hello = self.object:get_pos().y end})
-        e = core.add_entity({x = 0, y = 7, z = 0}, "mymod:e")
+        core.after(0, function() e = core.add_entity({x = 0, y = 7, z = 0}, "mymod:e") end)
         eat = core.item_eat(3, "mymod:bowl")
         heal = function(player) player:set_hp(player:get_hp() - 15) end
     """

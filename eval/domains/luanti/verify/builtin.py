@@ -13,7 +13,7 @@ from env.refusal import Refusal
 from eval.domains.luanti.verify.engine.game import lua_source
 from eval.domains.luanti.verify.engine.installation import FIX, engine_version, find_installation
 from eval.domains.luanti.verify.recorder import WARM_UP, Recorder, usable_cpus
-from eval.domains.luanti.verify.versions import absent, caveat, project
+from eval.domains.luanti.verify.versions import NEWEST, absent, caveat, project, series
 from eval.pipeline.verifier import VerifierSettings
 from eval.sandbox.pool import Pool
 from eval.sandbox.process import ChildSettings
@@ -49,16 +49,17 @@ class Builtin(Recorder):
         )
         self._pool = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
         self.name = f"builtin/{version}"
-        self.caveat = caveat(version)
+        self.caveat, self.engine = caveat(version), series(version)
         self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason
 
 
 def program(builtin: Path, version: str, output_kb: int) -> dict[str, str]:
     """Return the judging program with the builtin of the folder in it, file name to Lua source, in loading order."""
+    numbers = series(version) or NEWEST
     settings = (
         f"P.output_cap_bytes, P.on_demand, P.builtin_files = {output_kb * 1024}, nil, {{}}",
         f"P.engine_version, P.engine_project = '{version}', '{project(version)}'",
-        f"P.absent = '{' '.join(absent(version))}'",
+        f"P.engine_series, P.absent = {100 * numbers[0] + numbers[1]}, '{' '.join(absent(version))}'",
     )
     parts = {"settings.lua": "\n".join(settings)}
     parts |= {f"{name}.lua": lua_source(name) for name in BEFORE_BUILTIN}

@@ -216,6 +216,21 @@ FIELDS: dict[str, dict[str, Field]] = {
     "craft fuel": {**_KIND, **_fields("s", "recipe"), **_fields("n", "burntime"), **_fields("t", "replacements")},
 }
 
+# Fields that came after 5.6, and texts that a field takes since then: the first version whose engine reads them.
+SINCE: dict[str, tuple[int, int]] = {
+    "on_pickup": (5, 7),
+    **dict.fromkeys(("post_effect_color_shaded", "check_offset"), (5, 8)),
+    **dict.fromkeys(("wear_color", "touch_interaction", "pointabilities", "wallmounted_rotate_vertical"), (5, 9)),
+    **dict.fromkeys(("without_neighbors", "bulk_action"), (5, 10)),
+    "weight": (5, 11),
+    **dict.fromkeys(("nametag_fontsize", "nametag_scale_z"), (5, 14)),
+}
+CHOICE_SINCE: dict[tuple[str, str], tuple[int, int]] = {
+    ("paramtype2", "4dir"): (5, 7),
+    ("paramtype2", "color4dir"): (5, 7),
+    ("visual", "node"): (5, 12),
+}
+
 # Outdated and mistaken names whose replacement is not similar enough in spelling to be found.
 SUCCESSORS = {
     "alpha": "use_texture_alpha",

@@ -7,28 +7,33 @@ from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
 
-from eval.domains.luanti.verify.field_facts import FIELDS, SUCCESSORS, Field
+from eval.domains.luanti.verify.field_facts import CHOICE_SINCE, FIELDS, SINCE, SUCCESSORS, Field
 
 MOST_FINDINGS = 50
 NAMED = {"s": "text", "n": "a number", "b": "a boolean", "t": "a table", "f": "a function", "u": "an object"}
 LIKENESS = 0.75  # of difflib: "tile" is like "tiles", "lights" is not like "light_source"
 # The fields that name a definition without a name; the first one present is used.
 NAME_FIELDS = ("name", "label", "output", "ore", "decoration", "recipe", "type")
+# The first two numbers of an engine's version; None is the newest.
+Series = tuple[int, int] | None
 
 
-def findings_in(shapes: Iterable[str]) -> tuple[str, ...]:
+def findings_in(shapes: Iterable[str], engine: Series = None) -> tuple[str, ...]:
     """Return the findings, at most 50, in the order of registration, of shapes as shapes.lua describes them.
+
+    Args:
+        engine: fields that came after this version are findings as well.
 
     Raises:
         ValueError, KeyError: a text is no shape.
     """
-    return tuple(islice((finding for shape in shapes for finding in _findings(shape)), MOST_FINDINGS))
+    return tuple(islice((finding for shape in shapes for finding in _findings(shape, engine)), MOST_FINDINGS))
 
 
-def _findings(shape: str) -> Iterator[str]:
+def _findings(shape: str, engine: Series) -> Iterator[str]:
     kind, name, *lines = shape.split("\n")
     kind = _with_type(lines) if kind == "craft" else kind
-    found = sorted(why for why in (_judge(kind, line) for line in lines) if why[1])
+    found = sorted(why for why in (_judge(kind, line, engine) for line in lines) if why[1])
     if found:
         title = _title(kind, name, lines)
         yield from (f"{title}: {why}" for _, why in found)
@@ -48,7 +53,7 @@ def _title(kind: str, name: str, lines: list[str]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _judge(kind: str, line: str) -> tuple[str, str]:
+def _judge(kind: str, line: str, engine: Series) -> tuple[str, str]:
     """Return a field's key and what is wrong with it, "" when nothing is. Cached, since most lines repeat.
 
     Raises:
@@ -60,12 +65,21 @@ def _judge(kind: str, line: str) -> tuple[str, str]:
     field = FIELDS[kind].get(key)
     if field is None:
         return key, _unknown(kind, key)
+    if later := _later(key, value, engine):
+        return key, later
     label = f"initial_properties.{key}" if kind == "properties" else key
     if field.types and line[0] not in field.types:
         return key, f"{label} is {NAMED[line[0]]}, not {' or '.join(NAMED[letter] for letter in field.types)}"
     if line[0] == "s" and field.choices and value not in field.choices:
         return key, _no_choice(label, value, field)
     return key, _out_of_range(label, value, field) if line[0] == "n" else ""
+
+
+def _later(key: str, value: str, engine: Series) -> str:
+    for name, since in ((f'"{key}"', SINCE.get(key)), (f'{key} "{value}"', CHOICE_SINCE.get((key, value)))):
+        if engine is not None and since is not None and engine < since:
+            return f"{name} came with Luanti {since[0]}.{since[1]}, this engine is {engine[0]}.{engine[1]}"
+    return ""
 
 
 def _no_choice(label: str, value: str, field: Field) -> str:

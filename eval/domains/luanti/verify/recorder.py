@@ -15,7 +15,7 @@ from typing import Self
 from env.refusal import Refusal
 from eval.domains.luanti.domain import LUA
 from eval.domains.luanti.mod_names import mod_of
-from eval.domains.luanti.verify.findings import findings_in
+from eval.domains.luanti.verify.findings import Series, findings_in
 from eval.pipeline.verifier import Caveat, Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool
@@ -48,6 +48,7 @@ class Recorder:
 
     choice = "requested by name"
     caveat: Caveat | None = None
+    engine: Series = None  # whose fields its findings know
     language = LUA
 
     def __init__(self, settings: VerifierSettings) -> None:
@@ -108,7 +109,7 @@ class Recorder:
     def _verdict(self, job: Job, ending: Ending) -> Verdict:
         if ending.kind == "answer":
             try:
-                return read_answer(job, ending, self.name, self.isolation)
+                return read_answer(job, ending, self.name, self.isolation, self.engine)
             except (ValueError, KeyError, TypeError) as error:
                 ending = Ending("lost", detail=f"an invalid answer: {error}", seconds=ending.seconds)
         outcome = OUTCOME_OF.get(ending.kind, Outcome.HARNESS_ERROR)
@@ -127,7 +128,7 @@ def open_pool(settings: VerifierSettings) -> Recorder:
     return Recorder(settings)
 
 
-def read_answer(job: Job, ending: Ending, name: str, isolation: str) -> Verdict:
+def read_answer(job: Job, ending: Ending, name: str, isolation: str, engine: Series = None) -> Verdict:
     """Return the verdict in a child's answer (see judge.lua for its layout).
 
     Raises:
@@ -147,7 +148,7 @@ def read_answer(job: Job, ending: Ending, name: str, isolation: str) -> Verdict:
     registered = tuple(_text(next(fields, None)) for _ in range(_count(next(fields, None))))
     api_calls = tuple(_text(next(fields, None)) for _ in range(_count(next(fields, None))))
     shapes = [_text(next(fields, None)) for _ in range(_count(next(fields, None)))]
-    findings = findings_in(shapes)
+    findings = findings_in(shapes, engine)
     return Verdict(outcome, detail, ending.seconds, name, isolation, checks, registered, api_calls, findings)
 
 

@@ -21,13 +21,14 @@ NEWER: dict[tuple[int, int], str] = {
     "is_valid_player_name run_lbm show_death_screen time_to_day_night_ratio translate_n",
     (5, 11): "protocol_versions spawn_tree_on_vmanip",
     (5, 12): "get_value_noise get_value_noise_map",
-    (5, 13): "get_mapgen_chunksize",
+    (5, 13): "get_mapgen_chunksize objects_by_guid",
     (5, 14): "cancel_async_callback get_async_threading_capacity strip_escapes",
     (5, 15): "path_exists",
     (5, 16): "get_active_blocks get_loadable_blocks get_loaded_blocks",
 }
 
-RENAMED = (5, 10)
+NEWEST = max(NEWER)
+RENAMED = (5, 10)  # from Minetest to Luanti
 
 
 def series(version: str) -> tuple[int, int] | None:

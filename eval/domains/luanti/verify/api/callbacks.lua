@@ -3,7 +3,7 @@
 local api, core = P.api, P.core
 local type, tostring, tonumber, pairs, ipairs, error, assert = type, tostring, tonumber, pairs, ipairs, error, assert
 local rawset, next, match, insert = rawset, next, string.match, table.insert
-local note, define, own_name, log = P.note, P.define, P.own_name, P.registered
+local note, define, own_name, log, before_the_world = P.note, P.define, P.own_name, P.registered, P.before_the_world
 
 local function check_node_list(list, field)
 	if type(list) == "table" then
@@ -22,6 +22,7 @@ end
 core.registered_abms, core.registered_lbms, core.registered_entities = {}, {}, {}
 
 define("register_abm", function(def)
+	before_the_world("ABM", def.name)
 	check_node_list(def.nodenames, "nodenames")
 	check_node_list(def.neighbors, "neighbors")
 	assert(type(def.action) == "function", "Required field 'action' of type function")
@@ -31,6 +32,7 @@ define("register_abm", function(def)
 end)
 
 define("register_lbm", function(def)
+	before_the_world("LBM", def.name)
 	own_name(def.name)
 	check_node_list(def.nodenames, "nodenames")
 	assert(def.action == nil or type(def.action) == "function", "Field 'action' must be a function")
@@ -97,6 +99,7 @@ local function mapgen_register(kind, check)
 		if type(def) ~= "table" then
 			error("bad argument #1 to 'register_" .. kind .. "' (table expected, got " .. type(def) .. ")", 2)
 		end
+		before_the_world(kind, def.name)
 		if check then check(def) end
 		local id = #(log[kind] or {}) + 1
 		list[def.name or id] = def
@@ -104,6 +107,7 @@ local function mapgen_register(kind, check)
 		return id
 	end)
 	api["clear_registered_" .. kind .. "s"] = function()
+		if P.in_world then error("clear_registered_" .. kind .. "s is not possible after load time", 2) end
 		for key in pairs(list) do list[key] = nil end
 	end
 end
@@ -176,8 +180,12 @@ define("register_on_mapgen_init", function(f)
 	note("on_mapgen_init", nil, { f })
 	f({ mgname = "singlenode", seed = 0, chunksize = 5, water_level = 1, flags = "" })
 end)
-for _, name in ipairs({ "authentication_handler", "async_dofile", "async_metatable", "mapgen_script",
-	"portable_metatable" }) do
+for _, name in ipairs({ "async_dofile", "mapgen_script" }) do -- a program is one file
+	define("register_" .. name, function(path)
+		error("Mod security: Blocked attempted read from " .. tostring(path), 2)
+	end)
+end
+for _, name in ipairs({ "authentication_handler", "async_metatable", "portable_metatable" }) do
 	define("register_" .. name, function(...) note(name, nil, { ... }) end)
 end
 
@@ -186,6 +194,15 @@ function P.run_event(kind, ...)
 	local result
 	for _, f in ipairs(P.event_list(kind)) do result = f(...) or result end
 	return result
+end
+
+-- What the engine does between a mod's loading and the first check: on_mods_loaded, a world, its first step.
+function P.enter_world()
+	P.is_loading = false
+	P.run_event("on_mods_loaded")
+	events.on_mods_loaded = {} -- it happens once
+	P.in_world = true
+	if P.run_due then P.run_due() end
 end
 
 -- Returns the health change that is left after the modifiers.

@@ -19,11 +19,8 @@ local function load_candidate(source)
 	if not chunk then return is_memory(message) and "MEMORY" or "SYNTAX_ERROR", P.error_text(message) end
 	setfenv(chunk, P.env)
 	local ok, problem = P.call(chunk)
-	if ok then ok, problem = P.call(P.run_event, "on_mods_loaded") end
-	if ok then
-		P.events.on_mods_loaded = {} -- it happens once
-		return nil
-	end
+	if ok then ok, problem = P.call(P.enter_world) end
+	if ok then return nil end
 	return is_memory(problem) and "MEMORY" or "RUNTIME_ERROR", P.error_text(problem)
 end
 

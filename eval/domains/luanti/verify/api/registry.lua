@@ -5,6 +5,8 @@ local type, tostring, tonumber, pairs, ipairs, next, error = type, tostring, ton
 local setmetatable, rawget, rawset = setmetatable, rawget, rawset
 local sub, find = string.sub, string.find
 P.mod_name = "*builtin*" -- until a candidate runs
+-- A program's life: it loads, then on_mods_loaded runs, then there is a world.
+P.is_loading, P.in_world = true, false
 
 local log, order = {}, {} -- kind -> entries in order; all as "kind name" in order
 P.registered, P.registered_order = log, order
@@ -30,7 +32,7 @@ local function own_name(name)
 	if name == nil then error("Unable to register: Name is nil", 3) end
 	name = tostring(name)
 	if sub(name, 1, 1) == ":" then return sub(name, 2) end
-	local prefix = P.mod_name .. ":"
+	local prefix = (P.is_loading and P.mod_name or "") .. ":" -- afterwards it is nobody's
 	if sub(name, 1, #prefix) ~= prefix then
 		error('Name ' .. name .. ' does not follow naming conventions: "' .. prefix .. '" or ":" prefix required', 3)
 	end
@@ -40,6 +42,13 @@ local function own_name(name)
 	return name
 end
 P.own_name = own_name
+
+-- What the engine has read when its world begins cannot change any more.
+local function before_the_world(what, name)
+	if not P.in_world then return end
+	error("Tried to register " .. what .. (type(name) == "string" and " " .. name or "") .. " after load time!", 4)
+end
+P.before_the_world = before_the_world
 
 -- ---------------------------------------- items
 local nodes, tools, craftitems, items, aliases = {}, {}, {}, {}, {}
@@ -141,6 +150,7 @@ local function prepare_tool(def)
 end
 
 local function register_item(name, def)
+	before_the_world("item", name)
 	name = own_name(name)
 	if FORBIDDEN[name] then error("Unable to register item: Name is forbidden: " .. name, 3) end
 	def.name = name
@@ -171,6 +181,7 @@ for function_name, kind in pairs({ register_node = "node", register_tool = "tool
 end
 
 function api.unregister_item(name)
+	if P.in_world then error("Refusing to unregister item " .. tostring(name) .. " after load time", 2) end
 	for _, list in ipairs({ items, nodes, tools, craftitems }) do rawset(list, name, nil) end
 end
 
@@ -185,6 +196,7 @@ function api.override_item(name, changes, removed)
 end
 
 local function register_alias(name, target)
+	before_the_world("alias", name)
 	if FORBIDDEN[name] then error("Unable to register alias: Name is forbidden: " .. name, 3) end
 	if type(name) ~= "string" or type(target) ~= "string" then
 		error("bad argument to 'register_alias' (string expected)", 3)

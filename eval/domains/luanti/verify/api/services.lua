@@ -14,7 +14,7 @@ local function need_text(value, position, name)
 end
 
 -- ---------------------------------------- the mod itself
-function api.get_current_modname() return P.mod_name end
+function api.get_current_modname() return P.is_loading and P.mod_name or nil end
 function api.get_modpath(name) return name == P.mod_name and "/mods/" .. name or nil end
 function api.get_modnames() return { P.mod_name } end
 function api.get_worldpath() return "/world" end
@@ -42,7 +42,7 @@ function api.has_feature() return true, {} end
 fields.features = setmetatable({}, { __index = function() return true end, __metatable = false })
 
 local storage = P.new_meta()
-function api.get_mod_storage() return storage end
+function api.get_mod_storage() return P.is_loading and storage or nil end
 
 -- ---------------------------------------- settings
 local settings = {}
@@ -150,6 +150,24 @@ function api.check_player_privs(name, ...)
 	if #missing > 0 then return false, missing end
 	return true, ""
 end
+-- Accounts: whoever was mentioned has one.
+local accounts = {}
+function accounts.get_auth(name)
+	if not P.in_world or not (granted[name] or api.get_player_by_name(name)) then return nil end
+	return { password = "", privileges = api.get_player_privs(name), last_login = -1 }
+end
+function accounts.create_auth(name) granted[name] = granted[name] or { interact = true, shout = true } end
+function accounts.set_privileges(name, privileges) api.set_player_privs(name, privileges) end
+function accounts.delete_auth(name)
+	local existed = granted[name] ~= nil
+	granted[name] = nil
+	return existed
+end
+function accounts.iterate() return pairs(P.copy(granted)) end
+function accounts.set_password() end
+function accounts.record_login() end
+function accounts.reload() return true end
+function api.get_auth_handler() return accounts end
 function api.is_protected() return false end
 function api.is_area_protected() return false end
 function api.is_creative_enabled() return false end
@@ -157,6 +175,12 @@ function api.get_player_information() return nil end
 function api.get_player_ip() return "127.0.0.1" end
 function api.record_protection_violation(pos, name) P.run_event("on_protection_violation", pos, name) end
 function api.kick_player() return true end
+function api.dynamic_add_media(_, callback)
+	if callback ~= nil and not P.in_world then error("must be called without callback at load-time", 2) end
+	return true
+end
+function api.get_mapgen_object() error("Must only be called in a mapgen thread!", 2) end
+function api.get_async_threading_capacity() return 1 end
 function api.get_ban_list() return "" end
 
 -- ---------------------------------------- items and recipes
@@ -223,7 +247,12 @@ function api.get_content_id(name)
 	if not P.registered_nodes[name] then error("Unknown node: " .. tostring(name), 2) end
 	return content_id(name)
 end
-function api.get_name_from_content_id(id) return name_of[id] or "unknown" end
+function api.get_name_from_content_id(id)
+	if type(id) ~= "number" then
+		error("bad argument #1 to 'get_name_from_content_id' (number expected, got " .. type(id) .. ")", 2)
+	end
+	return name_of[id] or "unknown"
+end
 
 -- Newer engines give builtin this in place of get_node.
 function api.get_node_raw(x, y, z)
@@ -272,7 +301,7 @@ for name, value in pairs({ CONTENT_UNKNOWN = 125, CONTENT_AIR = 126, CONTENT_IGN
 	PLAYER_MAX_HP_DEFAULT = 20, PLAYER_MAX_BREATH_DEFAULT = 10, LIGHT_MAX = 14 }) do
 	fields[name] = value
 end
-fields.object_refs, fields.luaentities, fields.callback_origins = {}, {}, {}
+fields.object_refs, fields.luaentities, fields.objects_by_guid, fields.callback_origins = {}, {}, {}, {}
 -- Deprecated since 0.4, and still there: core.env:f(...) is core.f(...).
 fields.env = setmetatable({}, { __metatable = false, __index = function(_, name)
 	local f = core[name]
@@ -280,14 +309,14 @@ fields.env = setmetatable({}, { __metatable = false, __index = function(_, name)
 end })
 
 for name in gmatch([[
-	add_node_level auth_reload ban_player calculate_knockback cancel_shutdown_requests check_for_falling
+	add_node_level auth_reload ban_player calculate_knockback cancel_async_callback cancel_shutdown_requests
 	check_password_entry check_single_for_falling clear_objects colorspec_to_bytes colorspec_to_colorstring
 	colorspec_to_table compare_block_status compress cpdir create_schematic debug decode_base64 decompress delete_area
-	delete_particlespawner disconnect_player dynamic_add_media emerge_area encode_png find_nodes_with_meta find_path
+	delete_particlespawner disconnect_player emerge_area encode_png find_nodes_with_meta find_path
 	fix_light forceload_block forceload_free_block generate_decorations generate_ores get_active_blocks
-	get_auth_handler get_ban_description get_biome_data get_biome_id get_biome_name
+	get_ban_description get_biome_data get_biome_id get_biome_name
 	get_craft_result get_decoration_id get_gen_notify get_heat get_humidity get_last_run_mod get_loadable_blocks
-	get_loaded_blocks get_mapgen_chunksize get_mapgen_edges get_mapgen_object get_mapgen_params get_mapgen_setting
+	get_loaded_blocks get_mapgen_chunksize get_mapgen_edges get_mapgen_params get_mapgen_setting
 	get_mapgen_setting_noiseparams get_node_boxes get_node_level get_node_max_level get_noiseparams
 	get_password_hash get_perlin get_perlin_map get_player_radius_area get_player_window_information
 	get_server_max_lag get_spawn_level get_tool_wear_after_use get_value_noise get_value_noise_map get_voxel_manip
@@ -298,9 +327,31 @@ for name in gmatch([[
 	rollback_get_last_node_actor rollback_get_node_actions rollback_revert_actions_by rotate_and_place rotate_node
 	save_gen_notify send_join_message send_leave_message serialize_schematic set_gen_notify set_last_run_mod
 	set_mapgen_params set_mapgen_setting set_mapgen_setting_noiseparams set_node_level set_noiseparams
-	set_player_password set_timeofday sha1 sha256 show_death_screen sound_fade sound_stop spawn_falling_node
+	set_player_password set_timeofday sha1 sha256 show_death_screen sound_fade sound_stop
 	spawn_tree spawn_tree_on_vmanip time_to_day_night_ratio transforming_liquid_add unban_player_or_ip
 	clear_registered_schematics
 ]], "%S+") do
 	inert[name] = true
+end
+
+-- ---------------------------------------- before there is a world
+-- While mods load there is no environment: what asks it gives nothing, and get_node cannot even say nothing.
+for name in gmatch([[
+	get_node_raw get_node_or_nil set_node add_node swap_node remove_node bulk_set_node bulk_swap_node get_meta
+	get_node_timer find_nodes_in_area find_nodes_in_area_under_air find_node_near get_node_light get_natural_light
+	line_of_sight get_timeofday get_day_count get_gametime add_entity add_item spawn_item get_player_by_name
+	get_objects_inside_radius get_objects_in_area objects_inside_radius objects_in_area place_node get_player_information get_player_ip
+]], "%S+") do
+	local f = api[name]
+	api[name] = function(...)
+		if P.in_world then return f(...) end
+	end
+end
+local function nothing() end
+for name in gmatch("get_node dig_node punch_node check_for_falling spawn_falling_node set_player_privs", "%S+") do
+	local f = api[name] or nothing
+	api[name] = function(...)
+		if not P.in_world then error("core." .. name .. ": there is no world while mods load", 2) end
+		return f(...)
+	end
 end

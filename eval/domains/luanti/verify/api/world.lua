@@ -89,7 +89,10 @@ function api.get_inventory(location)
 		local player = api.get_player_by_name(location.name)
 		return player and player:get_inventory()
 	elseif location.type == "node" then
-		return api.get_meta(location.pos):get_inventory()
+		local meta = metas[key_of(location.pos)]
+		local inv = meta and meta:get_inventory()
+		local is_kept = inv and (next(P.state[meta].fields) ~= nil or next(inv:get_lists()) ~= nil)
+		return is_kept and inv or nil -- a node of which nothing is written down has none
 	end
 	return P.detached[location.name]
 end
@@ -205,9 +208,8 @@ function api.after(seconds, f, ...)
 	return job
 end
 
--- Lets time pass: due jobs in order of expiry, then global steps, then node timers, once each.
-function P.advance(seconds)
-	now = now + seconds
+-- Runs what core.after promised for now or before, in order of expiry.
+function P.run_due()
 	local due, waiting = {}, {}
 	for _, job in ipairs(jobs) do
 		if job.due <= now then due[#due + 1] = job else waiting[#waiting + 1] = job end
@@ -217,6 +219,12 @@ function P.advance(seconds)
 	for _, job in ipairs(due) do
 		if not job.cancelled then job.f(unpack(job.arguments, 1, job.arguments.n)) end
 	end
+end
+
+-- Lets time pass: due jobs, then global steps, then node timers, once each.
+function P.advance(seconds)
+	now = now + seconds
+	P.run_due()
 	P.run_event("globalstep", seconds)
 	for _, one in next, P.copy(timers) do
 		local t = state[one]

@@ -34,6 +34,13 @@ START = (
 )
 
 
+# By stage, why an engine stops that the program made stop.
+CAUSES = {
+    "registered": "the engine stopped on what the program registered",
+    "running": "the engine stopped on an error in a callback of the program",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """What a server runs and the limits of its one program (as in VerifierSettings)."""
@@ -93,10 +100,13 @@ class Server:
         started = time.monotonic()
         deadline = started + self.settings.timeout_s
         write_frame(self._write_fd, job_message(self.settings, arguments), deadline)
+        checks = len(arguments) // 2 - 1
         try:
             answer = self._listen(deadline)
+            if answer["status"] == "stopped":
+                answer = self._stopped(checks)
         except FrameError:
-            answer = self._refused(len(arguments) // 2 - 1)
+            answer = self._refused(checks)
         return answer | {"id": job_id, "seconds": time.monotonic() - started}
 
     def _become(self, mod_name: str) -> None:
@@ -165,13 +175,12 @@ class Server:
         Raises:
             FrameError: it was killed, or stopped where the cause is unknown.
         """
-        causes = {
-            "registered": "the engine stopped on what the program registered",
-            "running": "the engine stopped on an error in a callback of the program",
-        }
-        if self._stage not in causes or (self._exit_status() != 1 and self.death_signal() != signal.SIGABRT):
+        if self._stage not in CAUSES or (self._exit_status() != 1 and self.death_signal() != signal.SIGABRT):
             raise FrameError("end of file")
-        fields = ["RUNTIME_ERROR", causes[self._stage], checks, *["skipped", ""] * checks, 0, 0, 0]
+        return self._stopped(checks)
+
+    def _stopped(self, checks: int) -> dict[str, Any]:
+        fields = ["RUNTIME_ERROR", CAUSES[self._stage], checks, *["skipped", ""] * checks, 0, 0, 0]
         return {"status": "done", "fields": fields}
 
     def _exit_status(self) -> int | None:

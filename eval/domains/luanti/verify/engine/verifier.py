@@ -14,7 +14,7 @@ from eval.domains.luanti.verify.engine.game import GameFiles
 from eval.domains.luanti.verify.engine.installation import FIX, Installation, find_installation
 from eval.domains.luanti.verify.engine.server import Server, ServerSettings, container
 from eval.domains.luanti.verify.recorder import Recorder, usable_cpus
-from eval.domains.luanti.verify.versions import caveat
+from eval.domains.luanti.verify.versions import caveat, series
 from eval.pipeline.verifier import VerifierSettings
 from eval.records import TaskCheck
 from eval.sandbox.isolation import insist, without
@@ -57,7 +57,7 @@ class Engine(Recorder):
         )
         insist(settings.require_isolation, trial.isolation, trial.isolation_reason)
         self.name = f"engine/{trial.version}"
-        self.caveat = caveat(trial.version)
+        self.caveat, self.engine = caveat(trial.version), series(trial.version)
         workers = settings.workers or SERVERS_A_CPU * usable_cpus()
         self._pool = Pool(server, workers, settings.require_isolation, Server)
         self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason

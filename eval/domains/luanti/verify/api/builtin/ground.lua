@@ -8,7 +8,16 @@ local FOLDER = "/builtin/"
 
 local core, globals = {}, {}
 P.core, P.engine = core, { core = core, globals = globals, lua = _G }
-P.pause = function() end -- nothing has to be waited for here
+P.runs_natives = true
+-- Nothing has to be waited for here: what a server does of itself between the stages is done at once.
+function P.pause(stage)
+	if stage == "mods_loaded" then
+		P.is_loading = false
+	elseif stage == "world" then
+		P.in_world = true
+		P.step_builtin(0)
+	end
+end
 
 for name, value in next, env do globals[name] = value end
 for _, library in next, { "string", "table", "math", "coroutine", "bit" } do globals[library] = copy(_G[library]) end

@@ -3,17 +3,20 @@
 local api, core, globals, implemented, fields = P.api, P.core, P.engine.globals, P.implemented, P.fields
 local next, ipairs, rawget = next, ipairs, rawget
 local type, error, gmatch = type, error, string.gmatch
-local nothing = function() end
+local copy, nothing = P.copy, function() end
 
 for name in next, P.inert do core[name] = nothing end
 for name, value in next, fields do core[name] = value end
 for name, f in next, api do core[name] = f end
 for name in gmatch(P.absent, "%S+") do core[name] = nil end -- what this version's C side does not have
+if not core.get_node_raw then core.get_node = core.get_node_or_nil end -- nothing, while there is no map
 for _, name in ipairs({ "ItemStack", "Settings", "PseudoRandom", "PcgRandom" }) do globals[name] = implemented[name] end
 
 core.settings:set("default_privs", "interact, shout")
 function core.get_builtin_path() return P.builtin_folder end
+function core.get_user_path() return "/user" end
 function core.set_http_api_lua() end
+function core.do_async_callback() return 1 end -- promised, and never run here
 function core.get_version()
 	local version = api.get_version()
 	version.string, version.project = P.engine_version, P.engine_project
@@ -38,7 +41,7 @@ core.auth = {
 	read = function(name) return accounts[name] end,
 	create = function(entry)
 		accounts[entry.name] = { name = entry.name, password = entry.password, last_login = entry.last_login,
-			privileges = P.copy(entry.privileges) }
+			privileges = copy(entry.privileges) }
 		return accounts[entry.name]
 	end,
 	save = function(entry) accounts[entry.name] = entry return true end,
@@ -54,6 +57,19 @@ core.auth = {
 	end,
 	reload = nothing,
 }
+-- There are no accounts before there is a world; older engines say so.
+local is_silent = P.engine_series >= 514
+for name, f in next, copy(core.auth) do
+	core.auth[name] = function(...)
+		if P.in_world then return f(...) end
+		if is_silent then return nil end
+		error("Attempt to access an auth function but the auth system is yet not initialized. This causes bugs.", 2)
+	end
+end
+function core.disconnect_player()
+	if P.in_world or is_silent then return true end
+	error("Can't kick player before server has started up", 2)
+end
 
 local modname = core.get_current_modname
 function core.get_current_modname() return "*builtin*" end

@@ -132,11 +132,27 @@ rawset(_G, "luagate_candidate", function()
 	enter("registered")
 end)
 
+-- An error in a step ends the server, but another step may begin before it does: nothing is checked in that one.
+-- The first and the last globalstep tell whether a step came to its end.
+local begun, ended = 0, 0
+local function first_in_step()
+	if is_called_by_candidate() then return end
+	if begun ~= ended and (stage == "registered" or stage == "running") then
+		P.unlimit_memory()
+		answer("stopped")
+	end
+	begun = begun + 1
+end
+local function last_in_step()
+	if not is_called_by_candidate() then ended = begun end
+end
+
 core.register_on_mods_loaded(function()
 	if is_called_by_candidate() then return end
 	enter("loaded")
 	P.limit_memory(memory_bytes)
 	go()
+	core.register_globalstep(last_in_step)
 	enter("registered")
 end)
 
@@ -159,4 +175,7 @@ function P.own_step(dtime)
 		enter("running")
 	end
 end
+core.register_globalstep(first_in_step)
+insecure.table.insert(core.registered_globalsteps, 1, insecure.table.remove(core.registered_globalsteps))
 core.register_globalstep(P.own_step)
+P.own_steps = { [first_in_step] = true, [P.own_step] = true, [last_in_step] = true }

@@ -31,18 +31,18 @@ function P.event_list(kind)
 end
 
 -- Runs every callback of an event in order and returns the last true result; an error in one is the caller's error.
-local function run_event(kind, ...)
+function P.run_event(kind, ...)
 	local result
 	for _, f in ipairs(P.event_list(kind) or {}) do result = f(...) or result end
 	return result
 end
 
--- The engine itself runs these once, between loading and the first step; an error there would end the server.
-local function run_mods_loaded()
+-- A server runs its own callbacks of on_mods_loaded itself; those of the candidate here, where an error is its own.
+function P.enter_world()
 	P.pause("mods_loaded")
 	local list = real.registered_on_mods_loaded
 	for i, f in ipairs(copy(list)) do
-		if not is_native(f) then
+		if P.runs_natives or not is_native(f) then
 			list[i] = P.nothing
 			f()
 		end
@@ -50,12 +50,6 @@ local function run_mods_loaded()
 	P.pause("world")
 end
 function P.nothing() end
-
-function P.run_event(kind, ...)
-	if kind == "on_mods_loaded" then return run_mods_loaded() end
-	return run_event(kind, ...)
-end
-P.events = {} -- judge.lua forgets here what happens once
 
 -- ---------------------------------------- time
 local passed_s, timers = 0, {} -- positions whose timer was asked for
@@ -85,12 +79,17 @@ local function run_timer(pos, seconds)
 	if def and def.on_timer and def.on_timer(pos, elapsed) then get_node_timer(pos):start(timeout) end
 end
 
+-- Runs builtin's own global steps: they run what core.after promised.
+function P.step_builtin(seconds)
+	for _, f in ipairs(copy(real.registered_globalsteps)) do
+		if is_native(f) and not (P.own_steps and P.own_steps[f]) then f(seconds) end
+	end
+end
+
 -- Lets time pass at once: builtin's due core.after jobs, the candidate's global steps, then node timers.
 function P.advance(seconds)
 	passed_s = passed_s + seconds
-	for _, f in ipairs(copy(real.registered_globalsteps)) do
-		if is_native(f) and f ~= P.own_step then f(seconds) end
-	end
-	run_event("globalstep", seconds)
+	P.step_builtin(seconds)
+	P.run_event("globalstep", seconds)
 	for _, pos in next, copy(timers) do run_timer(pos, seconds) end
 end
