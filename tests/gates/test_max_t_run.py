@@ -146,6 +146,6 @@ def test_its_report_says_that_the_choice_was_corrected_for(finished):
     done = runner("report", results=folder.parent)
     assert done.returncode == 0, done.stdout + done.stderr
     text = (folder / "report.md").read_text(encoding="utf-8")
-    assert "paying for the choice (max-T)" in text
+    assert "corrected for the number of cells (max-T)" in text
     assert "No separate test split" in text
     assert "Traceback" not in done.stdout + done.stderr
