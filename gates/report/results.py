@@ -285,7 +285,7 @@ class TaskFacts(Document):
     Attributes:
         digest: of the whole task, its checks included: two runs with equal digests used the same prompt and checks.
         contamination: "" where training saw nothing of it, else status and tier, such as "CONTAMINATED T1".
-        prompt: what the model reads of it, every sign; "" where an older report does not tell.
+        prompt: what the model reads of it, every sign; "" where an older report does not say.
         difficulty: None, and ``input``, ``reference``, ``answer`` and ``digest`` "", in reports of schema 1.
     """
 
