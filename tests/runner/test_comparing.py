@@ -20,6 +20,7 @@ from runner.runs.journal import EventType
 from runner.screens.answers.comparison import comparison_lines
 from runner.screens.ink import Paper, rendered
 from runner.views.comparison import Comparison, compare_runs
+from tests.support.reports import Page
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import make_run
 from tests.support.runs import Cli
@@ -170,6 +171,17 @@ def test_the_page_is_offline_and_no_name_of_a_run_becomes_markup(good: Run, weak
     assert "&lt;script&gt;" in text
     for words in ("Adapter against adapter", good.id, weak.id, "Run 2 minus run 1"):
         assert words in text
+
+
+def test_every_table_of_the_page_has_a_caption_and_every_head_says_what_it_heads(
+    good: Run, weak: Run, tmp_path: Path
+) -> None:
+    page = Page(write_comparison(compare_runs([good, weak]), tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    tags = [tag for tag, _ in page.elements]
+    assert tags.count("caption") == tags.count("table") >= 2
+    assert [attributes for tag, attributes in page.elements if tag == "th" and "scope" not in attributes] == []
+    assert tags.index("main") < tags.index("nav"), "the contents are inside the one main part"
 
 
 def test_a_page_of_many_runs_has_a_name_that_file_systems_take(good: Run, weak: Run, tmp_path: Path) -> None:
