@@ -6,7 +6,7 @@ import re
 
 from eval.pipeline.verifier import Caveat
 
-# `python -m eval.domains.luanti.bench validate` found no fault under these (docs/engines.md).
+# `python -m eval.domains.luanti.bench validate` found no fault under these.
 VALIDATED = ("5.6.1", "5.10.0", "5.15.2")
 # Functions added after 5.6, by the first version that has them (builtin and src/script/lua_api of its releases).
 NEWER: dict[tuple[int, int], str] = {
