@@ -22,7 +22,7 @@ from runner.runs.plain_config import leaves
 EXPLAINED = {
     "sampling.max_new_tokens": "longest answer; Gate B warns when more than a few were cut",
     "sampling.samples_dev": "completions per dev task",
-    "sampling.samples_test": "completions per test task; more tasks tell more than more samples",
+    "sampling.samples_test": "completions per test task; more tasks help more than more samples",
     "rule.margin_pp": "the gain worth acting on, in percentage points of pass@k",
     "gate.c.lora.r": "rank of the adapter",
     "gate.c.lora.alpha": "its weight is alpha / r",
@@ -93,7 +93,7 @@ def _head(name: str, file_name: str) -> list[str]:
         "#",
         f"#   python -m runner doctor --config {file}    does this machine have what it needs?",
         f"#   python -m runner new --config {file}       a run with it; KEY=VALUE behind it wins over this file",
-        "#   python -m runner config                   every key there is: any of them may stand here",
+        "#   python -m runner config                   every key there is: any of them may be used here",
         "#",
         "# The first line belongs to it: without it these keys would be read as keys of `profile`.",
     ]
