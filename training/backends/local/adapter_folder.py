@@ -5,13 +5,27 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
+from env.files import sha256_file
 from env.refusal import Refusal
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MANIFEST, read_checkpoint, read_manifest
+
+Shape = tuple[int, int]
+
+
+class Array(Protocol):
+    """A tensor of any library."""
+
+    @property
+    def shape(self) -> Any: ...
+
+
+Tensor = TypeVar("Tensor", bound=Array)
+Adapter = TypeVar("Adapter")
 
 _TENSOR_NAME = re.compile(
     r"base_model\.model\.(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_magnitude_vector)(?:\.weight)?$"
@@ -91,3 +105,53 @@ def require_exact_adapter(folder: Path, targets: Sequence[str]) -> None:
     halves = sorted(module for module, parts in found.items() if not {"lora_A", "lora_B"} <= parts)
     if halves:
         raise Refusal(f"{path}: {halves[0]} lacks one of its two matrices.")
+
+
+def by_module(tensors: Mapping[str, Tensor], folder: Path, rank: int) -> dict[str, dict[str, Tensor]]:
+    """Return the tensors of ``folder``'s adapter by module and part.
+
+    Raises:
+        Refusal: there is none, one is no LoRA matrix, or a module lacks a matrix of that ``rank``.
+    """
+    path = folder / ADAPTER_WEIGHTS
+    grouped: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        module, part = tensor_place(name, path)
+        grouped.setdefault(module, {})[part] = tensor
+    if not grouped:
+        raise Refusal(f"{path}: holds no tensor.")
+    for module, parts in grouped.items():
+        if not {"lora_A", "lora_B"} <= parts.keys() or parts["lora_A"].shape[0] != rank:
+            raise Refusal(f"{folder}: module {module} lacks matrices of rank {rank}.")
+    return grouped
+
+
+def require_fit(adapter: Mapping[str, Shape], linear: Mapping[str, Shape], folder: Path) -> None:
+    """Raise Refusal unless each module of ``adapter`` is one of the base's ``linear`` ones; (out, in) by full name."""
+    for name, found in adapter.items():
+        if name not in linear:
+            raise Refusal(
+                f"{folder}: the base model has no linear module {name}: the adapter belongs to another model."
+            )
+        if found != linear[name]:
+            raise Refusal(f"{folder}: {name} is {found} in the adapter and {linear[name]} in the base model.")
+
+
+class AdapterShelf(Generic[Adapter]):
+    """The adapter read last, by the digest of its weights, so that sweeping scales reads and checks it once.
+
+    ``read`` returns the adapter of a folder, known to fit the base, or raises Refusal.
+    """
+
+    def __init__(self, read: Callable[[Path], Adapter]) -> None:
+        self._read = read
+        self._last: tuple[str, Adapter] | None = None
+
+    def take(self, folder: Path) -> Adapter:
+        """Return the adapter in ``folder``. Raises Refusal as ``read`` does."""
+        if not (folder / ADAPTER_WEIGHTS).is_file():
+            raise Refusal(f"{folder}: {ADAPTER_WEIGHTS} is missing: this is not an adapter folder.")
+        key = f"{folder.resolve()} {sha256_file(folder / ADAPTER_WEIGHTS)}"
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._read(folder)
+        return self._last[1]

@@ -10,7 +10,7 @@ import queue
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
@@ -307,3 +307,19 @@ def _next(waiting: deque[Batch]) -> Batch | None:
 def connection(descriptor: int) -> Connection[Any, Any]:
     """Return the pipe end that a parent process left open at ``descriptor``."""
     return Connection(descriptor)
+
+
+def in_processes(backend: str, settings: ModelSettings, load: Callable[[], BatchModel]) -> LoadedModel:
+    """Return the model that ``load`` gives here, with ``settings.processes`` - 1 more processes that load it too.
+
+    ``backend`` names the module whose ``load`` the other processes call.
+    """
+    # started first: they load while this process does
+    shards = [Shard(backend, settings) for _ in range(settings.processes - 1)]
+    try:
+        model = load()
+    except BaseException:
+        for shard in shards:
+            shard.close()
+        raise
+    return ShardedModel(model, shards) if shards else model

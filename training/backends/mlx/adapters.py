@@ -21,9 +21,8 @@ from mlx_lm.tuner.dora import DoRALinear
 from mlx_lm.tuner.lora import LoRALinear
 from numpy.typing import NDArray
 
-from env.files import sha256_file
 from env.refusal import Refusal
-from training.backends.local.adapter_folder import read_terms, require_adapter_of, tensor_place
+from training.backends.local.adapter_folder import by_module, read_terms, require_adapter_of, require_fit
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from training.records import LoraSettings
 
@@ -50,25 +49,6 @@ class LowRank:
     magnitude: mx.array | None
 
 
-class AdapterShelf:
-    """The adapter read last, by the digest of its weights, so that sweeping scales reads and checks it once."""
-
-    def __init__(self, base_digest: str) -> None:
-        self._base_digest = base_digest
-        self._read: dict[str, dict[str, LowRank]] = {}
-
-    def take(self, folder: Path, model: Any) -> dict[str, LowRank]:
-        """Return the adapter in ``folder``, known to fit ``model``. Raises Refusal as ``read_adapter`` does."""
-        if not (folder / ADAPTER_WEIGHTS).is_file():
-            raise Refusal(f"{folder}: {ADAPTER_WEIGHTS} is missing: this is not an adapter folder.")
-        key = f"{folder.resolve()} {sha256_file(folder / ADAPTER_WEIGHTS)}"
-        if key not in self._read:
-            adapter = read_adapter(folder, self._base_digest)
-            require_fit(model, adapter, folder)
-            self._read = {key: adapter}
-        return self._read[key]
-
-
 def read_adapter(folder: Path, base_digest: str) -> dict[str, LowRank]:
     """Return the adapter in ``folder`` by module name.
 
@@ -78,26 +58,19 @@ def read_adapter(folder: Path, base_digest: str) -> dict[str, LowRank]:
     require_adapter_of(folder, base_digest)
     terms = read_terms(folder)
     adapter: dict[str, LowRank] = {}
-    for module, parts in _read_tensors(folder / ADAPTER_WEIGHTS).items():
-        if not {"lora_A", "lora_B"} <= parts.keys() or parts["lora_A"].shape[0] != terms.rank:
-            raise Refusal(f"{folder}: module {module} lacks matrices of rank {terms.rank}.")
+    for module, parts in by_module(_read_tensors(folder / ADAPTER_WEIGHTS), folder, terms.rank).items():
         down, up = mx.contiguous(parts["lora_A"].T), mx.contiguous(parts["lora_B"].T)
         adapter[module] = LowRank(down, up, terms.scaling, parts.get("lora_magnitude_vector"))
     return adapter
 
 
-def require_fit(model: Any, adapter: Mapping[str, LowRank], folder: Path) -> None:
-    """Raise Refusal where a module of ``adapter`` is missing in ``model`` or has another shape."""
-    modules = dict(model.named_modules())
-    for name, change in adapter.items():
-        module = modules.get(name)
-        if not isinstance(module, PLAIN):
-            raise Refusal(
-                f"{folder}: the base model has no linear module {name}: the adapter belongs to another model."
-            )
-        expected, found = shape_of(module), (change.up.shape[1], change.down.shape[0])
-        if found != expected:
-            raise Refusal(f"{folder}: {name} is {found} in the adapter and {expected} in the base model.")
+def read_fitting_adapter(folder: Path, base_digest: str, model: Any) -> dict[str, LowRank]:
+    """Return ``read_adapter``, known to fit ``model``. Raises Refusal where a module is missing or of another shape."""
+    adapter = read_adapter(folder, base_digest)
+    shapes = {name: (change.up.shape[1], change.down.shape[0]) for name, change in adapter.items()}
+    linear = {name: shape_of(module) for name, module in model.named_modules() if isinstance(module, PLAIN)}
+    require_fit(shapes, linear, folder)
+    return adapter
 
 
 def shape_of(module: Any) -> tuple[int, int]:
@@ -225,16 +198,9 @@ def _rows(matrix: Matrix) -> Matrix:
     return np.ascontiguousarray(matrix)
 
 
-def _read_tensors(path: Path) -> dict[str, dict[str, mx.array]]:
-    """Return float32 tensors by module name and part."""
+def _read_tensors(path: Path) -> dict[str, mx.array]:
+    """Return float32 tensors by name."""
     try:
-        tensors = mx.load(str(path))
+        return {name: tensor.astype(mx.float32) for name, tensor in mx.load(str(path)).items()}
     except (RuntimeError, OSError, ValueError) as error:
         raise Refusal(f"{path}: damaged ({error}).") from None
-    grouped: dict[str, dict[str, mx.array]] = {}
-    for name, tensor in tensors.items():
-        module, part = tensor_place(name, path)
-        grouped.setdefault(module, {})[part] = tensor.astype(mx.float32)
-    if not grouped:
-        raise Refusal(f"{path}: holds no tensor.")
-    return grouped

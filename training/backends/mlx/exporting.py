@@ -24,7 +24,7 @@ from mlx_lm.utils import load_model, make_shards
 from numpy.typing import NDArray
 
 from env.refusal import Refusal
-from training.backends.mlx.adapters import LowRank, merged_weight, read_adapter, require_fit, worn, write_matrices
+from training.backends.mlx.adapters import LowRank, merged_weight, read_fitting_adapter, worn, write_matrices
 from training.backends.mlx.loading import Loaded, load_base
 from training.checkpoints import ADAPTER_CONFIG
 from training.exports import ExportRequest, RoundTrip, require_close
@@ -47,8 +47,7 @@ def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> R
             does not compute what was measured.
     """
     loaded = load_base(replace(settings, processes=1))
-    adapter = read_adapter(request.adapter, loaded.identity.digest)
-    require_fit(loaded.model, adapter, request.adapter)
+    adapter = read_fitting_adapter(request.adapter, loaded.identity.digest, loaded.model)
     ids = [loaded.texts.prompt(text) for text in request.texts]
     with worn(loaded.model, adapter, request.scale):
         measured = _logits(loaded.model, ids)

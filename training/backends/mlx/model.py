@@ -11,9 +11,10 @@ import mlx.nn as nn
 import numpy as np
 
 from training.backends.base import Sampling
+from training.backends.local.adapter_folder import AdapterShelf
 from training.backends.local.batched_model import BatchedModel, PromptSamples, RowStep
 from training.backends.local.training_loop import Learner
-from training.backends.mlx.adapters import AdapterShelf, worn
+from training.backends.mlx.adapters import read_fitting_adapter, worn
 from training.backends.mlx.fitting import learning
 from training.backends.mlx.generation import generate_batch
 from training.backends.mlx.loading import Loaded
@@ -27,7 +28,7 @@ class MlxModel(BatchedModel):
     def __init__(self, loaded: Loaded, settings: ModelSettings) -> None:
         super().__init__(loaded, settings)
         self._loaded = loaded
-        self._shelf = AdapterShelf(loaded.identity.digest)
+        self._shelf = AdapterShelf(lambda folder: read_fitting_adapter(folder, loaded.identity.digest, loaded.model))
 
     def log_prob(self, prompt: str, answer: str) -> float:
         """Return the natural-log probability of ``answer`` after ``prompt``, its end token left out."""
@@ -44,7 +45,7 @@ class MlxModel(BatchedModel):
         return generate_batch(self._loaded.model, self._loaded.windows, self._texts, prompts, settings)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:
-        return worn(self._loaded.model, self._shelf.take(folder, self._loaded.model), scale)
+        return worn(self._loaded.model, self._shelf.take(folder), scale)
 
     def _adapter_sizes(self, lora: LoraSettings) -> dict[str, int]:
         return adapter_sizes(self._loaded.model, target_modules(self._loaded.model, lora), lora)

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from env.files import sha256_file
 from env.refusal import Refusal
-from training.backends.local.adapter_folder import read_terms, require_adapter_of, tensor_place
+from training.backends.local.adapter_folder import by_module, read_terms, require_adapter_of, require_fit
+from training.backends.transformers_peft.loading import linear_modules
 from training.checkpoints import ADAPTER_WEIGHTS
 
 
@@ -38,36 +38,23 @@ class LowRank:
     magnitude: Tensor | None
 
 
-def read_adapter(folder: Path, base_digest: str) -> dict[str, LowRank]:
-    """Return the adapter in ``folder`` by module name.
+def read_adapter(folder: Path, base_digest: str, model: nn.Module) -> dict[str, LowRank]:
+    """Return the adapter in ``folder`` by module name, known to fit ``model``.
 
     Raises:
-        Refusal: a file is missing or damaged, it was trained on another base, or it changes more than linear modules.
+        Refusal: a file is missing or damaged, it was trained on another base, it changes more than linear modules, or
+            a module is missing in ``model`` or has another shape.
     """
     require_adapter_of(folder, base_digest)
     terms = read_terms(folder)
-    tensors = _read_tensors(folder / ADAPTER_WEIGHTS)
-    adapter: dict[str, LowRank] = {}
-    for module, parts in tensors.items():
-        if not {"lora_A", "lora_B"} <= parts.keys() or parts["lora_A"].shape[0] != terms.rank:
-            raise Refusal(f"{folder}: module {module} lacks matrices of rank {terms.rank}.")
-        adapter[module] = LowRank(parts["lora_A"], parts["lora_B"], terms.scaling, parts.get("lora_magnitude_vector"))
+    adapter = {
+        module: LowRank(parts["lora_A"], parts["lora_B"], terms.scaling, parts.get("lora_magnitude_vector"))
+        for module, parts in by_module(_read_tensors(folder / ADAPTER_WEIGHTS), folder, terms.rank).items()
+    }
+    shapes = {name: (change.up.shape[0], change.down.shape[1]) for name, change in adapter.items()}
+    linear = {name: (module.out_features, module.in_features) for name, module in linear_modules(model)}
+    require_fit(shapes, linear, folder)
     return adapter
-
-
-def require_fit(model: nn.Module, adapter: dict[str, LowRank], folder: Path) -> None:
-    """Raise Refusal where a module of ``adapter`` is missing in ``model`` or has another shape."""
-    modules = dict(model.named_modules())
-    for name, change in adapter.items():
-        module = modules.get(name)
-        if not isinstance(module, nn.Linear):
-            raise Refusal(
-                f"{folder}: the base model has no linear module {name}: the adapter belongs to another model."
-            )
-        expected = (module.out_features, module.in_features)
-        found = (change.up.shape[0], change.down.shape[1])
-        if found != expected:
-            raise Refusal(f"{folder}: {name} is {found} in the adapter and {expected} in the base model.")
 
 
 @contextmanager
@@ -132,38 +119,12 @@ def _correction(change: LowRank, scale: float, module: nn.Linear) -> Callable[[A
     return correct
 
 
-def _read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
-    """Return float32 tensors by module name and part."""
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return float32 tensors by name."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(path)
+        return {name: tensor.float() for name, tensor in load_file(path).items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise Refusal(f"{path}: damaged ({error}).") from None
-    grouped: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        module, part = tensor_place(name, path)
-        grouped.setdefault(module, {})[part] = tensor.float()
-    if not grouped:
-        raise Refusal(f"{path}: holds no tensor.")
-    return grouped
-
-
-class AdapterShelf:
-    """Adapters read before, by the digest of their weights, so that each is read and checked once."""
-
-    def __init__(self, base_digest: str) -> None:
-        self._base_digest = base_digest
-        self._read: dict[str, dict[str, LowRank]] = {}
-
-    def take(self, folder: Path, model: nn.Module) -> dict[str, LowRank]:
-        """Return the adapter in ``folder``, known to fit ``model``. Raises Refusal as ``read_adapter`` does."""
-        if not (folder / ADAPTER_WEIGHTS).is_file():
-            raise Refusal(f"{folder}: {ADAPTER_WEIGHTS} is missing: this is not an adapter folder.")
-        key = f"{folder.resolve()} {sha256_file(folder / ADAPTER_WEIGHTS)}"
-        if key not in self._read:
-            adapter = read_adapter(folder, self._base_digest)
-            require_fit(model, adapter, folder)
-            self._read = {key: adapter}
-        return self._read[key]

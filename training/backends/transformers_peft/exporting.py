@@ -18,7 +18,7 @@ from torch import Tensor
 
 from env.refusal import Refusal
 from training.backends.local.model_folder import model_folder
-from training.backends.transformers_peft.adapters import LowRank, merged_weight, read_adapter, require_fit, worn
+from training.backends.transformers_peft.adapters import LowRank, merged_weight, read_adapter, worn
 from training.backends.transformers_peft.loading import Loaded, load_base
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from training.exports import ExportRequest, RoundTrip, require_close
@@ -40,8 +40,7 @@ def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> R
             does not compute what was measured.
     """
     loaded = load_base(settings)
-    adapter = read_adapter(request.adapter, loaded.identity.digest)
-    require_fit(loaded.model, adapter, request.adapter)
+    adapter = read_adapter(request.adapter, loaded.identity.digest, loaded.model)
     ids = [loaded.texts.prompt(text) for text in request.texts]
     if request.form == "adapter":
         return _export_adapter(loaded, adapter, request, ids, base_name)

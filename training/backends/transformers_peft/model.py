@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from training.backends.base import Sampling
+from training.backends.local.adapter_folder import AdapterShelf
 from training.backends.local.batched_model import BatchedModel, PromptSamples, RowStep
 from training.backends.local.training_loop import Learner
-from training.backends.transformers_peft.adapters import AdapterShelf, worn
+from training.backends.transformers_peft.adapters import read_adapter, worn
 from training.backends.transformers_peft.fitting import batch_loss, learning, trainable_here
 from training.backends.transformers_peft.generation import generate_batch
 from training.backends.transformers_peft.loading import Loaded, dequantized_copy
@@ -27,7 +28,7 @@ class TransformersModel(BatchedModel):
     def __init__(self, loaded: Loaded, settings: ModelSettings) -> None:
         super().__init__(loaded, settings)
         self._loaded = loaded
-        self._shelf = AdapterShelf(loaded.identity.digest)
+        self._shelf = AdapterShelf(lambda folder: read_adapter(folder, loaded.identity.digest, self._evaluated))
 
     @cached_property
     def _evaluated(self) -> Any:
@@ -50,7 +51,7 @@ class TransformersModel(BatchedModel):
         return generate_batch(self._evaluated, self._texts, prompts, settings)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:
-        return worn(self._evaluated, self._shelf.take(folder, self._evaluated), scale)
+        return worn(self._evaluated, self._shelf.take(folder), scale)
 
     def _adapter_sizes(self, lora: LoraSettings) -> dict[str, int]:
         return adapter_sizes(self._loaded.model, target_modules(self._loaded.model, lora), lora)

@@ -53,7 +53,7 @@ class PatchedModel(UnslothModel):
         return generate_batch(self._computing, self._texts, prompts, settings)
 
     def _worn(self, folder: Path, scale: float) -> AbstractContextManager[None]:
-        self._shelf.take(folder, self._loaded.model)
+        self._shelf.take(folder)
         return self._wearing(folder, scale)
 
     @contextmanager
