@@ -36,7 +36,8 @@ test-full: setup setup-mlx debian lint ## everything, with Debian packages, mlx 
 
 # One process: unsloth rewrites the libraries that it finds.
 test-unsloth: setup-unsloth ## the unsloth backend, in an environment of its own
-	OMP_NUM_THREADS=1 $(UNSLOTH_VENV)/bin/python -m pytest -m unsloth tests/training/backends
+	OMP_NUM_THREADS=1 $(UNSLOTH_VENV)/bin/python -m pytest -m unsloth \
+	  tests/training/backends/contract tests/training/backends/own/test_unsloth_backend.py
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
