@@ -14,7 +14,7 @@ PYTEST_FLAGS ?=
 
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test test-full test-unsloth lint setup setup-mlx setup-unsloth debian clean
+.PHONY: help demo quick test test-full test-unsloth lint setup setup-mlx setup-unsloth debian engines clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ quick: setup ## tests that start no run and load no model
 test: setup lint ## linters, types and every test that is not slow
 	$(PYTEST) -m "not slow"
 
-test-full: setup setup-mlx debian lint ## everything, with Debian packages, mlx and unsloth
+test-full: setup setup-mlx debian engines lint ## everything, with Debian packages, mlx and unsloth
 	$(PYTEST)
 	$(MAKE) test-unsloth
 
@@ -72,6 +72,9 @@ $(UNSLOTH_VENV)/.ready: pyproject.toml env/locks/unsloth.txt
 
 debian: ## the engine, tmux, bubblewrap and Chromium by apt
 	sh env/debian.sh
+
+engines:
+	sh env/engines.sh
 
 clean: ## remove environments and caches
 	rm -rf $(VENV) $(UNSLOTH_VENV) .pytest_cache .mypy_cache .ruff_cache
