@@ -30,10 +30,25 @@ from env.refusal import Refusal
 
 MIN_INTERVAL_S = 1.0
 # After this much silence the thread of ``kept_alive`` writes a pulse.
-ALIVE_INTERVAL_S = 5.0
+ALIVE_INTERVAL_S = 4.0
 # Querying the driver starts a process, which is too expensive to do more often.
 GPU_INTERVAL_S = 15.0
 RATE_WINDOW = 60
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """Tokens of a phase that generates.
+
+    Attributes:
+        drawn: so far in the phase: they grow inside a call, long before a sample is stored.
+        left: about how many more until the phase's total.
+        unstored: those of ``drawn`` that no stored sample holds yet: what a kill now would lose.
+    """
+
+    drawn: int
+    left: int
+    unstored: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,7 @@ class Pulse:
             before the second pulse.
         tokens, tokens_per_s: tokens generated so far in the phase, and per second over the same pulses; None as
             ``rate``.
+        tokens_unstored: those of ``tokens`` that no stored sample holds yet.
         eta_s: seconds left, by the tokens that are left at their rate, or else by ``rate``; None when unknown.
         rss_mb: resident memory of the process (on macOS its peak so far), MB.
         at: wall-clock time, seconds since 1970.
@@ -80,6 +96,7 @@ class Pulse:
     rate_over_s: float | None = None
     tokens: int = 0
     tokens_per_s: float | None = None
+    tokens_unstored: int = 0
     supervisor_pid: int = 0
     tmux: str = ""
     tmux_pane: str = ""
@@ -98,8 +115,7 @@ class _Stand:
     total: int = 0
     unit: str = ""
     message: str = ""
-    tokens: int = 0
-    tokens_left: int | None = None
+    tokens: TokenCount | None = None
     phase_began_s: float = 0.0
     moved_s: float = 0.0
 
@@ -134,8 +150,7 @@ class Heartbeat:
         total: int = 0,
         unit: str = "",
         message: str = "",
-        tokens: int = 0,
-        tokens_left: int | None = None,
+        tokens: TokenCount | None = None,
     ) -> bool:
         """Write a pulse; return False when it was skipped because the last one is less than a second old.
 
@@ -149,13 +164,14 @@ class Heartbeat:
             phase_began_s = before.phase_began_s if same_phase else now_s
             is_still = same_phase and (done, tokens) == (before.done, before.tokens)
             moved_s = before.moved_s if is_still else now_s
-            self._stand = _Stand(phase, done, total, unit, message, tokens, tokens_left, phase_began_s, moved_s)
+            self._stand = _Stand(phase, done, total, unit, message, tokens, phase_began_s, moved_s)
             is_new_phase = phase != self._written_phase
             if not (is_new_phase or 0 < total == done or self._is_older_than(MIN_INTERVAL_S, now_s)):
                 return False
-            if is_new_phase or (self._recent and (done < self._recent[-1][1] or tokens < self._recent[-1][2])):
+            drawn = tokens.drawn if tokens is not None else 0
+            if is_new_phase or (self._recent and (done < self._recent[-1][1] or drawn < self._recent[-1][2])):
                 self._recent.clear()
-            self._recent.append((now_s, done, tokens))
+            self._recent.append((now_s, done, drawn))
             self._write(now_s)
             return True
 
@@ -205,8 +221,9 @@ class Heartbeat:
             phase_s=round(now_s - stand.phase_began_s, 1),
             idle_s=round(now_s - stand.moved_s, 1),
             rate_over_s=rate_over_s,
-            tokens=stand.tokens,
+            tokens=stand.tokens.drawn if stand.tokens is not None else 0,
             tokens_per_s=tokens_per_s,
+            tokens_unstored=stand.tokens.unstored if stand.tokens is not None else 0,
             supervisor_pid=self._supervisor_pid,
             tmux=os.environ.get("TMUX", ""),
             tmux_pane=os.environ.get("TMUX_PANE", ""),
@@ -299,6 +316,6 @@ def _rates(recent: deque[tuple[float, int, int]]) -> tuple[float | None, float |
 
 
 def _seconds_left(stand: _Stand, rate: float | None, tokens_per_s: float | None) -> float | None:
-    if stand.tokens_left is not None and tokens_per_s:
-        return stand.tokens_left / tokens_per_s
+    if stand.tokens is not None and tokens_per_s:
+        return stand.tokens.left / tokens_per_s
     return max(0, stand.total - stand.done) / rate if rate and stand.total else None

@@ -67,6 +67,25 @@ def _system(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
             reason="the gates will take longer than the profile's header says",
             fix="Give the process more cores, or choose a smaller profile.",
         ),
+        *_load(facts),
+    ]
+
+
+def _load(facts: MachineFacts) -> list[Check]:
+    """Say when other programs keep more than half of the usable cores: threads that wait for a core stop the others."""
+    usable, busy = facts.processor.usable, facts.busy_cores
+    if busy is None:
+        return []
+    return [
+        judged(
+            "processor load",
+            "warn",
+            2 * busy <= usable,
+            f"other programs keep {min(busy, usable):.1f} of {usable:g} usable cores busy",
+            "at most half of them",
+            reason="threads without a core of their own slow each other down several times",
+            fix="Wait until the other programs are done, or set model.threads=1 and model.processes=1.",
+        )
     ]
 
 

@@ -40,7 +40,7 @@ class Gate:
         return self.uses
 
 
-_MODEL_AND_DATA = ("seed", "model", "backend", "dataset")
+_MODEL_AND_DATA = ("seed", "model", "backend", "dataset", "prompt")
 _MEASUREMENT = (*_MODEL_AND_DATA, "verifier", "sampling", "rule")
 
 GATES: dict[str, Gate] = {

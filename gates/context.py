@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from env.checks import Check
+from env.heartbeat import TokenCount
 from env.refusal import Refusal
 from eval.decision.rule import DecisionRule
 from eval.records import Metric
@@ -30,9 +31,7 @@ class StopRequested(Exception):
 class Progress:
     """Where a gate is: ``done`` of ``total`` units in a named phase, with one line to display.
 
-    Attributes:
-        tokens: generated so far where the units are samples; they grow inside a call, before any sample is stored.
-        tokens_left: about how many more until ``total``; None where unknown.
+    ``tokens`` tells of a phase that generates what happens between two stored samples.
     """
 
     phase: str
@@ -40,8 +39,7 @@ class Progress:
     total: int
     unit: str
     message: str = ""
-    tokens: int = 0
-    tokens_left: int | None = None
+    tokens: TokenCount | None = None
 
 
 @dataclass(frozen=True, slots=True)

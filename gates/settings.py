@@ -67,8 +67,20 @@ class DatasetSection(Document):
         return self.name != FILES and self.dev_tasks > 0 and self.test_tasks > 0
 
 
+class PromptSection(Document):
+    """What every prompt says besides the task; Gate A stores the rendered prompts.
+
+    ``system``: the text of the system turn; "" is none. Models without a chat template have no such turn.
+    """
+
+    system: str
+
+
 class SamplingSection(Document):
-    """How completions are generated, and how many: ``samples_dev`` a dev task, ``samples_test`` a test task."""
+    """How completions are drawn, and how many: ``samples_dev`` per dev task, ``samples_test`` per test task.
+
+    ``samples_per_call``: of one generation call; 0 lets Gate A size it to about a minute of work.
+    """
 
     temperature: float = Field(ge=0)
     top_p: float = Field(gt=0, le=1)
@@ -77,7 +89,7 @@ class SamplingSection(Document):
     stop: tuple[Annotated[str, Field(min_length=1)], ...]
     samples_dev: int = Field(ge=1)
     samples_test: int = Field(ge=1)
-    samples_per_call: int = Field(ge=1)
+    samples_per_call: int = Field(ge=0)
 
     def settings(self) -> SamplingSettings:
         """Return what one generation call needs."""
@@ -237,6 +249,7 @@ class Experiment(Document):
     backend: BackendSection
     dataset: DatasetSection
     verifier: VerifierSettings
+    prompt: PromptSection
     sampling: SamplingSection
     rule: RuleSection
     watch: WatchSection
@@ -261,4 +274,5 @@ class Experiment(Document):
 def planned_training(experiment: Experiment) -> TrainSettings:
     """Return the training settings with their steps counted, as far as the number of rows is known."""
     train = experiment.gate.c.train
-    return train if experiment.dataset.name == "jsonl" else with_steps(train, experiment.dataset.rows)
+    rows_are_counted = experiment.dataset.name != "jsonl" or train.max_steps
+    return with_steps(train, experiment.dataset.rows) if rows_are_counted else train

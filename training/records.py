@@ -98,6 +98,7 @@ class TrainSettings:
         epochs: passes over the rows given; 0 where ``max_steps`` says how long.
         batch_size: rows of one forward and backward; ``grad_accum`` of them make one optimizer step.
         scheduler: how the learning rate falls from its peak after ``warmup_steps`` to ``max_steps``.
+        checkpoint_every: steps between two checkpoints; 0 makes three, evenly over the schedule.
         max_grad_norm: gradients are scaled down to this L2 norm; 0 is off.
         max_length: tokens of prompt, answer and end token together; longer rows follow ``on_too_long``.
         max_adapter_mb: a checkpoint whose adapter file is larger is refused (1 MB = 1e6 bytes); 0 is off.
@@ -124,7 +125,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         counts = [
             _wrong(getattr(self, key) >= 1, f"gate.c.train.{key}", getattr(self, key), "at least 1")
-            for key in ("batch_size", "checkpoint_every", "grad_accum")
+            for key in ("batch_size", "grad_accum")
         ]
         amounts = [
             _wrong(math.isfinite(value) and value >= 0, f"gate.c.train.{key}", value, "a finite number, not negative")
@@ -134,6 +135,7 @@ class TrainSettings:
         _refuse(
             *counts,
             *amounts,
+            _wrong(self.checkpoint_every >= 0, "gate.c.train.checkpoint_every", self.checkpoint_every, "0 or a count"),
             _wrong(self.learning_rate != 0, "gate.c.train.learning_rate", self.learning_rate, "above 0"),
             _wrong(
                 self.max_steps >= 0 and (self.max_steps > 0) != (self.epochs > 0),

@@ -11,18 +11,20 @@ from typing import Any
 from env.refusal import Refusal
 from training.records import LoraSettings, TrainSettings
 
+# what a schedule leaves that does not say how many: enough to see whether less training would have been better
+_CHECKPOINTS = 3
 # these do not change what is learned, or have become max_steps
 _FREE_TO_CHANGE = frozenset({"checkpoint_every", "max_adapter_mb", "epochs"})
 
 
 def with_steps(settings: TrainSettings, rows: int) -> TrainSettings:
-    """Return ``settings`` with the steps that its epochs take on ``rows`` rows; unchanged where it counts steps.
+    """Return ``settings`` with its steps counted: those that its epochs take on ``rows`` rows, between checkpoints too.
 
     Raises:
         Refusal: that is fewer steps than the warm-up takes, or than a checkpoint needs.
     """
     if settings.max_steps:
-        return settings
+        return _with_checkpoints(settings)
     batches = -(-rows // settings.batch_size)
     steps = max(1, math.ceil(round(batches * settings.epochs / settings.grad_accum, 6)))
     if settings.checkpoint_every > steps:
@@ -31,7 +33,12 @@ def with_steps(settings: TrainSettings, rows: int) -> TrainSettings:
             f"gate.c.train.epochs = {settings.epochs:g} takes on {rows} rows: no checkpoint.",
             "Lower it, or train more epochs.",
         )
-    return replace(settings, max_steps=steps, epochs=0.0)
+    return _with_checkpoints(replace(settings, max_steps=steps, epochs=0.0))
+
+
+def _with_checkpoints(settings: TrainSettings) -> TrainSettings:
+    every = settings.checkpoint_every or -(-settings.max_steps // _CHECKPOINTS)
+    return replace(settings, checkpoint_every=every)
 
 
 def checkpoint_count(settings: TrainSettings) -> int:

@@ -48,6 +48,15 @@ def processor(root: Path = Path("/")) -> Processor:
     return Processor(_cpu_model(root), cores, round(usable, 2), limited_by)
 
 
+def bfloat16_unit(root: Path = Path("/")) -> str:
+    """Return the instructions by which the processor multiplies in bfloat16, "amx_bf16" first; "" where it has none."""
+    for line in _read(root / "proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return next((unit for unit in ("amx_bf16", "avx512_bf16") if unit in value.split()), "")
+    return ""
+
+
 def memory(root: Path = Path("/")) -> Memory:
     """Return the memory's facts; ``root`` is the folder that holds /proc and /sys."""
     table = _meminfo(root)

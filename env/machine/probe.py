@@ -11,6 +11,7 @@ from pathlib import Path
 from env.machine.disks import Disk, disk
 from env.machine.gpus import GpuSurvey, survey_gpus
 from env.machine.hardware import Memory, Processor, memory, processor
+from env.machine.load import busy_cores
 from env.machine.programs import LupaFacts, find_programs, lupa_facts
 from env.machine.source import Source, source
 from env.machine.torch_build import torch_cuda
@@ -32,6 +33,7 @@ class MachineFacts:
 
     ``packages`` maps every installed package to its version; ``programs`` maps kind to path ("" = not installed);
     ``pin_note`` says why the pins could not be compared with those of ``locks``.
+    ``busy_cores`` are those of the usable cores that other programs keep at work just now; None where nothing tells.
     ``torch_cuda`` is as env/machine/torch_build.py reports it; ``extras`` of the project install what the locks pin.
     """
 
@@ -52,6 +54,7 @@ class MachineFacts:
     torch_cuda: str | None = None
     locks: tuple[Path, ...] = (CORE_LOCK,)
     extras: tuple[str, ...] = ("dev",)
+    busy_cores: float | None = None
 
 
 def probe(
@@ -62,7 +65,7 @@ def probe(
 ) -> MachineFacts:
     """Return the facts of this machine as seen by this process.
 
-    Takes about 0.2 s, and up to 10 s more where a GPU driver hangs. What is unknown is None, "" or a note.
+    Takes about 0.5 s, and up to 10 s more where a GPU driver hangs. What is unknown is None, "" or a note.
     """
     packages = installed_versions()
     pin_differences, pin_note = _compare_pins(locks, packages)
@@ -84,6 +87,7 @@ def probe(
         torch_cuda=torch_cuda(),
         locks=locks,
         extras=extras,
+        busy_cores=busy_cores(),
     )
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from eval.pipeline.extract import extract
-from eval.pipeline.sampling import (
-    DrawnSample,
-    Generated,
-    GenerationRequest,
-    LanguageModel,
-    SamplingSettings,
-    sample_seed,
-)
+from eval.pipeline.sampling import Generated, GenerationRequest, LanguageModel, SamplingSettings, sample_seed
 from eval.pipeline.stored_samples import SampleKey, append_samples, put_in_order, read_samples
 from eval.pipeline.thoughts import left_open
 from eval.pipeline.verifier import Job, Verifier
@@ -25,6 +19,8 @@ from eval.records import Candidate, Completion, Sample, Task, Verdict
 
 # Chunks whose verification may still run while the next one is generated: bounds memory, hides verification time.
 CHUNKS_IN_FLIGHT = 2
+# Inside a long call, what is judged is stored this often: a kill, or a power cut, costs no more than that.
+STORE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +92,7 @@ class Reached:
         tokens: generated since this call of ``measure`` began, those of unfinished samples too.
         tokens_each: of a sample: the mean so far, and before one has ended the maximum.
         tokens_left: about how many more.
+        tokens_unstored: those of ``tokens`` that no stored sample holds yet.
     """
 
     stored: int
@@ -103,27 +100,23 @@ class Reached:
     tokens: int
     tokens_each: float
     tokens_left: int
+    tokens_unstored: int
 
 
-@dataclass(slots=True)
-class _Pending:
-    """A call's samples that have ended, whose verdicts may still be pending."""
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A sample that has ended, whose verdict may still be pending."""
 
-    chunk: Chunk
-    samples: dict[SampleKey, tuple[int, Completion, Candidate, Future[Verdict]]] = field(default_factory=dict)
+    task_id: str
+    index: int
+    seed: int
+    completion: Completion
+    candidate: Candidate
+    verdict: Future[Verdict]
 
-    @property
-    def is_judged(self) -> bool:
-        # the newest first: they are the likely ones to be unfinished
-        return all(future.done() for *_, future in reversed(self.samples.values()))
-
-    def finish(self, arm: str) -> list[Sample]:
-        """Return the samples in the order of the plan; waits for their verdicts."""
-        found = [(key, self.samples[key]) for key in self.chunk.sample_keys() if key in self.samples]
-        return [
-            Sample(task_id, index, arm, seed, completion, candidate, verdict.result())
-            for (task_id, index), (seed, completion, candidate, verdict) in found
-        ]
+    def sample(self, arm: str) -> Sample:
+        """Return it with its verdict, which is waited for."""
+        return Sample(self.task_id, self.index, arm, self.seed, self.completion, self.candidate, self.verdict.result())
 
 
 def completion_after(prompt: str, drawn: Generated) -> Completion:
@@ -135,13 +128,15 @@ class _Measurement:
     """One arm's samples: generated, verified, stored."""
 
     def __init__(self, arm: Arm, verifier: Verifier, path: Path, planned: Sequence[SampleKey]) -> None:
-        self.arm, self.verifier, self.path, self.planned = arm, verifier, path, planned
+        self.arm, self.verifier, self.path = arm, verifier, path
+        self._place = {key: place for place, key in enumerate(planned)}
         # the file may hold tasks of an earlier round too
-        wanted = set(planned)
         self.stored = {
-            (s.task_id, s.index): s for s in read_samples(path) if s.arm == arm.name and (s.task_id, s.index) in wanted
+            (s.task_id, s.index): s
+            for s in read_samples(path)
+            if s.arm == arm.name and (s.task_id, s.index) in self._place
         }
-        self.pending: deque[_Pending] = deque()
+        self.pending: dict[SampleKey, _Ended] = {}
         self.tokens = 0
         # samples that have ended and their tokens, those of earlier sessions too; tokens of those that have not
         self._ended = len(self.stored)
@@ -153,18 +148,22 @@ class _Measurement:
         return all(key in self.stored for key in chunk.sample_keys())
 
     def draw(self, chunk: Chunk, model: LanguageModel, prompt: Callable[[Task], str]) -> Iterator[None]:
-        """Generate the whole chunk and submit what is not stored; yields between decoding steps.
+        """Generate a chunk and submit what is not stored; yields between decoding steps.
 
-        A stored verdict is never computed again.
+        Where a sample depends on what generates beside it, the whole chunk is generated again. A stored verdict is
+        never computed again.
         """
-        requests = [
-            GenerationRequest(
-                prompt(unit.task), tuple(sample_seed(self.arm.run_seed, unit.task.id, i) for i in range(unit.samples))
-            )
+        seeds = [
+            {
+                sample_seed(self.arm.run_seed, unit.task.id, index): index
+                for index in range(unit.samples)
+                if not (model.is_batch_exact and (unit.task.id, index) in self.stored)
+            }
             for unit in chunk.units
         ]
-        pending = _Pending(chunk)
-        self.pending.append(pending)
+        requests = [
+            GenerationRequest(prompt(unit.task), tuple(own)) for unit, own in zip(chunk.units, seeds, strict=True)
+        ]
         self._live_tokens = 0
         with closing(model.draw(requests, self.arm.sampling)) as steps:
             for step in steps:
@@ -174,38 +173,50 @@ class _Measurement:
                     self._ended += 1
                     self._ended_tokens += one.completion.tokens
                     self._live_tokens -= one.completion.tokens
-                    self._submit(pending, chunk.units[one.request].task, requests[one.request].prompt, one)
+                    seed = requests[one.request].seeds[one.sample]
+                    index = seeds[one.request][seed]
+                    completion = completion_after(requests[one.request].prompt, one.completion)
+                    self._submit(chunk.units[one.request].task, index, seed, completion)
                 yield
 
-    def _submit(self, pending: _Pending, task: Task, prompt: str, one: DrawnSample) -> None:
-        if (task.id, one.sample) in self.stored:
+    def _submit(self, task: Task, index: int, seed: int, completion: Completion) -> None:
+        if (task.id, index) in self.stored:
             return
-        completion = completion_after(prompt, one.completion)
         candidate = extract(task, completion.text, self.verifier.language)
         verdict = _candidate_future(self.verifier, task, candidate)
-        seed = sample_seed(self.arm.run_seed, task.id, one.sample)
-        pending.samples[task.id, one.sample] = (seed, completion, candidate, verdict)
+        self.pending[task.id, index] = _Ended(task.id, index, seed, completion, candidate, verdict)
 
-    def store(self, at_most_pending: int) -> None:
-        """Store the oldest calls whose verdicts are all there, and wait for verdicts where too many calls are pending.
+    def store_judged(self) -> None:
+        """Store every sample that has its verdict."""
+        self._store([key for key, one in self.pending.items() if one.verdict.done()])
 
-        The newest is stored only where ``at_most_pending`` is 0: it may not have ended.
-        """
-        while len(self.pending) > at_most_pending or (len(self.pending) > 1 and self.pending[0].is_judged):
-            fresh = self.pending.popleft().finish(self.arm.name)
-            if fresh:
-                append_samples(self.path, fresh, len(self.planned) - len(self.stored))
-            self.stored.update({(s.task_id, s.index): s for s in fresh})
+    def store_in_order(self, at_most_pending: int) -> None:
+        """Store, in the order of the plan, up to the first sample without a verdict; all where too many are pending."""
+        if len(self.pending) > at_most_pending:
+            self._store(list(self.pending))
+        else:
+            ordered = sorted(self.pending, key=self._place.__getitem__)
+            self._store(list(takewhile(lambda key: self.pending[key].verdict.done(), ordered)))
+
+    def _store(self, keys: list[SampleKey]) -> None:
+        fresh = [self.pending[key].sample(self.arm.name) for key in sorted(keys, key=self._place.__getitem__)]
+        if fresh:
+            append_samples(self.path, fresh, len(self._place) - len(self.stored))
+        for sample in fresh:
+            key = (sample.task_id, sample.index)
+            self.stored[key] = sample
+            del self.pending[key]
 
     @property
     def reached(self) -> Reached:
         """How far it is."""
-        unfinished = len(self.planned) - len(self.stored) - sum(len(pending.samples) for pending in self.pending)
+        unfinished = len(self._place) - len(self.stored) - len(self.pending)
         most = self.arm.sampling.max_new_tokens
         # tokens of unfinished samples count too, or the short ones, which end first, would promise too much
         each = min(most, (self._ended_tokens + self._live_tokens) / self._ended) if self._ended else most
         left = max(0, round(unfinished * each - self._live_tokens))
-        return Reached(len(self.stored), len(self.planned), self.tokens, each, left)
+        unstored = self._live_tokens + sum(one.completion.tokens for one in self.pending.values())
+        return Reached(len(self.stored), len(self._place), self.tokens, each, left, unstored)
 
 
 def measure(
@@ -218,10 +229,10 @@ def measure(
     on_progress: Callable[[Reached], None],
     safe_point: Callable[[], None],
 ) -> list[Sample]:
-    """Generate and verify every sample of ``units`` that ``path`` does not hold yet; return all of them in file order.
+    """Generate and verify every sample of ``units`` that ``path`` does not hold yet; return all of them in plan order.
 
-    A chunk with a missing sample is generated again in full (same composition, same seeds, same numbers) and only its
-    missing lines are appended, so a killed and resumed measurement ends with the file of an undisturbed one.
+    What is missing of a chunk is generated again, in full where a sample depends on what generates beside it (same
+    composition, same seeds, same numbers): a killed and resumed measurement ends with the file of an undisturbed one.
 
     Args:
         prompt: gives the text of a task's prompt.
@@ -241,12 +252,15 @@ def measure(
         if work.holds(chunk):
             continue
         _stop_if_asked(safe_point, work)
+        stored_s = time.monotonic()
         for _ in work.draw(chunk, model, prompt):
-            work.store(CHUNKS_IN_FLIGHT)
+            if time.monotonic() - stored_s >= STORE_EVERY_S:
+                work.store_judged()
+                stored_s = time.monotonic()
             on_progress(work.reached)
             _stop_if_asked(safe_point, work)
-        work.store(CHUNKS_IN_FLIGHT - 1)
-    work.store(0)
+        work.store_in_order(arm.samples_per_call)
+    work.store_in_order(0)
     on_progress(work.reached)
     if list(work.stored) != planned:
         put_in_order(path, arm.name, planned)
@@ -258,7 +272,7 @@ def _stop_if_asked(safe_point: Callable[[], None], work: _Measurement) -> None:
     try:
         safe_point()
     except BaseException:
-        work.store(0)
+        work.store_in_order(0)
         raise
 
 

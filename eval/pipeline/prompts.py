@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-ChatTemplate = Callable[[str], str | None]
 # What a base model without a chat template continues with after its answer: the next turn of the plain template.
 PLAIN_HEADINGS = ("\n### Instruction:", "\n### Input:", "\n### Response:")
+ChatTemplate = Callable[[str, str, datetime], str | None]
+"""User's turn, system text and moment to the prompt; None where there is no chat template."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptForm:
+    """What all prompts of a run share.
+
+    Attributes:
+        system: the text of the system turn; "" is none. Models without a chat template have no such turn.
+        moment: the time that a template which prints one reads: one for the whole run, however often it is resumed.
+    """
+
+    system: str
+    moment: datetime
 
 
 def user_message(instruction: str, source: str) -> str:
@@ -23,12 +39,12 @@ def plain_template(instruction: str, source: str) -> str:
     return f"### Instruction:\n{instruction}\n\n{context}### Response:\n"
 
 
-def render(instruction: str, source: str, chat_template: ChatTemplate) -> str:
+def render(instruction: str, source: str, chat_template: ChatTemplate, form: PromptForm) -> str:
     """Return the prompt by the model's chat template, or the plain template where it has none."""
-    text = chat_template(user_message(instruction, source))
+    text = chat_template(user_message(instruction, source), form.system, form.moment)
     return plain_template(instruction, source) if text is None else text
 
 
 def own_stops(chat_template: ChatTemplate) -> tuple[str, ...]:
     """Return the strings that end a completion besides the model's end tokens: none where it has a chat template."""
-    return PLAIN_HEADINGS if chat_template("Hello.") is None else ()
+    return PLAIN_HEADINGS if chat_template("Hello.", "", datetime(2024, 1, 1, tzinfo=UTC)) is None else ()

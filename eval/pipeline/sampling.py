@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -70,6 +71,11 @@ class LanguageModel(Protocol):
     The same requests in the same call give the same completions; each sample draws only from its own seed's stream.
     """
 
+    @property
+    def is_batch_exact(self) -> bool:
+        """Whether a sample is the same whatever generates beside it."""
+        ...
+
     def draw(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
     ) -> Generator[DecodingStep, None, None]:
@@ -87,7 +93,7 @@ class LanguageModel(Protocol):
         """Return the summed natural-log probability of ``answer`` after ``prompt`` (teacher-forced)."""
         ...
 
-    def apply_chat_template(self, user: str) -> str | None:
+    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
         """Return the prompt for one user message by the tokenizer's chat template; None when it has none."""
         ...
 

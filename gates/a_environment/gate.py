@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from env.checks import Check, blocking
+from env.checks import Check, blocking, fact
 from env.machine.probe import probe
 from env.pins import find_lock
 from env.requirements import EnvironmentRules, judge
 from eval.decision.rule import write_rule
+from eval.records import Dataset
 from gates.a_environment.data_checks import DataFindings, contamination_facts, inspect_data
 from gates.a_environment.decision_plan import PlannedDecision, plan_decision, planning_checks
 from gates.a_environment.model_files import model_checks, model_checks_or_miss
-from gates.a_environment.model_probe import probe_model
+from gates.a_environment.model_probe import Looking, probe_model
 from gates.context import GateContext, PlanContext, Progress, conclude
-from gates.measuring.bench import dataset_of
+from gates.measuring.bench import dataset_of, domain_of_experiment
+from gates.measuring.pace import about, gate_durations
+from gates.measuring.prompting import prompts_file
 from gates.report import GateReport
-from gates.report.results import EnvironmentResults, FrozenRule, ModelProbe
+from gates.report.results import EnvironmentResults, FrozenRule, ModelProbe, Pace
 from gates.settings import Experiment
 from training.backends import find_backend
 from training.schedule import with_steps
@@ -29,24 +35,59 @@ PROJECT = Path(__file__).resolve().parents[2]
 def run(context: GateContext) -> GateReport:
     """Check machine, data and model. Says no when an unwaived check blocks."""
     experiment = context.experiment
+    waivers, began_s = experiment.gate.a.waivers, time.monotonic()
     context.on_progress(Progress("machine", 0, 0, ""))
-    checks = [*machine_checks(experiment, context.run_dir), *model_checks(experiment, context.run_dir)]
+    checks = waive(machine_checks(experiment, context.run_dir), waivers)
+    if not blocking(checks):
+        checks += waive(model_checks(experiment, context.run_dir), waivers)
+    if blocking(checks):
+        return _unfit(context, checks)
+    # every gate's process imports the same libraries before it loads the model
+    start_s = time.monotonic() - began_s
     context.on_progress(Progress("data", 0, 0, ""))
     dataset = dataset_of(experiment)
     # epochs become steps with the rows: a schedule without a checkpoint is refused here, not after the baseline
-    with_steps(experiment.gate.c.train, len(dataset.rows))
-    findings = inspect_data(experiment, dataset)
+    steps = with_steps(experiment.gate.c.train, len(dataset.rows)).max_steps
+    findings, judged_per_s = _timed(experiment, dataset)
     context.on_progress(Progress("planning", 0, 0, "", "what these tasks can detect"))
     planned = plan_decision(experiment, findings)
-    checks = waive([*checks, *findings.checks, *planning_checks(planned, findings)], experiment.gate.a.waivers)
+    checks = waive([*checks, *findings.checks, *planning_checks(planned, findings)], waivers)
     if blocking(checks):
         return _report(context, checks, findings, planned, None, None)
     frozen = freeze(context, planned, findings)
     context.safe_point()
-    context.on_progress(Progress("model", 0, 0, ""))
-    probed = probe_model(experiment, findings.usable)
-    checks = retold(checks, waive(probed.checks, experiment.gate.a.waivers))
+    looking = Looking(
+        moment=datetime.fromisoformat(context.started_at),
+        prompts=prompts_file(context),
+        start_s=start_s,
+        judged_per_s=judged_per_s,
+        tell=lambda part: context.on_progress(Progress("model", 0, 0, "", part)),
+    )
+    probed = probe_model(experiment, findings.usable, looking)
+    checks = retold(checks, waive([*probed.checks, *time_checks(probed.found.pace, planned, steps)], waivers))
     return _report(context, checks, findings, planned, frozen, probed.found)
+
+
+def _unfit(context: GateContext, checks: list[Check]) -> GateReport:
+    """Return the report of a machine or model that cannot do it: known before the data is looked at."""
+    stopping = blocking(checks)
+    return conclude(
+        context,
+        "failed",
+        "; ".join(f"{check.name}: {check.value}" for check in stopping),
+        reasons=[f"{check.name}: {check.reason}" for check in stopping],
+        checks=[*checks, fact("data", "not looked at", "machine and model come first")],
+    )
+
+
+def _timed(experiment: Experiment, dataset: Dataset) -> tuple[DataFindings, float]:
+    """Return what looking at the data found, and the programs that were verified a second meanwhile."""
+    constants = len(domain_of_experiment(experiment).constant_answers)
+    programs = len(dataset.tasks) * (1 + constants) + len(dataset.rows)
+    programs += sum(len(task.near_misses) for task in dataset.tasks)
+    began_s = time.monotonic()
+    findings = inspect_data(experiment, dataset)
+    return findings, programs / max(time.monotonic() - began_s, 1e-9)
 
 
 def _report(
@@ -76,7 +117,7 @@ def _report(
             frozen=frozen,
             probe=probe,
         ),
-        files=[rule_file(context)] if frozen is not None else [],
+        files=[*([rule_file(context)] if frozen is not None else []), *([prompts_file(context)] if probe else [])],
     )
 
 
@@ -115,24 +156,51 @@ def inspect(
     Raises:
         Refusal: a part cannot be checked.
     """
+    waivers = experiment.gate.a.waivers
     on_part("the machine")
-    checks = machine_checks(experiment, results)
-    yield waive(checks, experiment.gate.a.waivers)
+    checks = waive(machine_checks(experiment, results), waivers)
+    yield checks
     on_part("the model's files, without reading a weight")
-    checks = [*checks, *model_checks_or_miss(experiment, results)]
-    yield waive(checks, experiment.gate.a.waivers)
+    checks = [*checks, *waive(model_checks_or_miss(experiment, results), waivers)]
+    if blocking(checks):
+        yield [*checks, fact("data", "not looked at", "machine and model come first")]
+        return
+    yield checks
     on_part("the data: every reference and training answer is executed")
     dataset = dataset_of(experiment)
-    with_steps(experiment.gate.c.train, len(dataset.rows))
-    findings = inspect_data(experiment, dataset)
-    checks = [*checks, *findings.checks]
-    yield waive(checks, experiment.gate.a.waivers)
-    checks = [*checks, *planning_checks(plan_decision(experiment, findings), findings)]
-    yield waive(checks, experiment.gate.a.waivers)
-    if with_model and not blocking(waive(checks, experiment.gate.a.waivers)):
-        on_part("the model: one training step, one adapter saved and read back, one sample")
-        checks = retold(checks, probe_model(experiment, findings.usable).checks)
-        yield waive(checks, experiment.gate.a.waivers)
+    steps = with_steps(experiment.gate.c.train, len(dataset.rows)).max_steps
+    findings, judged_per_s = _timed(experiment, dataset)
+    checks = [*checks, *waive(findings.checks, waivers)]
+    yield checks
+    planned = plan_decision(experiment, findings)
+    checks = [*checks, *waive(planning_checks(planned, findings), waivers)]
+    yield checks
+    if with_model and not blocking(checks):
+        with tempfile.TemporaryDirectory(prefix="luagate-doctor-") as folder:
+            looking = Looking(
+                moment=datetime.now(UTC),
+                prompts=Path(folder) / "prompts.jsonl",
+                judged_per_s=judged_per_s,
+                tell=lambda part: on_part(f"the model: {part}"),
+            )
+            probed = probe_model(experiment, findings.usable, looking)
+        found = [*probed.checks, *time_checks(probed.found.pace, planned, steps)]
+        yield retold(checks, waive(found, waivers))
+
+
+def time_checks(pace: Pace | None, planned: PlannedDecision, steps: int) -> list[Check]:
+    """Return how long the gates will take and what a generation call holds, each with its basis."""
+    if pace is None:
+        return []
+    durations = gate_durations(pace, planned.generations, steps)
+    total = about(sum(duration.seconds for duration in durations.values()))
+    parts = ", ".join(f"{gate.upper()} {about(durations[gate].seconds)}" for gate in sorted(durations))
+    measured = f"measured: {pace.rows} rows together for {pace.measured_s:.0f} s, and one training step"
+    evidence = [f"{gate.upper()}: {durations[gate].basis}" for gate in sorted(durations)]
+    return [
+        replace(fact("time", f"about {total}: {parts}", measured), evidence=tuple(evidence)),
+        fact("generation call", f"{pace.samples_per_call:,} samples", pace.call_reason),
+    ]
 
 
 def retold(before: list[Check], later: list[Check]) -> list[Check]:

@@ -11,13 +11,14 @@ from env.machine.gpus import survey_gpus
 from env.machine.hardware import memory
 from env.refusal import Refusal
 from env.space import size_text
+from gates.a_environment.adapter_fit import adapter_checks
 from gates.settings import Experiment, planned_training
 from training.backends import require_installed, require_trainer
 from training.backends.local.identity import weight_files
 from training.backends.local.model_folder import hub_cache, is_offline
 from training.models import check_settings, local_folder, text_choices
 from training.needs.disk import checkpoint_bytes
-from training.needs.memory import Footprint, estimate
+from training.needs.memory import Footprint, estimate, read_shape
 from training.needs.weight_headers import require_whole
 from training.schedule import checkpoint_count
 
@@ -86,7 +87,11 @@ def _size_checks(experiment: Experiment, folder: Path, results: Path) -> list[Ch
     except Refusal as refusal:
         return [fact("model memory", "not estimated", refusal.sentence)]
     _require_small_adapter(needed, config.train.max_adapter_mb)
-    return [_memory_check(needed, gpu or "main memory", free_gb), *_checkpoint_checks(experiment, needed, results)]
+    return [
+        _memory_check(needed, gpu or "main memory", free_gb),
+        *adapter_checks(read_shape(folder).layers, needed.parameters, config.lora, config.train),
+        *_checkpoint_checks(experiment, needed, results),
+    ]
 
 
 def _require_small_adapter(needed: Footprint, limit_mb: float) -> None:

@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import math
+import statistics
 import tempfile
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from env.checks import Check, fact, judged
 from eval.pipeline.loop import completion_after, judge
-from eval.pipeline.prompts import render
+from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
-from gates.measuring.bench import base_facts, examples_of, one_process, open_judge, sampling_settings
-from gates.report.results import AdapterProbe, ModelProbe, SampleProbe
+from gates.a_environment.speed import GenerationSpeed, call_size, time_generation, with_processes
+from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
+from gates.measuring.prompting import examples_of, prompt_of, store_prompts
+from gates.report.results import AdapterProbe, ModelProbe, Pace, SampleProbe
 from gates.settings import Experiment
 from training.examples import EncodedExamples
 from training.hooks import NoHooks
 from training.models import load_model
-from training.records import Example
+from training.records import Example, StepRecord
 
 # of a prompt's end and of a completion's start
 _SHOWN_ROWS, _SHOWN_COLUMNS = 4, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """How the model is looked at.
+
+    Attributes:
+        moment: the time that templates which print one read.
+        prompts: where the rendered prompts of all tasks are stored.
+        start_s: seconds until the libraries were imported.
+        judged_per_s: programs that the verifier judged a second; 0 is unknown.
+        tell: takes what is done next, in words.
+    """
+
+    moment: datetime
+    prompts: Path
+    start_s: float = 0.0
+    judged_per_s: float = 0.0
+    tell: Callable[[str], None] = lambda _part: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +58,73 @@ class Probed:
     found: ModelProbe
 
 
-def probe_model(experiment: Experiment, dataset: Dataset) -> Probed:
-    """Load the model, train one step that is discarded, generate one sample and execute it."""
+def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> Probed:
+    """Load the model, train one step that is discarded, generate one sample and execute it; time all of it.
+
+    Raises:
+        Refusal: the model cannot be loaded, or cannot train or generate as configured.
+    """
+    form = PromptForm(experiment.prompt.system, looking.moment)
+    looking.tell("loading the weights")
+    began_s = time.monotonic()
     model = load_model(experiment.backend.name, one_process(experiment.model))
+    load_s = looking.start_s + time.monotonic() - began_s
     try:
         config = experiment.gate.c
-        examples = examples_of(dataset.rows, model)
+        examples = examples_of(dataset.rows, model, form)
+        stored = store_prompts(looking.prompts, dataset.tasks, examples, model, form)
         data = model.encoded(examples, config.train)
         # the longest rows of all: running out of memory should happen here, not in the middle of training
         longest = _longest(examples, data)[: config.train.batch_size * config.train.grad_accum]
+        looking.tell("one forward and backward on the longest rows")
         loss = model.probe_step(longest[: config.train.batch_size], config.lora, config.train)
-        trip = _round_trip(model, longest, experiment) if math.isfinite(loss) else None
-        sample = _one_sample(experiment, dataset, model)
+        looking.tell("one training step, its adapter saved and read back")
+        watch = _Steps()
+        trip = _round_trip(model, longest, experiment, watch) if math.isfinite(loss) else None
+        looking.tell("one sample")
+        sample = _one_sample(experiment, dataset, model, form)
+        dev = [task for task in dataset.tasks if task.split == "dev"]
+        speed = time_generation(model, experiment, dev, form, looking.tell)
         base = base_facts(model)
-        choices = [fact(f"model {name}", chosen) for name, chosen in model.choices.items()]
+        model_choices = dict(model.choices)
+        choices = [fact(f"model {name}", chosen) for name, chosen in model_choices.items()]
     finally:
         model.close()
     rows = _rows_check(data, len(examples), experiment)
     checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
-    return Probed(checks, ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample))
+    found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored)
+    if watch.record is None:
+        return Probed(checks, found)
+    pace = _pace(experiment, data, model_choices, load_s, looking.judged_per_s, speed, watch.record)
+    return Probed(checks, found.model_copy(update={"pace": pace}))
+
+
+def _pace(
+    experiment: Experiment,
+    data: EncodedExamples,
+    choices: Mapping[str, str],
+    load_s: float,
+    judged_per_s: float,
+    speed: GenerationSpeed,
+    step: StepRecord,
+) -> Pace:
+    train = experiment.gate.c.train
+    tokens_per_s = with_processes(speed.tokens_per_s, experiment.model.processes)
+    calls, reason = call_size(experiment, tokens_per_s, speed.tokens_each)
+    threads = choices.get("threads", "").partition(":")[0]
+    return Pace(
+        load_s=load_s,
+        rows=speed.rows,
+        tokens_per_s=tokens_per_s,
+        measured_s=speed.seconds,
+        tokens_each=speed.tokens_each,
+        judged_per_s=judged_per_s,
+        train_tokens_per_s=step.tokens / max(step.seconds, 1e-9),
+        tokens_per_step=statistics.mean(len(row.ids) for row in data.rows) * train.batch_size * train.grad_accum,
+        threads=int(threads) if threads.isdigit() else 0,
+        samples_per_call=calls,
+        call_reason=reason,
+    )
 
 
 def _finite(number: float) -> float | None:
@@ -66,14 +139,24 @@ def _longest(examples: list[Example], data: EncodedExamples) -> list[Example]:
     return [example for _, example in sorted(pairs, key=lambda pair: -len(pair[0].ids))]
 
 
-def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> AdapterProbe:
+class _Steps(NoHooks):
+    """Keeps the record of the step that was trained."""
+
+    record: StepRecord | None = None
+
+    def on_step(self, record: StepRecord) -> None:
+        """Keep it."""
+        self.record = record
+
+
+def _round_trip(model: Any, examples: list[Example], experiment: Experiment, watch: _Steps) -> AdapterProbe:
     """Train one step into a temporary folder, and score an answer without and with what was saved there."""
     config = experiment.gate.c
     # the full rate at the only step, so that the adapter is more than its start
     once = replace(config.train, max_steps=1, epochs=0.0, checkpoint_every=1, warmup_steps=0, scheduler="constant")
     scored = examples[-1]
     with tempfile.TemporaryDirectory(prefix="luagate-probe-") as folder:
-        result = model.train(examples, config.lora, once, Path(folder), NoHooks())
+        result = model.train(examples, config.lora, once, Path(folder), watch)
         adapter = result.checkpoints[-1].folder
         base = model.log_prob(scored.prompt, scored.answer)
         with model.adapter(adapter, 1.0):
@@ -86,10 +169,10 @@ def _round_trip(model: Any, examples: list[Example], experiment: Experiment) -> 
     )
 
 
-def _one_sample(experiment: Experiment, dataset: Dataset, model: Any) -> SampleProbe:
+def _one_sample(experiment: Experiment, dataset: Dataset, model: Any, form: PromptForm) -> SampleProbe:
     """Return one dev task's completion and the result of executing it. Test tasks stay closed."""
     task = next(task for task in dataset.tasks if task.split == "dev")
-    prompt = render(task.instruction, task.input, model.apply_chat_template)
+    prompt = prompt_of(task, model, form)
     request = GenerationRequest(prompt, (sample_seed(experiment.seed, task.id, 0),))
     [[drawn]] = model.generate([request], sampling_settings(experiment, model))
     completion = completion_after(prompt, drawn)

@@ -9,7 +9,9 @@ from typing import Any
 from env.checks import Check, judged
 from gates.c_training.hooks import Hooks, read_metrics
 from gates.context import GateContext, Progress, StopRequested, conclude
-from gates.measuring.bench import approved_dataset, base_facts, examples_of, one_process, require_same_base
+from gates.measuring.bench import approved_dataset, base_facts, one_process, require_same_base
+from gates.measuring.pace import recorded_pace, with_recorded_threads
+from gates.measuring.prompting import examples_of, recorded_form, require_same_training_prompts
 from gates.report import GateReport
 from gates.report.results import BaseFacts, CheckpointFacts, EnvironmentResults, TrainingFacts, TrainingResults
 from training.loss_watch import flat_start, idle_gradient
@@ -23,12 +25,14 @@ def run(context: GateContext) -> GateReport:
     experiment, config = context.experiment, context.experiment.gate.c
     dataset = approved_dataset(context)
     context.on_progress(Progress("loading model", 0, 0, ""))
-    model = load_model(experiment.backend.name, one_process(experiment.model))
+    held = with_recorded_threads(one_process(experiment.model), recorded_pace(context))
+    model = load_model(experiment.backend.name, held)
     train = with_steps(config.train, len(dataset.rows))
     hooks = Hooks(context, train.max_steps)
     try:
         require_same_base(model, context.earlier(EnvironmentResults))
-        examples = examples_of(dataset.rows, model)
+        examples = examples_of(dataset.rows, model, recorded_form(context))
+        require_same_training_prompts(context, examples)
         result = model.train(examples, config.lora, train, context.folder / "checkpoints", hooks)
         base = base_facts(model)
         choices = dict(model.choices)

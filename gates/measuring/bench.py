@@ -7,23 +7,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from env.heartbeat import TokenCount
 from env.refusal import Refusal
 from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
 from eval.datasets.splits import all_dev
 from eval.domains import Domain, open_verifier
 from eval.pipeline.instrument import judge_known_answers
 from eval.pipeline.loop import Arm, Reached, Unit, measure
-from eval.pipeline.prompts import own_stops, render
+from eval.pipeline.prompts import PromptForm, own_stops
 from eval.pipeline.result import evaluate, score_tasks
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import Verifier, VerifierSettings
-from eval.records import Dataset, EvalResult, Metric, Outcome, Row, Sample, Task, TaskScore
+from eval.records import Dataset, EvalResult, Metric, Outcome, Sample, Task, TaskScore
 from gates.context import GateContext, Progress
+from gates.measuring.pace import recorded_pace, samples_per_call, with_recorded_threads
+from gates.measuring.prompting import prompt_of, recorded_form, require_same_prompts
 from gates.report.results import AnyResults, BaseFacts, EnvironmentResults, JudgeFacts
 from gates.settings import Experiment
 from training.backends.base import LoadedModel
 from training.models import load_model
-from training.records import Example, ModelSettings
+from training.records import ModelSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,11 @@ class Bench:
     model: LoadedModel
     verifier: Verifier
     dataset: Dataset
+    form: PromptForm
 
     def prompt(self, task: Task) -> str:
         """Return the text of a task's prompt."""
-        return render(task.instruction, task.input, self.model.apply_chat_template)
+        return prompt_of(task, self.model, self.form)
 
     def tasks(self, split: str) -> list[Task]:
         """Return the tasks of a split, in the dataset's order."""
@@ -59,11 +63,12 @@ class Bench:
         def on_progress(reached: Reached) -> None:
             done, later = before + reached.stored, overall - before - reached.planned
             left = reached.tokens_left + round(later * reached.tokens_each)
-            self.context.on_progress(Progress("sampling", done, overall, "samples", phase, reached.tokens, left))
+            tokens = TokenCount(reached.tokens, left, reached.tokens_unstored)
+            self.context.on_progress(Progress("sampling", done, overall, "samples", phase, tokens))
 
         return measure(
             [Unit(task, self._samples(split)) for task in self.tasks(split) if not only or task.id in only],
-            Arm(arm, experiment.seed, sampling_settings(experiment, self.model), experiment.sampling.samples_per_call),
+            Arm(arm, experiment.seed, sampling_settings(experiment, self.model), samples_per_call(self.context)),
             self.model,
             self.prompt,
             self.verifier,
@@ -169,10 +174,13 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
     with open_judge(experiment) as verifier:
         context.on_progress(Progress("testing the instrument", 0, 0, "", f"{len(dataset.tasks)} tasks"))
         require_right_instrument(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
+        context.safe_point()
         context.on_progress(Progress("loading model", 0, 0, ""))
-        model = load_model(experiment.backend.name, experiment.model)
+        model = load_model(experiment.backend.name, with_recorded_threads(experiment.model, recorded_pace(context)))
         try:
-            yield Bench(context, model, verifier, dataset)
+            form = recorded_form(context)
+            require_same_prompts(context, dataset.tasks, model, form)
+            yield Bench(context, model, verifier, dataset, form)
         finally:
             model.close()
 
@@ -225,15 +233,3 @@ def metric_text(metric: Metric) -> str:
 def one_process(settings: ModelSettings) -> ModelSettings:
     """Return the same base in one process: more processes only help to generate many samples."""
     return replace(settings, processes=1)
-
-
-def examples_of(rows: Sequence[Row], model: LoadedModel) -> list[Example]:
-    """Return training rows as the model reads them, by the same prompt function as in measuring."""
-    return [
-        Example(
-            render(row.instruction, row.input, model.apply_chat_template),
-            row.output,
-            f"line {row.line}" if row.line else f"row {number}",
-        )
-        for number, row in enumerate(rows, start=1)
-    ]

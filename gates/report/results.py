@@ -126,13 +126,60 @@ class SampleProbe(Document):
     isolation: str
 
 
+class PromptFacts(Document):
+    """What all prompts of the run share, and what identifies their text.
+
+    Attributes:
+        system: the text of the system turn; "" is none.
+        moment: the time, ISO, that templates which print one read in every gate.
+        digest, training_digest: of the rendered prompts of all tasks, and of all training rows.
+    """
+
+    system: str
+    moment: str
+    digest: str
+    training_digest: str
+
+
+class Pace(Document):
+    """How fast this machine is with this model, measured, and what follows from it.
+
+    Attributes:
+        load_s: seconds until the libraries were imported and the model was loaded.
+        rows, tokens_per_s, measured_s: samples that generated together, their tokens a second in all processes by that
+            of one, and for how long that was measured.
+        tokens_each: tokens a sample took.
+        judged_per_s: programs verified a second while the data was checked; 0 where nothing was verified.
+        train_tokens_per_s, tokens_per_step: of one real training step, and tokens of a step on average.
+        threads: of one process, chosen once for the run; 0 where the library knows no such number.
+        samples_per_call, call_reason: samples of one generation call, and why so many.
+    """
+
+    load_s: float
+    rows: int
+    tokens_per_s: float
+    measured_s: float
+    tokens_each: float
+    judged_per_s: float
+    train_tokens_per_s: float
+    tokens_per_step: float
+    threads: int
+    samples_per_call: int
+    call_reason: str
+
+
 class ModelProbe(Document):
-    """The look at the model: its base, one training step (``loss`` None: not finite), one adapter, one sample."""
+    """The look at the model: its base, one training step (``loss`` None: not finite), one adapter, one sample.
+
+    ``prompts`` and ``pace`` are None in reports of versions that did not store them.
+    """
 
     base: BaseFacts
     loss: float | None
     adapter: AdapterProbe | None
     sample: SampleProbe
+    prompts: PromptFacts | None = None
+    pace: Pace | None = None
 
 
 class EnvironmentResults(Document):

@@ -17,6 +17,7 @@ from env.reserve import keep_reserve
 from gates import plans
 from gates.context import PlanContext
 from gates.measuring.bench import domain_of_experiment
+from gates.measuring.pace import Duration, about, recorded_durations
 from gates.report import GateReport, read_report
 from gates.settings import Experiment, WatchSection
 from gates.versions import versions_of
@@ -34,6 +35,7 @@ from runner.validity.equivalence import Installation
 from runner.validity.freshness import Freshness, Inputs, compare, examine, gate_inputs, read_inputs, write_inputs
 from runner.validity.intactness import require_intact
 from runner.validity.reuse import record_reuse, remove_stages, requested_anew, reuse_gate
+from runner.views.folder_facts import lost_work
 from training.backends import find_backend
 
 
@@ -47,7 +49,8 @@ class Screen(Protocol):
     def pulse(self, gate: str, pulse: Pulse) -> None: ...
     def gate_ended(self, run: Run, report: GateReport) -> None: ...
     def gate_crashed(self, run: Run, gate: str, failure: Failure) -> None: ...
-    def gate_stopped(self, run: Run, gate: str) -> None: ...
+    def gate_stopping(self, run: Run, gate: str, pulse: Pulse | None) -> None: ...
+    def gate_stopped(self, run: Run, gate: str, lost: str = "") -> None: ...
     def stopped_after(self, run: Run, gate: str) -> None: ...
     def stale(self, run: Run, found: list[Freshness]) -> None: ...
     def finished(self, run: Run) -> None: ...
@@ -224,7 +227,15 @@ def _run_gate(
     screen.gate_started(run, gate, resumed)
     if passed_over:
         screen.noticed(run, [f"not reused from {sentence}" for sentence in passed_over])
-    ending = supervise(run, gate, here.lock, here.stop, limits, lambda pulse: screen.pulse(gate, pulse))
+    ending = supervise(
+        run,
+        gate,
+        here.lock,
+        here.stop,
+        limits,
+        lambda pulse: screen.pulse(gate, pulse),
+        lambda pulse: screen.gate_stopping(run, gate, pulse),
+    )
     return _settle(here, gate, config, ending)
 
 
@@ -261,8 +272,9 @@ def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) ->
     left = read_failure(run.gate_folder(gate) / "failure.json")
     stopped = ending.returncode == Exit.STOPPED or (stop.number and left is None)
     if stopped and not ending.stall:
-        run.record(EventType.GATE_STOPPED, gate, signal=stop.number)
-        screen.gate_stopped(run, gate)
+        lost = lost_work(run.folder, gate, ending.pulse) if stop.at_once else ""
+        run.record(EventType.GATE_STOPPED, gate, signal=stop.number, **({"lost": lost} if lost else {}))
+        screen.gate_stopped(run, gate, lost)
         return stop.exit_code if stop.number else Exit.STOPPED
     failure = _explained(run, gate, config, ending, left)
     run.record(
@@ -291,8 +303,13 @@ def _explained(run: Run, gate: str, config: dict[str, Any], ending: Ending, left
     return failure
 
 
+def _about(duration: Duration | None) -> str:
+    return "" if duration is None else f", about {about(duration.seconds)}"
+
+
 def store_plans(run: Run, context: PlanContext) -> None:
     """Write plans.json: one line per gate that has not passed, for status screens that must not load a gate."""
     first = len(GATES) if run.machine.state == FINISHED else GATES.index(run.machine.gate)
-    lines = {gate: plans.plan(gate, context).summary for gate in GATES[first:]}
+    durations = recorded_durations(context)
+    lines = {gate: plans.plan(gate, context).summary + _about(durations.get(gate)) for gate in GATES[first:]}
     write_atomic(run.file("plans.json"), json.dumps({"schema_version": 1, **lines}, indent=2) + "\n")

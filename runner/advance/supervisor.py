@@ -22,6 +22,7 @@ from runner.advance.lost_terminal import let_go_of_lost_streams
 from runner.advance.stall_watch import StallWatch
 from runner.runs.folder import Run
 from runner.runs.locations import PROJECT
+from runner.runs.stop_note import remove_stop_note, write_stop_note
 
 # How often the supervisor checks its worker; the heartbeat itself is written at most once a second.
 POLL_S = 0.1
@@ -51,13 +52,14 @@ class Stop:
 
     def __init__(self) -> None:
         self.number = 0
+        self.at_once = False
         self.worker: subprocess.Popen[bytes] | None = None
 
     def __call__(self, number: int, _frame: Any) -> None:
-        again, self.number = bool(self.number), number
+        self.at_once, self.number = bool(self.number), number
         let_go_of_lost_streams()
         if self.worker is not None and self.worker.poll() is None:
-            self.worker.send_signal(signal.SIGKILL if again else signal.SIGINT)
+            self.worker.send_signal(signal.SIGKILL if self.at_once else signal.SIGINT)
 
     @property
     def exit_code(self) -> int:
@@ -78,9 +80,15 @@ class Stop:
 
 
 def supervise(
-    run: Run, gate: str, lock: RunLock, stop: Stop, limits: WatchSection, show: Callable[[Pulse], None]
+    run: Run,
+    gate: str,
+    lock: RunLock,
+    stop: Stop,
+    limits: WatchSection,
+    show: Callable[[Pulse], None],
+    acknowledge: Callable[[Pulse | None], None],
 ) -> Ending:
-    """Run ``gate`` in its own worker until it ends.
+    """Run ``gate`` in its own worker until it ends; a request to stop is shown and noted the moment it comes.
 
     Raises:
         Refusal: the run's folder was moved or deleted meanwhile; the worker is dead then.
@@ -94,8 +102,14 @@ def supervise(
     stall = ""
     last = read_heartbeat(run.file("heartbeat.json"))
     pulse: Pulse | None = None
+    is_acknowledged = False
     try:
         while worker.poll() is None:
+            if stop.number and not is_acknowledged:
+                is_acknowledged = True
+                write_stop_note(run.folder)
+                with suppress(OSError):
+                    acknowledge(pulse)
             _require_in_place(run, lock)
             told = read_heartbeat(run.file("heartbeat.json"))
             if told is not None and told != last and told.pid == worker.pid:
@@ -114,6 +128,8 @@ def supervise(
         worker.kill()
         worker.wait()
         raise
+    finally:
+        remove_stop_note(run.folder)
     return Ending(worker.returncode, stall, _risen(kills_before), pulse)
 
 

@@ -22,7 +22,7 @@ from env.logs import file_log, log_path
 from env.refusal import Refusal
 from env.reserve import spend_reserve
 from env.space import DiskFull
-from gates import gate_module
+from gates import GATES, gate_module
 from gates.context import GateContext, Progress, StopRequested
 from gates.measuring.bench import domain_of_experiment
 from gates.report import write_report
@@ -51,16 +51,22 @@ def die_with_the_supervisor() -> None:
 
 
 class StopFlag:
-    """Set by SIGINT, SIGTERM or SIGHUP; gates check it where everything done so far is stored."""
+    """Set by SIGINT, SIGTERM or SIGHUP; gates check it where everything done so far is stored.
 
-    def __init__(self) -> None:
+    Where a gate stores no work of its own, nothing is gained by waiting: the signal itself stops it.
+    """
+
+    def __init__(self, gate: str) -> None:
         self.is_set = False
+        self._waits = bool(GATES[gate].stores & {"samples", "checkpoints"})
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._set)
 
     def _set(self, number: int, _frame: Any) -> None:
         log.info("stop requested by %s", signal.Signals(number).name)
         self.is_set = True
+        if not self._waits:
+            raise StopRequested
 
 
 def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, tracker: Tracker) -> GateContext:
@@ -81,7 +87,6 @@ def gate_context(run: Run, gate: str, stop: StopFlag, heartbeat: Heartbeat, trac
                 progress.unit,
                 progress.message,
                 progress.tokens,
-                progress.tokens_left,
             )
 
     return GateContext(
@@ -134,8 +139,8 @@ def run_gate(folder: Path, gate: str, stop: StopFlag) -> Exit:
 def main(argv: list[str]) -> int:
     """Run the worker. Every error is written to failure.json and the gate's log, never to a screen."""
     # first: a stop signal before this line ends the process, which is a stop too
-    stop = StopFlag()
     folder, gate = Path(argv[0]), argv[1]
+    stop = StopFlag(gate)
     # Shared with the supervisor alone: a process that outlives this one must not keep the run locked.
     for lock in argv[2].split(","):
         os.set_inheritable(int(lock), False)
@@ -145,6 +150,8 @@ def main(argv: list[str]) -> int:
     try:
         with file_log(log_path(folder, gate)):
             return run_gate(folder, gate, stop)
+    except StopRequested:
+        return Exit.STOPPED
     except BaseException as error:
         failure = failure_of(error, PROJECT)
         if isinstance(error, DiskFull):

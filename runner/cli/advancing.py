@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from runner.cli.app import (
 from runner.runs.exit_codes import Exit
 from runner.runs.invocation import start_command
 from runner.runs.locations import RESULTS
+
+if TYPE_CHECKING:
+    from runner.views.coming import Coming
 
 LastGate = Annotated[str, typer.Option("--to", metavar="GATE", help="Stop after this gate.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Recompute every gate; reuse nothing.")]
@@ -68,12 +71,23 @@ def _prepared(overrides: list[str], run: str | None, results: Path, fresh: bool 
     return folder
 
 
+def _coming(overrides: list[str], run: str | None, results: Path, last_gate: str) -> Coming:
+    """Return what is left of the selected run, or with overrides what a new run of them would do; creates nothing."""
+    from runner.runs.config import compose_experiment
+    from runner.runs.folder import find_run
+    from runner.views.coming import coming_anew, coming_in
+
+    folder = None if overrides else find_run(results, run)
+    return coming_anew(compose_experiment(overrides)[0], last_gate) if folder is None else coming_in(folder, last_gate)
+
+
 @app.command()
 def advance(
     overrides: Overrides = None,
     config: ConfigFile = None,
     to: LastGate = "E",
     fresh: Fresh = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run and how long. Run nothing.")] = False,
     run: RunName = None,
     results: Results = RESULTS,
 ) -> None:
@@ -86,6 +100,9 @@ def advance(
     from runner.launch.ssh import should_tell
 
     last_gate = gate_letter(to)
+    if dry_run:
+        screens.print_coming(_coming(with_file(overrides, config), run, results, last_gate))
+        return
     folder = _prepared(with_file(overrides, config), run, results, fresh)
     if should_tell(folder, sys.stdout):
         screens.print_connection_hint(folder)

@@ -1,5 +1,6 @@
 """Everything luagate shows in a terminal; rich is imported only here, where something moves or a program is shown."""
 
+from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
 from runner.screens.answers.examining import announce_part, print_next_look
 from runner.screens.answers.rejudging import print_rejudgement
@@ -17,6 +18,7 @@ __all__ = [
     "announce_part",
     "make_screen",
     "print_checks",
+    "print_coming",
     "print_comparison",
     "print_connection_hint",
     "print_freshness",

@@ -20,8 +20,8 @@ from runner.screens.ink import Line, Paper, columns, is_terminal, line, paper_of
 from runner.screens.notices import staleness_lines
 from runner.screens.outcome import outcome_lines
 from runner.screens.running import basis_text
-from runner.screens.status import crash_lines, next_line, safe_line
-from runner.views.folder_facts import resumes
+from runner.screens.status import crash_lines, detail, next_line, safe_line
+from runner.views.folder_facts import lost_work, resumes, stops_after
 from runner.views.run_view import IDLE_AFTER_S
 from runner.views.wording import countdown_text, duration_text, gate_name
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from runner.advance.loop import Screen
     from runner.validity.freshness import Freshness
 
-PIPE_INTERVAL_S = 10.0
+# Pulses come at least every four seconds: with every second one nothing is silent for more than ten.
+PIPE_INTERVAL_S = 7.5
 BAR_COLUMNS = 12
 # On a narrower terminal text is more useful than a bar.
 BAR_FROM_COLUMNS = 100
@@ -93,12 +94,24 @@ class _Teller(ABC):
         data = {key: str(value) for key, value in asdict(failure).items()}
         self.say([first, *crash_lines(run.folder, gate, data, command(run.folder, "advance"))])
 
-    def gate_stopped(self, run: Run, gate: str) -> None:
-        """The user requested a stop, and the worker stopped at a safe point."""
+    def gate_stopping(self, run: Run, gate: str, pulse: Pulse | None) -> None:
+        """The user requested a stop, and the worker has been told."""
+        name, loses = gate_name(gate, gate_title(gate)), lost_work(run.folder, gate, pulse)
+        after = f"  after {stops_after(gate, pulse)}"
+        self.say(
+            [
+                line(("‖", "odd"), f" {name:<14} ", ("stopping", "odd"), after, hang=4),
+                detail("again", f"Ctrl-C once more stops at once{f' and loses {loses}' if loses else ''}", "dim"),
+            ]
+        )
+
+    def gate_stopped(self, run: Run, gate: str, lost: str = "") -> None:
+        """The user requested a stop, and the worker stopped at a safe point, or at once: ``lost`` is what that cost."""
         name = gate_name(gate, gate_title(gate))
         self.say(
             [
                 line(("‖", "odd"), f" {name:<14} ", ("stopped", "odd"), "  at your request", hang=4),
+                *([detail("lost", lost)] if lost else []),
                 safe_line(run.folder, gate),
                 next_line(command(run.folder, "advance"), resumes(run.folder, gate)),
             ]
@@ -135,7 +148,7 @@ class _Teller(ABC):
 
 
 class PipeScreen(_Teller):
-    """Plain timestamped lines: what happens at once, progress at most every ten seconds or when the phase changes."""
+    """Plain timestamped lines: what happens at once, progress within ten seconds and when the phase changes."""
 
     def __init__(
         self,
@@ -211,7 +224,10 @@ def _phase_text(pulse: Pulse) -> str:
 
 
 def tail_text(pulse: Pulse) -> str:
-    """Return '300/600 samples  24/s over 60 s  eta 0:32' or, where nothing is counted, 'for 45 s'."""
+    """Return '300/600 samples  24/s over 60 s  eta 0:32' or, where nothing is counted, 'for 45 s'.
+
+    Where tokens are counted they tell the pace: '300/600 samples  41,200 tokens, 310/s over 60 s  eta 0:32'.
+    """
     if not pulse.total:
         return f"for {duration_text(pulse.phase_s)}" if pulse.phase_s > ALIVE_INTERVAL_S / 2 else ""
     parts = [f"{pulse.done:,}/{pulse.total:,} {pulse.unit}"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from env.heartbeat import Pulse
 from runner.screens.ink import NO_BREAK, Line, Span, line
 from runner.screens.latest import last_losses, last_notices, last_verdicts
-from runner.views.folder_facts import newest_checkpoint
+from runner.views.folder_facts import newest_checkpoint, stops_after
 from runner.views.run_view import IDLE_AFTER_S, SILENT_AFTER_S, RunView
-from runner.views.wording import clock_text, count_text, countdown_text, duration_text, rate_text
+from runner.views.wording import clock_text, count_text, countdown_text, duration_text, parse_time, rate_text
 
 # A smaller clock change is not worth a line.
 _CLOCK_GAP_S = 5.0
@@ -34,16 +34,20 @@ def worker_lines(view: RunView, now: datetime | None = None) -> list[Line]:
 def left_text(view: RunView) -> str:
     """Return '2 h 27' or '0:32': the time left in the phase; "" where unknown, or where nothing moves."""
     pulse = view.pulse
-    if pulse is None or pulse.eta_s is None or not 0 < pulse.done < pulse.total or _is_idle(view):
+    if pulse is None or pulse.eta_s is None or not pulse.done < pulse.total or _is_idle(view):
         return ""
     return duration_text(pulse.eta_s) if pulse.eta_s >= 60 else countdown_text(pulse.eta_s)
 
 
 def basis_text(pulse: Pulse) -> str:
-    """Return '24/s over 60 s': the rate behind the time left; "" before the second pulse."""
-    if not pulse.rate:
-        return ""
-    return rate_text(pulse.rate) + (f" over {duration_text(pulse.rate_over_s)}" if pulse.rate_over_s else "")
+    """Return '24/s over 60 s', or '41,200 tokens, 310/s over 60 s': the rate behind the time left.
+
+    "" before the second pulse.
+    """
+    over = f" over {duration_text(pulse.rate_over_s)}" if pulse.rate_over_s else ""
+    if pulse.tokens_per_s:
+        return f"{pulse.tokens:,} tokens, {rate_text(pulse.tokens_per_s)}{over}"
+    return f"{rate_text(pulse.rate)}{over}" if pulse.rate else ""
 
 
 def progress_lines(view: RunView, now: datetime | None = None) -> list[Line]:
@@ -126,6 +130,9 @@ def _memory_text(pulse: Pulse) -> str:
 def _odd_lines(view: RunView, now: datetime) -> list[Line]:
     """Return a line for each thing that needs attention, with its start."""
     lines = []
+    if view.stopping is not None:
+        after = stops_after(view.pulse.gate, view.pulse) if view.pulse is not None else "starting"
+        lines.append(f"stopping since {_moment(view.stopping.at, now)}: after {after}")
     log = f"logs/gate_{view.pulse.gate}.log" if view.pulse is not None else "logs/"
     if view.holder is not None and view.holder.liveness == "dead":
         lines.append(f"its supervisor, pid {view.holder.pid}, is gone; the worker ends as soon as it notices")
@@ -142,6 +149,13 @@ def _odd_lines(view: RunView, now: datetime) -> list[Line]:
 
 def _is_idle(view: RunView) -> bool:
     return view.idle_s is not None and view.idle_s > IDLE_AFTER_S
+
+
+def _moment(at: str, now: datetime) -> str:
+    """Return 'Fri 09:02, 14 s ago' of an ISO time."""
+    moment = parse_time(at)
+    ago = f", {duration_text(max(0.0, (now - moment).total_seconds()))} ago" if moment is not None else ""
+    return f"{clock_text(at, now)}{ago}"
 
 
 def _since(seconds: float, now: datetime) -> str:

@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 # Above this a model's weight file is identified by name and size here; its bytes are hashed when it is loaded.
 HASHED_WHOLE_BYTES = 64_000_000
 # These change speed, not results: a sample depends only on its own random stream, whatever shares its batch.
-SPEED_KEYS = {"model": {"batch_size", "processes"}, "verifier": {"workers"}}
+SPEED_KEYS = {"model": {"batch_size", "processes"}, "verifier": {"workers"}, "sampling": {"samples_per_call"}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from env.heartbeat import Pulse
 from runner.runs.plain_config import subject_of
-from runner.views.wording import count_text
+from runner.views.wording import count_text, duration_text
 
 
 def subject(folder: Path) -> str:
@@ -61,6 +62,30 @@ def resumes(folder: Path, gate: str) -> str:
         return f"resumes at step {step}" if step else "starts over: no checkpoint yet"
     stored = safe_work(folder, gate)
     return f"resumes with {stored} stored" if stored else "starts over: nothing was stored yet"
+
+
+def stops_after(gate: str, pulse: Pulse | None) -> str:
+    """Return what a requested stop waits for: 'the present decoding step; every finished sample is stored'."""
+    if pulse is None or pulse.gate != gate or not pulse.total:
+        doing = pulse.phase if pulse is not None and pulse.gate == gate else "starting"
+        return f"{doing}; nothing that is stored is lost"
+    if pulse.unit == "steps":
+        each = f" (about {duration_text(1 / pulse.rate)})" if pulse.rate else ""
+        return f"the present training step{each}; a checkpoint is saved"
+    return "the present decoding step; every finished sample is verified and stored"
+
+
+def lost_work(folder: Path, gate: str, pulse: Pulse | None) -> str:
+    """Return what stopping ``gate`` at once loses, as of its last pulse; "" where nothing that is known of."""
+    if pulse is None or pulse.gate != gate:
+        return ""
+    if pulse.unit == "steps":
+        first = newest_checkpoint(folder / "gate_c") + 1
+        return f"training steps {first:,} to {pulse.done:,}" if pulse.done >= first else ""
+    if not pulse.tokens_unstored:
+        return ""
+    took = f", about {duration_text(pulse.tokens_unstored / pulse.tokens_per_s)} of work" if pulse.tokens_per_s else ""
+    return f"{count_text(pulse.tokens_unstored, 'token')} of samples that were not stored yet{took}"
 
 
 def reasons(folder: Path, gate: str) -> list[str]:

@@ -16,6 +16,7 @@ from runner.launch.tmux import attach_command
 from runner.runs.folder import Run, command
 from runner.runs.journal import Event, EventType
 from runner.runs.state_machine import FINISHED, GATES
+from runner.runs.stop_note import StopNote, read_stop_note
 from runner.views.origin import Origin, edits_by_hand, origin
 
 GateState = Literal[
@@ -23,7 +24,7 @@ GateState = Literal[
 ]
 # A gate in one of these has looked and concluded; "inconclusive" is Gate E's own third answer, neither yes nor no.
 CONCLUDED: tuple[GateState, ...] = ("passed", "failed", "inconclusive")
-# A worker's thread writes a pulse after 5 s of silence: a minute without one is a frozen process or a swapping machine.
+# A worker's thread writes a pulse after 4 s of silence: a minute without one is a frozen process or a swapping machine.
 SILENT_AFTER_S = 60.0
 # A screen then reports no progress; only the supervisor decides when that is a stall (conf: watch).
 IDLE_AFTER_S = 120.0
@@ -62,6 +63,7 @@ class RunView:
         next_command: what the user types next; "" while it runs.
         failure: the crashed event's data (sentence, fix, where), {} otherwise.
         hand_edits: what somebody wrote into its config.yaml and no advance has recorded yet; where it was looked for.
+        stopping: the request to stop that the running gate is obeying; None where there is none.
     """
 
     id: str
@@ -85,6 +87,7 @@ class RunView:
     decision: str
     origin: Origin
     hand_edits: tuple[str, ...]
+    stopping: StopNote | None = None
 
 
 def view_run(run: Run, look_for_edits: bool = False) -> RunView:
@@ -120,6 +123,7 @@ def view_run(run: Run, look_for_edits: bool = False) -> RunView:
         decision=gates[-1].text if gates[-1].state in CONCLUDED else "",
         origin=origin(run),
         hand_edits=edits_by_hand(run) if look_for_edits else (),
+        stopping=read_stop_note(run.folder) if held_by is not None else None,
     )
 
 

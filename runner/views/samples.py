@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from env.refusal import Refusal, choices_hint
 from eval.records import EvalResult, Outcome, Sample, Task
 from gates import require_samples
+from gates.measuring.prompting import read_prompts
 from gates.report import GateReport, changed_artifacts, read_report
 from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults
 from runner.runs.folder import Run, command
@@ -52,6 +53,7 @@ class FoundSamples:
         samples: the first matching ones, in the order of the files.
         labels: of their tasks, as far as they are known.
         tasks: their tasks as the dataset has them, where the prompt was requested.
+        prompts: the exact text that the model read, by task, where it was requested and Gate A stored it.
         problems: torn lines, files that changed since the gate concluded.
     """
 
@@ -64,6 +66,7 @@ class FoundSamples:
     labels: dict[str, Labels]
     tasks: dict[str, Task]
     problems: tuple[str, ...]
+    prompts: dict[str, str] = field(default_factory=dict)
 
 
 def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = False) -> FoundSamples:
@@ -83,6 +86,7 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
         raise Refusal(f"Gate {gate.upper()} of {run.id} {begun}.", f"`{command(run.folder, 'advance')}` continues.")
     labels = _labels(run, gate, found, {sample.task_id for sample in stored})
     _require_known(wanted, stored, labels)
+    prompts = _prompts(run, found) if with_prompts else {}
     matching = [sample for sample in stored if _matches(sample, wanted, labels)]
     shown = tuple(matching[: wanted.limit])
     return FoundSamples(
@@ -95,6 +99,7 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
         labels={s.task_id: labels[s.task_id] for s in shown if s.task_id in labels},
         tasks=_tasks(run, found, {s.task_id for s in shown}) if with_prompts else {},
         problems=tuple(dict.fromkeys(found.problems)),
+        prompts={s.task_id: prompts[s.task_id] for s in shown if s.task_id in prompts},
     )
 
 
@@ -115,7 +120,17 @@ def _row(sample: Sample, found: FoundSamples) -> dict[str, Any]:
     labels, task = found.labels.get(sample.task_id), found.tasks.get(sample.task_id)
     about = {} if labels is None else {"family": labels.family, "kind": labels.kind, "split": labels.split}
     asked = {} if task is None else {"instruction": task.instruction, "input": task.input, "reference": task.reference}
-    return {**sample.to_json(), **about, **asked}
+    read = {"prompt": found.prompts[sample.task_id]} if sample.task_id in found.prompts else {}
+    return {**sample.to_json(), **about, **asked, **read}
+
+
+def _prompts(run: Run, found: Artifacts) -> dict[str, str]:
+    """Return the stored prompts by task; a damaged file is named."""
+    try:
+        return read_prompts(run.folder)
+    except Refusal as refusal:
+        found.problems.append(refusal.sentence)
+        return {}
 
 
 def _labels(run: Run, gate: str, found: Artifacts, task_ids: set[str]) -> dict[str, Labels]:

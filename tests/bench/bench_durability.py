@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,7 +28,7 @@ from env.files import append_lines
 from env.heartbeat import Heartbeat
 from eval.datasets.loading import DatasetSettings, load_dataset
 from eval.pipeline.loop import Arm, Unit, measure
-from eval.pipeline.prompts import render
+from eval.pipeline.prompts import PromptForm, render
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
 from tests.support.luanti import open_verifier
@@ -37,6 +38,7 @@ from training.records import Example, LoraSettings, ModelSettings, StepRecord, T
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"
 LORA = LoraSettings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
+FORM = PromptForm("", datetime(2026, 1, 1, tzinfo=UTC))
 SAMPLING = SamplingSettings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=160)
 # of the default profile, scaled to the size of this measurement: about six appends an arm, three checkpoints
 CHUNKS, CHECKPOINTS = 6, 3
@@ -171,7 +173,7 @@ def _sampling_loop(model: Any, verifier: Any, tasks: int, samples: int) -> Calla
                 units,
                 arm,
                 model,
-                lambda task: render(task.instruction, task.input, model.apply_chat_template),
+                lambda task: render(task.instruction, task.input, model.apply_chat_template, FORM),
                 verifier,
                 way.folder / "samples.jsonl",
                 lambda reached: tell("sampling", reached.stored, reached.planned),
@@ -183,7 +185,7 @@ def _sampling_loop(model: Any, verifier: Any, tasks: int, samples: int) -> Calla
 
 def _training_loop(model: Any, steps: int) -> Callable[[Durable | Careless], None]:
     rows = load_dataset(DatasetSettings(n_dev=1, n_test=1, n_train=400)).rows
-    prompts = [render(row.instruction, row.input, model.apply_chat_template) for row in rows]
+    prompts = [render(row.instruction, row.input, model.apply_chat_template, FORM) for row in rows]
     examples = [Example(prompt, row.output, row.family) for prompt, row in zip(prompts, rows, strict=True)]
     settings = TrainSettings(
         max_steps=steps,

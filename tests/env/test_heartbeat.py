@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from env import files, heartbeat
-from env.heartbeat import Heartbeat, Pulse, age_s, clock_gap_s, read_heartbeat
+from env.heartbeat import Heartbeat, Pulse, TokenCount, age_s, clock_gap_s, read_heartbeat
 from env.machine.gpus import GpuUse, parse_gpu_use
 from env.refusal import Refusal
 
@@ -51,6 +51,23 @@ def test_a_pulse_comes_back_as_written(beat: Heartbeat, clock: Clock) -> None:
     assert pulse.rss_mb > 1
     assert pulse.rate is None
     assert pulse.eta_s is None
+
+
+def test_tokens_tell_the_pace_and_the_time_left_while_no_sample_is_counted(beat: Heartbeat, clock: Clock) -> None:
+    beat.beat("sampling", 0, 100, "samples", tokens=TokenCount(0, 9000, 0))
+    clock.now_s += 10
+    beat.beat("sampling", 0, 100, "samples", tokens=TokenCount(3000, 6000, 3000))
+    pulse = read(beat)
+    assert (pulse.tokens, pulse.tokens_per_s, pulse.tokens_unstored) == (3000, 300.0, 3000)
+    assert pulse.eta_s == 20.0
+    assert pulse.idle_s == 0.0, "tokens are progress"
+    clock.now_s += 10
+    beat.beat("sampling", 0, 100, "samples", tokens=TokenCount(3000, 6000, 3000))
+    assert read(beat).idle_s == 10.0
+    # another cell of the sweep begins to count anew
+    clock.now_s += 10
+    beat.beat("sampling", 10, 100, "samples", tokens=TokenCount(50, 5000, 50))
+    assert read(beat).tokens_per_s is None
 
 
 def test_pulses_within_a_second_are_skipped(beat: Heartbeat, clock: Clock) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,15 @@ from env.refusal import Refusal
 from gates.a_environment import model_files as preflight
 from gates.a_environment.model_files import model_checks as checks_of
 from gates.a_environment.model_files import model_checks_or_miss
-from gates.a_environment.model_probe import probe_model
+from gates.a_environment.model_probe import Looking, probe_model
 from gates.measuring.bench import dataset_of
 from gates.settings import Experiment
 from runner.runs.config import compose_experiment
 from tests.support.runs import Cli
 from training.backends.transformers_peft import choosing
 from training.models import load_model
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def experiment(*overrides: str) -> Experiment:
@@ -168,19 +171,21 @@ def test_doctor_with_the_model_trains_a_step_and_reads_its_adapter_back(cli: Cli
     assert "model end tokens" in checks
 
 
-def test_rows_that_are_too_long_are_named_before_the_baseline_and_do_not_stop_the_probe() -> None:
+def test_rows_that_are_too_long_are_named_before_the_baseline_and_do_not_stop_the_probe(
+    tmp_path: Path,
+) -> None:
     asked = experiment("gate.c.train.batch_size=4")
     dataset = dataset_of(asked)
     # the first five, so that the first batch of the file has none that fits
     long = [replace(row, output=f"{row.output}\n-- {'word ' * 800}") for row in dataset.rows[:5]]
     dataset = replace(dataset, rows=(*long, *dataset.rows[5:]))
-    checks = probe_model(asked, dataset).checks
+    checks = probe_model(asked, dataset, Looking(NOW, tmp_path / "prompts.jsonl")).checks
     found = named(checks, "rows fit")
     assert found.value == "5 of 64 training rows are too long and will be left out"
     assert (found.level, found.evidence) == ("warn", tuple(f"row {number}" for number in range(1, 6)))
     assert named(checks, "training step").ok
     with pytest.raises(Refusal, match=r"row 1 has \d+ tokens, more than gate\.c\.train\.max_length"):
-        probe_model(experiment("gate.c.train.on_too_long=error"), dataset)
+        probe_model(experiment("gate.c.train.on_too_long=error"), dataset, Looking(NOW, tmp_path / "prompts.jsonl"))
 
 
 def test_doctor_ends_with_the_command_that_comes_next(cli: Cli) -> None:

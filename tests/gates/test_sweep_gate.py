@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.racing import Place
 from eval.decision.rule import DecisionRule
+from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import Job, Verifier
@@ -46,6 +48,7 @@ class Scripted:
     calls: int = 0
     fail_after: int = 10**9
     choices: dict[str, str] = field(default_factory=dict)
+    is_batch_exact: bool = False
 
     def draw(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
@@ -68,7 +71,7 @@ class Scripted:
         finally:
             self.strength = before
 
-    def apply_chat_template(self, user: str) -> None:
+    def apply_chat_template(self, user: str, system: str, moment: datetime) -> None:
         return None
 
 
@@ -102,7 +105,7 @@ def bench_in(folder: Path, *overrides: str, fail_after: int = 10**9) -> Iterator
     context = context_in(folder, *overrides)
     dataset = dataset_of(context.experiment)
     with open_verifier(context.experiment.verifier) as verifier:
-        bench = Bench(context, Scripted({}), verifier, dataset)
+        bench = Bench(context, Scripted({}), verifier, dataset, PromptForm("", datetime(2026, 1, 1, tzinfo=UTC)))
         bench.model.answers = {bench.prompt(task): task.reference for task in dataset.tasks}
         bench.measure("base", "dev", folder / "gate_b" / "samples.jsonl", "", 0, 0)
         bench.model.calls, bench.model.fail_after = 0, fail_after

@@ -91,6 +91,17 @@ def test_a_live_pulse_that_counts_nothing_is_no_progress() -> None:
     assert watch.stall() != ""
 
 
+def test_tokens_inside_a_call_are_progress_however_long_no_sample_is_counted() -> None:
+    clock = Clock()
+    watch = StallWatch(LIMITS, clock)
+    for tokens in range(0, 100_000, 100):
+        clock.now_s += 30
+        watch.saw(replace(PULSE, phase="sampling", unit="samples", tokens=tokens))
+        assert watch.stall() == ""
+    clock.now_s += 301
+    assert watch.stall() != ""
+
+
 def test_phases_without_a_count_and_finished_ones_are_not_judged() -> None:
     clock = Clock()
     watch = StallWatch(LIMITS, clock)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.holding import AT_WORK, HeldAdvance, advance_until
-from tests.support.runs import PROJECT, SMOKE, events, is_alive, only_run, runner
+from tests.support.runs import PROJECT, SMOKE, events, is_alive, only_run, pulse, runner, start, wait_until
 
 pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
 PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
@@ -35,6 +37,93 @@ def test_a_signal_stops_at_a_safe_point_and_names_the_command_that_continues(
     stored = (folder / "gate_b" / "samples.jsonl").read_bytes()
     assert stored.endswith(b"\n"), "a stop leaves only whole lines"
     assert "stopped" in runner("status", results=tmp_path).stdout
+
+
+@pytest.fixture(scope="module")
+def long_call(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run before Gate B, each of whose generation calls takes a minute, in two processes."""
+    results = tmp_path_factory.mktemp("long_call")
+    call = ("sampling.samples_per_call=6000", "sampling.samples_dev=250", "sampling.samples_test=250")
+    runner("advance", "--to", "A", "profile=smoke", "model.processes=2", *call, results=results, check=True)
+    return results
+
+
+def generating(results: Path) -> subprocess.Popen[str]:
+    """Start an advance and wait until it is in the middle of a generation call, in which many samples have ended."""
+    advance, folder = start("advance", results=results), only_run(results)
+    worker = pulse(folder)["pid"]
+    wait_until(lambda: pulse(folder)["pid"] != worker and pulse(folder)["tokens"] > 40_000, "it generates", advance)
+    return advance
+
+
+def test_a_stop_is_acknowledged_on_every_screen_at_once_and_a_second_one_says_what_it_lost(long_call: Path) -> None:
+    advance, folder = generating(long_call), only_run(long_call)
+    worker = pulse(folder)["pid"]
+    # as deaf as one in a long computation
+    os.kill(worker, signal.SIGSTOP)
+    os.kill(advance.pid, signal.SIGINT)
+    assert "after the present decoding step; every finished sample is verified" in line_with("stopping", advance)
+    assert "Ctrl-C once more stops at once and loses" in line_with("again:", advance)
+    assert is_alive(worker)
+    assert "! stopping since" in runner("status", results=long_call).stdout
+    assert json.loads(runner("status", "--json", results=long_call).stdout)["stopping"]["at"]
+    os.kill(advance.pid, signal.SIGINT)
+    output = advance.communicate(timeout=60)[0]
+    assert advance.returncode == 130, output
+    assert not is_alive(worker)
+    last = events(folder)[-1]
+    assert (last["type"], last["data"]["signal"]) == ("gate_stopped", signal.SIGINT)
+    assert "tokens of samples that were not stored yet, about" in last["data"]["lost"]
+    assert last["data"]["lost"] in " ".join(output.split())
+    assert "stopping" not in runner("status", results=long_call).stdout
+
+
+def line_with(word: str, advance: subprocess.Popen[str]) -> str:
+    """Return the next printed line that holds ``word``."""
+    assert advance.stdout is not None
+    return next(line for line in advance.stdout if word in line)
+
+
+def test_a_stop_inside_a_long_generation_call_is_obeyed_in_every_process_and_keeps_what_has_ended(
+    long_call: Path,
+) -> None:
+    advance, folder = generating(long_call), only_run(long_call)
+    file = folder / "gate_b" / "samples.jsonl"
+    assert not file.exists(), "the first call is still at work"
+    worker = pulse(folder)["pid"]
+    others = children_of(worker)
+    began_s = time.monotonic()
+    os.kill(advance.pid, signal.SIGINT)
+    output = advance.communicate(timeout=60)[0]
+    assert time.monotonic() - began_s < 15, output
+    assert advance.returncode == 130, output
+    assert 0 < file.read_bytes().count(b"\n") < 3000
+    assert "lost" not in output
+    # one that generates, one that verifies
+    assert len(others) >= 2
+    wait_until(lambda: not any(map(is_alive, [worker, *others])), "no process is left")
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that ``pid`` started, from whichever thread."""
+    lists = [path.read_text(encoding="utf-8") for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(word) for text in lists for word in text.split()]
+
+
+def test_a_stop_of_gate_a_which_stores_no_work_ends_it_at_once(tmp_path: Path) -> None:
+    # minutes of work, were they done
+    runner("new", *SMOKE, "dataset.rows=20000", results=tmp_path, check=True)
+    folder = only_run(tmp_path)
+    advance = start("advance", results=tmp_path)
+    wait_until(lambda: pulse(folder).get("phase") == "data", "gate A looks at the data", advance)
+    began_s = time.monotonic()
+    os.kill(advance.pid, signal.SIGINT)
+    output = advance.communicate(timeout=60)[0]
+    assert time.monotonic() - began_s < 10, output
+    assert advance.returncode == 130
+    assert "Traceback" not in output
+    assert not (folder / "gate_a" / "failure.json").exists()
+    assert events(folder)[-1]["type"] == "gate_stopped"
 
 
 def test_a_worker_killed_alone_is_a_crash_that_names_the_signal_and_resumes(tmp_path: Path) -> None:

@@ -119,6 +119,17 @@ def test_the_last_step_is_a_checkpoint_too(steps: int, every: int, count: int) -
     assert checkpoint_count(replace(TRAIN, max_steps=steps, checkpoint_every=every)) == count
 
 
+@pytest.mark.parametrize(("steps", "every"), [(120, 40), (100, 34), (4, 2), (1, 1)])
+def test_a_schedule_that_does_not_say_how_often_leaves_three_checkpoints_however_short_it_is(
+    steps: int, every: int
+) -> None:
+    counted = with_steps(replace(TRAIN, max_steps=steps, checkpoint_every=0, warmup_steps=0), 5)
+    assert counted.checkpoint_every == every
+    assert checkpoint_count(counted) == min(steps, 3) if steps != 4 else 2
+    by_epochs = replace(TRAIN, max_steps=0, epochs=1.0, batch_size=1, checkpoint_every=0)
+    assert with_steps(by_epochs, steps) == replace(by_epochs, max_steps=steps, epochs=0.0, checkpoint_every=every)
+
+
 def test_every_row_trains_once_an_epoch() -> None:
     lengths = [(7 * n) % 31 for n in range(101)]
     for grouped in (True, False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
@@ -89,6 +90,11 @@ class Generates(Protocol):
         """Parameters of the base model, tied ones counted once."""
         ...
 
+    @property
+    def is_batch_exact(self) -> bool:
+        """Whether a sample is the same whatever generates beside it: in float32 on a CPU, not in 16 bits."""
+        ...
+
     def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
         """Return, per request and in order, one completion per seed."""
         ...
@@ -108,8 +114,13 @@ class Generates(Protocol):
         """Return the natural-log probability of ``answer`` after ``prompt``, its end token left out."""
         ...
 
-    def apply_chat_template(self, user: str) -> str | None:
-        """Return the prompt for one user message; None when the tokenizer has no chat template."""
+    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
+        """Return the prompt for one user message; None when the tokenizer has no chat template.
+
+        Args:
+            system: what the system turn says; "" is none.
+            moment: the time that a template which prints one reads.
+        """
         ...
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from runner.screens.ink import Line, Paper, foreign_lines, line, paper_of, rende
 from runner.views.wording import count_text
 
 if TYPE_CHECKING:
-    from eval.records import CheckResult, Sample, Task
+    from eval.records import CheckResult, Sample
     from runner.views.samples import FoundSamples, Labels
 
 _INDENT = "    "
@@ -32,7 +32,7 @@ def samples_text(found: FoundSamples, matching: str, paper: Paper) -> str:
     """Return the samples as written on ``paper``: coloured where it supports colour, else plain."""
     parts = [_laid([line(("! ", "odd"), problem, hang=2) for problem in found.problems], paper)]
     for sample in found.samples:
-        parts.append(_sample_text(sample, found.labels.get(sample.task_id), found.tasks.get(sample.task_id), paper))
+        parts.append(_sample_text(sample, found.labels.get(sample.task_id), _asked(found, sample.task_id), paper))
     return "".join([*parts, _laid([summary_line(found, matching)], paper)])
 
 
@@ -49,12 +49,20 @@ def summary_line(found: FoundSamples, matching: str) -> Line:
     )
 
 
-def _sample_text(sample: Sample, labels: Labels | None, task: Task | None, paper: Paper) -> str:
+def _asked(found: FoundSamples, task_id: str) -> tuple[str, str]:
+    """Return (label, text) of what the model read: the exact prompt where it is stored, else the task; "" for none."""
+    if task_id in found.prompts:
+        return "prompt", found.prompts[task_id]
+    task = found.tasks.get(task_id)
+    return ("asked", f"{task.instruction}\n{task.input}".strip()) if task is not None else ("", "")
+
+
+def _sample_text(sample: Sample, labels: Labels | None, asked: tuple[str, str], paper: Paper) -> str:
     verdict, candidate = sample.verdict, sample.candidate
     text = candidate.code if candidate.code is not None else sample.completion.text
     parts = [_laid(_head(sample, labels), paper)]
-    if task is not None:
-        parts.append(_foreign("asked", f"{task.instruction}\n{task.input}".strip(), paper))
+    if asked[1]:
+        parts.append(_foreign(*asked, paper))
     lines = [_detail("why", verdict.detail or candidate.detail)]
     lines += _check_lines(verdict.checks)
     lines += [_detail("finding", finding) for finding in verdict.findings]

@@ -7,8 +7,10 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ class Clock:
         return self.at_s
 
 
-def test_a_pipe_gets_a_progress_line_each_ten_seconds_and_at_each_phase() -> None:
+def test_a_pipe_gets_a_progress_line_within_ten_seconds_and_at_each_phase() -> None:
     stream, clock = io.StringIO(), Clock()
     screen = live.PipeScreen(stream, clock, lambda: datetime(2026, 11, 20, 9, 2, 11))
     for second in range(25):
@@ -40,7 +42,33 @@ def test_a_pipe_gets_a_progress_line_each_ten_seconds_and_at_each_phase() -> Non
     screen.pulse("b", pulse(phase="base on test", done=0, rate=None, eta_s=None))
     lines = stream.getvalue().splitlines()
     assert lines[0] == "2026-11-20 09:02:11  B baseline  base on dev  0/300 samples  24/s over 60 s  eta 0:08"
-    assert [line.split()[7] for line in lines] == ["0/300", "10/300", "20/300", "0/300"]
+    assert [line.split()[7] for line in lines] == ["0/300", "8/300", "16/300", "24/300", "0/300"]
+
+
+def test_tokens_inside_a_call_show_the_pace_before_a_sample_is_stored() -> None:
+    generating = pulse(done=0, rate=0.0, eta_s=400.0, tokens=41_200, tokens_per_s=310.0, rate_over_s=60.0)
+    assert live.tail_text(generating) == "0/300 samples  41,200 tokens, 310/s over 60 s  eta 6:40"
+    # the count stands still for longer than a screen waits; the tokens do not
+    idle = replace(generating, idle_s=1.0, phase_s=900.0)
+    assert "nothing counted" not in live.tail_text(idle)
+
+
+@pytest.mark.parametrize(
+    ("gate", "now", "after", "lost"),
+    [
+        ("b", {"tokens": 900, "tokens_unstored": 620, "tokens_per_s": 310.0}, "decoding step; every", "620 tokens"),
+        ("c", {"unit": "steps", "done": 57, "rate": 0.1}, "training step (about 10 s); a", "training steps 41 to 57"),
+        ("b", {"total": 0, "phase": "loading model"}, "after loading model; nothing", ""),
+    ],
+)
+def test_a_stop_says_what_it_waits_for_and_what_a_second_one_would_lose(
+    gate: str, now: dict[str, Any], after: str, lost: str, tmp_path: Path
+) -> None:
+    stream, run = io.StringIO(), in_training(tmp_path)
+    live.PipeScreen(stream).gate_stopping(run, gate, pulse(gate=gate, **now))
+    assert "stopping" in stream.getvalue()
+    assert after in stream.getvalue()
+    assert (f"stops at once and loses {lost}" in stream.getvalue()) == bool(lost)
 
 
 def test_every_line_an_advance_writes_to_a_pipe_has_its_time(finished: Run) -> None:

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class ToyModel:
         self._rows: list[tuple[str, str]] = []
         self._strength = 0.0
 
+    is_batch_exact = True
+
     def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
         return [[self._written(request.prompt, seed) for seed in request.seeds] for request in requests]
 
@@ -73,7 +76,7 @@ class ToyModel:
     def log_prob(self, prompt: str, answer: str) -> float:
         return -len(answer) * math.exp(-self._strength)
 
-    def apply_chat_template(self, user: str) -> str | None:
+    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
         return None
 
     def train(

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -52,6 +53,8 @@ class LoadedBase(Protocol):
     def parameters(self) -> int: ...
     @property
     def context(self) -> int | None: ...
+    @property
+    def is_batch_exact(self) -> bool: ...
 
 
 class BatchedModel(ABC):
@@ -78,6 +81,11 @@ class BatchedModel(ABC):
     def parameters(self) -> int:
         """Parameters of the base model, tied ones counted once."""
         return self._base.parameters
+
+    @property
+    def is_batch_exact(self) -> bool:
+        """Whether a sample is the same whatever generates beside it."""
+        return self._base.is_batch_exact
 
     def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
         """Return, per request and in order, one completion per seed.
@@ -185,9 +193,9 @@ class BatchedModel(ABC):
         self._require_bare("probe_step")
         return probe_longest(self._encode(examples, train), train.batch_size, self._learning(lora, train))
 
-    def apply_chat_template(self, user: str) -> str | None:
+    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
-        return self._texts.chat(user)
+        return self._texts.chat(user, system, moment)
 
     def close(self) -> None:
         """Release the model's memory."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -166,6 +167,11 @@ class ShardedModel:
         """Parameters of the base model."""
         return self._model.parameters
 
+    @property
+    def is_batch_exact(self) -> bool:
+        """Whether a sample is the same whatever generates beside it."""
+        return self._model.is_batch_exact
+
     def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
         """Return, per request and in order, one completion per seed."""
         return collected(requests, self.draw(requests, settings))
@@ -190,9 +196,9 @@ class ShardedModel:
         """Return the natural-log probability of ``answer`` after ``prompt``."""
         return self._model.log_prob(prompt, answer)
 
-    def apply_chat_template(self, user: str) -> str | None:
+    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
-        return self._model.apply_chat_template(user)
+        return self._model.apply_chat_template(user, system, moment)
 
     def train(
         self,

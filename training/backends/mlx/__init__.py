@@ -28,3 +28,8 @@ def check(settings: ModelSettings, lora: LoraSettings) -> None:
     """Raise Refusal for what settings and the model's configuration already show to be unfit; no weight is read."""
     require_own_settings(settings)
     preview_targets(settings, lora)
+
+
+def text_choices(settings: ModelSettings) -> dict[str, str]:
+    """Return the tokenizer's choices, name -> "value: reason"; no weight is read. Raises Refusal when it is damaged."""
+    return preview_texts(settings).choices

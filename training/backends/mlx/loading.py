@@ -21,6 +21,7 @@ from training.backends.local.identity import model_identity, weight_files
 from training.backends.local.model_folder import model_folder, require_files
 from training.backends.local.targets import select_targets
 from training.backends.local.texts import Texts
+from training.backends.local.tokenizer import load_texts
 from training.backends.mlx.choosing import QUANTIZATIONS, choose_compilation, choose_device, choose_dtype
 from training.backends.mlx.layouts import config_changes, model_classes
 from training.records import LoraSettings, ModelSettings
@@ -52,6 +53,11 @@ class Loaded:
     context: int | None
     compiled: bool
 
+    @property
+    def is_batch_exact(self) -> bool:
+        """Whether a sample is the same whatever generates beside it: 16 bits, and GPUs, add in another order."""
+        return bool(self.dtype == mx.float32 and mx.default_device() == mx.cpu)
+
 
 def load_base(settings: ModelSettings) -> Loaded:
     """Load the base model of ``settings``; sets mlx's default device.
@@ -66,10 +72,12 @@ def load_base(settings: ModelSettings) -> Loaded:
     folder = model_folder(settings.path)
     require_files(folder)
     _require_known_weights(folder)
-    written = _read(folder, "config.json", lambda: json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    written = _read_config(folder)
     changes = config_changes(written)
+    # an unknown type is refused before the library reads a weight
+    _read(folder, "config.json", lambda: model_classes({**written, **changes}))
+    texts = _texts(folder, written)
     model, config = _read(folder, "the model", lambda: load_model(folder, True, True, changes, model_classes))
-    texts = _load_texts(folder, written)
     windows = _windows(model, folder)
     number_format = getattr(mx, dtype)
     _set_format(model, number_format)
@@ -101,6 +109,13 @@ def load_base(settings: ModelSettings) -> Loaded:
         context=text_config.get("max_position_embeddings"),
         compiled=compiled,
     )
+
+
+def preview_texts(settings: ModelSettings) -> Texts:
+    """Return the tokenizer with its end tokens; no weight is read. Raises Refusal as ``local.tokenizer.load_texts``."""
+    folder = model_folder(settings.path)
+    require_files(folder)
+    return _texts(folder, _read_config(folder))
 
 
 def preview_targets(settings: ModelSettings, lora: LoraSettings) -> tuple[str, ...]:
@@ -211,21 +226,15 @@ def _quantize(model: Any, config: dict[str, Any], settings: ModelSettings, folde
     return f"{asked} affine, groups of {group_size}", f"{asked}: {packed} of {len(linear)} linear modules, requested"
 
 
-def _load_texts(folder: Path, config: dict[str, Any]) -> Texts:
-    from transformers import AutoTokenizer
+def _texts(folder: Path, config: dict[str, Any]) -> Texts:
+    text = {**config, **(config.get("text_config") or {})}
+    return load_texts(folder, text.get("eos_token_id"), text.get("vocab_size"))
 
-    tokenizer = _read(folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True))
-    ends: list[int] = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    sources = [config, config.get("text_config") or {}]
-    generation = folder / "generation_config.json"
-    if generation.is_file():
-        sources.append(_read(folder, generation.name, lambda: json.loads(generation.read_text(encoding="utf-8"))))
-    for source in sources:
-        found = source.get("eos_token_id")
-        ends += found if isinstance(found, list) else [] if found is None else [found]
-    if not ends:
-        raise Refusal(f"{folder}: neither tokenizer nor configuration names an end token.", "Set eos_token.")
-    return Texts(tokenizer, tuple(dict.fromkeys(ends)))
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    found: dict[str, Any] = _read(folder, path.name, lambda: json.loads(path.read_text(encoding="utf-8")))
+    return found
 
 
 def _read(folder: Path, name: str, reading: Callable[[], Any]) -> Any:

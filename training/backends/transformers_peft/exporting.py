@@ -167,7 +167,9 @@ def _peft_logits(model: Any, folder: Path, ids: Sequence[list[int]]) -> list[Ten
 def _library_logits(folder: Path, dtype: torch.dtype, ids: Sequence[list[int]]) -> list[Tensor]:
     from transformers import AutoModelForCausalLM
 
-    return _logits(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True), ids)
+    return _logits(
+        AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, trust_remote_code=False), ids
+    )
 
 
 def _stored_dtype(base: Path) -> torch.dtype:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from training.backends.base import ModelIdentity
 from training.backends.local.identity import model_identity
 from training.backends.local.model_folder import model_folder, require_files
 from training.backends.local.texts import Texts
+from training.backends.local.tokenizer import load_texts, needs_own_code
 from training.backends.transformers_peft.choosing import choose_device, choose_dtype, choose_evaluation, choose_threads
 from training.backends.transformers_peft.stored import require_same_quantization, stored_quantization
+from training.needs.weight_headers import read_tensors
 from training.records import ModelSettings
 
 # bitsandbytes reports an optional CPU kernel it did not find, at each start
@@ -39,6 +42,11 @@ class Loaded:
     dequantized_evaluation: bool
 
     @property
+    def is_batch_exact(self) -> bool:
+        """Whether a sample is the same whatever generates beside it: 16 bits, and GPUs, add in another order."""
+        return bool(self.model.device.type == "cpu" and self.model.dtype == torch.float32)
+
+    @property
     def context(self) -> int | None:
         """Tokens that prompt and answer may take together; None is unknown."""
         return context_tokens(self.model.config)
@@ -52,12 +60,14 @@ def load_base(settings: ModelSettings) -> Loaded:
     """
     quiet_library()
     device, device_reason = choose_device(settings)
-    dtype, dtype_reason = choose_dtype(settings, device)
+    choose_dtype(settings, device)  # a bad request is refused before any file is
     dequantized, evaluation_reason = choose_evaluation(settings, device)
     folder = model_folder(settings.path)
     require_files(folder)
     config = read_config(folder, settings)
-    texts = load_texts(folder, config)
+    texts = texts_of(folder, config)
+    stored = sum(math.prod(size) for size in read_tensors(folder).sizes.values())
+    dtype, dtype_reason = choose_dtype(settings, device, stored)
     model = _load_model(folder, config, settings, device, dtype)
     parameters = count_parameters(model)
     threads, threads_reason = choose_threads(settings, parameters)
@@ -107,7 +117,11 @@ def read_config(folder: Path, settings: ModelSettings) -> Any:
     """Return the model's configuration. Raises Refusal when it is damaged, or describes a model we cannot use."""
     from transformers import AutoConfig
 
-    config = read_or_refuse(folder, "config.json", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
+    config = read_or_refuse(
+        folder,
+        "config.json",
+        lambda: AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+    )
     require_usable(config, folder, settings)
     return config
 
@@ -127,7 +141,12 @@ def quiet_library() -> None:
 
 
 def require_usable(config: Any, folder: Path, settings: ModelSettings) -> None:
-    """Raise Refusal when the model is already quantised otherwise, or has layers that cannot be batched."""
+    """Raise Refusal when the model does more than continue a text, is quantised otherwise, or cannot be batched."""
+    if getattr(config, "is_encoder_decoder", False):
+        raise Refusal(
+            f"{folder}: {config.model_type} is an encoder-decoder model, which does not continue a text.",
+            "Use a causal language model, one that is a decoder alone.",
+        )
     text = config.get_text_config()
     require_same_quantization(config, folder, settings)
     odd = set(getattr(text, "layer_types", None) or ()) - _ATTENTION_KINDS
@@ -138,22 +157,10 @@ def require_usable(config: Any, folder: Path, settings: ModelSettings) -> None:
         )
 
 
-def load_texts(folder: Path, config: Any) -> Texts:
-    """Return the tokenizer in ``folder`` with its end tokens. Raises Refusal when it names none."""
-    from transformers import AutoTokenizer, GenerationConfig
-
-    tokenizer = read_or_refuse(
-        folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    )
-    ends: list[int] = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    sources = [config.get_text_config().eos_token_id]
-    if (folder / "generation_config.json").is_file():
-        sources.append(GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id)
-    for found in sources:
-        ends += found if isinstance(found, list) else [] if found is None else [found]
-    if not ends:
-        raise Refusal(f"{folder}: neither tokenizer nor configuration names an end token.", "Set eos_token.")
-    return Texts(tokenizer, tuple(dict.fromkeys(ends)))
+def texts_of(folder: Path, config: Any) -> Texts:
+    """Return the tokenizer in ``folder`` with its end tokens. Raises Refusal as ``local.tokenizer.load_texts``."""
+    text = config.get_text_config()
+    return load_texts(folder, text.eos_token_id, getattr(text, "vocab_size", None))
 
 
 def _load_model(folder: Path, config: Any, settings: ModelSettings, device: str, dtype: torch.dtype) -> Any:
@@ -171,7 +178,13 @@ def _load_model(folder: Path, config: Any, settings: ModelSettings, device: str,
         folder,
         "model.safetensors",
         lambda: AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, device_map={"": device}, local_files_only=True, output_loading_info=True, **options
+            folder,
+            dtype=dtype,
+            device_map={"": device},
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
         ),
     )
     if report["missing_keys"]:
@@ -251,6 +264,8 @@ def read_or_refuse(folder: Path, name: str, reading: Any) -> Any:
 
 def _unreadable(folder: Path, name: str, error: Exception) -> Refusal:
     said = " ".join(str(error).split())[:200]
+    if "trust_remote_code" in str(error):
+        return needs_own_code(folder, "model")
     way_out = (
         "Install what it requires, or give a model with plain or NF4 weights."
         if isinstance(error, ImportError)

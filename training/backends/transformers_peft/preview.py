@@ -9,7 +9,7 @@ import torch
 
 from training.backends.local.model_folder import model_folder, require_files
 from training.backends.transformers_peft.choosing import choose_device, choose_dtype
-from training.backends.transformers_peft.loading import load_texts, quiet_library, read_config
+from training.backends.transformers_peft.loading import quiet_library, read_config, texts_of
 from training.backends.transformers_peft.lora import target_modules
 from training.records import LoraSettings, ModelSettings
 
@@ -34,7 +34,7 @@ def text_choices(settings: ModelSettings) -> dict[str, str]:
     """Return the tokenizer's settings that affect results, name -> "value: reason". Raises Refusal if it is damaged."""
     quiet_library()
     folder = model_folder(settings.path)
-    return load_texts(folder, read_config(folder, settings)).choices
+    return texts_of(folder, read_config(folder, settings)).choices
 
 
 def _skeleton(config: Any) -> Any:
@@ -43,4 +43,4 @@ def _skeleton(config: Any) -> Any:
 
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return AutoModelForCausalLM.from_config(config)
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)

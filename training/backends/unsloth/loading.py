@@ -19,10 +19,10 @@ from training.backends.transformers_peft.loading import (
     count_parameters,
     how_held,
     keep_weights_in_place,
-    load_texts,
     quantization_note,
+    read_config,
     read_or_refuse,
-    require_usable,
+    texts_of,
 )
 from training.backends.transformers_peft.stored import stored_quantization
 from training.backends.unsloth.forwards import patched_by
@@ -42,8 +42,6 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
     Raises:
         Refusal: a file is missing or unfit, or unsloth does not support the requested quantisation.
     """
-    from transformers import AutoConfig
-
     if settings.evaluation == "dequantized" and started.device != "cpu":
         raise Refusal(
             f"model.evaluation = 'dequantized': on {started.device} unsloth measures on the weights as loaded.",
@@ -52,9 +50,8 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
     dtype, dtype_reason = choose_dtype(settings, started.device)
     folder = model_folder(settings.path)
     require_files(folder)
-    config = read_or_refuse(folder, "config.json", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
-    require_usable(config, folder, settings)
-    texts = load_texts(folder, config)
+    config = read_config(folder, settings)
+    texts = texts_of(folder, config)
     model, loader = _load_model(folder, settings, started, dtype, config)
     patch = patched_by(model)
     if patch is not None and started.device == "cpu":
@@ -108,6 +105,7 @@ def _load_model(
             device_map={"": started.device},
             use_gradient_checkpointing=False,
             local_files_only=True,
+            trust_remote_code=False,
         )[0]
 
     with _as_if_with_gpu() if on_cpu else nullcontext(), _reported({} if is_told else packing) as reports:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.model_work import REQUESTS, SAMPLING
 from training.backends.local.batched_model import RowStep
 
 # nearly flat logits: every token is drawn now and then, the end token too
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 FLAT = SamplingSettings(temperature=30.0, top_p=1.0, top_k=0, max_new_tokens=120)
 FEW = [GenerationRequest("x" * n, tuple(range(10 * n, 10 * n + 5))) for n in (1, 3, 2)]
 
@@ -148,7 +150,7 @@ def test_an_empty_answer_is_certain_and_a_longer_one_less_likely(model: Any) -> 
 
 
 def test_a_chat_template_is_used_where_there_is_one(load: Any, model: Any) -> None:
-    assert model.apply_chat_template("hello") is None
-    assert load("tiny_random:qwen3").apply_chat_template("hello") == (
+    assert model.apply_chat_template("hello", "", MOMENT) is None
+    assert load("tiny_random:qwen3").apply_chat_template("hello", "", MOMENT) == (
         "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ def test_the_first_loss_and_chat_prompts_are_those_of_transformers(
         theirs.probe_step(EXAMPLES, LORA, TRAIN), rel=1e-5
     )
     chatty = made(tmp_path, "qwen3")
-    assert load(chatty).apply_chat_template("hi") == load(chatty, "transformers_peft").apply_chat_template("hi")
-    assert mlx_model.apply_chat_template("hi") is None
+    asked = ("hi", "Lua.", datetime(2026, 1, 1, tzinfo=UTC))
+    assert load(chatty).apply_chat_template(*asked) == load(chatty, "transformers_peft").apply_chat_template(*asked)
+    assert mlx_model.apply_chat_template(*asked) is None
 
 
 def test_the_update_is_the_one_of_torch() -> None:

@@ -1,0 +1,89 @@
+"""How long the gates take: from speeds that Gate A measured on this machine, with this model, on these tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gates.context import PlanContext
+from gates.report.results import EnvironmentResults, Generations, Pace
+from training.records import ModelSettings
+from training.schedule import with_steps
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """About how many seconds a gate will take, and from what that follows."""
+
+    seconds: float
+    basis: str
+
+
+def gate_durations(pace: Pace, generations: Generations, steps: int) -> dict[str, Duration]:
+    """Return each gate's duration by its letter, Gate A's left out; pure."""
+    step_s = pace.tokens_per_step / pace.train_tokens_per_s
+    drawn = {"b": generations.base, "d": generations.sweep, "e": generations.decision}
+    durations = {
+        gate: Duration(pace.load_s + _sampling_s(pace, samples), _sampling_basis(pace, samples))
+        for gate, samples in drawn.items()
+    }
+    training = f"{steps:,} steps of {step_s:.1f} s, {pace.tokens_per_step:,.0f} tokens each"
+    return {**durations, "c": Duration(pace.load_s + steps * step_s, training)}
+
+
+def about(seconds: float) -> str:
+    """Return '40 s', '12 min' or '3 h 20' of an estimate."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d}"
+
+
+def recorded_pace(context: PlanContext) -> Pace | None:
+    """Return what Gate A of the run measured; None before it has passed, or where its version measured nothing."""
+    report = context.report("a")
+    if report is None or not isinstance(report.results, EnvironmentResults) or report.results.probe is None:
+        return None
+    return report.results.probe.pace
+
+
+def recorded_durations(context: PlanContext) -> dict[str, Duration]:
+    """Return the durations of the gates after A by the run's own measurement; {} before there is one."""
+    report, pace = context.report("a"), recorded_pace(context)
+    if pace is None or report is None or not isinstance(report.results, EnvironmentResults):
+        return {}
+    frozen = report.results.frozen
+    if frozen is None or frozen.generations is None:
+        return {}
+    steps = with_steps(context.experiment.gate.c.train, report.results.dataset.rows).max_steps
+    return gate_durations(pace, frozen.generations, steps)
+
+
+def samples_per_call(context: PlanContext) -> int:
+    """Return how many samples one generation call takes: as requested, else what Gate A found to be a minute's work."""
+    requested = context.experiment.sampling.samples_per_call
+    pace = recorded_pace(context)
+    if requested or pace is None:
+        return requested or context.experiment.model.batch_size
+    return pace.samples_per_call
+
+
+def with_recorded_threads(settings: ModelSettings, pace: Pace | None) -> ModelSettings:
+    """Return the settings with the threads that Gate A chose, shared out among the processes.
+
+    Numbers may depend on how many threads add them up, so a run keeps the choice, however busy the machine is later.
+    """
+    if settings.threads or pace is None or not pace.threads:
+        return settings
+    return replace(settings, threads=max(1, pace.threads // settings.processes))
+
+
+def _sampling_s(pace: Pace, samples: int) -> float:
+    """Return the seconds of generating and verifying, which overlap."""
+    generating = samples * pace.tokens_each / pace.tokens_per_s
+    return max(generating, samples / pace.judged_per_s) if pace.judged_per_s else generating
+
+
+def _sampling_basis(pace: Pace, samples: int) -> str:
+    if not samples:
+        return "nothing is generated"
+    return f"{samples:,} samples of {pace.tokens_each:.0f} tokens at {pace.tokens_per_s:,.0f} tokens a second"

@@ -1,0 +1,124 @@
+"""The prompts of a run: rendered and stored once by Gate A, and the same, to the last character, in every later gate.
+
+What a model reads depends on its template, the system text, the library that renders and, in some templates, on the
+date. All of that is in the stored text: another text is another experiment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from env.files import digest, read_lines, write_atomic
+from env.refusal import Refusal
+from eval.pipeline.prompts import PromptForm, render
+from eval.records import Row, Task
+from gates.context import GateContext, PlanContext
+from gates.report.results import EnvironmentResults, PromptFacts
+from training.backends.base import Generates
+from training.records import Example
+
+
+def prompts_file(context: PlanContext) -> Path:
+    """Return where Gate A keeps the prompts of all tasks."""
+    return context.gate_folder("a") / "prompts.jsonl"
+
+
+def prompt_of(task: Task, model: Generates, form: PromptForm) -> str:
+    """Return the text of a task's prompt."""
+    return render(task.instruction, task.input, model.apply_chat_template, form)
+
+
+def examples_of(rows: Sequence[Row], model: Generates, form: PromptForm) -> list[Example]:
+    """Return training rows as the model reads them, by the same prompt function as in measuring."""
+    return [
+        Example(
+            render(row.instruction, row.input, model.apply_chat_template, form),
+            row.output,
+            f"line {row.line}" if row.line else f"row {number}",
+        )
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def store_prompts(
+    path: Path, tasks: Sequence[Task], examples: Sequence[Example], model: Generates, form: PromptForm
+) -> PromptFacts:
+    """Write the prompt of every task into ``path``, and return what identifies these and the training prompts."""
+    prompts = _prompts(tasks, model, form)
+    rows = _rows_digest(examples)
+    lines = [{"task_id": task_id, "prompt": text} for task_id, text in prompts.items()]
+    # training prompts are as many as rows: their digest stands for them
+    ending = {"training_prompts": len(examples), "digest": rows}
+    write_atomic(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in [*lines, ending]))
+    return PromptFacts(
+        system=form.system,
+        moment=form.moment.isoformat(timespec="seconds"),
+        digest=digest(prompts),
+        training_digest=rows,
+    )
+
+
+def read_prompts(run_dir: Path) -> dict[str, str]:
+    """Return the stored prompt of each task by its id; {} where Gate A of the run has stored none.
+
+    Raises:
+        Refusal: the file is damaged.
+    """
+    path = run_dir / "gate_a" / "prompts.jsonl"
+    if not path.is_file():
+        return {}
+    try:
+        lines = [json.loads(line) for line in read_lines(path)]
+        return {line["task_id"]: line["prompt"] for line in lines if "task_id" in line}
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refusal(
+            f"{path}: not the prompts of a run ({error!r}).", "`python -m runner rewind A` writes it anew."
+        ) from None
+
+
+def recorded_form(context: GateContext) -> PromptForm:
+    """Return the form of this run's prompts, with the moment that Gate A recorded. Raises Refusal where it has none."""
+    facts = _recorded(context)
+    return PromptForm(facts.system, datetime.fromisoformat(facts.moment))
+
+
+def require_same_prompts(context: GateContext, tasks: Sequence[Task], model: Generates, form: PromptForm) -> None:
+    """Raise Refusal unless the tasks' prompts are those that Gate A stored."""
+    stored, now = read_prompts(context.run_dir), _prompts(tasks, model, form)
+    differing = [task_id for task_id, text in now.items() if stored.get(task_id) != text]
+    if differing:
+        raise _other_prompts(f"the prompt of {differing[0]}")
+
+
+def require_same_training_prompts(context: GateContext, examples: Sequence[Example]) -> None:
+    """Raise Refusal unless the training prompts are those that Gate A rendered."""
+    if _rows_digest(examples) != _recorded(context).training_digest:
+        raise _other_prompts("a training prompt")
+
+
+def _other_prompts(which: str) -> Refusal:
+    return Refusal(
+        f"{which[0].upper()}{which[1:]} is no longer the text that Gate A stored: template or library changed.",
+        "Restore them, or `python -m runner rewind A` and advance: everything is then measured with the present ones.",
+    )
+
+
+def _prompts(tasks: Sequence[Task], model: Generates, form: PromptForm) -> dict[str, str]:
+    return {task.id: prompt_of(task, model, form) for task in sorted(tasks, key=lambda task: task.id)}
+
+
+def _rows_digest(examples: Sequence[Example]) -> str:
+    return digest([example.prompt for example in examples])
+
+
+def _recorded(context: GateContext) -> PromptFacts:
+    probe = context.earlier(EnvironmentResults).probe
+    if probe is None or probe.prompts is None:
+        raise Refusal(
+            "Gate A of this run stored no prompts: another version wrote it.",
+            "`python -m runner rewind A`, then advance.",
+        )
+    return probe.prompts

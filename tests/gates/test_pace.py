@@ -1,0 +1,134 @@
+"""Minutes follow from a measured batch and a measured step; a call is about a minute of work, and threads are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from eval.pipeline.prompts import PromptForm
+from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from gates.a_environment import speed
+from gates.a_environment.gate import time_checks
+from gates.a_environment.speed import call_size, time_generation
+from gates.measuring.bench import dataset_of
+from gates.measuring.pace import about, gate_durations, with_recorded_threads
+from gates.report.results import Generations, Pace
+from runner.runs.config import compose_experiment
+from tests.support.written import steps_of
+from training.backends.base import Completion, DrawStep
+from training.records import ModelSettings
+
+PACE = Pace(
+    load_s=10, rows=16, tokens_per_s=300, measured_s=20, tokens_each=90, judged_per_s=1000, train_tokens_per_s=500,
+    tokens_per_step=2000, threads=6, samples_per_call=200, call_reason="",
+)  # fmt: skip
+GENERATIONS = Generations(base=1000, sweep=2000, grid=4000, decision=500, usual=3000, cells=9)
+FORM = PromptForm("", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_each_gate_s_minutes_follow_from_its_samples_or_steps() -> None:
+    found = {gate: duration.seconds for gate, duration in gate_durations(PACE, GENERATIONS, 50).items()}
+    assert found == {"b": 310.0, "c": 210.0, "d": 610.0, "e": 160.0}
+    basis = gate_durations(PACE, GENERATIONS, 50)
+    assert basis["b"].basis == "1,000 samples of 90 tokens at 300 tokens a second"
+    assert basis["c"].basis == "50 steps of 4.0 s, 2,000 tokens each"
+
+
+def test_a_slow_verifier_sets_the_time_and_nothing_drawn_takes_none() -> None:
+    slow = PACE.model_copy(update={"judged_per_s": 2})
+    assert gate_durations(slow, GENERATIONS, 1)["b"].seconds == 510.0
+    max_t = GENERATIONS.model_copy(update={"decision": 0})
+    assert (gate_durations(PACE, max_t, 1)["e"].seconds, gate_durations(PACE, max_t, 1)["e"].basis) == (
+        10.0, "nothing is generated",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (89, "89 s"), (95, "2 min"), (5990, "1 h 40")])
+def test_an_estimate_reads_as_one(seconds: float, text: str) -> None:
+    assert about(seconds) == text
+
+
+@dataclass
+class Typist:
+    """A model whose every sample takes ``length`` tokens, at a pace that its clock tells."""
+
+    length: int
+    step_s: float
+    now_s: float = 0.0
+    drawn: int = 0
+
+    def draw(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Generator[DrawStep, None, None]:
+        self.drawn = sum(len(request.seeds) for request in requests)
+        for step in steps_of(requests, lambda _prompt, seed: Completion("", "stop", self.length + seed % 2)):
+            self.now_s += self.step_s
+            yield step
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str:
+        return user
+
+
+def timed(model: Any, *overrides: str) -> speed.GenerationSpeed:
+    experiment = compose_experiment(["profile=smoke", "model.batch_size=16", *overrides])[0]
+    tasks = [task for task in dataset_of(experiment).tasks if task.split == "dev"]
+    return time_generation(model, experiment, tasks, FORM, lambda _: None, model.clock)
+
+
+def test_a_batch_as_large_as_the_experiment_s_is_timed_until_half_of_it_has_ended() -> None:
+    model = Typist(length=80, step_s=0.05)
+    found = timed(model)
+    assert (found.rows, model.drawn) == (16, 16)
+    assert found.tokens_per_s == pytest.approx(16 / 0.05, rel=0.02)
+    assert 80 <= found.tokens_each <= 101, "half ended at 80, the others are taken to end between 81 and 160"
+
+
+def test_a_slow_model_is_timed_for_twenty_seconds_and_its_samples_are_taken_to_end_halfway() -> None:
+    found = timed(Typist(length=150, step_s=1.0))
+    assert found.seconds == 20.0
+    assert found.tokens_per_s == pytest.approx(16)
+    assert found.tokens_each == 90, "none has ended: halfway from 20 to 160"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tokens_per_s", "each", "size", "says"),
+    [
+        # 60 s at 300 tokens a second are 200 samples of 90: twelve batches of 16
+        (["model.batch_size=16"], 300.0, 90.0, 192, "about 58 s of work at 300 tokens a second"),
+        (["model.batch_size=16", "model.processes=2"], 300.0, 90.0, 192, "about 58 s"),
+        # half a batch would be a minute: it stays whole, and says so
+        (["model.batch_size=64"], 10.0, 100.0, 64, "about 640 s of work at 10 tokens a second, one whole batch"),
+        (["model.batch_size=256"], 1e6, 90.0, 4096, "about 0 s"),
+        (["sampling.samples_per_call=7"], 300.0, 90.0, 7, "requested"),
+    ],
+)
+def test_a_call_is_about_a_minute_of_work_in_whole_batches(
+    overrides: list[str], tokens_per_s: float, each: float, size: int, says: str
+) -> None:
+    asked = ["profile=smoke", "sampling.samples_per_call=0", "model.processes=1", *overrides]
+    found, reason = call_size(compose_experiment(asked)[0], tokens_per_s, each)
+    assert (found, reason[: len(says)]) == (size, says)
+
+
+def test_gate_a_says_the_time_of_every_gate_with_its_basis() -> None:
+    planned = type("Planned", (), {"generations": GENERATIONS})()
+    time, call = time_checks(PACE, planned, 50)
+    assert time.value == "about 22 min: B 5 min, C 4 min, D 10 min, E 3 min"
+    assert time.evidence[1] == "C: 50 steps of 4.0 s, 2,000 tokens each"
+    assert call.value == "200 samples"
+    assert time_checks(None, planned, 50) == []
+
+
+def test_a_run_keeps_the_threads_that_gate_a_chose_however_busy_the_machine_is_later() -> None:
+    settings = ModelSettings("model")
+    assert with_recorded_threads(settings, PACE).threads == 6
+    assert with_recorded_threads(replace(settings, processes=4), PACE).threads == 1
+    assert with_recorded_threads(replace(settings, threads=2), PACE).threads == 2
+    assert with_recorded_threads(settings, None).threads == 0
