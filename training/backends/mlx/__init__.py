@@ -6,11 +6,11 @@ from training.backends.base import LoadedModel
 from training.backends.local.sharding import in_processes
 from training.backends.mlx.choosing import choose_device, require_own_settings
 from training.backends.mlx.exporting import export
-from training.backends.mlx.loading import load_base, preview_targets
+from training.backends.mlx.loading import load_base, preview_targets, preview_texts
 from training.backends.mlx.model import MlxModel
 from training.records import LoraSettings, ModelSettings
 
-__all__ = ["check", "export", "load"]
+__all__ = ["check", "export", "load", "text_choices"]
 
 
 def load(settings: ModelSettings) -> LoadedModel:
