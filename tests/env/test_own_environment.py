@@ -76,9 +76,7 @@ def test_the_command_that_a_screen_names_works_where_it_was_read(checkout: Path,
     assert typed(bare, checkout, *named[1].split(), "config", "seed").stdout == "0\n"
 
 
-@pytest.mark.parametrize(
-    "module", ["eval.simulate", "eval.domains.luanti.bench", "eval.domains.luanti.rows", "training.tiny_random"]
-)
+@pytest.mark.parametrize("module", ["eval.simulate", "eval.datasets", "training.tiny_random"])
 def test_a_module_that_is_a_command_finds_the_environment_too(
     checkout: Path, own: Path, bare: Path, module: str
 ) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from env.refusal import Refusal
+from eval.datasets.__main__ import main
 from eval.datasets.chat_format import instruction_and_input, to_chat
 from eval.datasets.loading import DatasetSettings, load_dataset
-from eval.domains.luanti.rows.__main__ import main
 from eval.domains.luanti.rows.dealing import CheckedRow, break_code, rows, rows_with_checks
 from eval.domains.luanti.rows.filling import Style, fill, written
 from eval.domains.luanti.rows.seed_files import Seed, read_seeds

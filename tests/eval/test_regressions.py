@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
 
 from env.refusal import Refusal
-from eval.decision.regressions import DIVISIONS, GroupGain, Precision, group_gains, group_rows, movers
+from eval.decision.regressions import GroupGain, Precision, group_gains, movers
 from eval.estimation.estimators import paired_gains
 from eval.estimation.intervals import estimate_gain
 from eval.records import TaskScore
@@ -118,12 +117,3 @@ def test_movers_are_the_furthest_of_each_direction_and_nothing_that_stood_still(
     every = movers(base, cell, 1, at_most=50)
     assert [m.task_id for m in every.lost] == ["t00", "t01"]
     assert [m.task_id for m in every.gained] == ["t03", "t04"]
-
-
-def test_groups_as_data_have_metrics_with_intervals() -> None:
-    rows = json.loads(json.dumps(group_rows(group_gains(arm({0: 5}), arm({1: 5}), LABELS, K, PRECISION))))
-    assert {row["by"] for row in rows} == set(DIVISIONS)
-    for row in rows:
-        assert row["gain"]["unit"] == "pp"
-        assert row["gain"]["k"] == K
-        assert row["base"]["low"] <= row["base"]["value"] <= row["base"]["high"]

@@ -89,7 +89,6 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("__main__",),
     ),
 }
-MOVING = {"eval.domains.luanti.bench.__main__", "eval.domains.luanti.rows.__main__"}
 FULL_FOLDER = 14
 
 
@@ -116,7 +115,7 @@ def imported(path: Path) -> set[str]:
 @cache
 def arrows() -> dict[str, frozenset[str]]:
     """Return each of our modules with those it imports: at its head, in a function or under TYPE_CHECKING alike."""
-    ours = {dotted(path): path for layer in LAYERS for path in modules(layer) if dotted(path) not in MOVING}
+    ours = {dotted(path): path for layer in LAYERS for path in modules(layer)}
     return {name: frozenset(_ours_in(path, ours) - {name}) for name, path in ours.items()}
 
 

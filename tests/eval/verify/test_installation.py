@@ -137,6 +137,6 @@ def test_gate_a_warns_of_a_newer_engine_and_suggests_a_validation(tmp_path: Path
     code, text = cli("doctor", "profile=smoke", f"verifier={name}", f"verifier.engine={place}")
     assert code == 0
     assert "builtin/5.99.1" in text
-    assert "python -m eval.domains.luanti.bench validate" in text
+    assert "python -m eval.datasets validate" in text
     code, text = cli("doctor", "profile=smoke", f"verifier={name}")
     assert "bench validate" not in text

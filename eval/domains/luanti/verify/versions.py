@@ -6,7 +6,7 @@ import re
 
 from eval.pipeline.verifier import Caveat
 
-# `python -m eval.domains.luanti.bench validate` found no fault under these.
+# `python -m eval.datasets validate` found no fault under these.
 VALIDATED = ("5.6.1", "5.10.0", "5.15.2")
 # Functions added after 5.6, by the first version that has them (builtin and src/script/lua_api of its releases).
 NEWER: dict[tuple[int, int], str] = {
@@ -59,5 +59,5 @@ def caveat(version: str) -> Caveat | None:
     age = ", and this one is newer" if own is not None and own > newest else ""
     return Caveat(
         f"The verifiers were validated with Luanti {', '.join(VALIDATED[:-1])} and {VALIDATED[-1]}{age}.",
-        "Run `python -m eval.domains.luanti.bench validate`: without faults this version can be relied on as well.",
+        "Run `python -m eval.datasets validate`: without faults this version can be relied on as well.",
     )
