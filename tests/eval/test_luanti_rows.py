@@ -222,6 +222,7 @@ def test_a_plan_names_a_number_of_tasks_only_where_it_is_known() -> None:
         "rows": 9,
         "shuffle_answers": False,
         "exclude_broken_references": False,
+        "mod_name": None,
     }
 
     def known(name: str, dev: int, test: int) -> bool:
