@@ -48,7 +48,7 @@ def test_weights_that_lack_a_tensor_are_refused_and_not_made_up(load: Any, copie
         tensors = {name: file.get_tensor(name).float().numpy() for name in file.keys()}  # noqa: SIM118
     del tensors["model.layers.1.self_attn.q_proj.weight"]
     save_file(tensors, path, metadata={"format": "pt"})
-    with pytest.raises(Refusal, match=r"lack 1 tensors \(model\.layers\.1\.self_attn\.q_proj|Missing 1 parameters"):
+    with pytest.raises(Refusal, match=r"lack 1 tensors .*\(model\.layers\.1\.self_attn\.q_proj|Missing 1 parameters"):
         load(copied)
 
 
