@@ -30,9 +30,8 @@ quick: setup ## tests that start no run and load no model
 test: setup lint ## linters, types and every test that is not slow
 	$(PYTEST) -m "not slow"
 
-test-full: setup setup-mlx debian engines lint ## everything, with Debian packages, mlx and unsloth
+test-full: setup setup-mlx debian engines lint ## everything but unsloth, with Debian packages and mlx
 	$(PYTEST)
-	$(MAKE) test-unsloth
 
 # One process: unsloth rewrites the libraries that it finds.
 test-unsloth: setup-unsloth ## the unsloth backend, in an environment of its own
