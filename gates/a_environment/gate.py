@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from env.checks import Check, blocking, fact
+from env.estimates import about
 from env.machine.probe import probe
 from env.pins import find_lock
 from env.requirements import EnvironmentRules, judge
@@ -21,7 +22,7 @@ from gates.a_environment.model_files import model_checks, model_checks_or_miss
 from gates.a_environment.model_probe import Looking, probe_model
 from gates.context import GateContext, PlanContext, Progress, conclude
 from gates.measuring.bench import dataset_of, domain_of_experiment
-from gates.measuring.pace import about, gate_durations
+from gates.measuring.pace import gate_durations
 from gates.measuring.prompting import prompts_file
 from gates.report import GateReport
 from gates.report.results import EnvironmentResults, FrozenRule, ModelProbe, Pace

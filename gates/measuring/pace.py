@@ -30,14 +30,6 @@ def gate_durations(pace: Pace, generations: Generations, steps: int) -> dict[str
     return {**durations, "c": Duration(pace.load_s + steps * step_s, training)}
 
 
-def about(seconds: float) -> str:
-    """Return '40 s', '12 min' or '3 h 20' of an estimate."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d}"
-
-
 def recorded_pace(context: PlanContext) -> Pace | None:
     """Return what Gate A of the run measured; None before it has passed, or where its version measured nothing."""
     report = context.report("a")

@@ -72,6 +72,8 @@ def read_prompts(run_dir: Path) -> dict[str, str]:
         return {}
     try:
         lines = [json.loads(line) for line in read_lines(path)]
+        if not all(isinstance(line, dict) for line in lines):
+            raise TypeError("a line is not an object")
         return {line["task_id"]: line["prompt"] for line in lines if "task_id" in line}
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(

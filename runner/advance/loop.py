@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from env.estimates import about
 from env.files import make_folder, refusing, sha256_file, sync_folder, write_atomic
 from env.heartbeat import Pulse, read_heartbeat
 from env.locking import RunLock
@@ -17,7 +18,7 @@ from env.reserve import keep_reserve
 from gates import plans
 from gates.context import PlanContext
 from gates.measuring.bench import domain_of_experiment
-from gates.measuring.pace import Duration, about, recorded_durations
+from gates.measuring.pace import Duration, recorded_durations
 from gates.report import GateReport, read_report
 from gates.settings import Experiment, WatchSection
 from gates.versions import versions_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from env.refusal import Refusal
 from eval.pipeline.instrument import judge_known_answers
-from eval.pipeline.prompts import render
+from eval.pipeline.prompts import PromptForm, render
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Task, TaskCheck
 from gates.context import GateContext
@@ -129,10 +130,12 @@ def test_what_a_base_without_chat_template_invents_after_its_answer_ends_the_com
     template: str | None, ends: bool
 ) -> None:
     experiment = compose_experiment(["profile=smoke", "sampling.stop=[END]"])[0]
-    model = SimpleNamespace(apply_chat_template=lambda user: template and template.format(user))
+    model = SimpleNamespace(apply_chat_template=lambda user, system, moment: template and template.format(user))
     stop = sampling_settings(experiment, model).stop
     assert "END" in stop
-    prompt = render("Make a lamp.", "x = 1", model.apply_chat_template)
+    prompt = render(
+        "Make a lamp.", "x = 1", model.apply_chat_template, PromptForm("", datetime(2026, 1, 1, tzinfo=UTC))
+    )
     written = "return 1\n" + prompt.replace("lamp", "pump")
     assert any(heading in written for heading in stop) == ends
     if ends:  # every heading of the prompt's own template

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from env.estimates import about
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from gates.a_environment import speed
 from gates.a_environment.gate import time_checks
 from gates.a_environment.speed import call_size, time_generation
 from gates.measuring.bench import dataset_of
-from gates.measuring.pace import about, gate_durations, with_recorded_threads
+from gates.measuring.pace import gate_durations, with_recorded_threads
 from gates.report.results import Generations, Pace
 from runner.runs.config import compose_experiment
 from tests.support.written import steps_of

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runner.runs.config import compose_experiment, dump_config
+from runner.runs.config import compose_experiment
 from runner.runs.folder import Run
+from runner.runs.plain_config import dump_config
 from tests.gates.test_pace import PACE
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import make_run

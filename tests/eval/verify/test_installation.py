@@ -125,7 +125,7 @@ def test_an_engine_that_was_not_validated_is_reported_with_the_run_that_validate
     assert other is not None
     assert "this one is newer" in newer.reason
     assert "newer" not in other.reason
-    assert "bench validate" in newer.fix
+    assert "python -m eval.datasets validate" in newer.fix
 
 
 @pytest.mark.parametrize("name", [pytest.param("builtin", marks=NEEDS_BUILTIN)])
