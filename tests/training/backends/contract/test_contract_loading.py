@@ -76,7 +76,8 @@ def test_the_identity_follows_content_and_quantisation_and_not_the_folder(
 ) -> None:
     assert load(copied).identity == model.identity
     config = copied / "tokenizer_config.json"
-    config.write_text(config.read_text().replace("{", '{"chat_template": "{{ messages[0].content }}", ', 1))
+    template = "{{ messages[0].content }}{% if add_generation_prompt %}<answer>{% endif %}"
+    config.write_text(config.read_text().replace("{", f'{{"chat_template": "{template}", ', 1))
     other = load(copied).identity
     assert len({model.identity.digest, packed.identity.digest, other.digest}) == 3
     assert other.parts["weights"] == model.identity.parts["weights"]
