@@ -192,7 +192,7 @@ def test_another_learning_rate_keeps_model_data_and_baseline(desk: Desk) -> None
     created = desk.type("python3 -m runner new gate.c.train.learning_rate=0.0007")
     assert "little lua" in created + desk.type("python3 -m runner status"), "the model is still the user's own"
     printed = desk.type("python3 -m runner advance", DECIDED)
-    assert re.search(r"B baseline\s+reused", printed), printed
+    assert f"reused from {first}" in printed
     compared = desk.type(f"python3 -m runner compare {first} {newest(desk).name}")
     assert "learning_rate" in compared
 
