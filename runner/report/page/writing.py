@@ -159,7 +159,7 @@ def link(path: str) -> str:
 
 
 def inside_script(value: Any) -> Markup:
-    """Return plain data as JSON that cannot end the script element it stands in."""
+    """Return plain data as JSON that cannot end its script element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 

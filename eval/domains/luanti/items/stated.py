@@ -32,7 +32,7 @@ _EVERYDAY = frozenset(["light", "none", "normal", "source", "color", "shaped", "
 
 
 def is_quoted(text: str, value: str) -> bool:
-    """Whether ``value`` stands in quotes."""
+    """Whether ``value`` is quoted."""
     return bool(value) and any(f"{quote}{value}{quote}" in text for quote in QUOTES)
 
 
