@@ -111,6 +111,7 @@ MAKE = (
     "make quick",
     "make test",
     "make test-full",
+    "make test-unsloth",
     "make setup-mlx",
     "make setup",
     "make setup-unsloth",
