@@ -38,22 +38,23 @@ def test_the_version_is_said(cli: Cli) -> None:
     assert text.startswith(f"luagate {VERSION}")
 
 
-def test_a_shell_is_given_completion_for_the_installed_name(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli("--show-completion", "bash")
-    assert ended.value.code == 0
-    monkeypatch.setenv("_LUAGATE_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", "luagate rej")
-    monkeypatch.setenv("COMP_CWORD", "1")
-    done = subprocess.run(
-        [sys.executable, "-m", "luagate"],
-        cwd=PROJECT,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split() == ["rejudge"], done.stderr
+def test_a_shell_is_given_completion_for_the_installed_name() -> None:
+    def typed(command: str, **more: str) -> str:
+        # two commands: bash stays the parent, by which typer knows the shell
+        done = subprocess.run(
+            ["bash", "-c", f"'{sys.executable}' -m luagate {command}; exit $?"],
+            cwd=PROJECT,
+            env={**os.environ, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "_LUAGATE_COMPLETE=complete_bash" in typed("--show-completion")
+    completed = typed("", _LUAGATE_COMPLETE="complete_bash", COMP_WORDS="luagate rej", COMP_CWORD="1")
+    assert completed.split() == ["rejudge"]
 
 
 # --- where results lie
