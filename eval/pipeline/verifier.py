@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Annotated, Protocol, Self
+
+from annotated_types import Ge, Gt
 
 from env.refusal import BadSettings
 from eval.pipeline.language import Language
@@ -54,16 +56,16 @@ class VerifierSettings:
         require_isolation: layers ("bwrap", "netns", "seccomp", joined by "+") without which nothing is run.
     """
 
-    name: str = "recorder"
-    engine: str = ""
-    workers: int = 0
-    timeout_s: float = 10.0
-    cpu_s: float = 2.0
-    memory_mb: int = 64
-    output_kb: int = 64
-    code_kb: int = 1024
-    recycle_after: int = 2000
-    require_isolation: str = ""
+    name: str
+    engine: str
+    workers: Annotated[int, Ge(0)]
+    timeout_s: Annotated[float, Gt(0)]
+    cpu_s: Annotated[float, Gt(0)]
+    memory_mb: Annotated[int, Ge(1)]
+    output_kb: Annotated[int, Ge(1)]
+    code_kb: Annotated[int, Ge(1)]
+    recycle_after: Annotated[int, Ge(1)]
+    require_isolation: str
 
     def __post_init__(self) -> None:
         problems = [

@@ -155,7 +155,7 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, Refusal):
-        return str(raised).rstrip(".")
+        return _whole_key(str(raised).rstrip("."), config)
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = [name for name in flatten(config) if name != key]
         return f"{key}: no such key. {key_hint(key, known)}"

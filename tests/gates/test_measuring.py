@@ -14,7 +14,7 @@ import pytest
 from env.refusal import Refusal
 from eval.pipeline.instrument import judge_known_answers
 from eval.pipeline.prompts import PromptForm, render
-from eval.pipeline.verifier import Verifier, VerifierSettings
+from eval.pipeline.verifier import Verifier
 from eval.records import Task, TaskCheck
 from gates.context import GateContext
 from gates.measuring.bench import (
@@ -30,6 +30,7 @@ from tests.support.gate_results import BASE
 from tests.support.luanti import CONSTANTS, open_verifier
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import make_run
+from tests.support.settings import verifier_settings
 from tests.support.story import Story
 
 LAMP = 'core.register_node("mymod:lamp", {light_source = 7})'
@@ -43,7 +44,7 @@ def task(name: str, reference: str, check: TaskCheck) -> Task:
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[Verifier]:
-    with open_verifier(VerifierSettings(workers=1)) as opened:
+    with open_verifier(verifier_settings(workers=1)) as opened:
         yield opened
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def context_in(folder: Path, *overrides: str) -> GateContext:
 
 
 def rule_of(context: GateContext) -> DecisionRule:
-    section = context.experiment.rule.model_dump(exclude={"selection"})
+    section = {key: value for key, value in asdict(context.experiment.rule).items() if key != "selection"}
     return DecisionRule(
         **section, selection="split", seed=0, dev_tasks=14, dev_clusters=14, dev_samples=5, test_tasks=12,
         test_clusters=12, test_samples=5, families=("doc", "repair", "scaffold"), splits_digest="",

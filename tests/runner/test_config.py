@@ -122,11 +122,26 @@ def test_a_number_that_is_not_finite_is_refused(value: str) -> None:
         ("gate.d.scales=[1.0,1.0]", "gate.d.scales"),
         ("gate.d.scales=[-0.5]", "gate.d.scales"),
         ("sampling.samples_dev=3", "rule.k=5 needs at least as many samples"),
-        ("dataset=jsonl", "eval=FILE and train=FILE"),
+        (
+            "dataset=jsonl",
+            "dataset.eval, dataset.train: not set. dataset=jsonl needs dataset.eval=FILE dataset.train=FILE",
+        ),
+        ("dataset.domain=roblox", "dataset.domain=roblox: luanti_mini is of the domain luanti"),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_their_key(override: str, key: str) -> None:
     assert key in refusal(override)
+
+
+OWN_FILES = ("dataset=jsonl", "dataset.eval=a.jsonl", "dataset.train=b.jsonl")
+
+
+def test_files_of_ones_own_are_of_the_domain_that_conf_names_until_one_says_otherwise() -> None:
+    assert compose_experiment(OWN_FILES)[0].dataset.domain == "luanti"
+    assert "dataset.domain: not set. dataset=jsonl needs dataset.domain=NAME" in refusal(
+        *OWN_FILES, "dataset.domain=null"
+    )
+    assert 'dataset.domain: no domain "luantj". Did you mean "luanti"?' in refusal(*OWN_FILES, "dataset.domain=luantj")
 
 
 def said_by(group: str, choice: str) -> dict[str, object]:

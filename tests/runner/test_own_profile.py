@@ -177,6 +177,12 @@ def test_a_starter_gives_what_it_was_written_from(tmp_path: Path, profile: str) 
     assert set(EXPLAINED) <= set(wanted), "every explained key is one"
 
 
+def test_a_starter_names_the_domain_of_files_and_none_of_a_dataset_that_has_one(tmp_path: Path) -> None:
+    files = starter("mine.yaml", ["dataset=jsonl", "dataset.eval=a.jsonl", "dataset.train=b.jsonl"])
+    assert "  domain: luanti   # what your files are about" in files
+    assert "domain:" not in starter("mine.yaml", ["profile=tiny"])
+
+
 def test_one_command_writes_a_starter_and_never_over_a_file(cli: Cli, results: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     code, text = cli("config", "--starter", str(file), "profile=cpu_small", "model=local")

@@ -9,8 +9,8 @@ import pytest
 
 from eval.domains import DOMAINS, domain_named, open_verifier
 from eval.pipeline.instrument import validate
-from eval.pipeline.verifier import VerifierSettings
 from tests.support.runs import PROJECT, SMOKE, only_run, runner
+from tests.support.settings import verifier_settings
 
 HOOK = {"PYTHONPATH": str(PROJECT / "tests" / "support" / "toy_hook")}
 TOY = ("dataset.name=toy_mini", "verifier.name=adder")
@@ -26,7 +26,7 @@ def test_the_instrument_is_tested_as_in_any_domain() -> None:
     from tests.support.toy_domain import tasks
 
     domain = domain_named("toy")
-    with open_verifier(domain, VerifierSettings(name="adder")) as verifier:
+    with open_verifier(domain, verifier_settings(name="adder")) as verifier:
         found = validate(tasks("dev", 12, 0), verifier, domain.constant_answers)
         broken = validate(tasks("dev", 12, 0), verifier, ("100",))
     assert (found.faults, found.judged) == ((), 12 * (1 + 1 + 3))
