@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gates import stores
 from runner.screens.checks import check_lines
 from runner.screens.ink import Line, Span, line
 from runner.screens.rulings import ruling_style
@@ -25,6 +26,9 @@ _WIDE_SCALES = 5
 
 def outcome_lines(report: GateReport, command: str) -> list[Line]:
     """Return the lines for an ended gate; ``command`` is the next one after a no."""
+    # a report was read with them; a screen without one is up sooner without them
+    from gates.report.results import BaselineResults, DecisionResults, SweepResults
+
     passed = report.status == "passed"
     mark, word, style = STATES["passed" if passed else state_without_pass(report.headline)]
     name = gate_name(report.gate, report.title)
@@ -39,7 +43,7 @@ def outcome_lines(report: GateReport, command: str) -> list[Line]:
         )
     ]
     results = report.results
-    if results is not None and results.gate == "e":
+    if isinstance(results, DecisionResults):
         lines = [lines[0], *decision_lines(results)]
     else:
         lines.extend(line("    ", reason, hang=6) for reason in report.reasons if not passed)
@@ -47,9 +51,9 @@ def outcome_lines(report: GateReport, command: str) -> list[Line]:
     for check in report.checks:
         if not check.ok:
             lines.extend(check_lines(check, where))
-    if results is not None and results.gate == "b":
+    if isinstance(results, BaselineResults):
         lines.extend(baseline_lines(results))
-    if results is not None and results.gate == "d":
+    if isinstance(results, SweepResults):
         lines.extend(heat_lines(results))
     if not passed:
         lines.append(line("    ", ("next: ", "dim"), (command, "command"), _after_no(report.gate)))
@@ -57,7 +61,10 @@ def outcome_lines(report: GateReport, command: str) -> list[Line]:
 
 
 def _after_no(gate: str) -> Span:
-    return ("   why, task by task" if gate == "e" else "   runs this gate again once you have fixed the cause", "dim")
+    return (
+        "   why, task by task" if stores(gate, "decision") else "   runs this gate again once you have fixed the cause",
+        "dim",
+    )
 
 
 def baseline_lines(results: BaselineResults) -> list[Line]:

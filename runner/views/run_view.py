@@ -11,7 +11,7 @@ from typing import Any, Literal
 from env.heartbeat import Pulse, age_s, clock_gap_s, clock_name, idle_for_s, read_heartbeat
 from env.locking import Holder, holder
 from eval.decision.ruling import Ruling, ruling_of
-from gates import gate_title
+from gates import gate_title, stores
 from runner.launch.tmux import attach_command
 from runner.runs.folder import Run, command
 from runner.runs.journal import Event, EventType
@@ -149,10 +149,9 @@ def next_command(run: Run, running: bool) -> str:
     verb = "advance"
     if running:
         verb = "status --watch"
-    elif run.machine.state == FINISHED or (run.machine.gate, run.machine.phase) == ("e", "failed"):
-        verb = "report"
-    elif run.machine.phase == "failed":
-        verb = "retry"
+    elif run.machine.state == FINISHED or run.machine.phase == "failed":
+        decided = run.machine.state == FINISHED or stores(run.machine.gate, "decision")
+        verb = "report" if decided else "retry"
     return command(run.folder, verb)
 
 

@@ -12,7 +12,7 @@ from eval.records import EvalResult, Outcome, Sample, Task
 from gates import require_samples
 from gates.measuring.prompting import read_prompts
 from gates.report import GateReport, changed_artifacts, read_report
-from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults
+from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults, gate_of
 from runner.runs.folder import Run, command
 from runner.views.artifacts import Artifacts, read_sample_lines
 
@@ -136,7 +136,7 @@ def _prompts(run: Run, found: Artifacts) -> dict[str, str]:
 def _labels(run: Run, gate: str, found: Artifacts, task_ids: set[str]) -> dict[str, Labels]:
     """Return what the reports say about the tasks; the dataset is read only where no report has them all."""
     labels: dict[str, Labels] = {}
-    for letter in dict.fromkeys((gate, "b")):
+    for letter in dict.fromkeys((gate, gate_of(BaselineResults))):
         report = _report(run, letter, found)
         if report is not None:
             labels = dict(_scored(report.results)) | labels
