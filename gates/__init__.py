@@ -120,6 +120,11 @@ def require_samples(gate: str) -> None:
         raise Refusal(f"Gate {gate.upper()} has no samples.", f"Use {', '.join(others)} or {last}.")
 
 
+def no_samples_yet(gate: str, run: str, advance: str = "python -m runner advance") -> Refusal:
+    """Return the refusal of samples that ``gate`` of ``run`` will store only later."""
+    return Refusal(f"Gate {gate.upper()} of {run} has no samples yet.", f"`{advance}` continues.")
+
+
 def gate_module(gate: str) -> ModuleType:
     """Return the module of a gate, which has ``run(ctx) -> GateReport``."""
     return import_module(GATES[gate].module)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from env.checks import Check, fact, judged, ok, warn
+from env.listing import listed_text
 from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.domains import Cause, Domain
@@ -239,13 +240,8 @@ def _duplicate_check(found: Contamination, total: int) -> Check:
         "every row once",
         reason="Repeated rows weigh more in training without adding information.",
         fix="Remove the repetitions.",
-        evidence=[_lines_sentence(group) for group in found.row_duplicates],
+        evidence=[f"lines {listed_text(group, _LINES_NAMED)}" for group in found.row_duplicates],
     )
-
-
-def _lines_sentence(lines: Sequence[int]) -> str:
-    more = f" and {len(lines) - _LINES_NAMED} more" if len(lines) > _LINES_NAMED else ""
-    return f"lines {', '.join(map(str, lines[:_LINES_NAMED]))}{more}"
 
 
 def _answer_check(answers: Sequence[tuple[Row, Verdict]], total: int) -> Check:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from env.listing import listed_text, more_text
 from env.refusal import Refusal
 from gates import LAST
 from runner.runs.folder import command, new_command
 from runner.runs.plain_config import subject_of
 from runner.screens.ink import Line, line, write_lines
-from runner.views.wording import listed_text, more_text
 
 if TYPE_CHECKING:
     from runner.changing.creating import Proposal
@@ -148,5 +148,5 @@ def _stale_lines(found: Sequence[Freshness]) -> list[Line]:
 
 
 def _more_lines(total: int) -> list[Line]:
-    more = more_text(total - _SHOWN, "status --why --json")
+    more = more_text(total - _SHOWN, where="status --why --json")
     return [line(f"    {more}")] if more else []
