@@ -16,7 +16,7 @@ from eval.overlap.contamination import Contamination, Overlap, Status, Tier, sur
 from eval.pipeline.instrument import KINDS, Kind, KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
 from eval.pipeline.verifier import Caveat, Verifier
-from eval.records import SPLITS, Dataset, Outcome, Remark, Row, Task, Verdict
+from eval.records import SPLITS, Dataset, Outcome, Row, Task, Verdict
 from gates.a_environment.instrument_checks import (
     cause_of,
     constant_check,
@@ -85,7 +85,7 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
     checks = [
         *judge_facts,
         ok("tasks", _size_sentence(usable), "valid tasks in enough clusters"),
-        *(_remark_check(remark) for remark in dataset.remarks),
+        *(warn(r.subject, r.value, "", r.reason, r.fix, r.evidence) for r in dataset.remarks),
         reference_check(failing, len(dataset.tasks), bool(excluded), cause),
         constant_check([answer for answer in of_kind["constant"] if answer.passed]),
         near_miss_check(of_kind["near miss"], variants),
@@ -101,10 +101,6 @@ def _version_check(name: str, caveat: Caveat | None) -> list[Check]:
     if caveat is None:
         return []
     return [warn("verifier version", name, "a version that was validated", caveat.reason, caveat.fix)]
-
-
-def _remark_check(remark: Remark) -> Check:
-    return warn(remark.subject, remark.value, "", remark.reason, remark.fix, remark.evidence)
 
 
 def require_clusters(dataset: Dataset, selection: Selection, cause: Cause | None) -> None:

@@ -55,7 +55,7 @@ def build(run: Run) -> ReportData:
         missing=tuple(_missing(gates, decided["verdict"])),
         waived=tuple(check for gate in gates for check in gate.checks if check.state == "waived"),
         contamination=found.section("Contamination", contamination_sentence, ""),
-        k=found.section("Rule", _k, None),
+        k=found.section("Rule", lambda artifacts: artifacts.rule.k if artifacts.rule is not None else None, None),
         limits=limits,
         trust=trust,
         gates=gates,
@@ -98,7 +98,3 @@ def _missing(gates: tuple[GateSection, ...], verdict: Verdict | None) -> list[st
     if not lines and verdict is None:
         lines.append("The decision: every gate concluded, but Gate E's report has none that can be read.")
     return lines
-
-
-def _k(found: Artifacts) -> int | None:
-    return None if found.rule is None else found.rule.k

@@ -66,7 +66,11 @@ def chosen_groups(overrides: Sequence[str]) -> dict[str, str]:
 def _choices(read: Sequence[Override]) -> list[str]:
     """Return the choices of groups among overrides, in Hydra's grammar."""
     known = groups()
-    return [f"{o.key}={_OWN if _is_own(o) else plain_text(o.value)}" for o in read if o.key in known]
+    return [
+        f"{o.key}={_OWN if o.key == PROFILE and is_profile_file(str(plain_text(o.value))) else plain_text(o.value)}"
+        for o in read
+        if o.key in known
+    ]
 
 
 def _read(overrides: Sequence[str]) -> list[Override]:
@@ -247,10 +251,6 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     _absolute_paths(config, texts, profile)
     _refuse([*problems, *faults(config)])
     return Experiment.model_validate(config), config
-
-
-def _is_own(choice: Override) -> bool:
-    return choice.key == PROFILE and is_profile_file(str(plain_text(choice.value)))
 
 
 def _takes_text(override: Override, default: Any) -> bool:

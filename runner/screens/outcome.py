@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gates import stores
@@ -77,12 +76,8 @@ def baseline_lines(results: BaselineResults) -> list[Line]:
         for label, metrics in rows:
             rates = {metric.name: _rate(metric) for metric in metrics}
             cells = "".join(f"{rates.get(name, ''):>16}" for name in names)
-            lines.append(line(f"    {label:<12}", (f"{_tasks(metrics):>5}", "dim"), cells.rstrip()))
+            lines.append(line(f"    {label:<12}", (f"{metrics[0].n if metrics else '':>5}", "dim"), cells.rstrip()))
     return lines
-
-
-def _tasks(metrics: Sequence[Metric]) -> str:
-    return str(metrics[0].n) if metrics else ""
 
 
 def _rate(metric: Metric) -> str:

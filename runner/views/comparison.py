@@ -199,7 +199,7 @@ def _without_contaminated(found: Artifacts) -> str:
 
 def _differences(found: Sequence[Artifacts]) -> tuple[Difference, ...]:
     """Return everything in which the runs differ, configuration first."""
-    parts = {"config": _config, "data": _data, "model": _model, "code": _code}
+    parts = {"config": lambda found: _flat(read_config(found), ""), "data": _data, "model": _model, "code": _code}
     rows = []
     nothing: dict[str, str] = {}
     for part, read in parts.items():
@@ -209,10 +209,6 @@ def _differences(found: Sequence[Artifacts]) -> tuple[Difference, ...]:
             if len(set(shown)) > 1:
                 rows.append(Difference(part, key, shown))
     return tuple(rows)
-
-
-def _config(found: Artifacts) -> dict[str, str]:
-    return _flat(read_config(found), "")
 
 
 def _flat(config: Mapping[str, Any], prefix: str) -> dict[str, str]:

@@ -165,7 +165,7 @@ def _plans(folder: Path) -> dict[str, str]:
 
 def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, age: float, plans: dict[str, str]) -> GateView:
     attempt = run.attempts[gate]
-    event = _last_event(run, gate)
+    event = next((event for event in reversed(run.journal.events) if event.gate == gate), None)
     if gate != run.machine.gate and run.has_concluded(gate) and event is not None:
         return _ended(gate, "passed", event, attempt)
     if gate != run.machine.gate:
@@ -205,10 +205,6 @@ def _ended(gate: str, state: GateState, event: Event, attempt: int) -> GateView:
         text = f"{text} · reused from {source.get('run')}"
     seconds = event.data.get("seconds")
     return GateView(gate, gate_title(gate), state, event.at, seconds, text, attempt)
-
-
-def _last_event(run: Run, gate: str) -> Event | None:
-    return next((event for event in reversed(run.journal.events) if event.gate == gate), None)
 
 
 def progress_text(pulse: Pulse | None) -> str:
