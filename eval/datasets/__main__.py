@@ -12,6 +12,7 @@ from env.installed.own_environment import enter
 
 enter()
 
+from env.installed.invocation import as_started
 from env.refusal import Refusal
 from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
 from eval.datasets.row_export import FORMATS, export
@@ -52,13 +53,13 @@ def main(arguments: list[str]) -> int:
     try:
         code: int = options.run(options)
     except Refusal as refusal:
-        print(refusal, file=sys.stderr)
+        print(as_started(str(refusal)), file=sys.stderr)
         return 2
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m eval.datasets", description=__doc__)
+    parser = argparse.ArgumentParser(prog=as_started("python -m eval.datasets"), description=__doc__)
     commands = parser.add_subparsers(required=True)
     check = commands.add_parser(
         "validate", help="references pass, near misses and fixed answers fail, under each verifier"

@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from env.files import write_atomic
+from env.installed.invocation import as_started
 from env.refusal import Refusal
 from runner.changing.creating import propose_run
 from runner.runs.config import chosen_groups, compose_experiment, groups
-from runner.runs.invocation import as_started
 from runner.runs.overrides import PROFILE, override_text, split
 from runner.runs.own_profile import PACKAGE_LINE
 from runner.runs.plain_config import leaves

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from env.installed.invocation import as_started
 from env.refusal import Refusal
 from gates import GATES
-from runner.runs.invocation import as_started
 from runner.runs.locations import PROJECT, RESULTS_VARIABLE, results_folder
 
 # As `--help` lists them: first an experiment's commands, then inspection, then what is rarely needed.
