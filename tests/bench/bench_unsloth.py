@@ -16,16 +16,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from tests.bench.bench_train_step import LORA, SHIPPED, Clock
+from tests.support.settings import model_settings, sampling_settings, train_settings
 from training.examples import encode_examples, step_batches
 from training.models import load_model
 from training.records import Example, LoraSettings, StepRecord, TrainSettings
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from bench_train_step import LORA, SHIPPED, Clock
-
-from tests.support.settings import model_settings, sampling_settings, train_settings
 
 
 def main() -> None:
