@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Annotated, Protocol, Self
-
-from annotated_types import Ge, Gt
+from typing import Protocol, Self
 
 from env.refusal import BadSettings
 from eval.pipeline.language import Language
@@ -58,13 +56,13 @@ class VerifierSettings:
 
     name: str
     engine: str
-    workers: Annotated[int, Ge(0)]
-    timeout_s: Annotated[float, Gt(0)]
-    cpu_s: Annotated[float, Gt(0)]
-    memory_mb: Annotated[int, Ge(1)]
-    output_kb: Annotated[int, Ge(1)]
-    code_kb: Annotated[int, Ge(1)]
-    recycle_after: Annotated[int, Ge(1)]
+    workers: int
+    timeout_s: float
+    cpu_s: float
+    memory_mb: int
+    output_kb: int
+    code_kb: int
+    recycle_after: int
     require_isolation: str
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ import yaml
 from env.refusal import Refusal
 from runner.runs.config import compose_experiment, groups, read_config
 from runner.runs.locations import CONF
-from runner.runs.overrides import merge_overrides
+from runner.runs.overrides import in_present_spelling, merge_overrides
 from runner.runs.plain_config import dump_config, leaves
 from tests.support.runs import PROJECT
 
@@ -88,6 +88,16 @@ def test_an_unknown_choice_is_refused_with_the_nearest_one(group: str, wrong: st
 def test_a_choice_of_an_earlier_version_is_refused_with_its_present_spelling(old: str, new: str) -> None:
     assert f"{old}: it is {new} now." in refusal(old)
     compose_experiment(new.split())
+
+
+def test_overrides_of_an_earlier_version_are_read_as_this_one_writes_them() -> None:
+    old = ["profile=smoke", "gate/c=lora", "model=tiny_random_mistral", "seed=3"]
+    new = ["profile=smoke", "model.quantization=none", "model=tiny_random", "model.path=tiny_random:mistral", "seed=3"]
+    assert in_present_spelling(old) == new
+    assert in_present_spelling(new) == new
+    assert in_present_spelling(["model.quantization=q4", "gate/c=lora"]) == ["model.quantization=q4"]
+    experiment, _ = compose_experiment(in_present_spelling(old))
+    assert (experiment.model.quantization, experiment.model.path) == ("none", "tiny_random:mistral")
 
 
 def test_a_random_model_without_an_architecture_is_refused_by_its_key() -> None:
