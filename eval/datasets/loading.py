@@ -75,7 +75,9 @@ class DatasetSettings:
             keys = ", ".join(f"dataset.{key}" for key in unset)
             fix = " ".join(f"dataset.{key}={'NAME' if key == 'domain' else 'FILE'}" for key in unset)
             raise BadSettings(f"{keys}: not set.", f"dataset=jsonl needs {fix}")
-        domain_of(self)
+        domain = domain_of(self)
+        if self.mod_name is not None and not domain.mod_name:
+            raise BadSettings(f"dataset.mod_name={self.mod_name}: programs of the domain {domain.name} run in no mod.")
         if self.mod_name is not None and not MOD_NAME.fullmatch(self.mod_name):
             raise BadSettings(f"dataset.mod_name={self.mod_name!r}: a mod's name has only a-z, 0-9 and _, at most 64.")
 

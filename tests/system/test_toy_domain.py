@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from env.refusal import Refusal
 from eval.domains import DOMAINS, domain_named, open_verifier
 from eval.pipeline.instrument import validate
+from runner.runs.config import compose_experiment
 from tests.support.runs import PROJECT, SMOKE, only_run, runner
 from tests.support.settings import verifier_settings
 
@@ -19,6 +21,14 @@ TOY = ("dataset.name=toy_mini", "verifier.name=adder")
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DOMAINS, "toy", "tests.support.toy_domain")
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_domain_without_mods_needs_no_word_of_them() -> None:
+    files = ["dataset=jsonl", "dataset.eval=a.jsonl", "dataset.train=b.jsonl", "dataset.domain=toy"]
+    assert compose_experiment([*files, "verifier.name=adder"])[0].dataset.domain == "toy"
+    with pytest.raises(Refusal, match="dataset.mod_name=garden: programs of the domain toy run in no mod"):
+        compose_experiment([*files, "verifier.name=adder", "dataset.mod_name=garden"])
 
 
 @pytest.mark.usefixtures("toy")
