@@ -27,7 +27,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_domain_without_mods_needs_no_word_of_them() -> None:
     files = ["dataset=jsonl", "dataset.eval=a.jsonl", "dataset.train=b.jsonl", "dataset.domain=toy"]
     assert compose_experiment([*files, "verifier.name=adder"])[0].dataset.domain == "toy"
-    with pytest.raises(Refusal, match="dataset.mod_name=garden: programs of the domain toy run in no mod"):
+    with pytest.raises(Refusal, match=r"dataset\.mod_name=garden: programs of the domain toy run in no mod"):
         compose_experiment([*files, "verifier.name=adder", "dataset.mod_name=garden"])
 
 
