@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from eval.decision.racing import planned_samples
 from gates.context import Plan, PlanContext
-from gates.measuring.search import schedule_of, why_grid
+from gates.measuring.search import why_grid
 from gates.settings import planned_training
 from training.schedule import checkpoint_count
 
@@ -63,7 +63,7 @@ def _sweep(context: PlanContext) -> Plan:
     grid = cells * tasks * per_task
     if why_grid(experiment, rule.selection if rule else experiment.rule.selection, cells):
         return Plan(f"{summary}, {grid:,} samples", grid, "samples")
-    raced = planned_samples(tasks, cells, per_task, schedule_of(experiment))
+    raced = planned_samples(tasks, cells, per_task, experiment.gate.d.race)
     return Plan(f"{summary}, a race of about {raced:,} samples (the grid {grid:,})", raced, "samples")
 
 

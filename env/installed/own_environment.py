@@ -16,7 +16,7 @@ OLDEST = (3, 11)
 # What every command needs, as it is imported; test_own_environment.py holds them to pyproject.toml.
 LIBRARIES = (
     *("torch", "transformers", "peft", "bitsandbytes", "safetensors", "numpy", "hydra", "omegaconf", "transitions"),
-    *("pydantic", "yaml", "typer", "rich", "jinja2", "packaging", "lupa", "luaparser"),
+    *("annotated_types", "pydantic", "yaml", "typer", "rich", "jinja2", "packaging", "lupa", "luaparser"),
 )
 _ENTERED = "LUAGATE_ENTERED_VENV"
 
@@ -31,7 +31,7 @@ def enter() -> None:
     if sys.version_info >= OLDEST and not missing:
         return
     python = ROOT / ".venv" / "bin" / "python"
-    if not entered and is_environment(python) and not _is_running(python):
+    if not entered and is_environment(python) and Path(sys.prefix).resolve() != python.parent.parent.resolve():
         os.environ[_ENTERED] = "1"
         sys.stdout.flush()
         os.execv(str(python), [str(python), *_arguments()])
@@ -42,10 +42,6 @@ def enter() -> None:
 def is_environment(python: Path) -> bool:
     """Whether a virtual environment holds an interpreter that can be started."""
     return (python.parent.parent / "pyvenv.cfg").is_file() and os.access(str(python), os.X_OK)
-
-
-def _is_running(python: Path) -> bool:
-    return Path(sys.prefix).resolve() == python.parent.parent.resolve()
 
 
 def _arguments() -> list[str]:

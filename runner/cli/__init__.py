@@ -8,13 +8,13 @@ import sys
 
 import typer
 
+from env.installed.invocation import INSTALLED, start_form
 from env.locking import LockHeld
 from env.refusal import Refusal
 from runner.cli import advancing, changing, data, evidence, judging, machine, reading, replaying
 from runner.cli import releasing as adapters
 from runner.cli.app import app
 from runner.runs.exit_codes import Exit
-from runner.runs.invocation import INSTALLED, start_form
 
 __all__ = ["COMMANDS", "app", "main"]
 

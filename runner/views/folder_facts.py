@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from env.heartbeat import Pulse
+from gates import stores
 from runner.runs.plain_config import subject_of
 from runner.views.wording import count_text, duration_text
 
@@ -36,12 +37,13 @@ def _config(folder: Path) -> dict[str, Any]:
 def safe_work(folder: Path, gate: str) -> str:
     """Return what is stored of an unfinished gate's work: 'checkpoint step-000800', '1,240 samples'; '' for none."""
     gate_folder = folder / f"gate_{gate}"
-    if gate == "c":
+    if stores(gate, "checkpoints"):
         step = newest_checkpoint(gate_folder)
         return f"checkpoint step-{step:06d}" if step else ""
-    files = sorted(gate_folder.glob("cells/*/samples.jsonl")) if gate == "d" else [gate_folder / "samples.jsonl"]
+    by_cell = stores(gate, "cells")
+    files = sorted(gate_folder.glob("cells/*/samples.jsonl")) if by_cell else [gate_folder / "samples.jsonl"]
     number = sum(_lines(file) for file in files)
-    cells = f" of {count_text(len(files), 'cell')}" if gate == "d" and number else ""
+    cells = f" of {count_text(len(files), 'cell')}" if by_cell and number else ""
     return count_text(number, "sample") + cells if number else ""
 
 
@@ -57,8 +59,8 @@ def newest_checkpoint(gate_folder: Path) -> int:
 
 def resumes(folder: Path, gate: str) -> str:
     """Return what the next advance does first, such as 'resumes at step 800' or 'starts over: no checkpoint yet'."""
-    if gate == "c":
-        step = newest_checkpoint(folder / "gate_c")
+    if stores(gate, "checkpoints"):
+        step = newest_checkpoint(folder / f"gate_{gate}")
         return f"resumes at step {step}" if step else "starts over: no checkpoint yet"
     stored = safe_work(folder, gate)
     return f"resumes with {stored} stored" if stored else "starts over: nothing was stored yet"
@@ -80,7 +82,7 @@ def lost_work(folder: Path, gate: str, pulse: Pulse | None) -> str:
     if pulse is None or pulse.gate != gate:
         return ""
     if pulse.unit == "steps":
-        first = newest_checkpoint(folder / "gate_c") + 1
+        first = newest_checkpoint(folder / f"gate_{gate}") + 1
         return f"training steps {first:,} to {pulse.done:,}" if pulse.done >= first else ""
     if not pulse.tokens_unstored:
         return ""

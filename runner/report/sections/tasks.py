@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from env.listing import listed_text
 from eval.estimation.estimators import pass_at_k
 from eval.records import Outcome, Sample
 from gates.report.results import DecisionResults, TaskFacts
@@ -14,7 +15,7 @@ from runner.report.sections.exposure import Exposure, read_exposures
 from runner.report.sections.measures import arm_results
 from runner.runs.folder import command
 from runner.views.artifacts import Artifacts, read_sample_lines
-from runner.views.wording import count_text, listed_text
+from runner.views.wording import count_text
 
 Samples = Mapping[str, Sequence[Sample]]
 
