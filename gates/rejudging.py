@@ -10,6 +10,7 @@ from typing import Any
 
 from env.files import make_folder, write_atomic
 from env.refusal import Refusal, choices_hint
+from env.silence import turn_to
 from eval.pipeline.loop import judge
 from eval.pipeline.stored_samples import read_samples
 from eval.records import Candidate, Dataset, Outcome, Sample, Task, Verdict
@@ -96,6 +97,7 @@ def _judge_all(stored: list[tuple[str, Sample]], dataset: Dataset, verifier: Any
         raise Refusal(f"The dataset no longer has the tasks {', '.join(lost[:5])}.", "Restore the dataset's files.")
     verdicts: list[Verdict] = []
     for start in range(0, len(stored), BATCH):
+        turn_to(f"verifying stored samples {start + 1:,} to {min(start + BATCH, len(stored)):,} of {len(stored):,}")
         batch = [(tasks[sample.task_id], sample.completion.text) for _, sample in stored[start : start + BATCH]]
         verdicts += [verdict for _, verdict in judge(batch, verifier)]
     return verdicts

@@ -12,6 +12,7 @@ from env.installed.own_environment import enter
 enter()
 
 from env.refusal import Refusal
+from env.silence import told, turn_to
 from eval.datasets.loading import DatasetSettings, domain_of, is_generated, load_dataset
 from eval.datasets.row_export import FORMATS, export
 from eval.domains import Domain, dataset_names, open_verifier
@@ -26,7 +27,8 @@ def main(arguments: list[str]) -> int:
     """Carry out the command; return 0, 3 when the benchmark is wrong somewhere, 2 when the command was refused."""
     options = _parser().parse_args(arguments)
     try:
-        code: int = options.run(options)
+        with told("reading the dataset"):
+            code: int = options.run(options)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return 2
@@ -74,6 +76,7 @@ def _validate(options: argparse.Namespace) -> int:
 def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argparse.Namespace) -> Validation | None:
     """Return the validation under one verifier; None where it is not usable here and was not requested by name."""
     settings = VerifierSettings(name=name, engine=options.engine, workers=options.workers)
+    turn_to(f"verifying under {name}")
     try:
         with open_verifier(domain, settings) as verifier:
             validation = validate(tasks, verifier, domain.constant_answers)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from env.refusal import Refusal
+from env.silence import told
 from eval.decision.racing import Schedule
 from eval.decision.rule import DecisionRule
 from eval.estimation.intervals import ALPHA, RESAMPLES, SEED
@@ -128,7 +129,8 @@ def main(argv: Sequence[str]) -> int:
         arguments, run = bench_parser(), _bench
     asked = arguments.parse_args(argv)
     try:
-        run(asked)
+        with told("simulating"):
+            run(asked)
     except Refusal as refusal:
         arguments.exit(2, f"{arguments.prog}: {refusal}\n")
     return 0

@@ -10,6 +10,7 @@ import typer
 
 from env.locking import LockHeld
 from env.refusal import Refusal
+from env.silence import told
 from runner.cli import advancing, changing, data, evidence, judging, machine, reading, replaying
 from runner.cli import releasing as adapters
 from runner.cli.app import app
@@ -42,7 +43,8 @@ def _run() -> int:
     # the name that completion is installed for: a shell completes one word, not `python -m runner`
     name = INSTALLED if {"--show-completion", "--install-completion"} & set(words) else start_form()
     try:
-        code = app(words, standalone_mode=False, prog_name=name, complete_var="_LUAGATE_COMPLETE")
+        with told(f"working on `{words[0]}`"):
+            code = app(words, standalone_mode=False, prog_name=name, complete_var="_LUAGATE_COMPLETE")
         return int(code or 0)
     except typer.Exit as ended:
         return int(ended.exit_code)

@@ -46,6 +46,7 @@ def doctor(
 
     For the current run, or with overrides for the run that `new` would create.
     """
+    from env.silence import turn_to
     from gates.a_environment.gate import inspect
     from runner import screens
     from runner.changing.config_lookup import shown_config
@@ -54,7 +55,12 @@ def doctor(
 
     words = with_file(overrides, config)
     experiment = validate(shown_config(results, run, words, from_defaults))
-    on_part = (lambda _part: None) if as_json else screens.announce_part
+
+    def on_part(part: str) -> None:
+        turn_to(f"checking {part}")
+        if not as_json:
+            screens.announce_part(part)
+
     checks: list[Check] = []
     try:
         for seen in inspect(experiment, results, with_model=model, on_part=on_part):
