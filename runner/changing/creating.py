@@ -18,6 +18,7 @@ from runner.runs.locations import PROJECT
 from runner.runs.overrides import merge_overrides, override_text, split
 from runner.runs.plain_config import differing, dump_config, flatten, leaves, read_plain, subject_of
 from training.backends import require_installed
+from training.models import local_folder, require_complete_folder
 from training.tiny_random.cache import cached_folder, is_recipe
 
 
@@ -95,7 +96,11 @@ def require_model(experiment: Experiment) -> None:
     path = experiment.model.path
     if is_recipe(path):
         cached_folder(path)
-    elif not Path(path).is_dir() and not _may_be_hub_name(path):
+    elif Path(path).is_dir():
+        require_complete_folder(experiment.model)
+    elif Path(path).is_file():
+        local_folder(experiment.model)  # refuses it, with what to give in its place
+    elif not _may_be_hub_name(path):
         raise Refusal(
             f"model.path: {path} is not a folder, nor the name of a model on the hub, such as Qwen/Qwen3-4B.",
             "Give the path of the model's folder: model.path=FOLDER.",
