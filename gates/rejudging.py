@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from env.counts import counted
 from env.files import make_folder, write_atomic
 from env.refusal import Refusal, choices_hint
 from env.silence import turn_to
@@ -192,7 +193,7 @@ def _find(run_dir: Path, gate: str, task_id: str, index: int, cell: str) -> tupl
     arms = sorted({sample.arm for _, sample in stored})
     wanted = cell or (arms[0] if len(arms) == 1 else "")
     if stored and wanted not in arms:
-        said = f'"{cell}" is not one of its arms' if cell else f"it measured {len(arms)} cells"
+        said = f'"{cell}" is not one of its arms' if cell else f"it measured {counted(len(arms), 'cell')}"
         raise Refusal(f"Gate {gate.upper()}: {said}.", f"Choose one with --cell: {', '.join(arms)}.")
     of_task = [(file, sample) for file, sample in stored if sample.arm == wanted and sample.task_id == task_id]
     if not of_task:

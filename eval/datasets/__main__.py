@@ -7,6 +7,7 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
+from env.counts import counted
 from env.installed.own_environment import enter
 
 enter()
@@ -86,8 +87,8 @@ def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argp
         print(f"{name}: not usable here: {refusal}")
         return None
     print(
-        f"{validation.verifier} ({verifier.isolation}): {validation.judged} programs verified, "
-        f"{len(validation.faults)} faults, {len(validation.skipped)} tasks skipped"
+        f"{validation.verifier} ({verifier.isolation}): {counted(validation.judged, 'program')} verified, "
+        f"{counted(len(validation.faults), 'fault')}, {counted(len(validation.skipped), 'task')} skipped"
     )
     for line in (*validation.faults, *validation.skipped):
         print(f"  {line}")
@@ -97,7 +98,7 @@ def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argp
 def _export(options: argparse.Namespace) -> int:
     one = {"n_dev": 1, "n_test": 1, "n_train": options.rows, "seed": options.seed}
     export(load_dataset(DatasetSettings(name=options.dataset, **one)).rows, options.format, options.out)
-    print(f"{options.out}: {options.rows} rows in {options.format} format")
+    print(f"{options.out}: {counted(options.rows, 'row')} in {options.format} format")
     return 0
 
 

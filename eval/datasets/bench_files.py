@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from env.counts import counted
 from env.refusal import Refusal, choices_hint
 from eval.datasets.task_files import problems
 from eval.records import NearMiss, Task, TaskCheck
@@ -61,7 +62,8 @@ def _refuse(folder: Path, found: Sequence[str]) -> None:
         more = f"\n  ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         listed = "".join(f"\n  {sentence}" for sentence in found[:_SHOWN])
         raise Refusal(
-            f"{folder.name}: {len(found)} problems in the tasks:{listed}{more}", "Correct them and validate again."
+            f"{folder.name}: {counted(len(found), 'problem')} in the tasks:{listed}{more}",
+            "Correct them and validate again.",
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from env.counts import counted
 from env.refusal import Refusal
 
 _GROUPS_SHOWN, _LINES_SHOWN = 20, 5
@@ -30,7 +31,9 @@ def refusal(path: Path, problems: Sequence[Problem], rows: int) -> Refusal:
     listed = "".join(f"\n  {_told(group, rows)}" for group in list(groups.values())[:_GROUPS_SHOWN])
     more = f"\n  ... and {len(groups) - _GROUPS_SHOWN} more kinds" if len(groups) > _GROUPS_SHOWN else ""
     lines = len({problem.line for problem in problems})
-    return Refusal(f"{path}: {lines} of {rows} rows cannot be read:{listed}{more}", "Correct them; nothing was read.")
+    return Refusal(
+        f"{path}: {lines} of {counted(rows, 'row')} cannot be read:{listed}{more}", "Correct them; nothing was read."
+    )
 
 
 def _told(group: Sequence[Problem], rows: int) -> str:

@@ -40,6 +40,8 @@ def tasks(
             {
                 "tasks": [one.to_json() for one in listing.tasks],
                 "remarks": list(map(dataclasses.asdict, listing.remarks)),
+                "verifier": listing.verifier,
+                "isolation": listing.isolation,
             }
         )
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from env.counts import counted
 from runner.cli.app import (
     AsJson,
     ConfigFile,
@@ -97,7 +98,7 @@ def lock(
     installed = installed_versions()
     if write is not None:
         count = write_lock(write, installed, lock_header(write))
-        say(f"{count} versions written to {write}\nnext: pip install -c {write} -e .[dev]")
+        say(f"{counted(count, 'version')} written to {write}\nnext: pip install -c {write} -e .[dev]")
         return
     path = find_lock(against)
     found = compare(read_pins(path), installed)

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from env.counts import counted
 from env.heartbeat import Pulse
 from runner.runs.plain_config import subject_of
-from runner.views.wording import count_text, duration_text
+from runner.views.wording import duration_text
 
 
 def subject(folder: Path) -> str:
@@ -41,8 +42,8 @@ def safe_work(folder: Path, gate: str) -> str:
         return f"checkpoint step-{step:06d}" if step else ""
     files = sorted(gate_folder.glob("cells/*/samples.jsonl")) if gate == "d" else [gate_folder / "samples.jsonl"]
     number = sum(_lines(file) for file in files)
-    cells = f" of {count_text(len(files), 'cell')}" if gate == "d" and number else ""
-    return count_text(number, "sample") + cells if number else ""
+    cells = f" of {counted(len(files), 'cell')}" if gate == "d" and number else ""
+    return counted(number, "sample") + cells if number else ""
 
 
 def newest_checkpoint(gate_folder: Path) -> int:
@@ -85,7 +86,7 @@ def lost_work(folder: Path, gate: str, pulse: Pulse | None) -> str:
     if not pulse.tokens_unstored:
         return ""
     took = f", about {duration_text(pulse.tokens_unstored / pulse.tokens_per_s)} of work" if pulse.tokens_per_s else ""
-    return f"{count_text(pulse.tokens_unstored, 'token')} of samples that were not stored yet{took}"
+    return f"{counted(pulse.tokens_unstored, 'token')} of samples that were not stored yet{took}"
 
 
 def reasons(folder: Path, gate: str) -> list[str]:

@@ -58,11 +58,6 @@ def rate_text(rate: float) -> str:
     return f"{value:.0f}/{per}" if value >= 10 else f"{value:.1f}/{per}"
 
 
-def count_text(number: int, noun: str) -> str:
-    """Return '1 check', '14 checks', '1,240 samples'."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def more_text(hidden: int, where: str = "") -> str:
     """Return 'and 4 more', or 'and 4 more: see report.json'; '' of none."""
     if hidden <= 0:
