@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,11 +83,15 @@ def make_run(results: Path, proposal: Proposal, fresh: bool = False) -> Path:
 
 
 def require_data_files(config: dict[str, Any]) -> None:
-    """Raise Refusal when a dataset file of a plain config is missing: no run begins on data that is not there."""
+    """Raise Refusal when a dataset file of a plain config is missing or empty: no run begins without its data."""
     for key in ("eval", "train"):
         value = config["dataset"].get(key)
-        if value and not Path(value).is_file():
+        if not value:
+            continue
+        if not os.path.isfile(value):
             raise Refusal(f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file.")
+        if not Path(value).stat().st_size:
+            raise Refusal(f"dataset.{key}: {value} is empty.", "Give a JSONL file with one object a line.")
 
 
 def require_model(experiment: Experiment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +99,7 @@ def lock(
     installed = installed_versions()
     if write is not None:
         count = write_lock(write, installed, lock_header(write))
-        say(f"{counted(count, 'version')} written to {write}\nnext: pip install -c {write} -e .[dev]")
+        say(f"{counted(count, 'version')} written to {write}\nnext: pip install -c {shlex.quote(str(write))} -e .[dev]")
         return
     path = find_lock(against)
     found = compare(read_pins(path), installed)
