@@ -27,6 +27,7 @@ from env.files import write_atomic
 from env.machine.gpus import GpuUse, gpu_use
 from env.machine.hardware import memory
 from env.refusal import Refusal
+from env.silence import repeating
 
 MIN_INTERVAL_S = 1.0
 # After this much silence the thread of ``kept_alive`` writes a pulse.
@@ -137,6 +138,8 @@ class Heartbeat:
         self._began_s = clock_s()
         self._stand = _Stand(phase_began_s=self._began_s, moved_s=self._began_s)
         self._gpu: GpuUse | None = None
+        self._gpu_asked_s = float("-inf")
+        self._is_kept_alive = False
         self._written_s: float | None = None
         self._written_phase: str | None = None
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=RATE_WINDOW)
@@ -178,26 +181,21 @@ class Heartbeat:
     @contextmanager
     def kept_alive(self, interval_s: float = ALIVE_INTERVAL_S) -> Iterator[None]:
         """Write a pulse after every ``interval_s`` of silence inside the block, from a separate thread."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._break_silences, args=(interval_s, ended), name="pulse", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            # A driver that hangs must not keep a gate from ending.
-            thread.join(timeout=1.0)
+        self._is_kept_alive = True
+        with repeating(lambda: self._break_silence(interval_s), interval_s, at_once=True):
+            try:
+                yield
+            finally:
+                self._is_kept_alive = False
 
-    def _break_silences(self, interval_s: float, ended: threading.Event) -> None:
-        asked_s = float("-inf")
-        while not ended.wait(0.0 if asked_s < 0 else interval_s):
-            if time.monotonic() - asked_s >= GPU_INTERVAL_S:
-                asked_s, self._gpu = time.monotonic(), gpu_use()
-            # A disk that rejects a pulse is reported by the gate, whose own next write fails there too.
-            with suppress(Refusal), self._turn:
-                now_s = self._clock_s()
-                if self._is_older_than(interval_s, now_s) and not ended.is_set():
-                    self._write(now_s)
+    def _break_silence(self, interval_s: float) -> None:
+        if time.monotonic() - self._gpu_asked_s >= GPU_INTERVAL_S:
+            self._gpu_asked_s, self._gpu = time.monotonic(), gpu_use()
+        # A disk that rejects a pulse is reported by the gate, whose own next write fails there too.
+        with suppress(Refusal), self._turn:
+            now_s = self._clock_s()
+            if self._is_older_than(interval_s, now_s) and self._is_kept_alive:
+                self._write(now_s)
 
     def _write(self, now_s: float) -> None:
         stand, (rate, tokens_per_s, rate_over_s) = self._stand, _rates(self._recent)

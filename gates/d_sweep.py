@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from env.counts import counted
 from eval.decision.cells import Cell
 from eval.decision.racing import Course, Place, Race, run_race
 from eval.decision.rule import DecisionRule, read_rule
@@ -71,7 +72,8 @@ def run(context: GateContext) -> GateReport:
     return conclude(
         context,
         "passed",
-        f"{len(sweep.cells)} cells{raced}  best {selection.chosen.name}  dev pass@{rule.k} {_percent(best.rate)}",
+        f"{counted(len(sweep.cells), 'cell')}{raced}  best {selection.chosen.name}  "
+        f"dev pass@{rule.k} {_percent(best.rate)}",
         reasons=[selection.sentence, _search_sentence(results.search)],
         metrics=sweep.base.metrics,
         results=results,
@@ -167,12 +169,14 @@ def search_facts(sweep: Sweep, rule: DecisionRule) -> SearchFacts:
 
 def _search_sentence(search: SearchFacts) -> str:
     if search.method == "grid":
-        return f"Every cell was measured on every dev task: {search.samples:,} samples ({search.reason})."
-    left = [f"{len(held.cells) - len(held.kept)} left after {held.tasks} tasks" for held in search.rounds[:-1]]
+        return f"Every cell was measured on every dev task: {counted(search.samples, 'sample')} ({search.reason})."
+    left = [
+        f"{len(held.cells) - len(held.kept)} left after {counted(held.tasks, 'task')}" for held in search.rounds[:-1]
+    ]
     last = search.rounds[-1]
     return (
         f"The cells were raced: {', '.join(left)}, {len(last.cells)} were measured on all {last.tasks}; "
-        f"{search.samples:,} samples instead of the grid's {search.grid_samples:,}."
+        f"{counted(search.samples, 'sample')} instead of the grid's {search.grid_samples:,}."
     )
 
 

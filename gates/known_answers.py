@@ -30,11 +30,13 @@ class ListedTask:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The tasks of a dataset in order, and what of its files was not used."""
+    """The tasks of a dataset in order, what of its files was not used, and what judged them in which isolation."""
 
     name: str
     tasks: tuple[ListedTask, ...]
     remarks: tuple[Remark, ...]
+    verifier: str
+    isolation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def list_tasks(experiment: Experiment) -> Listing:
     ]
     with open_judge(experiment) as verifier:
         known = judge_known_answers(tasks, verifier, (), ["reference", "near miss"])
-    return Listing(dataset.name, tuple(_listed(task, known) for task in dataset.tasks), dataset.remarks)
+    listed = tuple(_listed(task, known) for task in dataset.tasks)
+    return Listing(dataset.name, listed, dataset.remarks, verifier.name, verifier.isolation)
 
 
 def _listed(task: Task, known: list[KnownAnswer]) -> ListedTask:

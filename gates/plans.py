@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from env.counts import counted
 from eval.decision.racing import planned_samples
 from gates.context import Plan, PlanContext
 from gates.measuring.search import why_grid
@@ -25,12 +26,16 @@ def _baseline(context: PlanContext) -> Plan:
     """Return how many samples of the base are generated."""
     dataset, sampling, rule = context.experiment.dataset, context.experiment.sampling, context.frozen_rule()
     if rule is None and not dataset.tasks_known:
-        return Plan(f"base model, {sampling.samples_dev} samples a dev task, {sampling.samples_test} a test task")
+        return Plan(
+            f"base model, {counted(sampling.samples_dev, 'sample')} a dev task, {sampling.samples_test} a test task"
+        )
     sizes = rule or dataset
     dev, test = sizes.dev_tasks, sizes.test_tasks
     units = dev * sampling.samples_dev + test * sampling.samples_test
-    tasks = f"{dev} dev and {test} test tasks" if test else f"{dev} tasks, none reserved for a test"
-    return Plan(f"{units:,} samples of the base on {tasks}", units, "samples")
+    tasks = (
+        f"{dev} dev and {counted(test, 'test task')}" if test else f"{counted(dev, 'task')}, none reserved for a test"
+    )
+    return Plan(f"{counted(units, 'sample')} of the base on {tasks}", units, "samples")
 
 
 def _training(context: PlanContext) -> Plan:
@@ -39,9 +44,10 @@ def _training(context: PlanContext) -> Plan:
     train = planned_training(context.experiment)
     rows = train.batch_size * train.grad_accum
     if not train.max_steps:
-        return Plan(f"{train.epochs:g} epochs in steps of {rows} rows, LoRA r {rank}")
+        return Plan(f"{train.epochs:g} epochs in steps of {counted(rows, 'row')}, LoRA r {rank}")
     return Plan(
-        f"{train.max_steps} steps of {rows} rows, {checkpoint_count(train)} checkpoints, LoRA r {rank}",
+        f"{counted(train.max_steps, 'step')} of {counted(rows, 'row')}, "
+        f"{counted(checkpoint_count(train), 'checkpoint')}, LoRA r {rank}",
         train.max_steps,
         "steps",
     )
@@ -52,19 +58,19 @@ def _sweep(context: PlanContext) -> Plan:
     experiment = context.experiment
     train, config = planned_training(experiment), experiment.gate.d
     if not train.max_steps:
-        return Plan(f"every checkpoint x {len(config.scales)} scales on the dev tasks")
+        return Plan(f"every checkpoint x {counted(len(config.scales), 'scale')} on the dev tasks")
     checkpoints = checkpoint_count(train)
     cells, rule = checkpoints * len(config.scales), context.frozen_rule()
-    summary = f"{checkpoints} checkpoints x {len(config.scales)} scales on the dev tasks"
+    summary = f"{counted(checkpoints, 'checkpoint')} x {counted(len(config.scales), 'scale')} on the dev tasks"
     if rule is None and not experiment.dataset.tasks_known:
         return Plan(summary)
     tasks = rule.dev_tasks if rule else experiment.dataset.dev_tasks
     per_task = experiment.sampling.samples_dev
     grid = cells * tasks * per_task
     if why_grid(experiment, rule.selection if rule else experiment.rule.selection, cells):
-        return Plan(f"{summary}, {grid:,} samples", grid, "samples")
+        return Plan(f"{summary}, {counted(grid, 'sample')}", grid, "samples")
     raced = planned_samples(tasks, cells, per_task, experiment.gate.d.race)
-    return Plan(f"{summary}, a race of about {raced:,} samples (the grid {grid:,})", raced, "samples")
+    return Plan(f"{summary}, a race of about {counted(raced, 'sample')} (the grid {grid:,})", raced, "samples")
 
 
 def _decision(context: PlanContext) -> Plan:
@@ -72,7 +78,9 @@ def _decision(context: PlanContext) -> Plan:
     experiment, rule = context.experiment, context.frozen_rule()
     summary = f"rule: pass@{experiment.rule.k} gain ≥ {experiment.rule.margin_pp:.1f} pp"
     if rule is not None and rule.selection == "max-t":
-        return Plan(f"{summary} on the {rule.dev_tasks} tasks of the selection, by max-T; nothing is generated")
+        return Plan(
+            f"{summary} on the {counted(rule.dev_tasks, 'task')} of the selection, by max-T; nothing is generated"
+        )
     known = experiment.dataset.test_tasks if experiment.dataset.tasks_known else 0
     count = rule.test_tasks if rule is not None else known
     tasks = f"{count} " if count else ""

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from env.counts import counted
 from env.files import make_folder, write_atomic
 from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
+from env.silence import turn_to
 from eval.pipeline.loop import judge
 from eval.pipeline.stored_samples import read_samples
 from eval.records import Candidate, Dataset, Outcome, Sample, Task, Verdict
@@ -97,6 +99,7 @@ def _judge_all(stored: list[tuple[str, Sample]], dataset: Dataset, verifier: Any
         raise Refusal(f"The dataset no longer has the tasks {listed_text(lost, 5)}.", "Restore the dataset's files.")
     verdicts: list[Verdict] = []
     for start in range(0, len(stored), BATCH):
+        turn_to(f"verifying stored samples {start + 1:,} to {min(start + BATCH, len(stored)):,} of {len(stored):,}")
         batch = [(tasks[sample.task_id], sample.completion.text) for _, sample in stored[start : start + BATCH]]
         verdicts += [verdict for _, verdict in judge(batch, verifier)]
     return verdicts
@@ -193,7 +196,7 @@ def _find(run_dir: Path, gate: str, task_id: str, index: int, cell: str) -> tupl
     arms = sorted({sample.arm for _, sample in stored})
     wanted = cell or (arms[0] if len(arms) == 1 else "")
     if wanted not in arms:
-        said = f'"{cell}" is not one of its arms' if cell else f"it measured {len(arms)} cells"
+        said = f'"{cell}" is not one of its arms' if cell else f"it measured {counted(len(arms), 'cell')}"
         raise Refusal(f"Gate {gate.upper()}: {said}.", f"Choose one with --cell: {', '.join(arms)}.")
     of_task = [(file, sample) for file, sample in stored if sample.arm == wanted and sample.task_id == task_id]
     if not of_task:

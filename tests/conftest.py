@@ -10,7 +10,7 @@ import pytest
 
 from runner.runs.folder import Run
 from tests.support.quick import mark_quick
-from tests.support.runs import PROJECT, Cli
+from tests.support.runs import DEADLINE_S, PROJECT, Cli
 from training.backends import BACKENDS
 
 # As in an activated environment: a command that a screen names is one that works in the shell.
@@ -41,6 +41,8 @@ def cli(results: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
 
     monkeypatch.setenv("LUAGATE_RESULTS", str(results))
     monkeypatch.setenv("NO_COLOR", "1")
+    # how slow the machine is must not show in what is printed
+    monkeypatch.setattr("env.silence.INTERVAL_S", DEADLINE_S)
     monkeypatch.chdir(PROJECT)
 
     def call(*arguments: str) -> tuple[int, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from env.counts import counted
 from env.files import digest
 from env.refusal import Refusal
 from training.records import Example, TrainSettings
@@ -132,12 +133,12 @@ def _encode(example: Example, name: str, tokenizers: Tokenizers) -> TokenRow:
 def _refuse_too_long(row: TokenRow, name: str, settings: TrainSettings, limit: int) -> None:
     if settings.on_too_long == "error":
         raise Refusal(
-            f"Training row {name} has {len(row.ids)} tokens, more than {_spell_limit(settings, limit)}.",
+            f"Training row {name} has {counted(len(row.ids), 'token')}, more than {_spell_limit(settings, limit)}.",
             "Raise gate.c.train.max_length, shorten the row, or set gate.c.train.on_too_long=drop.",
         )
 
 
 def _spell_limit(settings: TrainSettings, limit: int) -> str:
     if limit < settings.max_length:
-        return f"the model's context of {limit} tokens"
-    return f"gate.c.train.max_length = {limit} tokens"
+        return f"the model's context of {counted(limit, 'token')}"
+    return f"gate.c.train.max_length = {counted(limit, 'token')}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from env.counts import counted
 from env.refusal import Refusal
 
 Form = Literal["adapter", "merged"]
@@ -54,7 +55,7 @@ class RoundTrip:
         """Return the comparison in one line."""
         return (
             f"logits differ by at most {self.max_difference:.2g} at a spread of {self.spread:.2g}, "
-            f"the same first choice at {100 * self.same_choice:.1f}% of {self.positions} positions "
+            f"the same first choice at {100 * self.same_choice:.1f}% of {counted(self.positions, 'position')} "
             f"(read back by {self.loaded_by})" + (f"; stored in {self.stored}" if self.stored else "")
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from env.counts import counted
 from env.refusal import Refusal
 
 # Calm steps behind the running median; fewest for a median; first steps, which always count as calm.
@@ -67,7 +68,7 @@ class LossWatch:
         usual = self._usual()
         return (
             f"loss {loss:.3f} is {loss / usual:.1f} x the usual {usual:.3f}, "
-            f"{self.exploding_steps} steps in a row above {factor:g} x"
+            f"{counted(self.exploding_steps, 'step')} in a row above {factor:g} x"
         )
 
     def _usual(self) -> float:

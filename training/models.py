@@ -8,7 +8,7 @@ from pathlib import Path
 from env.refusal import Refusal
 from training.backends import backend_module, find_backend, require_quantization
 from training.backends.base import LoadedModel
-from training.backends.local.model_folder import find_folder
+from training.backends.local.model_folder import find_folder, require_files
 from training.exports import ExportRequest, RoundTrip
 from training.records import LoraSettings, ModelSettings
 from training.tiny_random.cache import is_recipe, made_folder
@@ -71,6 +71,13 @@ def local_folder(settings: ModelSettings) -> Path | None:
         Refusal: ``settings.path`` names a folder that is not there.
     """
     return find_folder(_with_folder(settings).path)
+
+
+def require_complete_folder(settings: ModelSettings) -> None:
+    """Raise Refusal naming what a model's folder lacks, or what it holds in place of a model; a hub id passes."""
+    folder = local_folder(settings)
+    if folder is not None:
+        require_files(folder)
 
 
 def _with_folder(settings: ModelSettings) -> ModelSettings:

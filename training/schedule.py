@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from env.counts import counted
 from env.refusal import Refusal
 from training.records import LoraSettings, TrainSettings
 
@@ -29,8 +30,8 @@ def with_steps(settings: TrainSettings, rows: int) -> TrainSettings:
     steps = max(1, math.ceil(round(batches * settings.epochs / settings.grad_accum, 6)))
     if settings.checkpoint_every > steps:
         raise Refusal(
-            f"gate.c.train.checkpoint_every = {settings.checkpoint_every} exceeds the {steps} steps that "
-            f"gate.c.train.epochs = {settings.epochs:g} takes on {rows} rows: no checkpoint.",
+            f"gate.c.train.checkpoint_every = {settings.checkpoint_every} exceeds the {counted(steps, 'step')} that "
+            f"gate.c.train.epochs = {settings.epochs:g} takes on {counted(rows, 'row')}: no checkpoint.",
             "Lower it, or train more epochs.",
         )
     return _with_checkpoints(replace(settings, max_steps=steps, epochs=0.0))

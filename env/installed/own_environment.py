@@ -31,17 +31,26 @@ def enter() -> None:
     if sys.version_info >= OLDEST and not missing:
         return
     python = ROOT / ".venv" / "bin" / "python"
-    if not entered and is_environment(python) and Path(sys.prefix).resolve() != python.parent.parent.resolve():
+    unfit = ""
+    if not entered and is_environment(python) and not _is_running(python):
         os.environ[_ENTERED] = "1"
         sys.stdout.flush()
-        os.execv(str(python), [str(python), *_arguments()])
-    sys.stderr.write(f"✗ {_what_is_wrong(missing)}\n  fix: {_what_to_type()}\n")
+        try:
+            os.execv(str(python), [str(python), *_arguments()])
+        except OSError as error:
+            unfit = f"{python} does not start ({error.strerror})"
+    sentence, fix = _what_is_wrong(missing, unfit)
+    sys.stderr.write(f"✗ {sentence}\n  fix: {fix}\n")
     sys.exit(2)
 
 
 def is_environment(python: Path) -> bool:
     """Whether a virtual environment holds an interpreter that can be started."""
     return (python.parent.parent / "pyvenv.cfg").is_file() and os.access(str(python), os.X_OK)
+
+
+def _is_running(python: Path) -> bool:
+    return Path(sys.prefix).resolve() == python.parent.parent.resolve()
 
 
 def _arguments() -> list[str]:
@@ -53,14 +62,38 @@ def _arguments() -> list[str]:
     return ["-m", name[: -len(".__main__")] if name.endswith(".__main__") else name, *sys.argv[1:]]
 
 
-def _what_is_wrong(missing: list[str]) -> str:
-    if sys.version_info < OLDEST:
-        return f"luagate needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable})."
-    return f"This Python ({sys.executable}) lacks what luagate needs: {', '.join(missing)}."
-
-
-def _what_to_type() -> str:
+def _what_is_wrong(missing: list[str], unfit: str) -> tuple[str, str]:
+    """Return the sentence and what to type; ``unfit`` says why the checkout's environment could not be entered."""
+    venv = ROOT / ".venv"
+    python, is_old = venv / "bin" / "python", sys.version_info < OLDEST
+    version = sys.version.split()[0]
+    lacks = f"is Python {version}, and luagate needs 3.11 or newer" if is_old else f"lacks {', '.join(missing)}"
+    make = f"`make setup{' PYTHON=python3.11' if is_old else ''}` in {ROOT}"
+    anew = f"Remove {venv}, then {make} makes it anew; then repeat the command."
     if not (ROOT / "Makefile").is_file():
-        return "Reinstall luagate with its dependencies."
-    make = "make setup" if sys.version_info >= OLDEST else "make setup PYTHON=python3.11"
-    return f"`{make}` in {ROOT} installs it into .venv, where every command finds it; then repeat the command."
+        return f"This Python ({sys.executable}) {lacks}.", "Reinstall luagate with its dependencies."
+    if _is_running(python):
+        if is_old or (venv / ".ready").is_file():
+            return f"The environment {venv} {lacks}.", anew
+        return (
+            f"The environment {venv} is half installed: it {lacks}.",
+            f"{make} completes it; then repeat the command.",
+        )
+    other = f"This Python ({sys.executable}) {lacks}"
+    if not venv.exists():
+        return (
+            f"{other}, and there is no environment {venv} yet.",
+            f"{make} makes it, and every command finds it there; then repeat the command.",
+        )
+    if not unfit:
+        unfit = _flaw(venv, python)
+    return f"{other}, and {unfit}.", anew
+
+
+def _flaw(venv: Path, python: Path) -> str:
+    """Return why a .venv that is there is no environment that can be entered."""
+    if python.is_symlink() and not python.exists():
+        return f"the Python that {venv} was made with is gone: {os.readlink(python)}"
+    if not (venv / "pyvenv.cfg").is_file():
+        return f"{venv} is no virtual environment: pyvenv.cfg is missing"
+    return f"{venv} is broken: {python} is missing or may not be started"

@@ -8,12 +8,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import TypedDict
 
+from env.counts import counted
 from env.installed.own_environment import enter
 
 enter()
 
 from env.installed.invocation import as_started
 from env.refusal import Refusal
+from env.silence import told, turn_to
 from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
 from eval.datasets.row_export import FORMATS, export
 from eval.domains import Domain, dataset_names, domain_named, open_verifier
@@ -51,7 +53,8 @@ def main(arguments: list[str]) -> int:
     """Carry out the command; return 0, 3 when the benchmark is wrong somewhere, 2 when the command was refused."""
     options = _parser().parse_args(arguments)
     try:
-        code: int = options.run(options)
+        with told("reading the dataset"):
+            code: int = options.run(options)
     except Refusal as refusal:
         print(as_started(str(refusal)), file=sys.stderr)
         return 2
@@ -112,6 +115,7 @@ def _validate(options: argparse.Namespace) -> int:
 def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argparse.Namespace) -> Validation | None:
     """Return the validation under one verifier; None where it is not usable here and was not requested by name."""
     settings = VerifierSettings(name=name, engine=options.engine, workers=options.workers, **LIMITS)
+    turn_to(f"verifying under {name}")
     try:
         with open_verifier(domain, settings) as verifier:
             validation = validate(tasks, verifier, domain.constant_answers)
@@ -121,8 +125,8 @@ def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argp
         print(f"{name}: not usable here: {refusal}")
         return None
     print(
-        f"{validation.verifier} ({verifier.isolation}): {validation.judged} programs verified, "
-        f"{len(validation.faults)} faults, {len(validation.skipped)} tasks skipped"
+        f"{validation.verifier} ({verifier.isolation}): {counted(validation.judged, 'program')} verified, "
+        f"{counted(len(validation.faults), 'fault')}, {counted(len(validation.skipped), 'task')} skipped"
     )
     for line in (*validation.faults, *validation.skipped):
         print(f"  {line}")
@@ -132,7 +136,7 @@ def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argp
 def _export(options: argparse.Namespace) -> int:
     dataset = load_dataset(_whole(options.dataset, options.rows, options.seed))
     export(dataset.rows, options.format, options.out)
-    print(f"{options.out}: {options.rows} rows in {options.format} format")
+    print(f"{options.out}: {counted(options.rows, 'row')} in {options.format} format")
     return 0
 
 

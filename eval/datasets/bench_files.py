@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from env.counts import counted
 from env.listing import lines_text
 from env.refusal import Refusal, choices_hint
 from eval.datasets.task_files import problems
@@ -60,7 +61,8 @@ def read_bench(name: str, folder: Path, families: Mapping[str, str], mod_name: s
 def _refuse(folder: Path, found: Sequence[str]) -> None:
     if found:
         listed = lines_text(found, _SHOWN)
-        raise Refusal(f"{folder.name}: {len(found)} problems in the tasks:{listed}", "Correct them and validate again.")
+        problems_found = counted(len(found), "problem")
+        raise Refusal(f"{folder.name}: {problems_found} in the tasks:{listed}", "Correct them and validate again.")
 
 
 def _placed(sentence: str, where: dict[str, Entry]) -> str:

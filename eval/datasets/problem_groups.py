@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from env.counts import counted
 from env.listing import lines_text, listed_text
 from env.refusal import Refusal
 
@@ -30,7 +31,8 @@ def refusal(path: Path, problems: Sequence[Problem], rows: int) -> Refusal:
         groups[_PLACE.sub("", problem.sentence)].append(problem)
     listed = lines_text((_told(group, rows) for group in groups.values()), _GROUPS_SHOWN, "kinds")
     lines = len({problem.line for problem in problems})
-    return Refusal(f"{path}: {lines} of {rows} rows cannot be read:{listed}", "Correct them; nothing was read.")
+    told = f"{path}: {lines} of {counted(rows, 'row')} cannot be read:{listed}"
+    return Refusal(told, "Correct them; nothing was read.")
 
 
 def _told(group: Sequence[Problem], rows: int) -> str:

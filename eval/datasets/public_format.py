@@ -6,7 +6,9 @@ be missing or null; ``kind`` and ``cluster`` may be added. Other keys are named 
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from env.counts import counted
 from env.files import digest, sha256_file
 from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
@@ -119,7 +122,8 @@ def _refuse_foreign(path: Path, lines: Sequence[Line], families: Collection[str]
     if form is not None:
         wanted = f"instruction, output and family ({', '.join(families)})"
         raise Refusal(
-            f"{path}: all {len(lines)} rows look like {form.name}; rows need {wanted}.",
+            f"{path}: {'its one row looks' if len(lines) == 1 else f'all {len(lines)} rows look'} like {form.name}; "
+            f"rows need {wanted}.",
             f"To use it, {form.remedy} (docs/your-model-and-data.md).",
         )
 
@@ -169,11 +173,14 @@ def _system_remark(path: Path, systems: dict[int, str]) -> Iterator[Remark]:
     if not systems:
         return
     texts = Counter(systems.values())
+    [most, *others] = (text for text, _ in texts.most_common())
     yield Remark(
         "system turns",
-        f"{path.name}: {len(systems)} rows have a system turn, {len(texts)} different ones; they are not used",
-        "The system text is one for all prompts, so that training and measuring ask alike.",
-        "Put what matters of it into the instructions.",
+        f"{path.name}: system turns in {counted(len(systems), 'row')}, {counted(len(texts), 'text')}, are not used",
+        "The system text is one for all prompts, those of training and those of measuring: the key prompt.system.",
+        "Put what matters of them into the instructions."
+        if others
+        else f"To have it said in every prompt: {shlex.quote(f'prompt.system={json.dumps(most, ensure_ascii=False)}')}",
         tuple(f"{count} × {text[:_SIGNS_SHOWN]!r}" for text, count in texts.most_common()),
     )
 
@@ -181,7 +188,7 @@ def _system_remark(path: Path, systems: dict[int, str]) -> Iterator[Remark]:
 def _extra_remark(path: Path, lines: Sequence[Line]) -> Iterator[Remark]:
     extra = Counter(key for line in lines for key in line.values if key not in (*KNOWN_KEYS, "messages"))
     if extra:
-        told = ", ".join(f'"{key}" in {count} rows' for key, count in extra.most_common())
+        told = ", ".join(f'"{key}" in {counted(count, "row")}' for key, count in extra.most_common())
         yield Remark("extra keys", f"{path.name}: {told}", "These keys are not used.", "Nothing, if that is meant.")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
 
+from env.counts import counted
 from eval.datasets.clustering import cluster_items, dev_clusters
 from eval.domains import Derived, Derives, Domain
 from eval.overlap.ngrams import normalise
@@ -148,7 +149,8 @@ def _split_notes(tasks: Sequence[Task]) -> tuple[str, ...]:
         return ()
     counts = {split: [task for task in tasks if task.split == split] for split in ("dev", "test")}
     words = ", ".join(
-        f"{split} {len(own)} tasks in {len({task.cluster for task in own})} clusters" for split, own in counts.items()
+        f"{split} {counted(len(own), 'task')} in {counted(len({task.cluster for task in own}), 'cluster')}"
+        for split, own in counts.items()
     )
     prompts = len({normalise(f"{task.instruction}\n{task.input}") for task in tasks})
-    return (f"{len(tasks)} tasks, {prompts} distinct prompts; split by prompt template: {words}",)
+    return (f"{counted(len(tasks), 'task')}, {counted(prompts, 'distinct prompt')}; split by prompt template: {words}",)

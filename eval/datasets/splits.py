@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from env.counts import counted
 from eval.decision.guards import FEW_CLUSTERS
 from eval.records import SPLITS, Dataset, Task
 
@@ -34,11 +35,12 @@ def choose_selection(asked: Literal["auto", "split", "max-t"], tasks: Sequence[T
     sizes = split_sizes(tasks)
     test, dev = sizes["test_clusters"], sizes["dev_clusters"]
     if test >= FEW_CLUSTERS and dev >= MIN_CLUSTERS:
-        return "split", f"the test tasks form {test} clusters, at least {FEW_CLUSTERS}"
+        return "split", f"the test tasks form {counted(test, 'cluster')}, at least {FEW_CLUSTERS}"
     if test < FEW_CLUSTERS:
-        lack = f"the test tasks would form {test} clusters, and with fewer than {FEW_CLUSTERS} a bound is unreliable"
+        formed = counted(test, "cluster")
+        lack = f"the test tasks would form {formed}, and with fewer than {FEW_CLUSTERS} a bound is unreliable"
     else:
-        lack = f"the dev tasks would form {dev} clusters, and a choice needs at least {MIN_CLUSTERS}"
+        lack = f"the dev tasks would form {counted(dev, 'cluster')}, and a choice needs at least {MIN_CLUSTERS}"
     return (
         "max-t",
         f"{lack}: all tasks serve for selection and decision, and the bounds are corrected for the number of cells",

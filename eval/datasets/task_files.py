@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from env.counts import counted
 from env.files import read_lines, write_atomic
 from env.listing import lines_text
 from env.refusal import Refusal, choices_hint
@@ -32,7 +33,9 @@ def require_sound(tasks: Sequence[Task], source: str, families: Collection[str])
     found = problems(tasks, families)
     if found:
         listed = lines_text(found, _SHOWN)
-        raise Refusal(f"{source}: {len(found)} problems in the tasks:{listed}", "Correct them and load again.")
+        raise Refusal(
+            f"{source}: {counted(len(found), 'problem')} in the tasks:{listed}", "Correct them and load again."
+        )
 
 
 def _task_problems(task: Task, families: Collection[str]) -> list[str]:
@@ -65,7 +68,7 @@ def _set_problems(tasks: Sequence[Task]) -> list[str]:
         splits[task.cluster].add(task.split)
         questions[task.instruction, task.input].append(task.id)
     return [
-        *(f"id {task_id}: used by {count} tasks" for task_id, count in ids.items() if count > 1),
+        *(f"id {task_id}: used by {counted(count, 'task')}" for task_id, count in ids.items() if count > 1),
         *(
             f"cluster {cluster}: is in both splits ({', '.join(sorted(where))})"
             for cluster, where in splits.items()

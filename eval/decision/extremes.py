@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from env.counts import counted
 from eval.decision.rule import DecisionRule
 from eval.decision.ruling import DIGITS
 from eval.estimation.intervals import Estimate, percent
@@ -23,7 +24,9 @@ def extreme_of(base: Estimate, adapter: Estimate, rule: DecisionRule) -> Extreme
     if base.value is None or adapter.value is None:
         return None
     if base.value == 0 and adapter.value == 0:
-        return Extreme("floor", f"Neither model solved any of the {base.n} tasks: they are too hard to show a gain.")
+        return Extreme(
+            "floor", f"Neither model solved any of the {counted(base.n, 'task')}: they are too hard to show a gain."
+        )
     left = 1.0 - base.value
     if round(left, DIGITS) < round(rule.margin, DIGITS):
         return Extreme(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from env.counts import counted
 from env.refusal import Refusal
 from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import TaskValues
@@ -141,8 +142,9 @@ def _missing_of_plan(scores: Sequence[TaskScore], tasks: int, samples: int, rule
     crowded = sorted(score.task_id for score in scores if score.n > samples)
     if len(scores) > tasks or strange or crowded:
         raise Refusal(
-            f"The rule froze {tasks} tasks x {samples} samples of {', '.join(rule.families)}, but there are "
-            f"{len(scores)} tasks, {len(crowded)} with more samples, other families: {', '.join(strange) or 'none'}.",
+            f"The rule froze {counted(tasks, 'task')} x {counted(samples, 'sample')} of {', '.join(rule.families)}, "
+            f"but measured are {counted(len(scores), 'task')}, {len(crowded)} with more samples, "
+            f"other families: {', '.join(strange) or 'none'}.",
             "Measure what was frozen, or start a new run with another rule.",
         )
     never_scored = tasks - len(scores)
@@ -157,7 +159,8 @@ def canary_guard(canary: Canary | None, rule: DecisionRule) -> Guard:
     moves = canary.moved_nats >= rule.canary_min_nats
     vanishes = canary.zero_moved_nats <= rule.canary_max_zero_nats
     sentence = (
-        f"On {canary.prompts} prompts the adapter moves log-probabilities by up to {canary.moved_nats:.3g} nats "
+        f"On {counted(canary.prompts, 'prompt')} the adapter moves log-probabilities by up to "
+        f"{canary.moved_nats:.3g} nats "
         f"(at least {rule.canary_min_nats:g} expected) and at scale 0 by {canary.zero_moved_nats:.3g} "
         f"(at most {rule.canary_max_zero_nats:g} allowed)."
     )
@@ -197,7 +200,7 @@ def openings_guard(evidence: Evidence, rule: DecisionRule) -> Guard:
 def clusters_guard(gain: Estimate) -> Guard:
     """Warn when there are too few clusters for the interval's approximation."""
     few = gain.clusters < FEW_CLUSTERS
-    sentence = f"The interval rests on {gain.clusters} clusters" + (
+    sentence = f"The interval rests on {counted(gain.clusters, 'cluster')}" + (
         f": with fewer than {FEW_CLUSTERS} it may be too narrow." if few else "."
     )
     return Guard("few clusters", "warn", few, sentence)

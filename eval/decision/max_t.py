@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from env.counts import counted
 from eval.decision.cells import Cell
 from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import Floats, TaskValues, cluster_totals, clustered_se
@@ -35,7 +36,7 @@ def simultaneous_gains(gains: Mapping[Cell, TaskValues], rule: DecisionRule) -> 
     if varying:
         maxima = _studentised_maxima([common[cell] for cell in varying], rule)
         middle, one, two = (float(q) for q in np.quantile(maxima, [0.5, 1 - rule.alpha, 1 - rule.alpha / 2]))
-    label = f"max-t over {len(gains)} cells"
+    label = f"max-t over {counted(len(gains), 'cell')}"
     shifted: dict[Cell, Estimate] = {}
     for cell, gain in single.items():
         if cell in varying and gain.value is not None and gain.se is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, comb, floor, inf, log, log1p, sqrt
 
+from env.counts import counted
 from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import pass_at_k
 from eval.estimation.intervals import Estimate
@@ -127,8 +128,9 @@ def detectable_gain(
         raise ValueError(f"pass@{rule.k} is undefined with {n_samples} samples on {n_clusters} clusters")
     factor = _detection_factor(rule, n_clusters, cells) if n_clusters > 1 else inf
     low, high = 0.0, (1.0 - base_rate) * (1.0 - 1e-9)
+    sizes = f"{counted(n_tasks, 'task')} in {counted(n_clusters, 'cluster')} x {counted(n_samples, 'sample')}"
     if factor * planned_se(base_rate, high, n_tasks, n_clusters, n_samples, rule.k, model) > high:
-        sentence = f"No gain is detectable with {n_tasks} tasks in {n_clusters} clusters x {n_samples} samples."
+        sentence = f"No gain is detectable with {sizes}."
         se = planned_se(base_rate, high, n_tasks, n_clusters, n_samples, rule.k, model)
         return DetectableGain(None, se, n_tasks, n_clusters, n_samples, base_rate, sentence)
     for _ in range(_BISECTIONS):
@@ -136,7 +138,7 @@ def detectable_gain(
         se = planned_se(base_rate, gain, n_tasks, n_clusters, n_samples, rule.k, model)
         low, high = (low, gain) if gain > factor * se else (gain, high)
     sentence = (
-        f"{n_tasks} tasks in {n_clusters} clusters x {n_samples} samples detect a pass@{rule.k} gain of "
+        f"{sizes} detect a pass@{rule.k} gain of "
         f"{100 * gain:.1f} pp with {100 * rule.power:.0f}% power (base assumed at {100 * base_rate:.0f}%)."
     )
     return DetectableGain(gain, se, n_tasks, n_clusters, n_samples, base_rate, sentence)

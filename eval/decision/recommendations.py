@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from env.counts import counted
 from eval.decision.cells import Cell, cell_from_name
 from eval.decision.guards import FamilyGain
 from eval.decision.regressions import GroupGain
@@ -97,7 +98,7 @@ def recommend(
 
 
 def _after_smoke(decision: Decision) -> list[_Step]:
-    why = f"{decision.gain.n} test tasks and a few training steps say nothing about the model or the data."
+    why = f"{counted(decision.gain.n, 'test task')} and a few training steps say nothing about the model or the data."
     return [("Start a run of full size: a new run without size=smoke.", why)]
 
 
@@ -134,7 +135,8 @@ def _measurement(decision: Decision) -> list[_Step]:
 def _unseen_tasks(facts: TrainingFacts) -> list[_Step]:
     if not facts.contaminated:
         return []
-    why = f"{facts.contaminated} of {facts.tested} test tasks appear, in whole or in part, in the training rows."
+    tested = counted(facts.tested, "test task")
+    why = f"{facts.contaminated} of {tested} appear, in whole or in part, in the training rows."
     return [("Measure on tasks that training has not seen, or remove those rows and train again.", why)]
 
 
@@ -142,16 +144,17 @@ def _unseen_tasks(facts: TrainingFacts) -> list[_Step]:
 
 
 def _easier_tasks(decision: Decision, facts: TrainingFacts) -> _Step:
-    drawn = f", 0 of {facts.samples} samples of the adapter" if facts.samples else ""
-    why = f"Neither model solved any of the {decision.gain.n} tasks{drawn}: a gain cannot show where nothing is solved."
+    drawn = f", 0 of {counted(facts.samples, 'sample')} of the adapter" if facts.samples else ""
+    tasks = counted(decision.gain.n, "task")
+    why = f"Neither model solved any of the {tasks}{drawn}: a gain cannot show where nothing is solved."
     return ("Measure on easier tasks, which the base solves now and then, or start from a stronger base model.", why)
 
 
 def _harder_tasks(decision: Decision) -> _Step:
     base = decision.base.value or 0.0
     why = (
-        f"The base reaches {percent(base)} on {decision.base.n} tasks: at most {100 * (1 - base):.1f} pp are left, "
-        f"less than the margin of {100 * decision.margin:.1f} pp."
+        f"The base reaches {percent(base)} on {counted(decision.base.n, 'task')}: at most {100 * (1 - base):.1f} pp "
+        f"are left, less than the margin of {100 * decision.margin:.1f} pp."
     )
     return ("Measure on harder tasks: on these no adapter can reach the margin.", why)
 
@@ -163,10 +166,15 @@ def _more_clusters(decision: Decision) -> list[_Step]:
     if needed > _PRACTICAL_CLUSTERS:
         return []
     why = (
-        f"{decision.gain.clusters} clusters give a standard error of {points(se).lstrip('+')}; "
+        f"On {counted(decision.gain.clusters, 'cluster')} the standard error is {points(se).lstrip('+')}; "
         f"about {needed} would settle a gain of {points(decision.gain.value)}."
     )
-    return [(f"Measure on {decision.more_clusters} more clusters of tasks, in a new run with a frozen rule.", why)]
+    return [
+        (
+            f"Measure on {counted(decision.more_clusters, 'more cluster')} of tasks, in a new run with a frozen rule.",
+            why,
+        )
+    ]
 
 
 # Training
@@ -175,20 +183,22 @@ def _more_clusters(decision: Decision) -> list[_Step]:
 def _loss_did_not_fall(facts: TrainingFacts) -> list[_Step]:
     if facts.losses is None or facts.losses[1] < facts.losses[0]:
         return []
-    why = f"It was {facts.losses[0]:.3f} at the start and {facts.losses[1]:.3f} at the end of {facts.steps} steps."
+    first, last = facts.losses
+    why = f"It was {first:.3f} at the start and {last:.3f} at the end of {counted(facts.steps, 'step')}."
     return [("Find out why the training loss did not fall: nothing was learnt from the rows.", why)]
 
 
 def _train_longer(facts: TrainingFacts) -> list[_Step]:
     if facts.epochs is None or not facts.is_undertrained:
         return []
-    why = f"{facts.steps} steps have seen {percent(facts.epochs)} of the {facts.rows} training rows."
+    steps, rows = counted(facts.steps, "step"), counted(facts.rows, "training row")
+    why = f"Training saw {percent(facts.epochs)} of the {rows} in {steps}."
     return [("Train longer: at least once over all training rows.", why)]
 
 
 def _rows_against_tasks(decision: Decision, facts: TrainingFacts) -> _Step:
     why = f"The gain is {points(decision.gain.value)}, and no family, kind or form of answer explains it."
-    return (f"Compare the {facts.rows} training rows with the tasks they should help.", why)
+    return (f"Compare the {counted(facts.rows, 'training row')} with the tasks they should help.", why)
 
 
 def _weakest_family(decision: Decision, facts: TrainingFacts) -> list[_Step]:
@@ -226,7 +236,7 @@ def _loss(group: GroupGain, facts: TrainingFacts) -> str:
     gain = group.gain
     between = "" if gain.low is None or gain.high is None else f" (95% {gain.low:+.1f} to {gain.high:+.1f})"
     lost = (
-        f"{group.name} lost {abs(gain.value or 0.0):.1f} pp{between} on {group.tasks} tasks, "
+        f"{group.name} lost {abs(gain.value or 0.0):.1f} pp{between} on {counted(group.tasks, 'task')}, "
         "beyond chance over all kinds"
     )
     rows, total = facts.rows_by_kind.get(group.name, 0), sum(facts.rows_by_kind.values())
@@ -247,7 +257,7 @@ def _form_of_answers(facts: TrainingFacts) -> list[_Step]:
     ]
     notable = [item for item in found if facts.samples and item[0] / facts.samples >= _NOTABLE_SHARE]
     return [
-        (action, f"{percent(count / facts.samples)} of the adapter's {facts.samples} samples {what}.")
+        (action, f"{percent(count / facts.samples)} of the adapter's {counted(facts.samples, 'sample')} {what}.")
         for count, what, action in sorted(notable, key=lambda item: -item[0])
     ]
 
@@ -290,7 +300,7 @@ def _best_of(decision: Decision, swept: Mapping[Cell, float | None]) -> _Best | 
     other_scales = [gain for cell, gain in swept.items() if cell.scale != chosen.scale and gain is not None]
     return _Best(
         cell=chosen,
-        sentence=f"{chosen.name} was best of {len(swept)} cells ({points(best)} on dev)",
+        sentence=f"{chosen.name} was best of {counted(len(swept), 'cell')} ({points(best)} on dev)",
         steps=tuple(sorted({cell.step for cell in swept})),
         scales=tuple(sorted({cell.scale for cell in swept})),
         beats_other_steps=bool(other_steps) and best > max(other_steps),

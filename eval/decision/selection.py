@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from env.counts import counted
 from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.max_t import simultaneous_gains
@@ -63,8 +64,8 @@ def select_cell(
         raise Refusal(f"No cell can be chosen: {why}.", "Measure the cells again.")
     best = max(eligible, key=_preference)
     sentence = (
-        f"{best.cell.name} has the highest lower bound of {len(eligible)} cells: gain {points(best.gain.value)}, "
-        f"at least {points(best.gain.lower)}, on {best.gain.n} dev tasks."
+        f"{best.cell.name} has the highest lower bound of {counted(len(eligible), 'cell')}: "
+        f"gain {points(best.gain.value)}, at least {points(best.gain.lower)}, on {counted(best.gain.n, 'dev task')}."
     )
     return Selection(best.cell, table, sentence)
 

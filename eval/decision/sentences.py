@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from env.counts import counted
 from eval.decision.extremes import Extreme
 from eval.decision.guards import Guard
 from eval.decision.rule import DecisionRule
@@ -49,7 +50,7 @@ def headline(found: Finding, rule: DecisionRule) -> str:
     return (
         f"{found.verdict}{' (strong)' if found.strong else ''}: pass@{rule.k} {percent(found.base.value)} → "
         f"{percent(found.adapter.value)}, gain {points(gain.value)} ({100 - 100 * rule.alpha:g}% {points(gain.low)} to "
-        f"{points(gain.high)}) on {gain.n} tasks in {gain.clusters} clusters; "
+        f"{points(gain.high)}) on {counted(gain.n, 'task')} in {counted(gain.clusters, 'cluster')}; "
         f"margin {rule.margin_pp:.1f} pp, detectable gain {detects}"
     )
 
@@ -95,7 +96,7 @@ def _settling(found: Finding, rule: DecisionRule) -> Sequence[str]:
         return ("The gain is exactly at the bar, so no number of further clusters can be named that would settle it.",)
     more = found.needed - found.gain.clusters
     return (
-        f"About {found.needed} clusters in all ({more} more than the {found.gain.clusters} there are) would "
+        f"About {counted(found.needed, 'cluster')} in all ({more} more than the {found.gain.clusters} there are) would "
         f"settle it with {100 * rule.power:.0f}% power, if the gain stays what it is.",
     )
 
@@ -109,4 +110,4 @@ def _without_test(found: Finding, rule: DecisionRule) -> Sequence[str]:
 def _left_out(found: Finding) -> Sequence[str]:
     if not found.excluded:
         return ()
-    return (f"{len(found.excluded)} tasks were left out: {found.excluded_why or 'no reason given'}.",)
+    return (f"{counted(len(found.excluded), 'task')} were left out: {found.excluded_why or 'no reason given'}.",)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from env.counts import counted
 from env.refusal import Refusal
 from eval.decision.cells import Cell
 from eval.decision.extremes import extreme_of
@@ -207,5 +208,5 @@ def decide_max_t(
     chosen = selection.chosen
     gain = next(row.gain for row in selection.table if row.cell == chosen)
     gains = paired_gains(base, cells[chosen], rule.k)
-    method, judged = f"max-t over {len(cells)} cells", replace(evidence, cell=chosen.name)
+    method, judged = f"max-t over {counted(len(cells), 'cell')}", replace(evidence, cell=chosen.name)
     return selection, _conclude(base, cells[chosen], gains, gain, rule, judged, method)

@@ -48,7 +48,7 @@ def extract(task: Task, text: str, language: Language) -> Candidate:
 
 def _patched(source: str, diff: str, rule: str, language: Language) -> Candidate:
     if not looks_like_diff(diff, language):
-        detail = "the answer is a whole program; a unified diff was requested"
+        detail = "the answer holds no diff; a unified diff was requested"
         return Candidate(None, "whole-file", outcome=Outcome.PATCH_REJECTED, detail=detail)
     try:
         patched = apply_patch(source, diff)

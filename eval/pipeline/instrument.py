@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from env.counts import counted
 from eval.pipeline.loop import judge
 from eval.pipeline.verifier import Verifier, unsupported
 from eval.records import Outcome, Task, Verdict
@@ -124,7 +125,7 @@ def sizes(tasks: Sequence[Task]) -> str:
     kinds = Counter(task.kind for task in tasks)
     splits = {s: len({t.cluster for t in tasks if t.split == s}) for s in ("dev", "test")}
     return (
-        f"{len(tasks)} tasks: {', '.join(f'{n} {name}' for name, n in families.items())}; "
+        f"{counted(len(tasks), 'task')}: {', '.join(f'{n} {name}' for name, n in families.items())}; "
         f"{len(kinds)} kinds; {splits['dev']} dev and {splits['test']} test clusters; "
         f"{sum(len(task.near_misses) for task in tasks)} near misses"
     )

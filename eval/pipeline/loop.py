@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from env.silence import reach
 from eval.pipeline.extract import extract
 from eval.pipeline.sampling import Generated, GenerationRequest, LanguageModel, SamplingSettings, sample_seed
 from eval.pipeline.stored_samples import SampleKey, append_samples, put_in_order, read_samples
@@ -279,4 +280,8 @@ def judge(tasks: Sequence[tuple[Task, str]], verifier: Verifier) -> list[tuple[C
     """Extract and execute given answers, in order: references, near misses and constants are verified this way."""
     candidates = [(task, extract(task, answer, verifier.language)) for task, answer in tasks]
     futures = [_candidate_future(verifier, task, candidate) for task, candidate in candidates]
-    return [(candidate, future.result()) for (_, candidate), future in zip(candidates, futures, strict=True)]
+    judged = []
+    for (_, candidate), future in zip(candidates, futures, strict=True):
+        judged.append((candidate, future.result()))
+        reach(len(judged), len(futures), "programs")
+    return judged

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from env.installed.invocation import as_started
 from env.refusal import Refusal
+from env.silence import told
 from eval.decision.racing import Schedule
 from eval.decision.rule import DecisionRule
 from eval.estimation.intervals import ALPHA, RESAMPLES, SEED
@@ -129,7 +130,8 @@ def main(argv: Sequence[str]) -> int:
         arguments, run = bench_parser(), _bench
     asked = arguments.parse_args(argv)
     try:
-        run(asked)
+        with told("simulating"):
+            run(asked)
     except Refusal as refusal:
         arguments.exit(2, f"{arguments.prog}: {refusal}\n")
     return 0

@@ -6,7 +6,7 @@ samples are simulated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from env.silence import reach
 from eval.decision.cells import Cell
 from eval.decision.guards import Canary, Evidence
 from eval.decision.racing import Course, Place, Schedule, grid_course, race_course, run_race
@@ -133,11 +134,19 @@ def simulate(world: World, protocol: Protocol, trials: int, seed: int, processes
     chunks = [range(start, min(start + _CHUNK, trials)) for start in range(0, trials, _CHUNK)]
     work = partial(_run_chunk, world, protocol, seed)
     if processes == 1:
-        runs = [run for chunk in chunks for run in work(chunk)]
+        runs = _collected(map(work, chunks), trials)
     else:
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            runs = [run for chunk in pool.map(work, chunks) for run in chunk]
+            runs = _collected(pool.map(work, chunks), trials)
     return [*(_ours(world, runs, search) for search in SEARCHES), _naive(world, runs, protocol.rule)]
+
+
+def _collected(chunks: Iterable[list[Trial]], trials: int) -> list[Trial]:
+    runs: list[Trial] = []
+    for chunk in chunks:
+        runs += chunk
+        reach(len(runs), trials, "experiments of this line")
+    return runs
 
 
 def _run_chunk(world: World, protocol: Protocol, seed: int, numbers: range) -> list[Trial]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from env.checks import Check, fact, judged, ok, warn
+from env.counts import counted
 from env.listing import listed_text
 from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
@@ -114,7 +115,7 @@ def require_clusters(dataset: Dataset, selection: Selection, cause: Cause | None
         if sizes[f"{split}_clusters"] < MIN_CLUSTERS:
             few = (
                 f"The {split} split of {dataset.name} has {sizes[f'{split}_tasks']} usable tasks in "
-                f"{sizes[f'{split}_clusters']} clusters; at least {MIN_CLUSTERS} clusters are needed."
+                f"{sizes[f'{split}_clusters']} clusters; at least {counted(MIN_CLUSTERS, 'cluster')} are needed."
             )
             if cause is not None:
                 raise Refusal(f"{cause.clause}. {few}", cause.fix)
@@ -154,7 +155,7 @@ def _size_sentence(dataset: Dataset) -> str:
         for split in SPLITS
         if sizes[f"{split}_tasks"]
     ]
-    return f"{len(dataset.tasks)} tasks: {', '.join(parts)}; {len(dataset.rows)} training rows"
+    return f"{counted(len(dataset.tasks), 'task')}: {', '.join(parts)}; {counted(len(dataset.rows), 'training row')}"
 
 
 # The tiers, each with the check that reports it (its waiver has the same name) and what its leak means.
@@ -218,7 +219,7 @@ def _alike_check(tasks: Sequence[Task]) -> Check:
         "alike tasks",
         "block",
         not pairs,
-        f"{len(pairs)} pairs of near-duplicate tasks (J ≥ {ALIKE_JACCARD}) are in different clusters",
+        f"{counted(len(pairs), 'pair')} of near-duplicate tasks (J ≥ {ALIKE_JACCARD}) in different clusters",
         "near-duplicates share a cluster",
         reason="A repeated task would count as two, and dev could reveal what test contains.",
         fix="Give these tasks one cluster, or remove the repetition.",
@@ -232,7 +233,7 @@ def _duplicate_check(found: Contamination, total: int) -> Check:
         "duplicates",
         "warn",
         repeated == 0,
-        f"{repeated} of {total} training rows repeat another one",
+        f"{repeated} of {counted(total, 'training row')} repeat another one",
         "every row once",
         reason="Repeated rows weigh more in training without adding information.",
         fix="Remove the repetitions.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from env.checks import Check, fact, judged
+from env.counts import counted
 from env.files import digest
 from eval.decision.power import DetectableGain, detectable_gain
 from eval.decision.racing import Place
@@ -93,7 +94,7 @@ def _detectable_check(rule: DecisionRule, detectable: DetectableGain) -> Check:
 def _generations_check(planned: Generations) -> Check:
     raced = f" (the grid {planned.grid:,})" if planned.sweep < planned.grid else ""
     parts = (
-        f"B {planned.base:,} of the base, D {planned.sweep:,} of {planned.cells} cells{raced}, "
+        f"B {planned.base:,} of the base, D {planned.sweep:,} of {counted(planned.cells, 'cell')}{raced}, "
         f"E {planned.decision:,} of the chosen one; best of all cells on dev alone would need {planned.usual:,}"
     )
     return fact("generations", f"{planned.total:,} in total", parts)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from env.checks import Check, blocking, fact
+from env.counts import counted
 from env.estimates import about
 from env.machine.probe import probe
 from env.pins import find_lock
@@ -103,8 +104,8 @@ def _report(
     gain = "nothing" if planned.detectable.gain is None else f"{100 * planned.detectable.gain:.1f} pp"
     waived = sum(bool(check.waived) for check in checks)
     passed = (
-        f"{len(checks)} checks{f' ({waived} waived)' if waived else ''} · detectable gain {gain} · "
-        f"{planned.generations.total:,} generations"
+        f"{counted(len(checks), 'check')}{f' ({waived} waived)' if waived else ''} · detectable gain {gain} · "
+        f"{counted(planned.generations.total, 'generation')}"
     )
     return conclude(
         context,
@@ -195,11 +196,11 @@ def time_checks(pace: Pace | None, planned: PlannedDecision, steps: int) -> list
     durations = gate_durations(pace, planned.generations, steps)
     total = about(sum(duration.seconds for duration in durations.values()))
     parts = ", ".join(f"{gate.upper()} {about(durations[gate].seconds)}" for gate in sorted(durations))
-    measured = f"measured: {pace.rows} rows together for {pace.measured_s:.0f} s, and one training step"
+    measured = f"measured: {counted(pace.rows, 'row')} together for {pace.measured_s:.0f} s, and one training step"
     evidence = [f"{gate.upper()}: {durations[gate].basis}" for gate in sorted(durations)]
     return [
         replace(fact("time", f"about {total}: {parts}", measured), evidence=tuple(evidence)),
-        fact("generation call", f"{pace.samples_per_call:,} samples", pace.call_reason),
+        fact("generation call", counted(pace.samples_per_call, "sample"), pace.call_reason),
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from env.checks import Check, judged, warn
+from env.counts import counted
 from eval.datasets.derived_misses import derived_misses
 from eval.domains import Cause, Derives, Domain
 from eval.pipeline.instrument import KnownAnswer
@@ -69,7 +70,7 @@ def constant_check(accepting: Sequence[KnownAnswer]) -> Check:
         "constant answers",
         "block",
         not accepting,
-        f"{len(accepting)} tasks accept one",
+        f"accepted by {counted(len(accepting), 'task')}",
         "no task accepts a fixed answer",
         reason="A task that accepts a fixed answer measures nothing about the model.",
         fix="Give these tasks checks for what the instruction requires.",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from env.checks import Check, fact, judged
+from env.counts import counted
 from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed
@@ -198,10 +199,10 @@ def _rows_check(data: EncodedExamples, total: int, experiment: Experiment) -> Ch
         "rows fit",
         "warn",
         not dropped,
-        f"{dropped} of {total} training rows are too long and will be left out"
+        f"{dropped} of {counted(total, 'training row')} are too long and will be left out"
         if dropped
-        else f"all {total} training rows, the longest takes {longest:,} tokens",
-        f"every row within {limit:,} tokens and the model's context",
+        else f"all {counted(total, 'training row')}, the longest takes {counted(longest, 'token')}",
+        f"every row within {counted(limit, 'token')} and the model's context",
         reason="Rows that are left out do not train the model.",
         fix="Raise gate.c.train.max_length, shorten the rows, or refuse them: gate.c.train.on_too_long=error.",
         evidence=data.dropped,
@@ -247,7 +248,7 @@ def _sample_check(sample: SampleProbe) -> Check:
         "generated sample",
         "block",
         sample.outcome is not Outcome.HARNESS_ERROR,
-        f"{sample.tokens} tokens on {sample.task_id}: {sample.outcome}"
+        f"{counted(sample.tokens, 'token')} on {sample.task_id}: {sample.outcome}"
         + (f", {sample.detail}" if sample.detail else ""),
         "a verdict from execution",
         reason=sample.detail,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from env.checks import Check, judged
+from env.counts import counted
 from env.listing import listed_text
 from gates.c_training.hooks import Hooks, read_metrics
 from gates.context import GateContext, Progress, StopRequested, conclude
@@ -92,7 +93,8 @@ def _report(
     return conclude(
         context,
         "passed",
-        f"{result.step} steps  loss {first:.3f} → {last:.3f}  {len(result.checkpoints)} checkpoints",
+        f"{counted(result.step, 'step')}  loss {first:.3f} → {last:.3f}  "
+        f"{counted(len(result.checkpoints), 'checkpoint')}",
         checks=[*_checks(context, result, first, last), *_watch_checks(context, steps)],
         results=TrainingResults(base=base, checkpoints=checkpoints, training=training),
         files=files,
@@ -121,7 +123,7 @@ def _checks(context: GateContext, result: TrainResult, first: float, last: float
             "warn",
             result.dropped == 0,
             f"{result.dropped} of {result.dropped + result.examples} rows dropped",
-            f"every row within {train.max_length} tokens",
+            f"every row within {counted(train.max_length, 'token')}",
             reason=f"Dropped rows do not train the model: {listed_text(result.dropped_rows, 5)}.",
             fix="Raise gate.c.train.max_length.",
         ),
@@ -136,7 +138,7 @@ def _watch_checks(context: GateContext, steps: Sequence[dict[str, Any]]) -> list
             "gradient flows",
             "warn",
             idle < limit,
-            f"{idle} steps in a row with gradient 0",
+            f"{counted(idle, 'step')} in a row with gradient 0",
             f"fewer than {limit}",
             reason="Without a gradient the adapter does not change: nothing was learned in these steps.",
             fix="Check gate.c.lora.target_modules and layers, and that the learning rate is not 0.",

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from env.counts import counted
 from env.files import append_lines, read_lines
 from env.refusal import Refusal
 from gates.context import GateContext, Progress
@@ -45,7 +46,7 @@ class Hooks:
             return ""
         if self.idle_steps == settings.idle_gradient_steps:
             self.context.log.warning("the gradient has been 0 for %d steps: nothing is learned", self.idle_steps)
-        return f"  gradient 0 for {self.idle_steps} steps: nothing is learned"
+        return f"  gradient 0 for {counted(self.idle_steps, 'step')}: nothing is learned"
 
     def _require_calm(self, record: StepRecord) -> None:
         if self.watch is None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from env.counts import counted
 from env.heartbeat import TokenCount
 from env.refusal import Refusal
 from eval.datasets.loading import domain_of, load_dataset
@@ -94,8 +95,8 @@ class Bench:
         lost = [s for s in samples if s.verdict.outcome == Outcome.HARNESS_ERROR]
         if len(lost) * 100 > limit_pct * len(samples):
             raise Refusal(
-                f"{len(lost)} of {len(samples)} samples of {whose} could not be verified (limit {limit_pct}%): "
-                f"{lost[0].verdict.detail}",
+                f"{len(lost)} of {counted(len(samples), 'sample')} of {whose} could not be verified "
+                f"(limit {limit_pct}%): {lost[0].verdict.detail}",
                 "Fix the verifier (see `python -m runner doctor`), then run `advance`; stored samples are kept.",
             )
 
@@ -158,7 +159,7 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
     experiment = context.experiment
     dataset = approved_dataset(context)
     with open_judge(experiment) as verifier:
-        context.on_progress(Progress("testing the instrument", 0, 0, "", f"{len(dataset.tasks)} tasks"))
+        context.on_progress(Progress("testing the instrument", 0, 0, "", counted(len(dataset.tasks), "task")))
         require_right_instrument(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
         context.safe_point()
         context.on_progress(Progress("loading model", 0, 0, ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from env.counts import counted
 from gates.context import PlanContext
 from gates.report.results import EnvironmentResults, Generations, Pace
 from training.records import ModelSettings
@@ -26,7 +27,7 @@ def gate_durations(pace: Pace, generations: Generations, steps: int) -> dict[str
         gate: Duration(pace.load_s + _sampling_s(pace, samples), _sampling_basis(pace, samples))
         for gate, samples in drawn.items()
     }
-    training = f"{steps:,} steps of {step_s:.1f} s, {pace.tokens_per_step:,.0f} tokens each"
+    training = f"{counted(steps, 'step')} of {step_s:.1f} s, {pace.tokens_per_step:,.0f} tokens each"
     return {**durations, "c": Duration(pace.load_s + steps * step_s, training)}
 
 
@@ -78,4 +79,4 @@ def _sampling_s(pace: Pace, samples: int) -> float:
 def _sampling_basis(pace: Pace, samples: int) -> str:
     if not samples:
         return "nothing is generated"
-    return f"{samples:,} samples of {pace.tokens_each:.0f} tokens at {pace.tokens_per_s:,.0f} tokens a second"
+    return f"{counted(samples, 'sample')} of {pace.tokens_each:.0f} tokens at {pace.tokens_per_s:,.0f} tokens a second"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from env.counts import counted
 from eval.decision.racing import Course, Place, grid_course, race_course
 from eval.decision.rule import DecisionRule
 from gates.settings import Experiment
@@ -24,7 +25,7 @@ def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place
     if course.search == "grid":
         return course, "the dev tasks are too few for a round before the last"
     rounds = zip(course.fields, course.blocks, strict=True)
-    return course, ", ".join(f"{field} cells on {len(block)} tasks" for field, block in rounds)
+    return course, ", ".join(f"{counted(field, 'cell')} on {counted(len(block), 'task')}" for field, block in rounds)
 
 
 def why_grid(experiment: Experiment, selection: str, cells: int) -> str:
@@ -35,5 +36,5 @@ def why_grid(experiment: Experiment, selection: str, cells: int) -> str:
     if selection == "max-t":
         return "without a test split the bounds need all cells on all tasks"
     if cells <= config.race.finalists:
-        return f"{cells} cells are not more than the {config.race.finalists} finalists of a race"
+        return f"{counted(cells, 'cell')} are not more than the {config.race.finalists} finalists of a race"
     return ""

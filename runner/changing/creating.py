@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from runner.runs.locations import PROJECT
 from runner.runs.overrides import merge_overrides, override_text, split
 from runner.runs.plain_config import differing, dump_config, flatten, leaves, read_plain, subject_of
 from training.backends import require_installed
+from training.models import local_folder, require_complete_folder
 from training.tiny_random.cache import cached_folder, is_recipe
 
 
@@ -81,11 +83,15 @@ def make_run(results: Path, proposal: Proposal, fresh: bool = False) -> Path:
 
 
 def require_data_files(config: dict[str, Any]) -> None:
-    """Raise Refusal when a dataset file of a plain config is missing: no run begins on data that is not there."""
+    """Raise Refusal when a dataset file of a plain config is missing or empty: no run begins without its data."""
     for key in ("eval", "train"):
         value = config["dataset"].get(key)
-        if value and not Path(value).is_file():
+        if not value:
+            continue
+        if not os.path.isfile(value):
             raise Refusal(f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file.")
+        if not Path(value).stat().st_size:
+            raise Refusal(f"dataset.{key}: {value} is empty.", "Give a JSONL file with one object a line.")
 
 
 def require_model(experiment: Experiment) -> None:
@@ -95,7 +101,11 @@ def require_model(experiment: Experiment) -> None:
     path = experiment.model.path
     if is_recipe(path):
         cached_folder(path)
-    elif not Path(path).is_dir() and not _may_be_hub_name(path):
+    elif Path(path).is_dir():
+        require_complete_folder(experiment.model)
+    elif Path(path).is_file():
+        local_folder(experiment.model)  # refuses it, with what to give in its place
+    elif not _may_be_hub_name(path):
         raise Refusal(
             f"model.path: {path} is not a folder, nor the name of a model on the hub, such as Qwen/Qwen3-4B.",
             "Give the path of the model's folder: model.path=FOLDER.",

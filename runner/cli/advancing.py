@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from env.installed.invocation import start_command
+from env.silence import hand_over
 from runner.cli.app import (
     ConfigFile,
     FromDefaults,
@@ -106,6 +107,7 @@ def advance(
     folder = _prepared(with_file(overrides, config), run, results, fresh)
     if should_tell(folder, sys.stdout):
         screens.print_connection_hint(folder)
+    hand_over()
     raise typer.Exit(advance_run(folder, screens.make_screen(), last_gate, fresh))
 
 
@@ -144,6 +146,7 @@ def tmux(
     if detach or not (sys.stdin.isatty() and sys.stdout.isatty()):
         screens.print_session(folder, opened)
     else:
+        hand_over()
         attach(opened.name)
 
 

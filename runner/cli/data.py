@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +41,8 @@ def tasks(
             {
                 "tasks": [one.to_json() for one in listing.tasks],
                 "remarks": list(map(dataclasses.asdict, listing.remarks)),
+                "verifier": listing.verifier,
+                "isolation": listing.isolation,
             }
         )
     else:
@@ -84,7 +87,7 @@ def _experiment(data: list[str], run: str | None, results: Path) -> Experiment:
         experiment, _ = read_config(existing_run(results, run) / "config.yaml")
         return experiment
     file, more = (data[0], data[1:]) if "=" not in data[0] else ("", data)
-    if file and not Path(file).is_file():
+    if file and not os.path.isfile(file):
         raise Refusal(f"{file}: no such file.", "Give a file of eval items, or overrides such as dataset=luantibench.")
     path = Path(file).resolve()
     # rows are not looked at: the items stand in for them

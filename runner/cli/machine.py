@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from env.counts import counted
 from runner.cli.app import (
     AsJson,
     ConfigFile,
@@ -46,6 +48,7 @@ def doctor(
 
     For the current run, or with overrides for the run that `new` would create.
     """
+    from env.silence import turn_to
     from gates.a_environment.gate import inspect
     from runner import screens
     from runner.changing.config_lookup import shown_config
@@ -54,7 +57,12 @@ def doctor(
 
     words = with_file(overrides, config)
     experiment = validate(shown_config(results, run, words, from_defaults))
-    on_part = (lambda _part: None) if as_json else screens.announce_part
+
+    def on_part(part: str) -> None:
+        turn_to(f"checking {part}")
+        if not as_json:
+            screens.announce_part(part)
+
     checks: list[Check] = []
     try:
         for seen in inspect(experiment, results, with_model=model, on_part=on_part):
@@ -91,7 +99,7 @@ def lock(
     installed = installed_versions()
     if write is not None:
         count = write_lock(write, installed, lock_header(write))
-        say(f"{count} versions written to {write}\nnext: pip install -c {write} -e .[dev]")
+        say(f"{counted(count, 'version')} written to {write}\nnext: pip install -c {shlex.quote(str(write))} -e .[dev]")
         return
     path = find_lock(against)
     found = compare(read_pins(path), installed)

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from env.refusal import Refusal
+from env.silence import hand_over, turn_to
 from runner.cli.app import (
     AsJson,
     ConfigFile,
@@ -44,6 +45,7 @@ def status(
 
     folder = existing_run(results, run)
     if watch:
+        hand_over()
         screens.watch_status(lambda: view_run(Run.open(folder), look_for_edits=True))
         return
     if why:
@@ -115,6 +117,7 @@ def report(
             f'Two different runs are named: "{name}" and "{run}".', "Name one: `report RUN`, or `report --run RUN`."
         )
     opened = Run.open(existing_run(results, name or run))
+    turn_to("reading the run for its report")
     data = build(opened)
     if as_json or form is ReportFormat.JSON:
         print_json(to_json(data))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from env.silence import turn_to
 from runner.cli.app import Results, RunName, app, existing_run, say
 from runner.runs.locations import RESULTS
 
@@ -41,5 +42,6 @@ def export(
 
     folder = existing_run(results, run)
     experiment, _ = read_config(folder / "config.yaml")
+    turn_to("exporting: the model is loaded, the files are written, read back and compared")
     origin, found = export_cell(folder, experiment, cell, form.value, to.expanduser().absolute(), anyway)
     say(f"{origin.cell.name} of {origin.run}, verdict {origin.verdict}\n{found.sentence}\n{to}")

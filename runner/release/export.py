@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from env.counts import counted
 from env.files import make_folder, sha256_file, sync_folder, write_atomic
 from env.refusal import Refusal
 from env.space import DiskFull
@@ -199,7 +200,8 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
     lines += [f"* decision: {origin.headline}"] if origin.headline else []
     lines += [
         f"* base: {base}, digest {origin.base.digest[:16]}",
-        f"* trained: rank {lora.r}, alpha {lora.alpha:g} on {', '.join(lora.target_modules)}, {origin.cell.step} steps",
+        f"* trained: rank {lora.r}, alpha {lora.alpha:g} on {', '.join(lora.target_modules)}, "
+        f"{counted(origin.cell.step, 'step')}",
         f"* adapter digest: {origin.adapter_digest[:16]}",
         f"* read back: {found.sentence}",
         f"* full provenance: {PROVENANCE}",

@@ -22,8 +22,16 @@ def usual_results() -> Path:
 
 
 def results_folder(typed: str | Path) -> Path:
-    """Return the typed folder, absolute, ``~`` as the home folder. Raises Refusal where ``~`` names no user."""
-    return expanded(typed).resolve()
+    """Return the typed folder, absolute, ``~`` as the home folder.
+
+    Raises:
+        Refusal: ``~`` names no user, or it is a file.
+    """
+    folder = expanded(typed).resolve()
+    # unlike Path's, these return False for a name too long for the file system
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise Refusal(f"{folder} is a file, not a folder of runs.", "Name a folder; it need not exist yet.")
+    return folder
 
 
 def expanded(typed: str | Path) -> Path:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from env.checks import Check
+from env.counts import counted
 from env.listing import more_text
 from runner.screens.ink import Line, columns, line, pad, write_lines
-from runner.views.wording import count_text
 
 if TYPE_CHECKING:
     from gates.report import GateReport
@@ -89,8 +89,8 @@ def summary_line(checks: Sequence[Check]) -> Line:
     facts = len(checks) - len(judged)
     style = "no" if blocks else "good"
     return line(
-        (f"{count_text(len(judged), 'check')}: {', '.join(parts)}", style),
-        (f"; {count_text(facts, 'fact')}" if facts else "", "dim"),
+        (f"{counted(len(judged), 'check')}: {', '.join(parts)}", style),
+        (f"; {counted(facts, 'fact')}" if facts else "", "dim"),
     )
 
 

@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from env.counts import counted
 from env.heartbeat import Pulse
 from gates import stores
 from runner.screens.ink import NO_BREAK, Line, Span, line
 from runner.screens.latest import last_losses, last_notices, last_verdicts
 from runner.views.folder_facts import newest_checkpoint, stops_after
 from runner.views.run_view import IDLE_AFTER_S, SILENT_AFTER_S, RunView
-from runner.views.wording import clock_text, count_text, countdown_text, duration_text, parse_time, rate_text
+from runner.views.wording import clock_text, countdown_text, duration_text, parse_time, rate_text
 
 # A smaller clock change is not worth a line.
 _CLOCK_GAP_S = 5.0
@@ -47,7 +48,7 @@ def basis_text(pulse: Pulse) -> str:
     """
     over = f" over {duration_text(pulse.rate_over_s)}" if pulse.rate_over_s else ""
     if pulse.tokens_per_s:
-        return f"{pulse.tokens:,} tokens, {rate_text(pulse.tokens_per_s)}{over}"
+        return f"{counted(pulse.tokens, 'token')}, {rate_text(pulse.tokens_per_s)}{over}"
     return f"{rate_text(pulse.rate)}{over}" if pulse.rate else ""
 
 
@@ -66,11 +67,15 @@ def progress_lines(view: RunView, now: datetime | None = None) -> list[Line]:
     losses = last_losses(folder) if stores(pulse.gate, "checkpoints") else None
     if losses is not None:
         text = f"{losses.values[-1]:.3f} at step {losses.step:,}  "
-        lines.append(_labelled("loss", text, (losses.sparkline, "live"), (f"  last {len(losses.values)} steps", "dim")))
+        lines.append(
+            _labelled(
+                "loss", text, (losses.sparkline, "live"), (f"  last {counted(len(losses.values), 'step')}", "dim")
+            )
+        )
     verdicts = last_verdicts(folder, pulse) if stores(pulse.gate, "samples") else None
     if verdicts is not None:
         counts = "  ".join(f"{name} {number}" for name, number in verdicts.outcomes)
-        lines.append(_labelled("verdicts", counts, (f"  last {count_text(verdicts.n, 'sample')}", "dim")))
+        lines.append(_labelled("verdicts", counts, (f"  last {counted(verdicts.n, 'sample')}", "dim")))
     notices = (_labelled("notice", (text, "odd")) for text in last_notices(folder, pulse.gate))
     return [*lines, *(replace(notice, cut=True) for notice in notices)]
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from env.counts import counted
 from env.heartbeat import timestamp
 from env.listing import listed_text
 from env.refusal import Refusal
@@ -17,7 +18,7 @@ from runner.screens.rulings import RULINGS
 from runner.screens.running import left_text, worker_lines
 from runner.views.folder_facts import is_smoke, reasons, resumes, safe_work
 from runner.views.run_view import GateView, RunView
-from runner.views.wording import clock_text, count_text, duration_text, gate_name
+from runner.views.wording import clock_text, duration_text, gate_name
 
 # Each state's mark, word and style. "crashed" (could not measure) and "said no" (measured) share nothing.
 STATES: dict[str, tuple[str, str, str]] = {
@@ -202,15 +203,15 @@ def runs_lines(views: list[RunView], current: str = "", where: str = "", now: da
     name_columns = max(len(view.id) for view in views)
     pairs = [(_run_line(view, view.id == current, name_columns, now), _origin_line(view)) for view in views]
     named = f"python -m runner status --run NAME {where}".rstrip()
-    counted = f"{count_text(len(views), 'run')} · ● current · {named}"
-    return [*(shown for pair in pairs for shown in pair), line((counted, "dim"))]
+    told = f"{counted(len(views), 'run')} · ● current · {named}"
+    return [*(shown for pair in pairs for shown in pair), line((told, "dim"))]
 
 
 def _origin_line(view: RunView) -> Line:
     """Return what a run is, and how it differs from the run that it was made like."""
     origin = view.origin
     like = f"like {origin.like}" + "".join(f" {text}" for text in origin.given) if origin.like else ""
-    differs = f"{count_text(len(origin.differs), 'key')} differ" if len(origin.differs) > len(origin.given) else ""
+    differs = f"{counted(len(origin.differs), 'key')} differ" if len(origin.differs) > len(origin.given) else ""
     since = f"changed since: {listed_text(origin.changed, _SHOWN)}" if origin.changed else ""
     parts = [origin.subject, view.profile, like, differs, since]
     return line(("    " + " · ".join(part for part in parts if part), "dim"), cut=True)

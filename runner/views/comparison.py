@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from env.counts import counted
 from eval.records import Metric
 from gates import stores
 from gates.report.results import BaselineResults, DecisionResults, EnvironmentResults, SweepResults, TrainingResults
@@ -175,8 +176,8 @@ def _size(found: Artifacts) -> str:
     if rule is None:
         return ""
     if rule.selection == "split":
-        return f"{rule.test_tasks} tasks in {rule.test_clusters} clusters x {rule.test_samples}"
-    return f"{rule.dev_tasks} tasks in {rule.dev_clusters} clusters x {rule.dev_samples}"
+        return f"{counted(rule.test_tasks, 'task')} in {counted(rule.test_clusters, 'cluster')} x {rule.test_samples}"
+    return f"{counted(rule.dev_tasks, 'task')} in {counted(rule.dev_clusters, 'cluster')} x {rule.dev_samples}"
 
 
 def _groups(found: Artifacts) -> tuple[GroupResult, ...]:

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from env.counts import counted
 from env.heartbeat import Pulse
 from gates import stores
 from runner.runs.plain_config import subject_of
-from runner.views.wording import count_text, duration_text
+from runner.views.wording import duration_text
 
 
 def subject(folder: Path) -> str:
@@ -43,8 +44,8 @@ def safe_work(folder: Path, gate: str) -> str:
     by_cell = stores(gate, "cells")
     files = sorted(gate_folder.glob("cells/*/samples.jsonl")) if by_cell else [gate_folder / "samples.jsonl"]
     number = sum(_lines(file) for file in files)
-    cells = f" of {count_text(len(files), 'cell')}" if by_cell and number else ""
-    return count_text(number, "sample") + cells if number else ""
+    cells = f" of {counted(len(files), 'cell')}" if by_cell and number else ""
+    return counted(number, "sample") + cells if number else ""
 
 
 def newest_checkpoint(gate_folder: Path) -> int:
@@ -87,7 +88,7 @@ def lost_work(folder: Path, gate: str, pulse: Pulse | None) -> str:
     if not pulse.tokens_unstored:
         return ""
     took = f", about {duration_text(pulse.tokens_unstored / pulse.tokens_per_s)} of work" if pulse.tokens_per_s else ""
-    return f"{count_text(pulse.tokens_unstored, 'token')} of samples that were not stored yet{took}"
+    return f"{counted(pulse.tokens_unstored, 'token')} of samples that were not stored yet{took}"
 
 
 def reasons(folder: Path, gate: str) -> list[str]:

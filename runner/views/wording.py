@@ -57,11 +57,6 @@ def rate_text(rate: float) -> str:
     return f"{value:.0f}/{per}" if value >= 10 else f"{value:.1f}/{per}"
 
 
-def count_text(number: int, noun: str) -> str:
-    """Return '1 check', '14 checks', '1,240 samples'."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def gate_name(gate: str, title: str) -> str:
     """Return 'B baseline'."""
     return f"{gate.upper()} {title}"

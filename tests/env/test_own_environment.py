@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tomllib
 import venv
+from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -97,14 +98,51 @@ def test_an_active_environment_that_has_the_libraries_is_used_as_it_is(
 
 def test_without_any_environment_one_sentence_says_what_to_type(checkout: Path, bare: Path) -> None:
     shutil.rmtree(checkout / ".venv", ignore_errors=True)
-    refused(typed(bare, checkout, "python", "-m", "runner", "status"), "lacks", "typer", "`make setup`", str(checkout))
+    told = typed(bare, checkout, "python", "-m", "runner", "status")
+    refused(told, "lacks", "typer", f"there is no environment {checkout}/.venv yet", "`make setup`")
 
 
 def test_an_environment_that_lacks_the_libraries_is_entered_once_and_named(
     checkout: Path, own: Path, bare: Path
 ) -> None:
     next(own.rglob("libraries.pth")).unlink()
-    refused(typed(bare, checkout, "python", "-m", "runner", "status"), f"{own}/bin/python", "typer", "`make setup`")
+    told = typed(bare, checkout, "python", "-m", "runner", "status")
+    refused(told, f"The environment {own} is half installed: it lacks", "typer", "`make setup`", "completes it")
+    (own / ".ready").touch()  # make believes that it is complete, and would do nothing
+    told = typed(bare, checkout, "python", "-m", "runner", "status")
+    refused(told, f"The environment {own} lacks", "typer", f"Remove {own}, then `make setup`")
+
+
+def test_an_environment_whose_python_is_gone_is_told_from_one_that_is_not_there(
+    checkout: Path, own: Path, bare: Path
+) -> None:
+    for link in own.glob("bin/python*"):
+        link.unlink()
+    (own / "bin" / "python").symlink_to("/opt/python3.11/bin/python3")
+    told = typed(bare, checkout, "python", "-m", "runner", "status")
+    refused(told, f"the Python that {own} was made with is gone: /opt/python3.11/bin/python3", f"Remove {own}, then")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda own: (own / "pyvenv.cfg").unlink(), "is no virtual environment: pyvenv.cfg is missing"),
+        (lambda own: (own / "bin" / "python").unlink(), "is broken: "),
+        (lambda own: replace_python(own, "no program"), "does not start (Exec format error)"),
+    ],
+)
+def test_a_broken_environment_is_told_from_one_that_is_not_there(
+    checkout: Path, own: Path, bare: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    spoil(own)
+    refused(typed(bare, checkout, "python", "-m", "runner", "status"), said, f"Remove {own}, then `make setup`")
+
+
+def replace_python(own: Path, text: str) -> None:
+    python = own / "bin" / "python"
+    python.unlink()
+    python.write_text(text)
+    python.chmod(0o755)
 
 
 def test_the_libraries_looked_for_are_those_that_the_project_depends_on() -> None:

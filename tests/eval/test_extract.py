@@ -108,7 +108,7 @@ def test_a_whole_program_is_no_answer_to_a_diff_task() -> None:
     for text in ("x = 2\n", "```lua\nx = 2\n```", "--- a module\n--- documented\nx = 2"):
         candidate = extract(task("diff"), text)
         assert (candidate.rule, candidate.outcome) == ("whole-file", Outcome.PATCH_REJECTED)
-        assert candidate.detail == "the answer is a whole program; a unified diff was requested"
+        assert candidate.detail == "the answer holds no diff; a unified diff was requested"
 
 
 def test_a_diff_that_does_not_apply_is_rejected_with_the_reason() -> None:

@@ -130,7 +130,7 @@ def test_null_and_missing_inputs_are_no_input_and_other_keys_are_named_once(tmp_
     read = public_format.read_rows(path, FAMILIES)
     assert [r.input for r in read.rows] == ["", "", ""]
     [extra] = read.remarks
-    assert (extra.subject, extra.value) == ("extra keys", 'a.jsonl: "id" in 3 rows, "source" in 1 rows')
+    assert (extra.subject, extra.value) == ("extra keys", 'a.jsonl: "id" in 3 rows, "source" in 1 row')
 
 
 def chat(system: str | None, answer: str = "x = 1") -> dict[str, object]:
@@ -141,10 +141,12 @@ def chat(system: str | None, answer: str = "x = 1") -> dict[str, object]:
 def test_system_turns_are_not_dropped_without_a_word(tmp_path: Path) -> None:
     [remark] = public_format.read_rows(write(tmp_path / "a.jsonl", chat("Be brief."), chat(None)), FAMILIES).remarks
     assert remark.subject == "system turns"
-    assert remark.value == "a.jsonl: 1 rows have a system turn, 1 different ones; they are not used"
+    assert remark.value == "a.jsonl: system turns in 1 row, 1 text, are not used"
     assert remark.evidence == ("1 × 'Be brief.'",)
+    assert remark.fix == "To have it said in every prompt: 'prompt.system=\"Be brief.\"'"
     [several] = public_format.read_rows(write(tmp_path / "b.jsonl", chat("A"), chat("B"), chat("A")), FAMILIES).remarks
     assert several.evidence == ("2 × 'A'", "1 × 'B'")
+    assert "into the instructions" in several.fix
 
 
 def test_template_tokens_in_answers_are_named_with_their_lines(tmp_path: Path) -> None:

@@ -181,9 +181,8 @@ def test_before_every_row_was_seen_once_neither_rank_nor_rate_is_changed():
         told = actions(decision, SHORT)
         assert "Train longer: at least once over all training rows." in told
         assert not any("rank" in action or "learning rate" in action for action in told)
-    assert any(
-        "4 steps have seen 50.0% of the 1000 training rows." in step.why for step in recommend(ADJUST, {}, SHORT)
-    )
+    whys = [step.why for step in recommend(ADJUST, {}, SHORT)]
+    assert "Training saw 50.0% of the 1,000 training rows in 4 steps." in whys
 
 
 def test_an_adapter_that_knows_its_rows_by_heart_needs_no_larger_rank():
@@ -194,7 +193,7 @@ def test_an_adapter_that_knows_its_rows_by_heart_needs_no_larger_rank():
 def test_a_gain_of_nothing_recommends_no_larger_rank_and_still_names_a_first_step_with_a_number():
     still = decided(BASE)
     told = recommend(still, {}, replace(FACTS, epochs=2.0))
-    assert "1000 training rows" in told[0].action
+    assert "1,000 training rows" in told[0].action
     assert [step.action for step in told[1:]] == ["Then try another learning rate."]
 
 

@@ -39,7 +39,7 @@ def tasks_in(dev_clusters: int, test_clusters: int) -> list[Task]:
     [
         (2, 20, "split", "20 clusters, at least 20"),
         (30, 19, "max-t", "form 19 clusters, and with fewer than 20"),
-        (1, 40, "max-t", "form 1 clusters, and a choice needs at least 2"),
+        (1, 40, "max-t", "form 1 cluster, and a choice needs at least 2"),
         (0, 40, "max-t", "form 0 clusters"),
         (40, 0, "max-t", "form 0 clusters"),
     ],

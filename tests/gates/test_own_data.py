@@ -134,8 +134,8 @@ def test_doctor_shows_what_was_not_used(tmp_path: Path, cli: Cli) -> None:
     assert "items left out" in text
     assert "1 of 12 eval items: 1 × its reference registers nothing, it only defines functions" in text
     assert "dataset.test_tasks=6: 6 of 7 test tasks are used" in text
-    assert "train.jsonl: 1 rows have a system turn" in text
-    assert 'train.jsonl: "id" in 1 rows' in text
+    assert "train.jsonl: system turns in 1 row, 1 text, are not used" in text
+    assert 'train.jsonl: "id" in 1 row' in text
 
 
 def test_a_mod_name_is_refused_where_tasks_name_their_own(cli: Cli) -> None:

@@ -178,7 +178,7 @@ def test_a_gate_that_was_not_reached_cannot_be_rewound(cli: Cli) -> None:
         ("", ["eval.jsonl", "holds no rows"]),
         ('{"instruction": "x", "input": "", "output": "y", "family": "scaffold"}\nnot json\n', ["line 2"]),
         ('{"instruction": "x", "input": "", "output": "y", "family": "scafold"}\n', ["line 1", "scafold", "scaffold"]),
-        ('{"instruction": "x", "input": "", "output": "y"}\n', ["all 1 rows", "without family"]),
+        ('{"instruction": "x", "input": "", "output": "y"}\n', ["its one row looks like", "without family"]),
         ('{"instruction": 3, "input": "", "output": "y", "family": "doc"}\n', ["line 1", "instruction"]),
     ],
 )

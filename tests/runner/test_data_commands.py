@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from tests.support import garden
@@ -23,16 +24,21 @@ def test_tasks_lists_task_checks_cluster_and_split_with_the_reference_s_verdict(
     assert "groups.snappy is 3" in text
     assert "reference passes" in text
     assert 'passes although "garden:flower" is "garden:flower_x"' in text
-    assert "eval: 11 tasks; dev 4 tasks in 4 clusters, test 7 tasks in 7 clusters; 0 references fail" in text
+    assert "eval: 11 tasks; dev 4 tasks in 4 clusters, test 7 tasks in 7 clusters; 0 failing references" in text
+    assert re.search(r"^judged by recorder/luajit21, isolation process\+rlimits", text, re.MULTILINE)
     code, text = cli("tasks", file, "dataset.mod_name=orchard", "--json")
     assert code == 3
+    assert json.loads(text)["verifier"] == "recorder/luajit21"
+    assert json.loads(text)["isolation"].startswith("process+rlimits")
     assert {task["verdict"]["outcome"] for task in json.loads(text)["tasks"]} >= {"RUNTIME_ERROR", "PASSED"}
 
 
 def test_judge_tells_which_check_a_program_fails(tmp_path: Path, cli: Cli) -> None:
     file, program = items_file(tmp_path), tmp_path / "apple.lua"
     program.write_text(garden.items()[0].output)
-    assert cli("judge", "eval:1", str(program), file)[0] == 0
+    code, text = cli("judge", "eval:1", str(program), file)
+    assert code == 0
+    assert re.search(r"verdict: PASSED  \(recorder/luajit21, isolation process\+rlimits.*\)", text)
     program.write_text(garden.items()[0].output.replace("snappy = 3", "snappy = 1"))
     code, text = cli("judge", "eval:1", str(program), file)
     assert code == 3

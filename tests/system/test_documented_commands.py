@@ -76,6 +76,7 @@ RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
     "python -m runner advance --run NAME": (DECIDED, "E decision"),
     "CUDA_VISIBLE_DEVICES=1 python -m runner advance": (DECIDED, "E decision"),
     "python -m runner new seed=1": ((0,), "seed 0 → 1"),
+    "python -m runner new size=full": ((0,), "next: python -m runner advance"),
     "python -m runner new seed=4": ((0,), "seed 1 → 4"),
     "python -m runner new --like NAME seed=2": ((0,), "seed 4 → 2"),
     "python -m runner new --from-defaults": ((0,), "profile tiny"),
@@ -262,6 +263,7 @@ def look_back(story: Story) -> None:
     story.type("python -m runner config profile=cpu_small --diff")
     story.type("python -m runner config --starter mine.yaml")
     story.type("python -m runner new --config mine.yaml size=smoke")
+    story.type("python -m runner new size=full")
     story.type(REHEARSE)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from env.counts import counted
 from runner.report.data import PassCurve, Series, TaskView, Training
 from runner.report.page import svg
 from runner.report.page.axes import Axis, axis_over
@@ -152,7 +153,8 @@ def waterfall(tasks: Sequence[TaskView]) -> Markup:
     ]
     parts += [svg.stretched(float(len(gains)), height, *bars), svg.line(0, middle, 100, middle, "zero")]
     lost, won = sum(gain < 0 for _, gain in gains), sum(gain > 0 for _, gain in gains)
-    label = f"Gain of each of {len(gains)} tasks in pp: {lost} lost, {won} gained, {len(gains) - lost - won} the same"
+    same = len(gains) - lost - won
+    label = f"Gain of each of {counted(len(gains), 'task')} in pp: {lost} lost, {won} gained, {same} the same"
     # links are no part of an image: a group may hold them; the style makes room for every fifty bars
     fifties = min(_MOST_FIFTIES, -(-len(gains) // 50))
     return svg.picture(label, height, *parts, class_=f"picture framed fifties-{fifties}", role="group")

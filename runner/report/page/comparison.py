@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from env.counts import counted
 from env.files import digest, make_folder, write_atomic
 from eval.records import Metric
 from runner.report.data import Interval
@@ -29,7 +30,13 @@ def comparison_page(results: Path, comparison: Comparison) -> Path:
 
 def write_comparison(comparison: Comparison, path: Path) -> Path:
     """Write the page and return its path. Raises Refusal where it cannot be written."""
-    helpers = {"interval": interval, "family_rows": family_rows, "group_names": group_names, "group_of": group_of}
+    helpers = {
+        "interval": interval,
+        "family_rows": family_rows,
+        "group_names": group_names,
+        "group_of": group_of,
+        "counted": counted,
+    }
     template = _templates().get_template("comparison.html.j2")
     text = template.render(comparison=comparison, figures=figures, **helpers)
     make_folder(path.parent)

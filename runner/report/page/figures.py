@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from env.counts import counted
 from runner.report.data import ArmOutcomes, GainGroup, Interval, Sweep, Verdict
 from runner.report.page import svg
 from runner.report.page.axes import Axis, axis_over
@@ -137,7 +138,7 @@ def outcome_bar(arm: ArmOutcomes) -> Markup:
         if share > 9:
             parts.append(svg.text(x + share / 2, 18, f"{share:.0f}%", f"on {name}"))
         x += share
-    return svg.picture(f"{arm.label}: outcomes of {total} samples", _ROW, *parts)
+    return svg.picture(f"{arm.label}: outcomes of {counted(total, 'sample')}", _ROW, *parts)
 
 
 def outcome_names(arms: Sequence[ArmOutcomes]) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from env.counts import counted
 from eval.records import Outcome, Sample
 from runner.report.data import ReportData, SampleSource, TaskView
 
@@ -112,7 +113,7 @@ class _Packer:
         if self._cut:
             told.append(f"{len(self._cut):,} long texts end after {self._characters:,} characters")
         if missing:
-            told.append(f"{missing:,} samples are in the files alone")
+            told.append(f"{counted(missing, 'sample')} are in the files alone")
         return "; ".join(told)
 
     def _text(self, text: str) -> int:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from env.counts import counted
 from env.files import write_atomic
 from env.installed.invocation import as_started
 from env.listing import more_text
@@ -103,7 +104,7 @@ def _environment(**settings: Any) -> Environment:
         spread=spread,
         moment=moment,
         printable=printable,
-        plural=plural,
+        plural=counted,
         verbatim=verbatim,
         code=code,
         commands=commands,
@@ -201,8 +202,3 @@ def share(arm: ArmOutcomes, name: str) -> float:
 def named(interval: Interval, label: str) -> Interval:
     """Return the interval under another name."""
     return replace(interval, label=label)
-
-
-def plural(count: int, noun: str) -> str:
-    """Return '1 task', '120 tasks'."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from env.counts import counted
 from runner.report.data import ArmOutcomes, GainGroup, Sweep, TaskView, Verdict
 
 # A group of fewer clusters than this gives an interval that says little.
@@ -59,9 +60,9 @@ def _clusters(verdict: Verdict, tasks: Sequence[TaskView]) -> Iterator[str]:
     if gain.n and gain.clusters and gain.clusters < gain.n:
         largest = Counter(task.cluster for task in tasks).most_common(1)
         most = f"; the largest holds {largest[0][1]}" if largest else ""
+        sources = counted(gain.clusters, "template or source", "templates or sources")
         yield (
-            f"The {gain.n} tasks come from {gain.clusters} templates or sources{most}: the interval treats templates, "
-            "not tasks, as independent."
+            f"The {gain.n} tasks come from {sources}{most}: the interval treats templates, not tasks, as independent."
         )
 
 
@@ -111,14 +112,15 @@ def _ceiling(verdict: Verdict, tasks: Sequence[TaskView]) -> Iterator[str]:
     parts = [f"the base always solves {done} of them"] if done else []
     parts += [f"neither model ever solves {never}"] if never else []
     if parts:
-        yield f"{done + never} of {len(tasks)} tasks cannot show a gain of pass@{verdict.k}: {' and '.join(parts)}."
+        stuck = f"{done + never} of {counted(len(tasks), 'task')}"
+        yield f"{stuck} cannot show a gain of pass@{verdict.k}: {' and '.join(parts)}."
 
 
 def _cut(outcomes: Sequence[ArmOutcomes]) -> Iterator[str]:
     cut = sum(arm.truncated for arm in outcomes)
     if cut:
         total = sum(arm.samples for arm in outcomes)
-        yield f"{cut:,} of {total:,} samples hit the token limit; with a higher one some of them might pass."
+        yield f"{cut:,} of {counted(total, 'sample')} hit the token limit; with a higher one some of them might pass."
 
 
 def _one_run(config: Mapping[str, Any]) -> Iterator[str]:

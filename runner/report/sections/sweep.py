@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from env.counts import counted
 from eval.decision.verdict import Decision
 from gates.report.results import CellFacts, DecisionResults, SearchFacts, SearchRound, SweepResults
 from runner.report.data import Fact, Interval, Sweep, SweepCell
@@ -43,13 +44,13 @@ def _race(search: SearchFacts) -> tuple[tuple[Fact, ...], str]:
     rounds = tuple(_round(held, is_last=held is search.rounds[-1]) for held in search.rounds)
     samples, grid = search.samples, search.grid_samples
     share = f", {100 * samples / grid:.0f}% of the full grid's {grid:,}" if grid and samples != grid else ""
-    return rounds if len(rounds) > 1 else (), f"{search.method}: {samples:,} samples drawn{share}."
+    return rounds if len(rounds) > 1 else (), f"{search.method}: {counted(samples, 'sample')} drawn{share}."
 
 
 def _round(held: SearchRound, is_last: bool) -> Fact:
     return Fact(
         f"Round {held.round}",
-        f"{len(held.cells)} cells on {held.tasks} tasks",
+        f"{counted(len(held.cells), 'cell')} on {counted(held.tasks, 'task')}",
         "one selected" if is_last else f"{len(held.kept)} kept",
     )
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from env.counts import counted
 from env.listing import listed_text
 from eval.estimation.estimators import pass_at_k
 from eval.records import Outcome, Sample
@@ -15,7 +16,6 @@ from runner.report.sections.exposure import Exposure, read_exposures
 from runner.report.sections.measures import arm_results
 from runner.runs.folder import command
 from runner.views.artifacts import Artifacts, read_sample_lines
-from runner.views.wording import count_text
 
 Samples = Mapping[str, Sequence[Sample]]
 
@@ -107,7 +107,7 @@ def _compare_counts(found: Artifacts, rows: Sequence[_Row], base: Samples, cell:
         wrong = [row.task_id for row in rows if _counts(samples.get(row.task_id, ())) != _told(row, arm)]
         if wrong:
             found.problems.append(
-                f"{files[arm]} does not give the counts of {count_text(len(wrong), 'task')} that the reports state: "
+                f"{files[arm]} does not give the counts of {counted(len(wrong), 'task')} that the reports state: "
                 + f"{listed_text(wrong, 5)}."
             )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeGuard
 
+from env.counts import counted
 from gates.report.results import SweepResults, TrainingFacts, TrainingResults
 from runner.report.data import Fact, Series, Training
 from runner.views.artifacts import Artifacts, read_json_lines
@@ -55,7 +56,7 @@ def thinned(points: Sequence[tuple[int, float]], at_most: int) -> tuple[tuple[in
 
 def _not_finite(by_step: Mapping[int, Mapping[str, Any]], steps: Sequence[int]) -> list[Fact]:
     wrong = [step for step in steps if not _is_finite(by_step[step]["loss"])]
-    return [Fact("Loss not finite", f"{len(wrong)} steps", f"first at step {wrong[0]}")] if wrong else []
+    return [Fact("Loss not finite", counted(len(wrong), "step"), f"first at step {wrong[0]}")] if wrong else []
 
 
 def _facts(trained: TrainingResults | None, last: Mapping[str, Any]) -> tuple[Fact, ...]:
@@ -83,4 +84,4 @@ def _facts(trained: TrainingResults | None, last: Mapping[str, Any]) -> tuple[Fa
 def _window(told: TrainingFacts) -> str:
     """Return over how many steps the two losses are means; a short training has fewer than ten of either."""
     steps = told.loss_window_steps
-    return "of the first and the last step" if steps == 1 else f"means of the first and last {steps} steps"
+    return "of the first and the last step" if steps == 1 else f"means of the first and last {counted(steps, 'step')}"

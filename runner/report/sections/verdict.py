@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from env.counts import counted
 from eval.decision.guards import FamilyGain
 from eval.decision.regressions import GroupGain
 from eval.decision.verdict import Decision
@@ -87,7 +88,7 @@ def _without_contaminated(decision: Decision | None) -> str:
     gain = decision.gain
     value, low, high = (signed(points(number)) for number in (gain.value, gain.low, gain.high))
     left_out = f"Without the {len(decision.excluded)} contaminated tasks"
-    return f"{left_out}: {decision.verdict}, gain {value} ({low} to {high}) on {gain.n} tasks."
+    return f"{left_out}: {decision.verdict}, gain {value} ({low} to {high}) on {counted(gain.n, 'task')}."
 
 
 def signed(value: float | None, unit: str = " pp") -> str:
@@ -116,18 +117,22 @@ def read_basis(found: Artifacts) -> tuple[Fact, ...]:
             "used only by Gate E" if rule.test_tasks else "",
         ),
         Fact("Dev", _size(rule.dev_tasks, rule.dev_clusters, rule.dev_samples), "used to select the cell"),
-        Fact("Training", f"{dataset.rows:,} rows", f"{dataset.name}, {dataset.tasks} tasks in all"),
+        Fact("Training", counted(dataset.rows, "row"), f"{dataset.name}, {counted(dataset.tasks, 'task')} in all"),
         *_tried(found),
         *_detectable(found),
         *_judges(found),
     ]
     if dataset.excluded:
-        facts.append(Fact("Left out", f"{len(dataset.excluded)} tasks", ", ".join(dataset.excluded[:10])))
+        facts.append(Fact("Left out", counted(len(dataset.excluded), "task"), ", ".join(dataset.excluded[:10])))
     return (*facts, *(Fact("Note", note) for note in dataset.notes))
 
 
 def _size(tasks: int, clusters: int, samples: int) -> str:
-    return f"{tasks} tasks in {clusters} clusters × {samples} samples" if tasks else "none"
+    return (
+        f"{counted(tasks, 'task')} in {counted(clusters, 'cluster')} × {counted(samples, 'sample')}"
+        if tasks
+        else "none"
+    )
 
 
 def _tried(found: Artifacts) -> list[Fact]:

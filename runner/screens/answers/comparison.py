@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from env.counts import counted
 from runner.screens.ink import Line, Span, columns, line, pad, write_lines
 from runner.screens.rulings import ruling_style
 
@@ -89,13 +90,15 @@ def _pairing_lines(pairing: Pairing) -> Iterator[Line]:
         yield line(f"  {name}  ", ("not paired: ", "no"), pairing.refused, hang=9)
         return
     gain = pairing.difference
-    size = f" pp of pass@{gain.k} on {gain.n} tasks in {pairing.clusters} clusters"
+    size = f" pp of pass@{gain.k} on {counted(gain.n, 'task')} in {counted(pairing.clusters, 'cluster')}"
     yield line(f"  {name}  ", (_metric(gain, 1), "bold"), size, hang=9)
     for group in pairing.groups:
         if group.by == "family" or (group.flag and group.tasks < gain.n):
             flag: Span = (f"  {group.flag}", "no" if group.flag == "worse" else "good") if group.flag else ("", "")
             label = pad(f"{group.by} {group.name}", 18)
-            yield line(f"         {label}", _metric(group.gain, 1), (f"  {group.tasks} tasks", "dim"), flag, hang=9)
+            yield line(
+                f"         {label}", _metric(group.gain, 1), (f"  {counted(group.tasks, 'task')}", "dim"), flag, hang=9
+            )
     for note in pairing.notes:
         yield line("         ", (note, "no"), hang=9)
 

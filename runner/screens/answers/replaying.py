@@ -59,6 +59,6 @@ def verdict_line(when: str, verdict: Verdict) -> Line:
         (f"  {when}: ".ljust(11), "dim"),
         (verdict.outcome.value, style),
         said,
-        (f"  ({verdict.verifier})", "dim"),
+        (f"  ({verdict.verifier}, isolation {verdict.isolation})", "dim"),
         hang=11,
     )

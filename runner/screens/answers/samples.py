@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
+from env.counts import counted
 from env.listing import more_text
 from runner.screens.ink import Line, Paper, foreign_lines, line, paper_of, rendered, write_text
-from runner.views.wording import count_text
 
 if TYPE_CHECKING:
     from eval.records import CheckResult, Sample
@@ -41,11 +41,11 @@ def summary_line(found: FoundSamples, matching: str) -> Line:
     """Return how many samples match, and their outcomes."""
     asked = f" with {matching}" if matching else ""
     if not found.matching:
-        return line(f"no sample of gate {found.gate.upper()}{asked}, of {count_text(found.stored, 'sample')} stored")
+        return line(f"no sample of gate {found.gate.upper()}{asked}, of {counted(found.stored, 'sample')} stored")
     ends = ", ".join(f"{name} {number:,}" for name, number in found.outcomes.items())
     more = "" if found.matching == len(found.samples) else "; --limit N shows more"
     return line(
-        (f"{len(found.samples):,} of {count_text(found.matching, 'sample')}{asked}, {found.stored:,} stored", "bold"),
+        (f"{len(found.samples):,} of {counted(found.matching, 'sample')}{asked}, {found.stored:,} stored", "bold"),
         (f" ({ends}){more}", "dim"),
     )
 
@@ -96,9 +96,8 @@ def _head(sample: Sample, labels: Labels | None) -> list[Line]:
 def _drawn(sample: Sample) -> str:
     ended = "cut at the token limit" if sample.completion.finish == "length" else "stopped"
     patch = f", patch matched by {sample.candidate.patch_level}" if sample.candidate.patch_level else ""
-    return (
-        f"{sample.completion.tokens} tokens, {ended}, seed {sample.seed}, extracted as {sample.candidate.rule}{patch}"
-    )
+    drawn, rule = counted(sample.completion.tokens, "token"), sample.candidate.rule
+    return f"{drawn}, {ended}, seed {sample.seed}, extracted as {rule}{patch}"
 
 
 def _detail(label: str, text: str, remark: str = "") -> Line:

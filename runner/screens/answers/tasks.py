@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from env.counts import counted
 from runner.screens.answers.replaying import check_line, verdict_line
 from runner.screens.ink import Line, line, write_lines
 
@@ -18,7 +19,8 @@ def print_tasks(listing: Listing, stream: TextIO | None = None) -> None:
     for remark in listing.remarks:
         lines += [line(("! ", "odd"), f"{remark.subject}: {remark.value}", hang=2)]
         lines += [line(f"    {text}", hang=4) for text in remark.evidence]
-    write_lines(stream or sys.stdout, [*lines, _sizes(listing)])
+    judge = line(("judged by ", "dim"), f"{listing.verifier}, isolation {listing.isolation}", hang=10)
+    write_lines(stream or sys.stdout, [*lines, judge, _sizes(listing)])
 
 
 def _task_lines(one: ListedTask) -> list[Line]:
@@ -44,12 +46,14 @@ def _task_lines(one: ListedTask) -> list[Line]:
 def _sizes(listing: Listing) -> Line:
     tasks = [one.task for one in listing.tasks]
     parts = [
-        f"{split} {len(own)} tasks in {len({task.cluster for task in own})} clusters"
+        f"{split} {counted(len(own), 'task')} in {counted(len({task.cluster for task in own}), 'cluster')}"
         for split in ("dev", "test")
         if (own := [task for task in tasks if task.split == split])
     ]
     failing = sum(one.reference.outcome != "PASSED" for one in listing.tasks)
-    return line(f"{listing.name}: {len(tasks)} tasks; {', '.join(parts)}; {failing} references fail")
+    return line(
+        f"{listing.name}: {counted(len(tasks), 'task')}; {', '.join(parts)}; {counted(failing, 'failing reference')}"
+    )
 
 
 def print_judged(found: JudgedProgram, stream: TextIO | None = None) -> None:

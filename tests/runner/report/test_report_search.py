@@ -31,7 +31,7 @@ def test_a_loss_that_is_not_finite_is_told_and_the_rest_is_drawn(small_run: Run)
     curves = build(small_run).training
     assert curves is not None
     assert len(curves.series[0].points) == len(rows) - 1
-    assert ("Loss not finite", "1 steps", "first at step 51") in [(f.label, f.value, f.note) for f in curves.facts]
+    assert ("Loss not finite", "1 step", "first at step 51") in [(f.label, f.value, f.note) for f in curves.facts]
 
 
 def test_the_sweep_has_every_cell_and_one_chosen(finished: Run) -> None:

@@ -10,6 +10,7 @@ from training.backends.local.identity import weight_files
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model"]
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})
+_CONVERT = "GGUF cannot be trained: convert it to a folder of safetensors first (docs/your-model-and-data.md)."
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
@@ -19,11 +20,14 @@ def find_folder(path: str) -> Path | None:
     Offline an incomplete model is returned: its missing files cannot be downloaded and are refused by name later.
 
     Raises:
-        Refusal: ``path`` is that of a folder that does not exist.
+        Refusal: ``path`` is that of a folder that does not exist, or of a file.
     """
     folder = Path(path).expanduser()
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        fix = _CONVERT if folder.suffix == ".gguf" else f"Give the folder that holds it: model.path={folder.parent}"
+        raise Refusal(f"model.path = {path!r}: a file, not a model's folder.", fix)
     if path.startswith((".", "/", "~")) or path.count("/") != 1:
         raise Refusal(f"model.path = {path!r}: no such folder.", "Give a model's folder, or a hub id like org/name.")
     from huggingface_hub import snapshot_download
@@ -80,7 +84,7 @@ def model_folder(path: str) -> Path:
 def require_files(folder: Path) -> None:
     """Raise Refusal naming the file that ``folder`` lacks: configuration, weights with all their shards, tokenizer."""
     if not (folder / "config.json").is_file():
-        raise Refusal(f"{folder}: config.json is missing.", "Give the folder that holds config.json and the weights.")
+        raise _no_model(folder)
     try:
         files = weight_files(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -97,3 +101,17 @@ def require_files(folder: Path) -> None:
             raise Refusal(f"{folder}: {path.name} is missing, and the weight index lists it.", "Download it again.")
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise Refusal(f"{folder}: tokenizer.json is missing.", "Put the model's tokenizer beside its weights.")
+
+
+def _no_model(folder: Path) -> Refusal:
+    """Return the refusal of a folder without config.json, by what it holds in place of a model."""
+    missing = f"{folder}: config.json is missing"
+    if (folder / "adapter_config.json").is_file():
+        fix = "Give its base model's folder, or that of `python -m runner export --form merged`."
+        return Refusal(f"{missing}: this is a LoRA adapter, not a model.", fix)
+    if packed := sorted(folder.glob("*.gguf")):
+        return Refusal(f"{missing}: it holds {packed[0].name}.", _CONVERT)
+    # as the hub's cache and archives lay them out
+    if inside := sorted([*folder.glob("*/config.json"), *folder.glob("snapshots/*/config.json")]):
+        return Refusal(f"{missing}: the model is in a folder inside it.", f"Give model.path={inside[0].parent}")
+    return Refusal(f"{missing}.", "Give the folder that holds config.json and the weights.")

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from env.counts import counted
 from env.refusal import Refusal, choices_hint
 from training.records import LoraSettings
 
@@ -102,7 +103,7 @@ def _layer_numbers(lora: LoraSettings, count: int) -> set[int]:
     for layer in lora.layers:
         if not -count <= layer < count:
             raise Refusal(
-                f"gate.c.lora.layers: {layer} is out of range, the model has {count} layers.",
+                f"gate.c.lora.layers: {layer} is out of range, the model has {counted(count, 'layer')}.",
                 f"Use 0 to {count - 1}, or -{count} to -1 counted from the last.",
             )
     numbers = {layer % count for layer in lora.layers}

@@ -1,4 +1,4 @@
-"""``python -m eval.domains.luanti.mini.kinds corpus --out FILE``: write the texts the embedded base model is made from."""
+"""``python -m eval.domains.luanti.mini corpus --out FILE``: write the texts the embedded base model is made from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eval.pipeline.prompts import plain_template
 
 def main() -> None:
     """Parse the command line and write the file."""
-    parser = argparse.ArgumentParser(prog="python -m eval.domains.luanti.mini.kinds", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m eval.domains.luanti.mini", description=__doc__)
     commands = parser.add_subparsers(required=True)
     corpus = commands.add_parser("corpus", help="one JSON line a text: prompt, answer")
     corpus.add_argument("--out", type=Path, required=True)
