@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
+from env.counts import counted, listed_text
 from env.files import make_folder, write_atomic
-from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
 from env.silence import turn_to
 from eval.pipeline.loop import judge

@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from env.counts import counted
-from env.listing import lines_text
+from env.counts import counted, lines_text
 from env.refusal import Refusal, choices_hint
 from eval.datasets.task_files import problems
 from eval.records import NearMiss, Task, TaskCheck

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from env.counts import counted
-from env.listing import lines_text, listed_text
+from env.counts import counted, lines_text, listed_text
 from env.refusal import Refusal
 
 _GROUPS_SHOWN, LINES_SHOWN = 20, 5

@@ -17,9 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
+from env.counts import counted, listed_text
 from env.files import digest, sha256_file
-from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
 from eval.datasets.chat_format import flattened
 from eval.datasets.json_lines import Line, json_type, read_objects

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
+from env.counts import counted, lines_text
 from env.files import read_lines, write_atomic
-from env.listing import lines_text
 from env.refusal import Refusal, choices_hint
 from eval.records import SPLITS, NearMiss, Task, TaskCheck
 

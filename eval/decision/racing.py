@@ -17,9 +17,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt, MinLen
 
-from env.limits import beyond_limits
 from env.refusal import BadSettings
 from eval.decision.cells import Cell
+from eval.decision.limits import beyond_limits
 from eval.estimation.estimators import paired_gains
 from eval.records import TaskScore
 

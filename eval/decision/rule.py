@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, get_origin, get_type_hints
 from annotated_types import Ge, Gt, Lt
 
 from env.files import digest, write_atomic
-from env.limits import beyond_limits
 from env.refusal import Refusal, choices_hint
+from eval.decision.limits import beyond_limits
 
 SCHEMA_VERSION = 1
 

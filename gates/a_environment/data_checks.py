@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from env.checks import Check, fact, judged, ok, warn
-from env.counts import counted
-from env.listing import listed_text
+from env.counts import counted, listed_text
 from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.domains import Cause, Domain

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from env.checks import Check
-from env.counts import counted
-from env.listing import more_text
+from env.counts import counted, more_text
 from runner.screens.ink import Line, columns, line, pad, write_lines
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from env.listing import listed_text, more_text
+from env.counts import listed_text, more_text
 from env.refusal import Refusal
 from gates import LAST
 from runner.runs.folder import command, new_command

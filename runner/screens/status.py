@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from env.counts import counted
+from env.counts import counted, listed_text
 from env.heartbeat import timestamp
-from env.listing import listed_text
 from env.refusal import Refusal
 from runner.runs.commands import for_run
 from runner.screens.ink import NO_BREAK, Line, Paper, columns, line, pad, rendered, write_lines

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from env.counts import listed_text
 from env.installed.opened_files import CHANGED, differences
-from env.listing import listed_text
 from gates.report import GateReport
 from gates.report.results import Measured
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import gates
+from env.counts import more_text
 from env.files import make_folder, sha256_file, sync_folder, write_refusal
-from env.listing import more_text
 from env.refusal import Refusal
 from gates.report import GateReport, Reused, read_report, write_report
 from runner.runs.folder import Run, run_folders

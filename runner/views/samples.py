@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from env.listing import listed_text
+from env.counts import listed_text
 from env.refusal import Refusal, choices_hint
 from eval.records import EvalResult, Outcome, Sample, Task
 from gates import no_samples_yet, require_samples

@@ -10,8 +10,8 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import BaseModel
 
-from env.limits import beyond_limits
 from env.refusal import BadSettings
+from eval.decision.limits import beyond_limits
 from eval.decision.racing import Schedule
 from gates.settings import Experiment
 from runner.runs.config import compose_experiment
