@@ -283,16 +283,29 @@ function api.write_json(value)
 	return nil, text
 end
 
-for _, name in ipairs({ "PseudoRandom", "PcgRandom" }) do
-	P.implemented[name] = function(seed)
-		local state = (tonumber(seed) or 0) % 2147483647
-		return { next = function(_, low, high)
-			state = (state * 16807 + 11) % 2147483647
-			low, high = low or 0, high or 32767
-			return low + state % (high - low + 1)
-		end }
+-- What few programs use is compiled when the first of them does: random numbers, noise, voxels, areas, rays.
+local source = P.further_source
+P.model = api -- P.api will be the sealed copy of an engine's own Lua
+function P.load_further()
+	local text = source
+	source = nil
+	-- stripped of its lines, so that an error in it names the candidate's line
+	if text then loadstring(string.dump(loadstring(text, "=engine"), true))(P) end
+end
+local function later(functions, name)
+	functions[name] = function(...)
+		P.load_further()
+		return functions[name](...)
 	end
 end
+for name in gmatch("PcgRandom PseudoRandom SecureRandom AreaStore Raycast VoxelManip PerlinNoise PerlinNoiseMap ValueNoise "
+	.. "ValueNoiseMap", "%S+") do
+	later(P.implemented, name)
+end
+for name in gmatch("get_voxel_manip get_perlin get_perlin_map get_value_noise get_value_noise_map raycast", "%S+") do
+	later(api, name)
+end
+P.content_id = content_id
 
 -- ---------------------------------------- constants, facades
 for name, value in pairs({ CONTENT_UNKNOWN = 125, CONTENT_AIR = 126, CONTENT_IGNORE = 127, EMERGE_CANCELLED = 0,
@@ -318,12 +331,12 @@ for name in gmatch([[
 	get_craft_result get_decoration_id get_gen_notify get_heat get_humidity get_last_run_mod get_loadable_blocks
 	get_loaded_blocks get_mapgen_chunksize get_mapgen_edges get_mapgen_params get_mapgen_setting
 	get_mapgen_setting_noiseparams get_node_boxes get_node_level get_node_max_level get_noiseparams
-	get_password_hash get_perlin get_perlin_map get_player_radius_area get_player_window_information
-	get_server_max_lag get_spawn_level get_tool_wear_after_use get_value_noise get_value_noise_map get_voxel_manip
+	get_password_hash get_player_radius_area get_player_window_information
+	get_server_max_lag get_spawn_level get_tool_wear_after_use
 	handle_async hud_replace_builtin ipc_cas ipc_get ipc_poll ipc_set is_valid_player_name item_place_object load_area
 	mod_channel_join mvdir notify_authentication_modified on_craft craft_predict override_chatcommand
 	parse_coordinates parse_json parse_relative_number place_schematic place_schematic_on_vmanip
-	pointed_thing_to_face_pos raycast read_schematic remove_player remove_player_auth request_shutdown rmdir
+	pointed_thing_to_face_pos read_schematic remove_player remove_player_auth request_shutdown rmdir
 	rollback_get_last_node_actor rollback_get_node_actions rollback_revert_actions_by rotate_and_place rotate_node
 	save_gen_notify send_join_message send_leave_message serialize_schematic set_gen_notify set_last_run_mod
 	set_mapgen_params set_mapgen_setting set_mapgen_setting_noiseparams set_node_level set_noiseparams
