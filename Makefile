@@ -11,6 +11,8 @@ PIP = $(BIN)/$(PIP_INSTALL)
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
 # For CI: PYTEST_FLAGS='--durations=25'
 PYTEST_FLAGS ?=
+# What a target leaves out because it has run already: EXCEPT=quick
+EXCEPT ?=
 
 
 .DEFAULT_GOAL := help
@@ -28,10 +30,10 @@ quick: setup ## tests that start no run and load no model
 	$(PYTEST) -m quick
 
 test: setup lint ## linters, types and every test that is not slow
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow$(if $(EXCEPT), and not $(EXCEPT))"
 
 test-full: setup setup-mlx debian engines lint ## everything but unsloth, with Debian packages and mlx
-	$(PYTEST)
+	$(PYTEST) $(if $(EXCEPT),-m "not $(EXCEPT)")
 
 # One process: unsloth rewrites the libraries that it finds.
 test-unsloth: setup-unsloth ## the unsloth backend, in an environment of its own

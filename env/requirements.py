@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from env.checks import Check, Level, fact, judged, ok
 from env.machine.gpus import Gpu
 from env.machine.probe import MachineFacts
 from env.pins import install_command, normal_name
+
+Amount = Annotated[float, Ge(0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +32,12 @@ class EnvironmentRules:
     """
 
     min_python: str
-    min_cores: float
-    min_free_disk_gb: float
-    min_free_ram_gb: float
+    min_cores: Amount
+    min_free_disk_gb: Amount
+    min_free_ram_gb: Amount
     require_gpu: bool
-    min_vram_gb: float
-    min_compute_capability: float
+    min_vram_gb: Amount
+    min_compute_capability: Amount
     require_packages: Mapping[str, str]
     require_engine: bool
     require_bubblewrap: bool

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Literal
 
 from env.refusal import Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """One gate of the experiment.
 
@@ -21,7 +20,10 @@ class Gate:
         module: where ``run(ctx) -> GateReport`` is, as text.
         uses: the shared configuration sections that its results depend on, besides its own.
         needs: the gates whose results it reads.
-        stores: what it keeps besides its report: "samples" (verified completions), "checkpoints", "rule".
+        stores: what it keeps besides its report: "samples" (verified completions), "cells" (samples in a folder for
+            each checkpoint and scale), "checkpoints", "rule", "decision".
+        heaviest: what it computes that needs the most memory.
+        adds: what it adds to a report, in words.
         reusable: whether its results serve another run of the same inputs: only what was measured or trained does.
             A describes the machine as it is now; E opens the test tasks, which every run must do, and count, itself.
     """
@@ -31,13 +33,10 @@ class Gate:
     module: str
     uses: tuple[str, ...]
     needs: tuple[str, ...]
-    stores: frozenset[str] = frozenset()
+    stores: frozenset[str]
+    heaviest: Literal["training step", "generation"]
+    adds: str
     reusable: bool = False
-
-    def uses_of(self, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the shared sections that this gate's results depend on under ``config``."""
-        del config
-        return self.uses
 
 
 _MODEL_AND_DATA = ("seed", "model", "backend", "dataset", "prompt")
@@ -46,22 +45,67 @@ _MEASUREMENT = (*_MODEL_AND_DATA, "verifier", "sampling", "rule")
 GATES: dict[str, Gate] = {
     gate.letter: gate
     for gate in (
-        Gate("a", "environment", "gates.a_environment.gate", _MEASUREMENT, (), frozenset({"rule"})),
-        Gate("b", "baseline", "gates.b_baseline", _MEASUREMENT, ("a",), frozenset({"samples"}), reusable=True),
         Gate(
-            "c", "training", "gates.c_training.gate", _MODEL_AND_DATA, ("a",), frozenset({"checkpoints"}), reusable=True
+            letter="a",
+            title="environment",
+            module="gates.a_environment.gate",
+            uses=_MEASUREMENT,
+            needs=(),
+            stores=frozenset({"rule"}),
+            heaviest="training step",
+            adds="the frozen rule and the checks of machine and data",
         ),
-        Gate("d", "sweep", "gates.d_sweep", _MEASUREMENT, ("a", "b", "c"), frozenset({"samples"}), reusable=True),
         Gate(
-            "e",
-            "decision",
-            "gates.e_decision.gate",
-            (*_MEASUREMENT, "smoke"),
-            ("a", "b", "c", "d"),
-            frozenset({"samples"}),
+            letter="b",
+            title="baseline",
+            module="gates.b_baseline",
+            uses=_MEASUREMENT,
+            needs=("a",),
+            stores=frozenset({"samples"}),
+            heaviest="generation",
+            adds="what the base model can do",
+            reusable=True,
+        ),
+        Gate(
+            letter="c",
+            title="training",
+            module="gates.c_training.gate",
+            uses=_MODEL_AND_DATA,
+            needs=("a",),
+            stores=frozenset({"checkpoints"}),
+            heaviest="training step",
+            adds="the adapter and its loss curve",
+            reusable=True,
+        ),
+        Gate(
+            letter="d",
+            title="sweep",
+            module="gates.d_sweep",
+            uses=_MEASUREMENT,
+            needs=("a", "b", "c"),
+            stores=frozenset({"samples", "cells"}),
+            heaviest="generation",
+            adds="the sweep over checkpoints and scales",
+            reusable=True,
+        ),
+        Gate(
+            letter="e",
+            title="decision",
+            module="gates.e_decision.gate",
+            uses=(*_MEASUREMENT, "smoke"),
+            needs=("a", "b", "c", "d"),
+            stores=frozenset({"samples", "decision"}),
+            heaviest="generation",
+            adds="the decision on unseen tasks",
         ),
     )
 }
+LAST = list(GATES)[-1]
+
+
+def stores(gate: str, what: str) -> bool:
+    """Whether ``gate`` keeps ``what`` besides its report; no gate, "", keeps nothing."""
+    return gate in GATES and what in GATES[gate].stores
 
 
 def gates_that_store(what: str) -> tuple[str, ...]:
@@ -71,9 +115,14 @@ def gates_that_store(what: str) -> tuple[str, ...]:
 
 def require_samples(gate: str) -> None:
     """Raise Refusal unless ``gate`` is one that stores samples."""
-    if "samples" not in GATES[gate].stores:
+    if not stores(gate, "samples"):
         *others, last = (letter.upper() for letter in gates_that_store("samples"))
         raise Refusal(f"Gate {gate.upper()} has no samples.", f"Use {', '.join(others)} or {last}.")
+
+
+def no_samples_yet(gate: str, run: str, advance: str = "python -m runner advance") -> Refusal:
+    """Return the refusal of samples that ``gate`` of ``run`` will store only later."""
+    return Refusal(f"Gate {gate.upper()} of {run} has no samples yet.", f"`{advance}` continues.")
 
 
 def gate_module(gate: str) -> ModuleType:

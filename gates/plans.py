@@ -7,7 +7,7 @@ from collections.abc import Callable
 from env.counts import counted
 from eval.decision.racing import planned_samples
 from gates.context import Plan, PlanContext
-from gates.measuring.search import schedule_of, why_grid
+from gates.measuring.search import why_grid
 from gates.settings import planned_training
 from training.schedule import checkpoint_count
 
@@ -69,7 +69,7 @@ def _sweep(context: PlanContext) -> Plan:
     grid = cells * tasks * per_task
     if why_grid(experiment, rule.selection if rule else experiment.rule.selection, cells):
         return Plan(f"{summary}, {counted(grid, 'sample')}", grid, "samples")
-    raced = planned_samples(tasks, cells, per_task, schedule_of(experiment))
+    raced = planned_samples(tasks, cells, per_task, experiment.gate.d.race)
     return Plan(f"{summary}, a race of about {counted(raced, 'sample')} (the grid {grid:,})", raced, "samples")
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from env.counts import counted
 from env.files import make_folder, write_atomic
+from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
 from env.silence import turn_to
 from eval.pipeline.loop import judge
 from eval.pipeline.stored_samples import read_samples
 from eval.records import Candidate, Dataset, Outcome, Sample, Task, Verdict
-from gates import require_samples
+from gates import no_samples_yet, require_samples
 from gates.measuring.bench import dataset_of, open_judge
 from gates.settings import Experiment
 
@@ -71,7 +72,7 @@ def rejudge(run_dir: Path, experiment: Experiment, gate: str, verifier_name: str
     """
     stored = _stored_samples(run_dir, gate)
     if not stored:
-        raise Refusal(f"Gate {gate.upper()} of {run_dir.name} has no samples yet.", "`python -m runner advance`.")
+        raise no_samples_yet(gate, run_dir.name)
     settings = replace(experiment.verifier, name=verifier_name) if verifier_name else experiment.verifier
     with open_judge(experiment, settings) as verifier:
         verdicts = _judge_all(stored, dataset_of(experiment), verifier)
@@ -95,7 +96,7 @@ def _judge_all(stored: list[tuple[str, Sample]], dataset: Dataset, verifier: Any
     tasks = {task.id: task for task in dataset.tasks}
     lost = sorted({sample.task_id for _, sample in stored} - tasks.keys())
     if lost:
-        raise Refusal(f"The dataset no longer has the tasks {', '.join(lost[:5])}.", "Restore the dataset's files.")
+        raise Refusal(f"The dataset no longer has the tasks {listed_text(lost, 5)}.", "Restore the dataset's files.")
     verdicts: list[Verdict] = []
     for start in range(0, len(stored), BATCH):
         turn_to(f"verifying stored samples {start + 1:,} to {min(start + BATCH, len(stored)):,} of {len(stored):,}")
@@ -190,15 +191,16 @@ def replay(
 
 def _find(run_dir: Path, gate: str, task_id: str, index: int, cell: str) -> tuple[str, Sample]:
     stored = _stored_samples(run_dir, gate)
+    if not stored:
+        raise no_samples_yet(gate, run_dir.name)
     arms = sorted({sample.arm for _, sample in stored})
     wanted = cell or (arms[0] if len(arms) == 1 else "")
-    if stored and wanted not in arms:
+    if wanted not in arms:
         said = f'"{cell}" is not one of its arms' if cell else f"it measured {counted(len(arms), 'cell')}"
         raise Refusal(f"Gate {gate.upper()}: {said}.", f"Choose one with --cell: {', '.join(arms)}.")
     of_task = [(file, sample) for file, sample in stored if sample.arm == wanted and sample.task_id == task_id]
     if not of_task:
-        known = sorted({sample.task_id for _, sample in stored})
-        hint = choices_hint(task_id, known) if known else "`python -m runner advance`."
+        hint = choices_hint(task_id, {sample.task_id for _, sample in stored})
         raise Refusal(f'Gate {gate.upper()} of {run_dir.name} has no samples of a task "{task_id}".', hint)
     found = next((pair for pair in of_task if pair[1].index == index), None)
     if found is None:

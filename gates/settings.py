@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from env.refusal import choices_hint
-from eval.datasets.loading import FILES, is_generated
-from eval.domains import dataset_names
+from env.requirements import EnvironmentRules
+from eval.datasets.loading import DatasetSettings
+from eval.decision.racing import Schedule
+from eval.decision.rule import RuleSettings
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
 from gates.report.document import Document
@@ -24,49 +24,6 @@ class BackendSection(Document):
     name: str
 
 
-class DatasetSection(Document):
-    """Where tasks and training rows come from.
-
-    ``dev_tasks``, ``test_tasks`` and ``rows`` size a generated dataset (0: all that luantibench or a file has);
-    ``eval`` and ``train`` are JSONL files of a read one, ``mod_name`` the mod that its programs run as (null: read from
-    prompts and programs). ``shuffle_answers`` permutes the answers among training rows: the negative control.
-    ``exclude_broken_references``: measure without tasks whose own reference fails, instead of refusing them.
-    """
-
-    name: str
-    eval: str | None
-    train: str | None
-    seed: int
-    dev_tasks: int = Field(ge=0)
-    test_tasks: int = Field(ge=0)
-    rows: int = Field(ge=0)
-    shuffle_answers: bool
-    exclude_broken_references: bool
-    mod_name: str | None = Field(pattern=r"^[a-z0-9_]{1,64}$")
-
-    @model_validator(mode="after")
-    def _files_for_jsonl(self) -> DatasetSection:
-        if self.name == FILES:
-            missing = [key for key in ("eval", "train") if not getattr(self, key)]
-            if missing:
-                raise ValueError(" and ".join(f"{key}=FILE" for key in missing) + " needed with name=jsonl")
-            return self
-        if self.name not in dataset_names():
-            raise ValueError(choices_hint(self.name, [*dataset_names(), FILES]))
-        if self.mod_name is not None:
-            raise ValueError(f"mod_name is for files of your own: the tasks of {self.name} name their mod")
-        if is_generated(self.name) and not self.tasks_known:
-            raise ValueError(f"dev_tasks and test_tasks must be at least 1 with name={self.name}")
-        if not self.rows:
-            raise ValueError(f"rows must be at least 1 with name={self.name}")
-        return self
-
-    @property
-    def tasks_known(self) -> bool:
-        """Whether ``dev_tasks`` and ``test_tasks`` say how many tasks there will be, before the dataset is loaded."""
-        return self.name != FILES and self.dev_tasks > 0 and self.test_tasks > 0
-
-
 class PromptSection(Document):
     """What every prompt says besides the task; Gate A stores the rendered prompts.
 
@@ -74,46 +31,6 @@ class PromptSection(Document):
     """
 
     system: str
-
-
-class SamplingSection(Document):
-    """How completions are drawn, and how many: ``samples_dev`` per dev task, ``samples_test`` per test task.
-
-    ``samples_per_call``: of one generation call; 0 lets Gate A size it to about a minute of work.
-    """
-
-    temperature: float = Field(ge=0)
-    top_p: float = Field(gt=0, le=1)
-    top_k: int = Field(ge=0)
-    max_new_tokens: int = Field(ge=1)
-    stop: tuple[Annotated[str, Field(min_length=1)], ...]
-    samples_dev: int = Field(ge=1)
-    samples_test: int = Field(ge=1)
-    samples_per_call: int = Field(ge=0)
-
-    def settings(self) -> SamplingSettings:
-        """Return what one generation call needs."""
-        return SamplingSettings(self.temperature, self.top_p, self.top_k, self.max_new_tokens, self.stop)
-
-
-class RuleSection(Document):
-    """The decision rule that Gate A freezes (eval/decision/rule.py gives it its meaning).
-
-    ``selection``: "split" keeps test tasks unseen for the decision, "max-t" chooses and decides on all tasks, "auto"
-    lets Gate A split unless there are too few clusters.
-    """
-
-    selection: Literal["auto", "split", "max-t"]
-    k: int = Field(ge=1)
-    margin_pp: float = Field(gt=0, lt=100)
-    alpha: float = Field(gt=0, lt=0.5)
-    power: float = Field(ge=0.5, lt=1)
-    noninferiority_pp: float = Field(gt=0)
-    max_missing_pct: float = Field(ge=0, lt=100)
-    max_missing_gap_pp: float = Field(ge=0, lt=100)
-    canary_min_nats: float = Field(gt=0)
-    canary_max_zero_nats: float = Field(ge=0)
-    resamples: int = Field(ge=1000)
 
 
 class WatchSection(Document):
@@ -128,21 +45,6 @@ class WatchSection(Document):
     stall_first_s: float = Field(gt=0)
 
 
-class MachineSection(Document):
-    """What the machine must have; see env/requirements.py for each."""
-
-    min_python: str
-    min_cores: float = Field(ge=0)
-    min_free_disk_gb: float = Field(ge=0)
-    min_free_ram_gb: float = Field(ge=0)
-    require_gpu: bool
-    min_vram_gb: float = Field(ge=0)
-    min_compute_capability: float = Field(ge=0)
-    require_packages: dict[str, str]
-    require_engine: bool
-    require_bubblewrap: bool
-
-
 class EnvironmentSection(Document):
     """Gate A's configuration.
 
@@ -150,7 +52,7 @@ class EnvironmentSection(Document):
     ``assumed_base_pct``: the base's pass@k that planning figures assume before Gate B has measured it.
     """
 
-    machine: MachineSection
+    machine: EnvironmentRules
     waivers: dict[str, str | None]
     assumed_base_pct: float = Field(gt=0, lt=100)
 
@@ -181,22 +83,6 @@ class TrainingSection(Document):
         return train
 
 
-class RaceSection(Document):
-    """How a race reduces the cells (eval/decision/racing.py): shares of the dev tasks and of the cells, in percent."""
-
-    task_pct: tuple[float, ...] = Field(min_length=1)
-    min_tasks: int = Field(ge=1)
-    keep_pct: float = Field(gt=0, lt=100)
-    finalists: int = Field(ge=1)
-
-    @field_validator("task_pct")
-    @classmethod
-    def _rising(cls, task_pct: tuple[float, ...]) -> tuple[float, ...]:
-        if any(before >= after for before, after in pairwise((0.0, *task_pct, 100.0))):
-            raise ValueError("shares must rise, between 0 and 100")
-        return task_pct
-
-
 class SweepSection(Document):
     """Gate D's configuration.
 
@@ -206,7 +92,7 @@ class SweepSection(Document):
 
     scales: tuple[float, ...] = Field(min_length=1)
     search: Literal["race", "grid"]
-    race: RaceSection
+    race: Schedule
 
     @field_validator("scales")
     @classmethod
@@ -247,11 +133,11 @@ class Experiment(Document):
     seed: int
     model: ModelSettings
     backend: BackendSection
-    dataset: DatasetSection
+    dataset: DatasetSettings
     verifier: VerifierSettings
     prompt: PromptSection
-    sampling: SamplingSection
-    rule: RuleSection
+    sampling: SamplingSettings
+    rule: RuleSettings
     watch: WatchSection
     gate: GateSections
 

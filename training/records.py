@@ -33,14 +33,14 @@ class ModelSettings:
     """
 
     path: str
-    quantization: Quantization = "nf4"
-    dtype: Dtype = "auto"
-    device: Device = "auto"
-    threads: int = 0
-    batch_size: int = 64
-    processes: int = 1
-    evaluation: Evaluation = "auto"
-    double_quantization: bool = False
+    quantization: Quantization
+    dtype: Dtype
+    device: Device
+    threads: int
+    batch_size: int
+    processes: int
+    evaluation: Evaluation
+    double_quantization: bool
 
     def __post_init__(self) -> None:
         _refuse(
@@ -70,10 +70,10 @@ class LoraSettings:
     r: int
     alpha: float
     target_modules: tuple[str, ...]
-    dropout: float = 0.0
-    layers: tuple[int, ...] = ()
-    rslora: bool = False
-    dora: bool = False
+    dropout: float
+    layers: tuple[int, ...]
+    rslora: bool
+    dora: bool
 
     def __post_init__(self) -> None:
         names, layers = self.target_modules, self.layers
@@ -109,18 +109,18 @@ class TrainSettings:
     batch_size: int
     learning_rate: float
     checkpoint_every: int
-    epochs: float = 0.0
-    grad_accum: int = 1
-    scheduler: Scheduler = "cosine"
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    seed: int = 0
-    max_length: int = 1024
-    on_too_long: TooLong = "drop"
-    max_adapter_mb: float = 0.0
-    gradient_checkpointing: bool = False
-    group_by_length: bool = True
+    epochs: float
+    grad_accum: int
+    scheduler: Scheduler
+    warmup_steps: int
+    weight_decay: float
+    max_grad_norm: float
+    seed: int
+    max_length: int
+    on_too_long: TooLong
+    max_adapter_mb: float
+    gradient_checkpointing: bool
+    group_by_length: bool
 
     def __post_init__(self) -> None:
         counts = [

@@ -16,7 +16,7 @@ OLDEST = (3, 11)
 # What every command needs, as it is imported; test_own_environment.py holds them to pyproject.toml.
 LIBRARIES = (
     *("torch", "transformers", "peft", "bitsandbytes", "safetensors", "numpy", "hydra", "omegaconf", "transitions"),
-    *("pydantic", "yaml", "typer", "rich", "jinja2", "packaging", "lupa", "luaparser"),
+    *("annotated_types", "pydantic", "yaml", "typer", "rich", "jinja2", "packaging", "lupa", "luaparser"),
 )
 _ENTERED = "LUAGATE_ENTERED_VENV"
 

@@ -6,22 +6,47 @@ import argparse
 import sys
 from itertools import combinations
 from pathlib import Path
+from typing import TypedDict
 
 from env.counts import counted
 from env.installed.own_environment import enter
 
 enter()
 
+from env.installed.invocation import as_started
 from env.refusal import Refusal
 from env.silence import told, turn_to
-from eval.datasets.loading import DatasetSettings, domain_of, is_generated, load_dataset
+from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
 from eval.datasets.row_export import FORMATS, export
-from eval.domains import Domain, dataset_names, open_verifier
+from eval.domains import Domain, dataset_names, domain_named, open_verifier
 from eval.pipeline.instrument import Validation, disagreements, sizes, validate
 from eval.pipeline.verifier import VerifierSettings
 from eval.records import Task
 
 DEFAULT = "luantibench"
+
+
+class Limits(TypedDict):
+    """The limits of one program that a benchmark is validated under, whatever an experiment allows."""
+
+    timeout_s: float
+    cpu_s: float
+    memory_mb: int
+    output_kb: int
+    code_kb: int
+    recycle_after: int
+    require_isolation: str
+
+
+LIMITS: Limits = {
+    "timeout_s": 10.0,
+    "cpu_s": 2.0,
+    "memory_mb": 64,
+    "output_kb": 64,
+    "code_kb": 1024,
+    "recycle_after": 2000,
+    "require_isolation": "",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -31,20 +56,18 @@ def main(arguments: list[str]) -> int:
         with told("reading the dataset"):
             code: int = options.run(options)
     except Refusal as refusal:
-        print(refusal, file=sys.stderr)
+        print(as_started(str(refusal)), file=sys.stderr)
         return 2
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m eval.datasets", description=__doc__)
+    parser = argparse.ArgumentParser(prog=as_started("python -m eval.datasets"), description=__doc__)
     commands = parser.add_subparsers(required=True)
     check = commands.add_parser(
         "validate", help="references pass, near misses and fixed answers fail, under each verifier"
     )
-    check.add_argument(
-        "--dataset", default=DEFAULT, choices=[n for n in sorted(dataset_names()) if not is_generated(n)]
-    )
+    check.add_argument("--dataset", default=DEFAULT, choices=_written_by_hand())
     check.add_argument("--verifier", action="append", help="repeatable; default: all usable")
     check.add_argument("--workers", type=int, default=2)
     check.add_argument("--engine", default="", help="an engine's folder or program; default: this machine's")
@@ -59,8 +82,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _written_by_hand() -> list[str]:
+    return [
+        name for name, domain in sorted(dataset_names().items()) if not domain_named(domain).datasets[name].generated
+    ]
+
+
+def _whole(name: str, rows: int = 1, seed: int = 0) -> DatasetSettings:
+    """Return a dataset with all its tasks; one that is made to size gets one of each split."""
+    few = int(domain_named(dataset_names()[name]).datasets[name].generated)
+    return DatasetSettings(
+        name=name, domain=None, eval=None, train=None, seed=seed, dev_tasks=few, test_tasks=few, rows=rows,
+        shuffle_answers=False, exclude_broken_references=False, mod_name=None,
+    )  # fmt: skip
+
+
 def _validate(options: argparse.Namespace) -> int:
-    settings = DatasetSettings(name=options.dataset, n_dev=0, n_test=0)
+    settings = _whole(options.dataset)
     domain, tasks = domain_of(settings), load_dataset(settings).tasks
     print(sizes(tasks))
     found = [
@@ -76,7 +114,7 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argparse.Namespace) -> Validation | None:
     """Return the validation under one verifier; None where it is not usable here and was not requested by name."""
-    settings = VerifierSettings(name=name, engine=options.engine, workers=options.workers)
+    settings = VerifierSettings(name=name, engine=options.engine, workers=options.workers, **LIMITS)
     turn_to(f"verifying under {name}")
     try:
         with open_verifier(domain, settings) as verifier:
@@ -96,8 +134,8 @@ def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argp
 
 
 def _export(options: argparse.Namespace) -> int:
-    one = {"n_dev": 1, "n_test": 1, "n_train": options.rows, "seed": options.seed}
-    export(load_dataset(DatasetSettings(name=options.dataset, **one)).rows, options.format, options.out)
+    dataset = load_dataset(_whole(options.dataset, options.rows, options.seed))
+    export(dataset.rows, options.format, options.out)
     print(f"{options.out}: {counted(options.rows, 'row')} in {options.format} format")
     return 0
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from env.counts import counted
+from env.listing import lines_text
 from env.refusal import Refusal, choices_hint
 from eval.datasets.task_files import problems
 from eval.records import NearMiss, Task, TaskCheck
@@ -59,12 +60,9 @@ def read_bench(name: str, folder: Path, families: Mapping[str, str], mod_name: s
 
 def _refuse(folder: Path, found: Sequence[str]) -> None:
     if found:
-        more = f"\n  ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        listed = "".join(f"\n  {sentence}" for sentence in found[:_SHOWN])
-        raise Refusal(
-            f"{folder.name}: {counted(len(found), 'problem')} in the tasks:{listed}{more}",
-            "Correct them and validate again.",
-        )
+        listed = lines_text(found, _SHOWN)
+        problems_found = counted(len(found), "problem")
+        raise Refusal(f"{folder.name}: {problems_found} in the tasks:{listed}", "Correct them and validate again.")
 
 
 def _placed(sentence: str, where: dict[str, Entry]) -> str:
@@ -155,10 +153,8 @@ def split_by_cluster(tasks: Sequence[Task]) -> list[Task]:
         kind_of.setdefault(task.cluster, task.kind)
     dev: set[str] = set()
     for kind in sorted(set(kind_of.values())):
-        clusters = sorted((c for c, k in kind_of.items() if k == kind), key=_rank)
+        clusters = sorted(
+            (c for c, k in kind_of.items() if k == kind), key=lambda c: sha256(c.encode("utf-8")).digest()
+        )
         dev.update(clusters[::DEV_EVERY])
     return [replace(task, split="dev" if task.cluster in dev else "test") for task in tasks]
-
-
-def _rank(cluster: str) -> str:
-    return sha256(cluster.encode("utf-8")).hexdigest()

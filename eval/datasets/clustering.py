@@ -20,7 +20,7 @@ def cluster_items(items: Sequence[Row]) -> tuple[str, ...]:
     """
     questions = [Question(f"{item.instruction}\n{item.input}", item.output, item.family) for item in items]
     own = [
-        item.cluster or f"{item.family}-{_short_digest(masked_prompt(question))}"
+        item.cluster or f"{item.family}-{hashlib.sha256(masked_prompt(question).encode()).hexdigest()[:8]}"
         for item, question in zip(items, questions, strict=True)
     ]
     alike = alike_across_clusters([question.prompt for question in questions], own)
@@ -76,7 +76,3 @@ def _third(sizes: dict[str, int], seed: int) -> set[str]:
 
 def _shuffled(clusters: Collection[str], seed: int) -> list[str]:
     return sorted(clusters, key=lambda cluster: hashlib.sha256(f"{seed}/{cluster}".encode()).digest())
-
-
-def _short_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
 
 from env.files import digest
-from env.refusal import Refusal, choices_hint
+from env.refusal import BadSettings, Refusal, choices_hint
 from eval.datasets.bench_files import read_bench
 from eval.datasets.public_format import read_public
 from eval.datasets.public_tasks import Wanted
 from eval.datasets.task_files import require_sound
-from eval.domains import Domain, dataset_names, domain_named
+from eval.domains import DOMAINS, Domain, dataset_names, domain_named
 from eval.records import Dataset, Row, Task
 
 # A dataset of the user's own files; every other name is a row of a domain's table.
 FILES = "jsonl"
+MOD_NAME = re.compile(r"[a-z0-9_]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +33,58 @@ class DatasetSettings:
 
     Attributes:
         name: a dataset of one of the domains, or "jsonl" (files of the user's own).
-        domain: what the files of "jsonl" are about; a domain's own dataset defines it.
-        eval_path, train_path: the files of "jsonl"; unused by the others.
-        n_dev, n_test, n_train: how many tasks and rows are generated. Of a hand-written benchmark and of files 0 means
-            all, and a number a fixed part: of files at most as many as there are.
-        mod_name: the mod that programs of files run as; "" reads it from prompts and programs.
+        domain: what the files of "jsonl" are about; None for a domain's own dataset, which defines it.
+        eval, train: the files of "jsonl"; unused by the others.
+        dev_tasks, test_tasks, rows: how many tasks and rows are generated. Of a hand-written benchmark and of files 0
+            means all, and a number a fixed part: of files at most as many as there are.
+        mod_name: the mod that programs of files run as; None reads it from prompts and programs.
         shuffle_answers: give every training row the answer of another (the negative control).
+        exclude_broken_references: measure without tasks whose own reference fails, instead of refusing them.
     """
 
-    name: str = "luanti_mini"
-    domain: str = "luanti"
-    eval_path: str = ""
-    train_path: str = ""
-    seed: int = 0
-    n_dev: int = 60
-    n_test: int = 120
-    n_train: int = 800
-    shuffle_answers: bool = False
-    mod_name: str = ""
+    name: str
+    domain: str | None
+    eval: str | None
+    train: str | None
+    seed: int
+    dev_tasks: Annotated[int, Ge(0)]
+    test_tasks: Annotated[int, Ge(0)]
+    rows: Annotated[int, Ge(0)]
+    shuffle_answers: bool
+    exclude_broken_references: bool
+    mod_name: str | None
+
+    def __post_init__(self) -> None:
+        """Raises Refusal naming the first key that is missing or contradicts the dataset's name."""
+        if self.name == FILES:
+            self._require_files()
+            return
+        own = domain_of(self)
+        if self.domain not in (None, own.name):
+            raise BadSettings(f"dataset.domain={self.domain}: {self.name} is of the domain {own.name}.")
+        if self.mod_name is not None:
+            raise BadSettings(f"dataset.mod_name is for files of your own: the tasks of {self.name} name their mod.")
+        sizes = ("dev_tasks", "test_tasks", "rows") if own.datasets[self.name].generated else ("rows",)
+        for key in sizes:
+            if getattr(self, key) < 1:
+                raise BadSettings(f"dataset.{key}: {self.name} needs at least 1.")
+
+    def _require_files(self) -> None:
+        unset = [key for key in ("eval", "train", "domain") if not getattr(self, key)]
+        if unset:
+            keys = ", ".join(f"dataset.{key}" for key in unset)
+            fix = " ".join(f"dataset.{key}={'NAME' if key == 'domain' else 'FILE'}" for key in unset)
+            raise BadSettings(f"{keys}: not set.", f"dataset=jsonl needs {fix}")
+        domain = domain_of(self)
+        if self.mod_name is not None and not domain.mod_name:
+            raise BadSettings(f"dataset.mod_name={self.mod_name}: programs of the domain {domain.name} run in no mod.")
+        if self.mod_name is not None and not MOD_NAME.fullmatch(self.mod_name):
+            raise BadSettings(f"dataset.mod_name={self.mod_name!r}: a mod's name has only a-z, 0-9 and _, at most 64.")
+
+    @property
+    def tasks_known(self) -> bool:
+        """Whether ``dev_tasks`` and ``test_tasks`` say how many tasks there will be, before the dataset is loaded."""
+        return self.name != FILES and self.dev_tasks > 0 and self.test_tasks > 0
 
 
 def load_dataset(settings: DatasetSettings) -> Dataset:
@@ -62,17 +101,14 @@ def load_dataset(settings: DatasetSettings) -> Dataset:
 def domain_of(settings: DatasetSettings) -> Domain:
     """Return the domain of a dataset. Raises Refusal where there is no such dataset or domain."""
     if settings.name == FILES:
+        if settings.domain not in DOMAINS:
+            named = settings.domain or ""
+            raise BadSettings(f'dataset.domain: no domain "{named}".', choices_hint(named, DOMAINS))
         return domain_named(settings.domain)
     names = dataset_names()
     if settings.name not in names:
-        raise Refusal(f'dataset.name: no dataset "{settings.name}".', choices_hint(settings.name, [*names, FILES]))
+        raise BadSettings(f'dataset.name: no dataset "{settings.name}".', choices_hint(settings.name, [*names, FILES]))
     return domain_named(names[settings.name])
-
-
-def is_generated(name: str) -> bool:
-    """Whether a dataset is made to size, rather than hand-written or read."""
-    names = dataset_names()
-    return name in names and domain_named(names[name]).datasets[name].generated
 
 
 def _own(settings: DatasetSettings, domain: Domain) -> Dataset:
@@ -80,18 +116,15 @@ def _own(settings: DatasetSettings, domain: Domain) -> Dataset:
     source = domain.datasets[settings.name]
     dealer = import_module(source.tasks)
     if source.generated:
-        for key in ("n_dev", "n_test", "n_train"):
-            if getattr(settings, key) < 1:
-                raise Refusal(f"dataset.{key}: {getattr(settings, key)} is not a positive number.")
-        sizes = {"dev": settings.n_dev, "test": settings.n_test}
+        sizes = {"dev": settings.dev_tasks, "test": settings.test_tasks}
         dealt = tuple(task for split, n in sizes.items() for task in dealer.tasks(split, n, settings.seed))
         require_sound(dealt, settings.name, domain.families)
     else:
         every = read_bench(settings.name, Path(dealer.__path__[0]), domain.families, domain.mod_name)
-        dealt = (*_part(every, "dev", settings.n_dev), *_part(every, "test", settings.n_test))
-    trained = import_module(source.rows).rows(settings.n_train, settings.seed)
+        dealt = (*_part(every, "dev", settings.dev_tasks), *_part(every, "test", settings.test_tasks))
+    trained = import_module(source.rows).rows(settings.rows, settings.seed)
     content = {"tasks": [asdict(task) for task in dealt], "rows": [asdict(row) for row in trained]}
-    return Dataset(settings.name, dealt, trained, digest({"settings": asdict(settings), "content": content}))
+    return Dataset(settings.name, dealt, trained, digest({"name": settings.name, **content}))
 
 
 def _part(tasks: Sequence[Task], split: str, count: int) -> list[Task]:
@@ -104,11 +137,8 @@ def _part(tasks: Sequence[Task], split: str, count: int) -> list[Task]:
 
 
 def _public(settings: DatasetSettings, domain: Domain) -> Dataset:
-    for key in ("eval_path", "train_path"):
-        if not getattr(settings, key):
-            raise Refusal(f"dataset.{key}: not set.", f"Name a JSON-lines file: dataset.{key}=FILE")
-    wanted = Wanted(settings.seed, settings.n_dev, settings.n_test, settings.mod_name)
-    return read_public(Path(settings.eval_path), Path(settings.train_path), wanted, settings.n_train, domain)
+    wanted = Wanted(settings.seed, settings.dev_tasks, settings.test_tasks, settings.mod_name or "")
+    return read_public(Path(settings.eval or ""), Path(settings.train or ""), wanted, settings.rows, domain)
 
 
 def _shuffled(dataset: Dataset, seed: int) -> Dataset:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from env.counts import counted
+from env.listing import lines_text, listed_text
 from env.refusal import Refusal
 
-_GROUPS_SHOWN, _LINES_SHOWN = 20, 5
+_GROUPS_SHOWN, LINES_SHOWN = 20, 5
 _PLACE = re.compile(r" at (?:column|byte) \d+")
 
 
@@ -28,12 +29,10 @@ def refusal(path: Path, problems: Sequence[Problem], rows: int) -> Refusal:
     groups: dict[str, list[Problem]] = defaultdict(list)
     for problem in problems:
         groups[_PLACE.sub("", problem.sentence)].append(problem)
-    listed = "".join(f"\n  {_told(group, rows)}" for group in list(groups.values())[:_GROUPS_SHOWN])
-    more = f"\n  ... and {len(groups) - _GROUPS_SHOWN} more kinds" if len(groups) > _GROUPS_SHOWN else ""
+    listed = lines_text((_told(group, rows) for group in groups.values()), _GROUPS_SHOWN, "kinds")
     lines = len({problem.line for problem in problems})
-    return Refusal(
-        f"{path}: {lines} of {counted(rows, 'row')} cannot be read:{listed}{more}", "Correct them; nothing was read."
-    )
+    told = f"{path}: {lines} of {counted(rows, 'row')} cannot be read:{listed}"
+    return Refusal(told, "Correct them; nothing was read.")
 
 
 def _told(group: Sequence[Problem], rows: int) -> str:
@@ -43,10 +42,4 @@ def _told(group: Sequence[Problem], rows: int) -> str:
         return f"all {rows} rows: {group[0].sentence}"
     if len(lines) == 1:
         return f"line {lines[0]}: {group[0].sentence}"
-    return f"lines {lines_told(lines)}: {group[0].sentence}"
-
-
-def lines_told(lines: Sequence[int]) -> str:
-    """Return "3, 7, 9" of a few lines, "1, 2, 3, 4, 5 and 25 more" of many."""
-    more = f" and {len(lines) - _LINES_SHOWN} more" if len(lines) > _LINES_SHOWN else ""
-    return ", ".join(map(str, lines[:_LINES_SHOWN])) + more
+    return f"lines {listed_text(lines, LINES_SHOWN)}: {group[0].sentence}"

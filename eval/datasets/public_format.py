@@ -19,10 +19,11 @@ from typing import Any
 
 from env.counts import counted
 from env.files import digest, sha256_file
+from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
 from eval.datasets.chat_format import flattened
 from eval.datasets.json_lines import Line, json_type, read_objects
-from eval.datasets.problem_groups import Problem, lines_told, refusal
+from eval.datasets.problem_groups import LINES_SHOWN, Problem, refusal
 from eval.datasets.public_tasks import Wanted, build_tasks
 from eval.datasets.row_formats import recognised
 from eval.domains import Domain
@@ -203,5 +204,5 @@ def _token_remark(path: Path, rows: Sequence[Row]) -> Iterator[Remark]:
             f"templates ({', '.join(places)})",
             "They are trained on as plain text, never as the tokens that end or begin a turn.",
             "Remove them where they are left over from a template.",
-            tuple(f"{token}: lines {lines_told(lines)}" for token, lines in places.items()),
+            tuple(f"{token}: lines {listed_text(lines, LINES_SHOWN)}" for token, lines in places.items()),
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from env.counts import counted
 from env.files import read_lines, write_atomic
+from env.listing import lines_text
 from env.refusal import Refusal, choices_hint
 from eval.records import SPLITS, NearMiss, Task, TaskCheck
 
@@ -31,10 +32,9 @@ def require_sound(tasks: Sequence[Task], source: str, families: Collection[str])
     """Raise a Refusal that names all problems of ``tasks`` (the first 20 in full) when there is one."""
     found = problems(tasks, families)
     if found:
-        more = f"\n  ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        listed = "".join(f"\n  {problem}" for problem in found[:_SHOWN])
+        listed = lines_text(found, _SHOWN)
         raise Refusal(
-            f"{source}: {counted(len(found), 'problem')} in the tasks:{listed}{more}", "Correct them and load again."
+            f"{source}: {counted(len(found), 'problem')} in the tasks:{listed}", "Correct them and load again."
         )
 
 

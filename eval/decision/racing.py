@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from math import ceil
-from typing import Literal
+from typing import Annotated, Literal
 
-from env.refusal import Refusal
+from annotated_types import Ge, Gt, Lt, MinLen
+
+from env.limits import beyond_limits
+from env.refusal import BadSettings
 from eval.decision.cells import Cell
 from eval.estimation.estimators import paired_gains
 from eval.records import TaskScore
@@ -38,20 +41,18 @@ class Schedule:
         finalists: at least so many cells are measured on all tasks.
     """
 
-    task_pct: tuple[float, ...]
-    min_tasks: int
-    keep_pct: float
-    finalists: int
+    task_pct: Annotated[tuple[float, ...], MinLen(1)]
+    min_tasks: Annotated[int, Ge(1)]
+    keep_pct: Annotated[float, Gt(0), Lt(100)]
+    finalists: Annotated[int, Ge(1)]
 
     def __post_init__(self) -> None:
-        """Raises Refusal naming the key that makes no race."""
-        rising = all(before < after for before, after in pairwise((0.0, *self.task_pct, 100.0)))
-        if not self.task_pct or not rising:
-            raise Refusal(f"task_pct {list(self.task_pct)} does not rise between 0 and 100.", "Such as [10, 20].")
-        if not 0 < self.keep_pct < 100:
-            raise Refusal(f"keep_pct {self.keep_pct:g} is not between 0 and 100.", "40 keeps 4 of 9 cells, then 2.")
-        if self.finalists < 1 or self.min_tasks < 1:
-            raise Refusal(f"finalists {self.finalists} or min_tasks {self.min_tasks} is below 1.", "Such as 2 and 6.")
+        """Raises Refusal naming every key that makes no race."""
+        wrong = beyond_limits(self)
+        if any(before >= after for before, after in pairwise((0.0, *self.task_pct, 100.0))):
+            wrong.append(f"task_pct {list(self.task_pct)} does not rise between 0 and 100")
+        if wrong:
+            raise BadSettings(f"{'; '.join(wrong)}.")
 
 
 @dataclass(frozen=True, slots=True)

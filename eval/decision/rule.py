@@ -3,42 +3,63 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Lt
 
 from env.files import digest, write_atomic
+from env.limits import beyond_limits
 from env.refusal import Refusal, choices_hint
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRule:
-    """Everything the verdict depends on besides the scores. No field has a default: the configuration owns those.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSettings:
+    """The decision rule as it is configured, before the tasks are known.
 
     Attributes:
+        selection: "split" selects on dev and decides on test; "max-t" does both on the dev tasks, when no test split
+            is possible, and pays for the number of cells; "auto" lets Gate A split unless there are too few clusters.
         k: the metric is pass@k.
         margin_pp: the gain worth acting on, in percentage points.
         alpha: error rate of each one-sided bound; ``power`` is that of planning figures.
-        selection: "split" selects on dev and decides on test; "max-t" does both on the dev tasks, when no test split
-            is possible, and pays for the number of cells.
-        dev_tasks, dev_clusters, dev_samples: size of dev; samples are per task and arm. Likewise for test (0 tasks
-            and clusters under "max-t").
-        families: the families that the harm guard watches.
         noninferiority_pp: a family not shown to lose less than this warns.
         max_missing_pct: more unjudged or undrawn samples than this in an arm block; ``max_missing_gap_pp`` is the
             largest difference between the arms.
         canary_min_nats: an adapter must move some log-probability by at least this.
         canary_max_zero_nats: at scale 0 no log-probability may move by more than this.
-        seed, resamples: of the cluster bootstrap.
+        resamples: of the cluster bootstrap; fewer than 1000 cannot carry a 5% bound.
+    """
+
+    selection: Literal["auto", "split", "max-t"]
+    k: Annotated[int, Ge(1)]
+    margin_pp: Annotated[float, Gt(0), Lt(100)]
+    alpha: Annotated[float, Gt(0), Lt(0.5)]
+    power: Annotated[float, Ge(0.5), Lt(1)]
+    noninferiority_pp: Annotated[float, Gt(0)]
+    max_missing_pct: Annotated[float, Ge(0), Lt(100)]
+    max_missing_gap_pp: Annotated[float, Ge(0), Lt(100)]
+    canary_min_nats: Annotated[float, Gt(0)]
+    canary_max_zero_nats: Annotated[float, Ge(0)]
+    resamples: Annotated[int, Ge(1000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRule(RuleSettings):
+    """Everything the verdict depends on besides the scores.
+
+    Attributes:
+        selection: "split" or "max-t", whichever Gate A chose.
+        dev_tasks, dev_clusters, dev_samples: size of dev; samples are per task and arm. Likewise for test (0 tasks
+            and clusters under "max-t").
+        families: the families that the harm guard watches.
+        seed: of the cluster bootstrap.
         splits_digest: digest of which task is in which split and cluster.
     """
 
-    k: int
-    margin_pp: float
-    alpha: float
-    power: float
     selection: Literal["split", "max-t"]
     dev_tasks: int
     dev_clusters: int
@@ -47,18 +68,12 @@ class DecisionRule:
     test_clusters: int
     test_samples: int
     families: tuple[str, ...]
-    noninferiority_pp: float
-    max_missing_pct: float
-    max_missing_gap_pp: float
-    canary_min_nats: float
-    canary_max_zero_nats: float
-    seed: int
-    resamples: int
+    seed: Annotated[int, Ge(0)]
     splits_digest: str
 
     def __post_init__(self) -> None:
         """Raises Refusal naming every field that contradicts itself or another."""
-        wrong = [sentence for holds, sentence in _expectations(self) if not holds]
+        wrong = [*beyond_limits(self), *(sentence for holds, sentence in _expectations(self) if not holds)]
         if wrong:
             raise Refusal(f"The decision rule contradicts itself: {'; '.join(wrong)}.", "Correct the gate's config.")
 
@@ -80,10 +95,6 @@ class DecisionRule:
 def _expectations(rule: DecisionRule) -> list[tuple[bool, str]]:
     split = rule.selection == "split"
     return [
-        (rule.k >= 1, f"k is {rule.k}, not at least 1"),
-        (0 < rule.margin_pp < 100, f"margin_pp is {rule.margin_pp}, not between 0 and 100"),
-        (0 < rule.alpha < 0.5, f"alpha is {rule.alpha}, not between 0 and 0.5"),
-        (0.5 <= rule.power < 1, f"power is {rule.power}, not between 0.5 and 1"),
         (rule.selection in ("split", "max-t"), f'selection is "{rule.selection}", not "split" or "max-t"'),
         (rule.dev_samples >= rule.k, f"dev_samples {rule.dev_samples} is fewer than k {rule.k}"),
         (not split or rule.test_samples >= rule.k, f"test_samples {rule.test_samples} is fewer than k {rule.k}"),
@@ -92,12 +103,6 @@ def _expectations(rule: DecisionRule) -> list[tuple[bool, str]]:
             1 <= rule.test_clusters <= rule.test_tasks if split else rule.test_tasks == rule.test_clusters == 0,
             f'{rule.test_clusters} test clusters of {rule.test_tasks} tasks under selection "{rule.selection}"',
         ),
-        (rule.noninferiority_pp > 0, f"noninferiority_pp is {rule.noninferiority_pp}, not above 0"),
-        (rule.max_missing_pct >= 0 and rule.max_missing_gap_pp >= 0, "a limit on missing samples is below 0"),
-        (rule.canary_min_nats > 0, f"canary_min_nats is {rule.canary_min_nats}, not above 0"),
-        (rule.canary_max_zero_nats >= 0, f"canary_max_zero_nats is {rule.canary_max_zero_nats}, below 0"),
-        (rule.resamples >= 1000, f"resamples is {rule.resamples}, fewer than 1000 cannot carry a 5% bound"),
-        (rule.seed >= 0, f"seed is {rule.seed}, below 0"),
     ]
 
 
@@ -107,7 +112,7 @@ def rule_from_json(data: dict[str, Any]) -> DecisionRule:
     Raises:
         Refusal: a field is missing, unknown, of another type, or contradicts another.
     """
-    kinds = {spec.name: str(spec.type) for spec in fields(DecisionRule)}
+    kinds = get_type_hints(DecisionRule)
     unknown, absent = sorted(data.keys() - kinds.keys()), sorted(kinds.keys() - data.keys())
     fix = "It was written by another version or edited by hand: `rewind` gate a."
     if unknown:
@@ -116,16 +121,16 @@ def rule_from_json(data: dict[str, Any]) -> DecisionRule:
         raise Refusal(f"The decision rule lacks {', '.join(absent)}.", fix)
     for name, kind in kinds.items():
         if not _has_kind(data[name], kind):
-            raise Refusal(f"The decision rule's {name} is {data[name]!r}, not {kind}.", fix)
+            raise Refusal(f"The decision rule's {name} is {data[name]!r}, not {getattr(kind, '__name__', kind)}.", fix)
     return DecisionRule(**{**data, "families": tuple(data["families"])})
 
 
-def _has_kind(value: object, kind: str) -> bool:
-    if kind == "int":
+def _has_kind(value: object, kind: Any) -> bool:
+    if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    if kind == "float":
+    if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind.startswith("tuple"):
+    if get_origin(kind) is tuple:
         return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
     return isinstance(value, str)
 

@@ -41,10 +41,10 @@ class Domain:
         datasets: the project's own datasets by name.
         verifiers: name to the module that opens it: ``open_pool(settings) -> Verifier``.
         constant_answers: texts that no task may accept.
-        mod_name: what the programs of its own tasks run as; "" in a domain without mods.
         derive: a module with what ``Derives`` says: checks for an item that has none of its own, wrong programs that
             they should reject, and what failing references have in common.
         packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
+        mod_name: what the programs of its own tasks run as; a domain without mods leaves it away.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Domain:
     verifiers: Mapping[str, str]
     constant_answers: tuple[str, ...]
     derive: str
-    mod_name: str
     packages: tuple[str, ...] = ()
+    mod_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

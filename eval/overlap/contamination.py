@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 
+from env.listing import listed_text
 from eval.overlap.ngrams import Hashes, Vocabulary, longest_shared_run, near_word_pairs, ngram_hashes, normalise
 from eval.records import Row, Task
 
@@ -70,10 +71,9 @@ class Overlap:
             "T2": f"in parts ({self.similarity:.0%})",
             "T3": f"nearly (J {self.similarity:.2f})",
         }
-        lines = ", ".join(map(str, self.lines[:_SHOWN_LINES]))
-        more = f" and {self.rows - _SHOWN_LINES} more" if self.rows > _SHOWN_LINES else ""
+        lines = listed_text(self.lines, _SHOWN_LINES, self.rows)
         text = _clipped(self.shared, _SHOWN_SIGNS)
-        return f"{self.task_id}: {what} {how[self.tier]} in training line {lines}{more} ({self.tier}): “{text}”"
+        return f"{self.task_id}: {what} {how[self.tier]} in training line {lines} ({self.tier}): “{text}”"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,6 @@ class Arm:
     name: str
     run_seed: int
     sampling: SamplingSettings
-    samples_per_call: int
 
 
 def plan_chunks(units: Sequence[Unit], prompt_length: Callable[[Task], int], samples_per_call: int) -> list[Chunk]:
@@ -245,7 +244,7 @@ def measure(
         DiskFull: names how much space the missing samples will take.
         Refusal: a stored line is not a sample, or the file cannot be written.
     """
-    chunks = plan_chunks(units, lambda task: len(prompt(task)), arm.samples_per_call)
+    chunks = plan_chunks(units, lambda task: len(prompt(task)), arm.sampling.samples_per_call)
     planned = [key for chunk in chunks for key in chunk.sample_keys()]
     work = _Measurement(arm, verifier, path, planned)
     on_progress(work.reached)
@@ -260,7 +259,7 @@ def measure(
                 stored_s = time.monotonic()
             on_progress(work.reached)
             _stop_if_asked(safe_point, work)
-        work.store_in_order(arm.samples_per_call)
+        work.store_in_order(arm.sampling.samples_per_call)
     work.store_in_order(0)
     on_progress(work.reached)
     if list(work.stored) != planned:

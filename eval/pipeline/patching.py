@@ -15,16 +15,12 @@ from typing import Literal
 Level = Literal["exact", "rstrip", "whitespace"]
 
 
-def _as_is(line: str) -> str:
-    return line
-
-
 def _collapsed(line: str) -> str:
     return " ".join(line.split())
 
 
 LEVELS: tuple[tuple[Level, Callable[[str], str]], ...] = (
-    ("exact", _as_is),
+    ("exact", str),
     ("rstrip", str.rstrip),
     ("whitespace", _collapsed),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from env.listing import listed_text
 from env.refusal import Refusal
 from eval.estimation.estimators import pass_rates
 from eval.estimation.intervals import RESAMPLES, SEED, estimate_rate, rate_metric
@@ -124,12 +125,13 @@ def _distinct(samples: Iterable[Sample], known: set[str]) -> list[Sample]:
             conflicts.add(key)
     if unknown:
         raise Refusal(
-            f"Samples of tasks that the dataset does not have: {_named(unknown)}.",
+            f"Samples of tasks that the dataset does not have: {listed_text(sorted(unknown), _NAMED_AT_MOST)}.",
             "They come from another dataset: evaluate them with that one.",
         )
     if conflicts:
+        names = [f"{task} #{index}" for task, index in conflicts]
         raise Refusal(
-            f"Two different samples share a task and index: {_named(f'{task} #{index}' for task, index in conflicts)}.",
+            f"Two different samples share a task and index: {listed_text(sorted(names), _NAMED_AT_MOST)}.",
             "Two runs were written into one file: `rewind` the gate that wrote it.",
         )
     return list(by_key.values())
@@ -138,9 +140,3 @@ def _distinct(samples: Iterable[Sample], known: set[str]) -> list[Sample]:
 def _content(sample: Sample) -> tuple[object, ...]:
     """Return the fields that identify a sample; verification time is not one of them."""
     return (sample.seed, sample.completion, sample.candidate, sample.verdict.outcome)
-
-
-def _named(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = len(ordered) - _NAMED_AT_MOST
-    return ", ".join(ordered[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")

@@ -8,22 +8,32 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from annotated_types import Ge, Gt, Le, MinLen
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingSettings:
-    """How one token is sampled.
+    """How completions are drawn, and how many.
 
-    ``temperature`` 0 is greedy; ``top_k`` 0 is off; ``top_p`` in (0, 1]; ``stop`` strings end a completion and are
-    cut from it; ``max_new_tokens`` bounds it.
+    Attributes:
+        temperature: 0 is greedy.
+        top_k: 0 is off.
+        max_new_tokens: ends a completion.
+        stop: strings that end a completion too, and are cut from it.
+        samples_dev: completions of a dev task; ``samples_test`` of a test task.
+        samples_per_call: about so many are drawn by one call, the grain of resume; 0 lets Gate A size it to a minute.
     """
 
-    temperature: float
-    top_p: float
-    top_k: int
-    max_new_tokens: int
-    stop: tuple[str, ...] = ()
+    temperature: Annotated[float, Ge(0)]
+    top_p: Annotated[float, Gt(0), Le(1)]
+    top_k: Annotated[int, Ge(0)]
+    max_new_tokens: Annotated[int, Ge(1)]
+    stop: tuple[Annotated[str, MinLen(1)], ...]
+    samples_dev: Annotated[int, Ge(1)]
+    samples_test: Annotated[int, Ge(1)]
+    samples_per_call: Annotated[int, Ge(0)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _answer_start(text: str, language: Language) -> tuple[int | None, str]:
 def _start_after_tags(text: str, quoted: Quoted) -> tuple[int | None, str]:
     """Return the same for thoughts between tags, the first of which the prompt may have opened."""
     position, opening = 0, ""
-    while opener := _OPENERS.match(text, _skip_blank(text, position)):
+    while opener := _OPENERS.match(text, len(text) - len(text[position:].lstrip())):
         closer = text.find(_CLOSER[opener[0]], opener.end())
         if closer < 0:
             return None, "think"
@@ -101,10 +101,6 @@ def _start_after_tags(text: str, quoted: Quoted) -> tuple[int | None, str]:
     turn = len(_until(_END_OF_TURN, text))
     closers = [match for match in _CLOSERS.finditer(text, 0, turn) if not quoted.kind_at(match.start())]
     return (closers[-1].end(), "think") if closers else (0, "")
-
-
-def _skip_blank(text: str, position: int) -> int:
-    return len(text) - len(text[position:].lstrip())
 
 
 def _first_free(pattern: re.Pattern[str], text: str, quoted: Quoted) -> re.Match[str] | None:

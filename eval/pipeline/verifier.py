@@ -54,16 +54,16 @@ class VerifierSettings:
         require_isolation: layers ("bwrap", "netns", "seccomp", joined by "+") without which nothing is run.
     """
 
-    name: str = "recorder"
-    engine: str = ""
-    workers: int = 0
-    timeout_s: float = 10.0
-    cpu_s: float = 2.0
-    memory_mb: int = 64
-    output_kb: int = 64
-    code_kb: int = 1024
-    recycle_after: int = 2000
-    require_isolation: str = ""
+    name: str
+    engine: str
+    workers: int
+    timeout_s: float
+    cpu_s: float
+    memory_mb: int
+    output_kb: int
+    code_kb: int
+    recycle_after: int
+    require_isolation: str
 
     def __post_init__(self) -> None:
         problems = [

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
+from env.installed.invocation import as_started
 from env.refusal import Refusal
 from env.silence import told
 from eval.decision.racing import Schedule
@@ -79,7 +80,7 @@ def plan_parser() -> argparse.ArgumentParser:
 
 def _parser(prog: str, what: str) -> argparse.ArgumentParser:
     description = f"{what}; see README.md for what it gives."
-    return argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
+    return argparse.ArgumentParser(prog=as_started(prog), description=description, allow_abbrev=False)
 
 
 def _add_race(arguments: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from env.checks import Check, fact, judged, ok, warn
 from env.counts import counted
+from env.listing import listed_text
 from env.refusal import Refusal
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.domains import Cause, Domain
@@ -16,7 +17,7 @@ from eval.overlap.contamination import Contamination, Overlap, Status, Tier, sur
 from eval.pipeline.instrument import KINDS, Kind, KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
 from eval.pipeline.verifier import Caveat, Verifier
-from eval.records import SPLITS, Dataset, Outcome, Remark, Row, Task, Verdict
+from eval.records import SPLITS, Dataset, Outcome, Row, Task, Verdict
 from gates.a_environment.instrument_checks import (
     cause_of,
     constant_check,
@@ -85,7 +86,7 @@ def inspect_data(experiment: Experiment, dataset: Dataset) -> DataFindings:
     checks = [
         *judge_facts,
         ok("tasks", _size_sentence(usable), "valid tasks in enough clusters"),
-        *(_remark_check(remark) for remark in dataset.remarks),
+        *(warn(r.subject, r.value, "", r.reason, r.fix, r.evidence) for r in dataset.remarks),
         reference_check(failing, len(dataset.tasks), bool(excluded), cause),
         constant_check([answer for answer in of_kind["constant"] if answer.passed]),
         near_miss_check(of_kind["near miss"], variants),
@@ -101,10 +102,6 @@ def _version_check(name: str, caveat: Caveat | None) -> list[Check]:
     if caveat is None:
         return []
     return [warn("verifier version", name, "a version that was validated", caveat.reason, caveat.fix)]
-
-
-def _remark_check(remark: Remark) -> Check:
-    return warn(remark.subject, remark.value, "", remark.reason, remark.fix, remark.evidence)
 
 
 def require_clusters(dataset: Dataset, selection: Selection, cause: Cause | None) -> None:
@@ -240,13 +237,8 @@ def _duplicate_check(found: Contamination, total: int) -> Check:
         "every row once",
         reason="Repeated rows weigh more in training without adding information.",
         fix="Remove the repetitions.",
-        evidence=[_lines_sentence(group) for group in found.row_duplicates],
+        evidence=[f"lines {listed_text(group, _LINES_NAMED)}" for group in found.row_duplicates],
     )
-
-
-def _lines_sentence(lines: Sequence[int]) -> str:
-    more = f" and {len(lines) - _LINES_NAMED} more" if len(lines) > _LINES_NAMED else ""
-    return f"lines {', '.join(map(str, lines[:_LINES_NAMED]))}{more}"
 
 
 def _answer_check(answers: Sequence[tuple[Row, Verdict]], total: int) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from env.checks import Check, fact, judged
 from env.counts import counted
@@ -41,8 +41,7 @@ def plan_decision(experiment: Experiment, findings: DataFindings) -> PlannedDeci
 def _rule(experiment: Experiment, findings: DataFindings) -> DecisionRule:
     sizes, tasks = findings.sizes, findings.usable.tasks
     return DecisionRule(
-        **experiment.rule.model_dump(exclude={"selection"}),
-        selection=findings.selection,
+        **{**asdict(experiment.rule), "selection": findings.selection},
         seed=experiment.seed,
         dev_tasks=sizes["dev_tasks"],
         dev_clusters=sizes["dev_clusters"],

@@ -14,7 +14,7 @@ from env.counts import counted
 from env.estimates import about
 from env.machine.probe import probe
 from env.pins import find_lock
-from env.requirements import EnvironmentRules, judge
+from env.requirements import judge
 from eval.decision.rule import write_rule
 from eval.records import Dataset
 from gates.a_environment.data_checks import DataFindings, contamination_facts, inspect_data
@@ -141,10 +141,9 @@ def freeze(context: GateContext, planned: PlannedDecision, findings: DataFinding
 
 def machine_checks(experiment: Experiment, results: Path) -> list[Check]:
     """Return the checks of this machine."""
-    rules = EnvironmentRules(**experiment.gate.a.machine.model_dump())
     backend = find_backend(experiment.backend.name)
     locks = tuple(find_lock(name) for name in backend.locks)
-    return list(judge(probe(results, PROJECT, locks, backend.extras), rules))
+    return list(judge(probe(results, PROJECT, locks, backend.extras), experiment.gate.a.machine))
 
 
 def inspect(

@@ -8,6 +8,7 @@ from typing import Any
 
 from env.checks import Check, judged
 from env.counts import counted
+from env.listing import listed_text
 from gates.c_training.hooks import Hooks, read_metrics
 from gates.context import GateContext, Progress, StopRequested, conclude
 from gates.measuring.bench import approved_dataset, base_facts, one_process, require_same_base
@@ -123,14 +124,10 @@ def _checks(context: GateContext, result: TrainResult, first: float, last: float
             result.dropped == 0,
             f"{result.dropped} of {result.dropped + result.examples} rows dropped",
             f"every row within {counted(train.max_length, 'token')}",
-            reason=f"Dropped rows do not train the model: {_some(result.dropped_rows)}.",
+            reason=f"Dropped rows do not train the model: {listed_text(result.dropped_rows, 5)}.",
             fix="Raise gate.c.train.max_length.",
         ),
     ]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _watch_checks(context: GateContext, steps: Sequence[dict[str, Any]]) -> list[Check]:

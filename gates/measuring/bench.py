@@ -10,7 +10,7 @@ from pathlib import Path
 from env.counts import counted
 from env.heartbeat import TokenCount
 from env.refusal import Refusal
-from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
+from eval.datasets.loading import domain_of, load_dataset
 from eval.datasets.splits import all_dev
 from eval.domains import Domain, open_verifier
 from eval.pipeline.instrument import judge_known_answers
@@ -60,6 +60,7 @@ class Bench:
         Progress counts over the whole gate: ``before`` samples came earlier, ``overall`` is the total.
         """
         experiment = self.context.experiment
+        sampling = replace(sampling_settings(experiment, self.model), samples_per_call=samples_per_call(self.context))
 
         def on_progress(reached: Reached) -> None:
             done, later = before + reached.stored, overall - before - reached.planned
@@ -69,7 +70,7 @@ class Bench:
 
         return measure(
             [Unit(task, self._samples(split)) for task in self.tasks(split) if not only or task.id in only],
-            Arm(arm, experiment.seed, sampling_settings(experiment, self.model), samples_per_call(self.context)),
+            Arm(arm, experiment.seed, sampling),
             self.model,
             self.prompt,
             self.verifier,
@@ -115,13 +116,13 @@ class Bench:
 
 def sampling_settings(experiment: Experiment, model: LoadedModel) -> SamplingSettings:
     """Return how completions of ``model`` are drawn: as configured, ended also by what belongs to its own prompt."""
-    settings = experiment.sampling.settings()
+    settings = experiment.sampling
     return replace(settings, stop=(*settings.stop, *own_stops(model.apply_chat_template)))
 
 
 def dataset_of(experiment: Experiment) -> Dataset:
     """Return the experiment's tasks and rows."""
-    return load_dataset(_dataset_settings(experiment))
+    return load_dataset(experiment.dataset)
 
 
 def open_judge(experiment: Experiment, settings: VerifierSettings | None = None) -> Verifier:
@@ -131,22 +132,7 @@ def open_judge(experiment: Experiment, settings: VerifierSettings | None = None)
 
 def domain_of_experiment(experiment: Experiment) -> Domain:
     """Return the domain of the experiment's dataset."""
-    return domain_of(_dataset_settings(experiment))
-
-
-def _dataset_settings(experiment: Experiment) -> DatasetSettings:
-    section = experiment.dataset
-    return DatasetSettings(
-        name=section.name,
-        eval_path=section.eval or "",
-        train_path=section.train or "",
-        seed=section.seed,
-        n_dev=section.dev_tasks,
-        n_test=section.test_tasks,
-        n_train=section.rows,
-        shuffle_answers=section.shuffle_answers,
-        mod_name=section.mod_name or "",
-    )
+    return domain_of(experiment.dataset)
 
 
 def approved_dataset(context: GateContext) -> Dataset:

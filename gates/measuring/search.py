@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from env.counts import counted
-from eval.decision.racing import Course, Place, Schedule, grid_course, race_course
+from eval.decision.racing import Course, Place, grid_course, race_course
 from eval.decision.rule import DecisionRule
 from gates.settings import Experiment
 from training.schedule import checkpoint_count, with_steps
@@ -21,7 +21,7 @@ def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place
     why = why_grid(experiment, rule.selection, cells)
     if why:
         return grid_course(places, cells), why
-    course = race_course(places, cells, schedule_of(experiment), experiment.seed)
+    course = race_course(places, cells, experiment.gate.d.race, experiment.seed)
     if course.search == "grid":
         return course, "the dev tasks are too few for a round before the last"
     rounds = zip(course.fields, course.blocks, strict=True)
@@ -38,8 +38,3 @@ def why_grid(experiment: Experiment, selection: str, cells: int) -> str:
     if cells <= config.race.finalists:
         return f"{counted(cells, 'cell')} are not more than the {config.race.finalists} finalists of a race"
     return ""
-
-
-def schedule_of(experiment: Experiment) -> Schedule:
-    """Return how a race reduces the cells."""
-    return Schedule(**experiment.gate.d.race.model_dump())

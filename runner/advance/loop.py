@@ -15,7 +15,7 @@ from env.locking import RunLock
 from env.logs import log_path
 from env.refusal import Refusal
 from env.reserve import keep_reserve
-from gates import plans
+from gates import LAST, plans
 from gates.context import PlanContext
 from gates.measuring.bench import domain_of_experiment
 from gates.measuring.pace import Duration, recorded_durations
@@ -72,7 +72,7 @@ class Advance:
     fresh: bool
 
 
-def advance(folder: Path, screen: Screen, to: str = "e", fresh: bool = False) -> int:
+def advance(folder: Path, screen: Screen, to: str = LAST, fresh: bool = False) -> int:
     """Advance the run in ``folder`` up to and including gate ``to``; return the exit code.
 
     Raises:

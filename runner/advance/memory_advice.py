@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gates import GATES
 from runner.runs.folder import command
 
 _SHORTEST_ROWS = 256
@@ -13,13 +14,12 @@ _SHORTEST_ROWS = 256
 
 def memory_advice(folder: Path, config: dict[str, Any], gate: str) -> str:
     """Return the most effective change, with the command that makes it."""
-    overrides, effect = lighter_training(config) if gate in ("a", "c") else lighter_generation(config)
+    trains = GATES[gate].heaviest == "training step"
+    overrides, effect = lighter_training(config) if trains else lighter_generation(config)
     if not overrides:
         return "The configuration cannot save more memory: use a smaller model, or a machine with more memory."
     # another training or base needs a new attempt of what has started; a batch size does not
-    verb = "advance" if gate not in ("a", "c") and "model.quantization" not in overrides[0] else "retry"
-    if verb == "retry" and gate not in ("a", "c"):
-        verb = "rewind A"
+    verb = "retry" if trains else "rewind A" if "model.quantization" in overrides[0] else "advance"
     return f"`{command(folder, ' '.join((verb, *overrides)))}`: {effect}."
 
 

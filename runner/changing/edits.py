@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
+from gates import LAST
 from runner.runs.config import compose_experiment, groups, read_config, validate
 from runner.runs.folder import Run, archive_old_attempts, command, new_command, replace_config
 from runner.runs.hand_edits import HandEdit, hand_edits
@@ -136,7 +137,7 @@ def retry(folder: Path, overrides: list[str]) -> str:
     """
     with Run.held(folder) as (run, _):
         gate = run.machine.gate
-        if not run.machine.allows(EventType.GATE_RETRIED, gate or "e"):
+        if not run.machine.allows(EventType.GATE_RETRIED, gate or LAST):
             where = f"gate {gate.upper()} has not started" if gate else "the run is finished"
             raise Refusal(
                 f"There is nothing to retry: {where}.",

@@ -10,16 +10,17 @@ from typing import Any
 import yaml
 
 from env.files import write_atomic
+from env.installed.invocation import as_started
 from env.refusal import Refusal
 from runner.changing.creating import propose_run
 from runner.runs.config import chosen_groups, compose_experiment, groups
-from runner.runs.invocation import as_started
 from runner.runs.overrides import PROFILE, override_text, split
 from runner.runs.own_profile import PACKAGE_LINE
 from runner.runs.plain_config import leaves
 
-# Written whatever their value, with what they mean; every other key only where it differs from the groups' defaults.
+# Written where they have a value, with what they mean; every other key only where it differs from the groups' defaults.
 EXPLAINED = {
+    "dataset.domain": "what your files are about: the domain whose verifiers judge the programs",
     "sampling.max_new_tokens": "longest answer; Gate B warns when more than a few were cut",
     "sampling.samples_dev": "completions per dev task",
     "sampling.samples_test": "completions per test task; more tasks help more than more samples",
@@ -68,8 +69,11 @@ def starter(file_name: str, overrides: Sequence[str]) -> str:
     words = [f"{group}={choice}" for group, choice in chosen.items()]
     fixed = {key: value for key, value in wanted.items() if key in _needed(chosen)}
     base = leaves(compose_experiment([*words, *(f"{key}={override_text(value)}" for key, value in fixed.items())])[1])
-    said = {key: value for key, value in wanted.items() if key in EXPLAINED or key in fixed or value != base.get(key)}
-    said = {key: value for key, value in said.items() if key != PROFILE}
+    said = {
+        key: value
+        for key, value in wanted.items()
+        if key != PROFILE and ((key in EXPLAINED and value is not None) or key in fixed or value != base.get(key))
+    }
     return "\n".join([*_head(name, file_name), *_defaults(chosen), f"{PROFILE}: {name}", *_keys(said), ""])
 
 

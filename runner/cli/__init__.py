@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
+from env.installed.invocation import INSTALLED, start_form
 from env.locking import LockHeld
 from env.refusal import Refusal
 from env.silence import told
@@ -17,7 +18,6 @@ from runner.cli import advancing, changing, data, evidence, judging, machine, re
 from runner.cli import releasing as adapters
 from runner.cli.app import app
 from runner.runs.exit_codes import Exit
-from runner.runs.invocation import INSTALLED, start_form
 
 __all__ = ["COMMANDS", "app", "main"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from env.installed.invocation import start_command
 from env.silence import hand_over
 from runner.cli.app import (
     ConfigFile,
@@ -22,7 +23,6 @@ from runner.cli.app import (
     with_file,
 )
 from runner.runs.exit_codes import Exit
-from runner.runs.invocation import start_command
 from runner.runs.locations import RESULTS
 
 if TYPE_CHECKING:

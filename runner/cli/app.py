@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from env.installed.invocation import as_started
 from env.refusal import Refusal
-from runner.runs.invocation import as_started
+from gates import GATES
 from runner.runs.locations import PROJECT, RESULTS_VARIABLE, results_folder
 
 # As `--help` lists them: first an experiment's commands, then inspection, then what is rarely needed.
@@ -70,8 +71,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def gate_letter(name: str) -> str:
     """Return the gate's lower-case letter. Raises Refusal on any other word."""
     letter = name.lower()
-    if letter not in ("a", "b", "c", "d", "e"):
-        raise Refusal(f'"{name}" is not a gate.', "Gates: A, B, C, D, E.")
+    if letter not in GATES:
+        raise Refusal(f'"{name}" is not a gate.', f"Gates: {', '.join(GATES).upper()}.")
     return letter
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gates import LAST
 from runner.cli.app import GateName, Overrides, Results, RunName, app, existing_run, gate_letter, say
 from runner.runs.locations import RESULTS
 
@@ -31,5 +32,5 @@ def rewind(gate: GateName, overrides: Overrides = None, run: RunName = None, res
 
     letter, folder = gate_letter(gate), existing_run(results, run)
     rewind_to(folder, letter, overrides or [])
-    after = "" if letter == "e" else " and those after it"
+    after = "" if letter == LAST else " and those after it"
     say(f"gate {letter.upper()}{after}: a new attempt, the old one is kept\nnext: {command(folder, 'advance')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gates import GATES
 from runner.report.data import GateSection, ReportData, SampleSource, Verdict
 from runner.report.sections.exposure import contamination_sentence
 from runner.report.sections.limits import read_limits
@@ -19,15 +20,6 @@ from runner.runs.folder import Run
 from runner.views.artifacts import NOTHING, Artifacts, read_artifacts, read_config
 from runner.views.folder_facts import is_smoke, subject
 from runner.views.run_view import view_run
-
-# What each gate adds to a report, for runs that have not come so far.
-_ADDS = {
-    "a": "the frozen rule and the checks of machine and data",
-    "b": "what the base model can do",
-    "c": "the adapter and its loss curve",
-    "d": "the sweep over checkpoints and scales",
-    "e": "the decision on unseen tasks",
-}
 
 
 def build(run: Run) -> ReportData:
@@ -63,7 +55,7 @@ def build(run: Run) -> ReportData:
         missing=tuple(_missing(gates, decided["verdict"])),
         waived=tuple(check for gate in gates for check in gate.checks if check.state == "waived"),
         contamination=found.section("Contamination", contamination_sentence, ""),
-        k=found.section("Rule", _k, None),
+        k=found.section("Rule", lambda artifacts: artifacts.rule.k if artifacts.rule is not None else None, None),
         limits=limits,
         trust=trust,
         gates=gates,
@@ -99,14 +91,10 @@ def _measured(found: Artifacts) -> dict[str, Any]:
 
 def _missing(gates: tuple[GateSection, ...], verdict: Verdict | None) -> list[str]:
     lines = [
-        f"Gate {gate.gate} {gate.title} ({gate.state}): {_ADDS[gate.gate.lower()]}."
+        f"Gate {gate.gate} {gate.title} ({gate.state}): {GATES[gate.gate.lower()].adds}."
         for gate in gates
         if gate.state not in ("passed", "said no", "inconclusive")
     ]
     if not lines and verdict is None:
         lines.append("The decision: every gate concluded, but Gate E's report has none that can be read.")
     return lines
-
-
-def _k(found: Artifacts) -> int | None:
-    return None if found.rule is None else found.rule.k

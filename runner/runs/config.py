@@ -28,21 +28,16 @@ from runner.runs.overrides import (
     merge_overrides,
     own_profile,
     plain_text,
+    present_spelling,
     split,
 )
-from runner.runs.own_profile import missing_package_line, read_own_profile
+from runner.runs.own_profile import missing_package_line, read_own_profile, yielding
 from runner.runs.plain_config import flatten, leaves, read_plain
 
 # Keys that name files: made absolute when a run is created, so that it resumes from any folder.
 PATH_KEYS = ("model.path", "dataset.eval", "dataset.train")
 # The name under which Hydra composes a profile that is a file of the user's.
 _OWN = "_own"
-# The adapter's settings were once a file for each way to hold the base.
-_QUANTIZATION_GROUPS = {
-    "lora": "model.quantization=none",
-    "qlora": "model.quantization=nf4",
-    "qlora_mlx": "model.quantization=q4",
-}
 _KEY = re.compile(r"[A-Za-z_][^=\s]*=")
 _FORM = "Write KEY=VALUE, as in seed=1; in a shell, put single quotes around what holds spaces or quotes."
 
@@ -66,7 +61,11 @@ def chosen_groups(overrides: Sequence[str]) -> dict[str, str]:
 def _choices(read: Sequence[Override]) -> list[str]:
     """Return the choices of groups among overrides, in Hydra's grammar."""
     known = groups()
-    return [f"{o.key}={_OWN if _is_own(o) else plain_text(o.value)}" for o in read if o.key in known]
+    return [
+        f"{o.key}={_OWN if o.key == PROFILE and is_profile_file(str(plain_text(o.value))) else plain_text(o.value)}"
+        for o in read
+        if o.key in known
+    ]
 
 
 def _read(overrides: Sequence[str]) -> list[Override]:
@@ -86,7 +85,9 @@ def _read(overrides: Sequence[str]) -> list[Override]:
 
 def _composed(words: Sequence[str], profile: Path | None) -> tuple[dict[str, Any], dict[str, str]]:
     """Return conf/ with overrides in Hydra's grammar and the user's own profile, and what each group is then."""
-    own = read_own_profile(profile) if profile is not None else None
+    known = groups()
+    typed = {word.key: word.value for word in map(split, words) if word.key in known}
+    own = yielding(read_own_profile(profile), typed) if profile is not None else None
     GlobalHydra.instance().clear()
     store = ConfigStore.instance()
     try:
@@ -112,17 +113,9 @@ def _unknown_choice(choice: Override, known_groups: dict[str, list[str]]) -> str
     name = str(plain_text(choice.value))
     if name in known_groups[choice.key] or (choice.key == PROFILE and is_profile_file(name)):
         return ""
-    if (present := present_spelling(choice.key, name)) is not None:
-        return f"{choice.key}={name}: it is {present} now"
+    if present := present_spelling(choice.key, name):
+        return f"{choice.key}={name}: it is {' '.join(present)} now"
     return f"{choice.key}={name}: no such choice. {choices_hint(name, known_groups[choice.key])}"
-
-
-def present_spelling(group: str, choice: str) -> str | None:
-    """Return how to write what an earlier version chose by ``group=choice``; None where it never did."""
-    architecture = choice.removeprefix("tiny_random_")
-    if group == "model" and architecture != choice:
-        return f"model=tiny_random model.path=tiny_random:{architecture}"
-    return _QUANTIZATION_GROUPS.get(choice) if group == "gate/c" else None
 
 
 def key_hint(key: str, known: Iterable[str]) -> str:
@@ -155,7 +148,7 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, Refusal):
-        return str(raised).rstrip(".")
+        return _whole_key(str(raised).rstrip("."), config)
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = [name for name in flatten(config) if name != key]
         return f"{key}: no such key. {key_hint(key, known)}"
@@ -247,10 +240,6 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     _absolute_paths(config, texts, profile)
     _refuse([*problems, *faults(config)])
     return Experiment.model_validate(config), config
-
-
-def _is_own(choice: Override) -> bool:
-    return choice.key == PROFILE and is_profile_file(str(plain_text(choice.value)))
 
 
 def _takes_text(override: Override, default: Any) -> bool:

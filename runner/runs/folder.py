@@ -21,7 +21,7 @@ from env.refusal import Refusal, choices_hint
 from env.reserve import keep_reserve
 from runner.runs.journal import EventType, Journal
 from runner.runs.locations import expanded, usual_results
-from runner.runs.overrides import PROFILE, as_kept, kept_in, own_profile
+from runner.runs.overrides import PROFILE, as_kept, in_present_spelling, kept_in, own_profile
 from runner.runs.state_machine import FINISHED, GATES, RunMachine, attempts, replay
 
 SCHEMA_VERSION = 1
@@ -128,12 +128,13 @@ def read_overrides(folder: Path) -> list[str]:
     """
     path = folder / "overrides.txt"
     try:
-        return kept_in(folder, [text for text in path.read_text(encoding="utf-8").split("\n") if text])
+        stored = [text for text in path.read_text(encoding="utf-8").split("\n") if text]
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal(
             f"{path} cannot be read ({error}): the overrides of the configuration are unknown.",
             "Restore it; run.json holds the overrides the run was created with.",
         ) from None
+    return in_present_spelling(kept_in(folder, stored))
 
 
 def read_info(folder: Path) -> RunInfo:

@@ -21,6 +21,8 @@ PROFILE = "profile"
 KEPT_PROFILE = f"./{PROFILE}/"
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
+# The adapter's settings were once a file for each way to hold the base.
+_QUANTIZATIONS = {"lora": "none", "qlora": "nf4", "qlora_mlx": "q4"}
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 
 
@@ -48,6 +50,26 @@ def merge_overrides(old: Sequence[str], new: Sequence[str]) -> list[str]:
     merged = {split(text).key: text for text in old}
     merged.update({split(text).key: text for text in new})
     return list(merged.values())
+
+
+def present_spelling(group: str, choice: str) -> tuple[str, ...]:
+    """Return how to write what an earlier version chose by ``group=choice``; () where it never did."""
+    architecture = choice.removeprefix("tiny_random_")
+    if group == "model" and architecture != choice:
+        return ("model=tiny_random", f"model.path=tiny_random:{architecture}")
+    return (f"model.quantization={_QUANTIZATIONS[choice]}",) if group == "gate/c" and choice in _QUANTIZATIONS else ()
+
+
+def in_present_spelling(overrides: Sequence[str]) -> list[str]:
+    """Return overrides of an earlier version as this one writes them; a key that they name keeps its value."""
+    read = [split(text) for text in overrides]
+    named = {override.key for override in read}
+    found: list[str] = []
+    for override in read:
+        present = present_spelling(override.key, plain_text(override.value) or "")
+        kept = [text for text in present if (key := split(text).key) == override.key or key not in named]
+        found += kept if present else [override.text]
+    return found
 
 
 def plain_text(value: str) -> str | None:

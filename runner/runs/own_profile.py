@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from env.refusal import Refusal
 from runner.runs.locations import CONF
-from runner.runs.overrides import PROFILE, Override, plain_text
+from runner.runs.overrides import PROFILE, Override, plain_text, present_spelling, split
+from runner.runs.plain_config import leaves
 
 PACKAGE_LINE = "# @package _global_"
 _STARTER = "`python -m runner config --starter FILE` writes a profile to begin with."
@@ -48,8 +50,51 @@ def read_own_profile(path: Path) -> dict[str, Any]:
         )
     if not _PACKAGE.search(text):
         raise Refusal(f"{path} lacks the line `{PACKAGE_LINE}`.", f"{_why(path.name, PROFILE)}.")
-    named = {str(key): value for key, value in said.items()}
+    named = _in_present_spelling({str(key): value for key, value in said.items()})
     return {**named, PROFILE: named.get(PROFILE) or path.stem}
+
+
+def yielding(profile: dict[str, Any], typed: Mapping[str, str]) -> dict[str, Any]:
+    """Return a profile without the keys that the choices typed beside it say: ``model=tiny`` names its path itself."""
+    said = {key for group, choice in typed.items() if group not in _GLOBAL_GROUPS for key in _said_by(group, choice)}
+    return _without(profile, said)
+
+
+def _said_by(group: str, choice: str) -> Collection[str]:
+    """Return the dotted keys that a choice of conf/ gives a value; () where there is no such choice."""
+    path = CONF / group / f"{choice}.yaml"
+    if not path.is_file():
+        return ()
+    text = path.read_text(encoding="utf-8")
+    said = yaml.safe_load(text) or {}
+    for section in [] if _PACKAGE.search(text) else reversed(group.split("/")):
+        said = {section: said}
+    return leaves(said)
+
+
+def _without(section: dict[str, Any], keys: Collection[str], place: str = "") -> dict[str, Any]:
+    return {
+        key: _without(value, keys, f"{place}{key}.") if isinstance(value, dict) else value
+        for key, value in section.items()
+        if f"{place}{key}" not in keys
+    }
+
+
+def _in_present_spelling(said: dict[str, Any]) -> dict[str, Any]:
+    """Return a profile of an earlier version with the choices that are gone as this one writes them."""
+    defaults, sections = [], dict(said)
+    for entry in said.get("defaults", []):
+        group, choice = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else ("", "")
+        present = present_spelling(str(group).removeprefix("override /"), str(choice))
+        for override in map(split, present):
+            section, _, key = override.key.partition(".")
+            if key:
+                sections[section] = {key: override.value, **sections.get(section, {})}
+            else:
+                defaults.append({group: override.value})
+        if not present:
+            defaults.append(entry)
+    return {**sections, "defaults": defaults} if "defaults" in said else sections
 
 
 def missing_package_line(choice: Override) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from env.checks import Check
 from env.counts import counted
+from env.listing import more_text
 from runner.screens.ink import Line, columns, line, pad, write_lines
-from runner.views.wording import more_text
 
 if TYPE_CHECKING:
     from gates.report import GateReport
@@ -64,7 +64,7 @@ def check_lines(check: Check, where: str = "", name_columns: int = _NAME_COLUMNS
 def evidence_lines(check: Check, where: str = "") -> list[Line]:
     """Return the first ten items of a check's evidence, and where the rest is."""
     lines = [line("        ", item, hang=10) for item in check.evidence[:SHOWN_EVIDENCE]]
-    if more := more_text(len(check.evidence) - len(lines), where):
+    if more := more_text(len(check.evidence) - len(lines), where=where):
         lines.append(line(f"        {more}"))
     return lines
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TextIO
 
-from runner.runs.invocation import as_started
+from env.installed.invocation import as_started
 
 # What a style means, and its ANSI code. Red is reserved for a crash, yellow for a gate that said no, bright blue for a
 # decision that is neither yes nor no. A "command" is never broken, and shares no broken line with other words.

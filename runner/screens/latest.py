@@ -16,6 +16,7 @@ from typing import Any
 
 from env.heartbeat import Pulse
 from env.logs import log_path
+from gates import stores
 
 TAIL_BYTES = 262_144
 _LOSSES = 24
@@ -78,7 +79,7 @@ def last_notices(folder: Path, gate: str) -> list[str]:
 def _samples_file(folder: Path, pulse: Pulse) -> Path | None:
     """Return the file that the pulse's phase fills; a sweep names its cell in the message."""
     gate_folder = folder / f"gate_{pulse.gate}"
-    if pulse.gate != "d":
+    if not stores(pulse.gate, "cells"):
         return gate_folder / "samples.jsonl"
     words = set(pulse.message.split())
     return next((path for path in sorted(gate_folder.glob("cells/*/samples.jsonl")) if path.parent.name in words), None)

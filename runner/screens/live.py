@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from env.heartbeat import ALIVE_INTERVAL_S, Pulse
-from gates import gate_title
+from gates import gate_title, stores
 from runner.runs.folder import Run, command
 from runner.runs.state_machine import FINISHED
 from runner.screens.ink import Line, Paper, columns, is_terminal, line, paper_of, rendered, write_lines
@@ -85,7 +85,7 @@ class _Teller(ABC):
 
     def gate_ended(self, run: Run, report: GateReport) -> None:
         """A gate concluded."""
-        self.say(outcome_lines(report, command(run.folder, "report" if report.gate == "e" else "retry")))
+        self.say(outcome_lines(report, command(run.folder, "report" if stores(report.gate, "decision") else "retry")))
 
     def gate_crashed(self, run: Run, gate: str, failure: Failure) -> None:
         """A gate could not finish."""

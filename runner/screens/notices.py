@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from env.listing import listed_text, more_text
 from env.refusal import Refusal
+from gates import LAST
 from runner.runs.folder import command, new_command
 from runner.runs.plain_config import subject_of
 from runner.screens.ink import Line, line, write_lines
-from runner.views.wording import listed_text, more_text
 
 if TYPE_CHECKING:
     from runner.changing.creating import Proposal
@@ -104,7 +105,7 @@ def _ways_out(folder: Path, found: Sequence[Freshness], overrides: Sequence[str]
         return [line(("next:  ", "dim"), (again, "command"), what, hang=7)]
     with_them = "".join(f" {shlex.quote(override)}" for override in overrides)
     new, rewind = new_command(folder, overrides), command(folder, f"rewind {stale[0]}{with_them}")
-    again = stale[0] if stale[0] == "E" else f"{stale[0]} and the gates after it"
+    again = stale[0] if stale[0] == LAST.upper() else f"{stale[0]} and the gates after it"
     return [
         line(("next:  ", "dim"), (new, "command"), ("   another run; this one stays as it is", "dim"), hang=7),
         line(("   or: ", "dim"), (rewind, "command"), (f"   runs {again} again; keeps the old attempt", "dim"), hang=7),
@@ -147,5 +148,5 @@ def _stale_lines(found: Sequence[Freshness]) -> list[Line]:
 
 
 def _more_lines(total: int) -> list[Line]:
-    more = more_text(total - _SHOWN, "status --why --json")
+    more = more_text(total - _SHOWN, where="status --why --json")
     return [line(f"    {more}")] if more else []

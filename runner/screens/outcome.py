@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gates import stores
 from runner.screens.checks import check_lines
 from runner.screens.ink import Line, Span, line
 from runner.screens.rulings import ruling_style
@@ -25,6 +25,9 @@ _WIDE_SCALES = 5
 
 def outcome_lines(report: GateReport, command: str) -> list[Line]:
     """Return the lines for an ended gate; ``command`` is the next one after a no."""
+    # a report was read with them; a screen without one is up sooner without them
+    from gates.report.results import BaselineResults, DecisionResults, SweepResults
+
     passed = report.status == "passed"
     mark, word, style = STATES["passed" if passed else state_without_pass(report.headline)]
     name = gate_name(report.gate, report.title)
@@ -39,7 +42,7 @@ def outcome_lines(report: GateReport, command: str) -> list[Line]:
         )
     ]
     results = report.results
-    if results is not None and results.gate == "e":
+    if isinstance(results, DecisionResults):
         lines = [lines[0], *decision_lines(results)]
     else:
         lines.extend(line("    ", reason, hang=6) for reason in report.reasons if not passed)
@@ -47,9 +50,9 @@ def outcome_lines(report: GateReport, command: str) -> list[Line]:
     for check in report.checks:
         if not check.ok:
             lines.extend(check_lines(check, where))
-    if results is not None and results.gate == "b":
+    if isinstance(results, BaselineResults):
         lines.extend(baseline_lines(results))
-    if results is not None and results.gate == "d":
+    if isinstance(results, SweepResults):
         lines.extend(heat_lines(results))
     if not passed:
         lines.append(line("    ", ("next: ", "dim"), (command, "command"), _after_no(report.gate)))
@@ -57,7 +60,10 @@ def outcome_lines(report: GateReport, command: str) -> list[Line]:
 
 
 def _after_no(gate: str) -> Span:
-    return ("   why, task by task" if gate == "e" else "   runs this gate again once you have fixed the cause", "dim")
+    return (
+        "   why, task by task" if stores(gate, "decision") else "   runs this gate again once you have fixed the cause",
+        "dim",
+    )
 
 
 def baseline_lines(results: BaselineResults) -> list[Line]:
@@ -70,12 +76,8 @@ def baseline_lines(results: BaselineResults) -> list[Line]:
         for label, metrics in rows:
             rates = {metric.name: _rate(metric) for metric in metrics}
             cells = "".join(f"{rates.get(name, ''):>16}" for name in names)
-            lines.append(line(f"    {label:<12}", (f"{_tasks(metrics):>5}", "dim"), cells.rstrip()))
+            lines.append(line(f"    {label:<12}", (f"{metrics[0].n if metrics else '':>5}", "dim"), cells.rstrip()))
     return lines
-
-
-def _tasks(metrics: Sequence[Metric]) -> str:
-    return str(metrics[0].n) if metrics else ""
 
 
 def _rate(metric: Metric) -> str:

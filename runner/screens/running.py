@@ -8,6 +8,7 @@ from pathlib import Path
 
 from env.counts import counted
 from env.heartbeat import Pulse
+from gates import stores
 from runner.screens.ink import NO_BREAK, Line, Span, line
 from runner.screens.latest import last_losses, last_notices, last_verdicts
 from runner.views.folder_facts import newest_checkpoint, stops_after
@@ -63,7 +64,7 @@ def progress_lines(view: RunView, now: datetime | None = None) -> list[Line]:
         done_at = (now + timedelta(seconds=pulse.eta_s or 0)).isoformat()
         at = f" · {left} left · this phase ends about {clock_text(done_at, now)}" if left else ""
         lines.append(_labelled("pace", basis + at))
-    losses = last_losses(folder) if pulse.gate == "c" else None
+    losses = last_losses(folder) if stores(pulse.gate, "checkpoints") else None
     if losses is not None:
         text = f"{losses.values[-1]:.3f} at step {losses.step:,}  "
         lines.append(
@@ -71,7 +72,7 @@ def progress_lines(view: RunView, now: datetime | None = None) -> list[Line]:
                 "loss", text, (losses.sparkline, "live"), (f"  last {counted(len(losses.values), 'step')}", "dim")
             )
         )
-    verdicts = last_verdicts(folder, pulse) if pulse.gate in "bde" else None
+    verdicts = last_verdicts(folder, pulse) if stores(pulse.gate, "samples") else None
     if verdicts is not None:
         counts = "  ".join(f"{name} {number}" for name, number in verdicts.outcomes)
         lines.append(_labelled("verdicts", counts, (f"  last {counted(verdicts.n, 'sample')}", "dim")))
@@ -116,9 +117,9 @@ def _pulse_span(view: RunView, now: datetime) -> Span:
 
 
 def _safe_text(view: RunView, pulse: Pulse) -> str:
-    if pulse.gate != "c":
+    if not stores(pulse.gate, "checkpoints"):
         return "every counted sample is stored" if pulse.done and pulse.unit == "samples" else ""
-    step = newest_checkpoint(Path(view.folder) / "gate_c")
+    step = newest_checkpoint(Path(view.folder) / f"gate_{pulse.gate}")
     return f"checkpoint {step} is safe" if step else ""
 
 

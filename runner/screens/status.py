@@ -10,6 +10,7 @@ from typing import TextIO
 
 from env.counts import counted
 from env.heartbeat import timestamp
+from env.listing import listed_text
 from env.refusal import Refusal
 from runner.runs.commands import for_run
 from runner.screens.ink import NO_BREAK, Line, Paper, columns, line, pad, rendered, write_lines
@@ -17,7 +18,7 @@ from runner.screens.rulings import RULINGS
 from runner.screens.running import left_text, worker_lines
 from runner.views.folder_facts import is_smoke, reasons, resumes, safe_work
 from runner.views.run_view import GateView, RunView
-from runner.views.wording import clock_text, duration_text, gate_name, listed_text
+from runner.views.wording import clock_text, duration_text, gate_name
 
 # Each state's mark, word and style. "crashed" (could not measure) and "said no" (measured) share nothing.
 STATES: dict[str, tuple[str, str, str]] = {

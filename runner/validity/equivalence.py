@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from env.installed.opened_files import CHANGED, differences
+from env.listing import listed_text
 from gates.report import GateReport
 from gates.report.results import Measured
 
@@ -42,9 +43,9 @@ def _code_difference(recorded: Mapping[str, str], project: Path) -> str:
         return "its report does not say which files of the project it used, so a changed one would not show"
     unsteady = [name for name, sha256 in recorded.items() if sha256 == CHANGED]
     if unsteady:
-        return f"files changed while it was computed: {_some(unsteady)}"
+        return f"files changed while it was computed: {listed_text(unsteady, _NAMED)}"
     changed = differences(project, recorded)
-    return f"it was computed by other code: {_some(changed)} changed since" if changed else ""
+    return f"it was computed by other code: {listed_text(changed, _NAMED)} changed since" if changed else ""
 
 
 def _version_difference(recorded: Mapping[str, str], present: Mapping[str, str]) -> str:
@@ -65,8 +66,3 @@ def _model_difference(report: GateReport, own: GateReport | None) -> str:
         if facts.get(f"model {name}") != report.choices.get(name):
             return f"its model ran with {name} {report.choices.get(name)}, here {facts.get(f'model {name}')}"
     return ""
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

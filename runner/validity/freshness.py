@@ -51,10 +51,10 @@ def gate_inputs(run: Run, config: dict[str, Any], gate: str) -> Inputs:
         Refusal: a file it needs is missing.
     """
     record = GATE_RECORDS[gate]
-    uses = record.uses_of(config)
-    sections = {f"gate.{gate}": config["gate"][gate], **{name: _that_matters(config, name) for name in uses}}
+    shared = {name: _that_matters(config, name) for name in record.uses}
+    sections = {f"gate.{gate}": config["gate"][gate], **shared}
     digests = {f"config.{name}": digest(section) for name, section in sections.items()}
-    digests.update(_file_digests(config, uses))
+    digests.update(_file_digests(config, record.uses))
     for earlier in record.needs:
         report = read_report(run.gate_folder(earlier) / "report.json")
         digests[f"gate_{earlier}"] = "none" if report is None else report_digest(report)

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 import gates
 from env.files import make_folder, sha256_file, sync_folder, write_refusal
+from env.listing import more_text
 from env.refusal import Refusal
 from gates.report import GateReport, Reused, read_report, write_report
 from runner.runs.folder import Run, run_folders
@@ -74,8 +75,8 @@ def reuse_gate(run: Run, gate: str, present: Inputs, here: Installation) -> tupl
         except Unfit as unfit:
             if unfit.finished:
                 passed_over.append(f"{found.folder.relative_to(run.folder.parent).as_posix()}: {unfit}")
-    more = len(passed_over) - _TOLD
-    return None, passed_over[:_TOLD] + ([f"{more} more finished gates of the same inputs"] if more > 0 else [])
+    more = more_text(len(passed_over) - _TOLD, "finished gates of the same inputs")
+    return None, passed_over[:_TOLD] + ([more] if more else [])
 
 
 def requested_anew(run: Run, gate: str) -> bool:

@@ -50,7 +50,7 @@ def coming_in(folder: Path, to: str) -> Coming:
 
 def coming_anew(experiment: Experiment, to: str) -> Coming:
     """Return what a new run of ``experiment`` would do, up to and including gate ``to``."""
-    return _coming("", PlanContext(Path("/nonexistent"), experiment), "a", to)
+    return _coming("", PlanContext(Path("/nonexistent"), experiment), next(iter(GATES)), to)
 
 
 def _coming(name: str, context: PlanContext, first: str, to: str) -> Coming:

@@ -12,6 +12,7 @@ from typing import Any
 
 from env.counts import counted
 from eval.records import Metric
+from gates import stores
 from gates.report.results import BaselineResults, DecisionResults, EnvironmentResults, SweepResults, TrainingResults
 from runner.runs.folder import Run
 from runner.views.artifacts import NOTHING, Artifacts, read_artifacts, read_config
@@ -140,7 +141,7 @@ def _stands(view: RunView) -> str:
     if view.state == "finished":
         return "finished"
     stands = next((gate for gate in view.gates if gate.state != "passed"), view.gates[-1])
-    if stands.gate == "e" and stands.state in CONCLUDED:
+    if stores(stands.gate, "decision") and stands.state in CONCLUDED:
         return "finished"
     word = {"failed": "said no", "ready": "is next"}.get(stands.state, stands.state)
     return f"{stands.gate.upper()} {stands.title} {word}"
@@ -199,7 +200,7 @@ def _without_contaminated(found: Artifacts) -> str:
 
 def _differences(found: Sequence[Artifacts]) -> tuple[Difference, ...]:
     """Return everything in which the runs differ, configuration first."""
-    parts = {"config": _config, "data": _data, "model": _model, "code": _code}
+    parts = {"config": lambda found: _flat(read_config(found), ""), "data": _data, "model": _model, "code": _code}
     rows = []
     nothing: dict[str, str] = {}
     for part, read in parts.items():
@@ -209,10 +210,6 @@ def _differences(found: Sequence[Artifacts]) -> tuple[Difference, ...]:
             if len(set(shown)) > 1:
                 rows.append(Difference(part, key, shown))
     return tuple(rows)
-
-
-def _config(found: Artifacts) -> dict[str, str]:
-    return _flat(read_config(found), "")
 
 
 def _flat(config: Mapping[str, Any], prefix: str) -> dict[str, str]:

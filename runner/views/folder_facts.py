@@ -8,6 +8,7 @@ from typing import Any
 
 from env.counts import counted
 from env.heartbeat import Pulse
+from gates import stores
 from runner.runs.plain_config import subject_of
 from runner.views.wording import duration_text
 
@@ -37,12 +38,13 @@ def _config(folder: Path) -> dict[str, Any]:
 def safe_work(folder: Path, gate: str) -> str:
     """Return what is stored of an unfinished gate's work: 'checkpoint step-000800', '1,240 samples'; '' for none."""
     gate_folder = folder / f"gate_{gate}"
-    if gate == "c":
+    if stores(gate, "checkpoints"):
         step = newest_checkpoint(gate_folder)
         return f"checkpoint step-{step:06d}" if step else ""
-    files = sorted(gate_folder.glob("cells/*/samples.jsonl")) if gate == "d" else [gate_folder / "samples.jsonl"]
+    by_cell = stores(gate, "cells")
+    files = sorted(gate_folder.glob("cells/*/samples.jsonl")) if by_cell else [gate_folder / "samples.jsonl"]
     number = sum(_lines(file) for file in files)
-    cells = f" of {counted(len(files), 'cell')}" if gate == "d" and number else ""
+    cells = f" of {counted(len(files), 'cell')}" if by_cell and number else ""
     return counted(number, "sample") + cells if number else ""
 
 
@@ -58,8 +60,8 @@ def newest_checkpoint(gate_folder: Path) -> int:
 
 def resumes(folder: Path, gate: str) -> str:
     """Return what the next advance does first, such as 'resumes at step 800' or 'starts over: no checkpoint yet'."""
-    if gate == "c":
-        step = newest_checkpoint(folder / "gate_c")
+    if stores(gate, "checkpoints"):
+        step = newest_checkpoint(folder / f"gate_{gate}")
         return f"resumes at step {step}" if step else "starts over: no checkpoint yet"
     stored = safe_work(folder, gate)
     return f"resumes with {stored} stored" if stored else "starts over: nothing was stored yet"
@@ -81,7 +83,7 @@ def lost_work(folder: Path, gate: str, pulse: Pulse | None) -> str:
     if pulse is None or pulse.gate != gate:
         return ""
     if pulse.unit == "steps":
-        first = newest_checkpoint(folder / "gate_c") + 1
+        first = newest_checkpoint(folder / f"gate_{gate}") + 1
         return f"training steps {first:,} to {pulse.done:,}" if pulse.done >= first else ""
     if not pulse.tokens_unstored:
         return ""

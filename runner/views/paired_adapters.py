@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from env.listing import listed_text
 from eval.decision.regressions import DIVISIONS, Division, GroupGain, Precision, group_gains
 from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import paired_gains
@@ -16,7 +17,6 @@ from eval.estimation.intervals import estimate_gain, gain_metric
 from eval.records import Metric, TaskScore
 from gates.report.results import DecisionResults, EnvironmentResults
 from runner.views.artifacts import Artifacts
-from runner.views.wording import listed_text
 
 _NAMED = 3
 

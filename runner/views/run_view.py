@@ -11,7 +11,7 @@ from typing import Any, Literal
 from env.heartbeat import Pulse, age_s, clock_gap_s, clock_name, idle_for_s, read_heartbeat
 from env.locking import Holder, holder
 from eval.decision.ruling import Ruling, ruling_of
-from gates import gate_title
+from gates import gate_title, stores
 from runner.launch.tmux import attach_command
 from runner.runs.folder import Run, command
 from runner.runs.journal import Event, EventType
@@ -149,10 +149,9 @@ def next_command(run: Run, running: bool) -> str:
     verb = "advance"
     if running:
         verb = "status --watch"
-    elif run.machine.state == FINISHED or (run.machine.gate, run.machine.phase) == ("e", "failed"):
-        verb = "report"
-    elif run.machine.phase == "failed":
-        verb = "retry"
+    elif run.machine.state == FINISHED or run.machine.phase == "failed":
+        decided = run.machine.state == FINISHED or stores(run.machine.gate, "decision")
+        verb = "report" if decided else "retry"
     return command(run.folder, verb)
 
 
@@ -166,7 +165,7 @@ def _plans(folder: Path) -> dict[str, str]:
 
 def _gate_view(run: Run, gate: str, held: bool, pulse: Pulse | None, age: float, plans: dict[str, str]) -> GateView:
     attempt = run.attempts[gate]
-    event = _last_event(run, gate)
+    event = next((event for event in reversed(run.journal.events) if event.gate == gate), None)
     if gate != run.machine.gate and run.has_concluded(gate) and event is not None:
         return _ended(gate, "passed", event, attempt)
     if gate != run.machine.gate:
@@ -206,10 +205,6 @@ def _ended(gate: str, state: GateState, event: Event, attempt: int) -> GateView:
         text = f"{text} · reused from {source.get('run')}"
     seconds = event.data.get("seconds")
     return GateView(gate, gate_title(gate), state, event.at, seconds, text, attempt)
-
-
-def _last_event(run: Run, gate: str) -> Event | None:
-    return next((event for event in reversed(run.journal.events) if event.gate == gate), None)
 
 
 def progress_text(pulse: Pulse | None) -> str:

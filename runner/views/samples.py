@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
 from eval.records import EvalResult, Outcome, Sample, Task
-from gates import require_samples
+from gates import no_samples_yet, require_samples
 from gates.measuring.prompting import read_prompts
 from gates.report import GateReport, changed_artifacts, read_report
-from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults
+from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults, gate_of
 from runner.runs.folder import Run, command
 from runner.views.artifacts import Artifacts, read_sample_lines
 
@@ -80,10 +81,7 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
     found = Artifacts(run, {})
     stored = [sample for file in files for sample in read_sample_lines(found, file)]
     if not stored and not found.problems:
-        begun = (
-            "has started, but stored no sample yet" if run.has_begun(gate) else "has not started: it has no samples yet"
-        )
-        raise Refusal(f"Gate {gate.upper()} of {run.id} {begun}.", f"`{command(run.folder, 'advance')}` continues.")
+        raise no_samples_yet(gate, run.id, command(run.folder, "advance"))
     labels = _labels(run, gate, found, {sample.task_id for sample in stored})
     _require_known(wanted, stored, labels)
     prompts = _prompts(run, found) if with_prompts else {}
@@ -136,7 +134,7 @@ def _prompts(run: Run, found: Artifacts) -> dict[str, str]:
 def _labels(run: Run, gate: str, found: Artifacts, task_ids: set[str]) -> dict[str, Labels]:
     """Return what the reports say about the tasks; the dataset is read only where no report has them all."""
     labels: dict[str, Labels] = {}
-    for letter in dict.fromkeys((gate, "b")):
+    for letter in dict.fromkeys((gate, gate_of(BaselineResults))):
         report = _report(run, letter, found)
         if report is not None:
             labels = dict(_scored(report.results)) | labels
@@ -189,7 +187,7 @@ def _tasks(run: Run, found: Artifacts, task_ids: set[str]) -> dict[str, Task]:
         return {}
     known = {task.id: task for task in dataset.tasks if task.id in task_ids}
     if lost := sorted(task_ids - known.keys()):
-        found.problems.append(f"The dataset no longer has the tasks {', '.join(lost[:5])}.")
+        found.problems.append(f"The dataset no longer has the tasks {listed_text(lost, 5)}.")
     return known
 
 

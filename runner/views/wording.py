@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -56,21 +55,6 @@ def rate_text(rate: float) -> str:
         ((per, rate * seconds) for per, seconds in (("s", 1), ("min", 60)) if rate * seconds >= 1), ("h", rate * 3600)
     )
     return f"{value:.0f}/{per}" if value >= 10 else f"{value:.1f}/{per}"
-
-
-def more_text(hidden: int, where: str = "") -> str:
-    """Return 'and 4 more', or 'and 4 more: see report.json'; '' of none."""
-    if hidden <= 0:
-        return ""
-    return f"and {hidden:,} more" + (f": see {where}" if where else "")
-
-
-def listed_text(items: Iterable[object], at_most: int, total: int | None = None, where: str = "") -> str:
-    """Return 'a, b, c and 4 more': the first ``at_most`` items, and how many of ``total`` (default: all) there are."""
-    names = [str(item) for item in items]
-    shown = names[:at_most]
-    more = more_text((len(names) if total is None else total) - len(shown), where)
-    return " ".join(filter(None, (", ".join(shown), more)))
 
 
 def gate_name(gate: str, title: str) -> str:

@@ -14,18 +14,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.datasets.loading import load_dataset
 from eval.pipeline.loop import judge
-from eval.pipeline.verifier import VerifierSettings
 from eval.records import Outcome, Task, Verdict
 from tests.support.luanti import open_verifier, read_bench
+from tests.support.settings import dataset_settings, verifier_settings
 
 Program = tuple[Task, str, str]
 
 
 def programs(generated: int) -> list[Program]:
     """Return (task, answer, what it is) of every reference and near miss."""
-    mini = load_dataset(DatasetSettings(n_dev=generated, n_test=1, n_train=1)).tasks
+    mini = load_dataset(dataset_settings(dev_tasks=generated, test_tasks=1, rows=1)).tasks
     out: list[Program] = []
     for task in (*read_bench(), *mini):
         out.append((task, task.reference, "reference"))
@@ -35,7 +35,7 @@ def programs(generated: int) -> list[Program]:
 
 def judged(name: str, asked: list[Program]) -> tuple[list[Verdict], str]:
     """Return the verdicts of one verifier, and a line about it."""
-    with open_verifier(VerifierSettings(name=name, workers=4 if name == "engine" else 2)) as verifier:
+    with open_verifier(verifier_settings(name=name, workers=4 if name == "engine" else 2)) as verifier:
         started = time.perf_counter()
         verdicts = [verdict for _, verdict in judge([(task, answer) for task, answer, _ in asked], verifier)]
         speed = len(asked) / (time.perf_counter() - started)

@@ -12,34 +12,43 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 import eval.pipeline.stored_samples
 from env.files import append_lines
 from env.heartbeat import Heartbeat
-from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.datasets.loading import load_dataset
 from eval.pipeline.loop import Arm, Unit, measure
 from eval.pipeline.prompts import PromptForm, render
-from eval.pipeline.sampling import SamplingSettings
-from eval.pipeline.verifier import VerifierSettings
 from tests.support.luanti import open_verifier
+from tests.support.settings import (
+    dataset_settings,
+    lora_settings,
+    model_settings,
+    sampling_settings,
+    train_settings,
+    verifier_settings,
+)
 from training.hooks import NoHooks
 from training.models import load_model
-from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
+from training.records import Example, StepRecord
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"
-LORA = LoraSettings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
+LORA = lora_settings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
 FORM = PromptForm("", datetime(2026, 1, 1, tzinfo=UTC))
-SAMPLING = SamplingSettings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=160)
+SAMPLING = sampling_settings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=160)
 # of the default profile, scaled to the size of this measurement: about six appends an arm, three checkpoints
 CHUNKS, CHECKPOINTS = 6, 3
 
@@ -129,8 +138,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--folder", type=Path, help="where the files go: a folder on the disk in question")
     options = parser.parse_args()
-    model = load_model("transformers_peft", ModelSettings(str(SHIPPED), device="cpu", threads=1))
-    with open_verifier(VerifierSettings(workers=1)) as verifier:
+    model = load_model("transformers_peft", model_settings(str(SHIPPED), device="cpu", threads=1))
+    with open_verifier(verifier_settings(workers=1)) as verifier:
         sampling = _sampling_loop(model, verifier, options.tasks, options.samples)
         for name, unit, loop, count in (
             ("sampling", "samples/s", sampling, options.tasks * options.samples),
@@ -163,9 +172,9 @@ def _compare(
 
 
 def _sampling_loop(model: Any, verifier: Any, tasks: int, samples: int) -> Callable[[Durable | Careless], None]:
-    dataset = load_dataset(DatasetSettings(n_dev=tasks, n_test=1, n_train=1))
+    dataset = load_dataset(dataset_settings(dev_tasks=tasks, test_tasks=1, rows=1))
     units = [Unit(task, samples) for task in dataset.tasks if task.split == "dev"]
-    arm = Arm("base", 0, SAMPLING, tasks * samples // CHUNKS)
+    arm = Arm("base", 0, replace(SAMPLING, samples_per_call=tasks * samples // CHUNKS))
 
     def loop(way: Durable | Careless) -> None:
         with way.on("b") as tell:
@@ -184,10 +193,10 @@ def _sampling_loop(model: Any, verifier: Any, tasks: int, samples: int) -> Calla
 
 
 def _training_loop(model: Any, steps: int) -> Callable[[Durable | Careless], None]:
-    rows = load_dataset(DatasetSettings(n_dev=1, n_test=1, n_train=400)).rows
+    rows = load_dataset(dataset_settings(dev_tasks=1, test_tasks=1, rows=400)).rows
     prompts = [render(row.instruction, row.input, model.apply_chat_template, FORM) for row in rows]
     examples = [Example(prompt, row.output, row.family) for prompt, row in zip(prompts, rows, strict=True)]
-    settings = TrainSettings(
+    settings = train_settings(
         max_steps=steps,
         batch_size=16,
         learning_rate=5e-3,

@@ -23,11 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from eval.domains.luanti.verify.engine.game import GameFiles
 from eval.domains.luanti.verify.engine.installation import find_installation
 from eval.domains.luanti.verify.engine.server import ServerSettings, container, job_message, start_process
-from eval.pipeline.verifier import Job, VerifierSettings
+from eval.pipeline.verifier import Job
 from eval.records import TaskCheck
 from eval.sandbox.isolation import Wrapper
 from eval.sandbox.wire import HEADER
 from tests.support.luanti import open_verifier
+from tests.support.settings import verifier_settings
 
 CODE = 'core.register_node("mymod:a", {light_source = 9}) function f(pos) core.set_node(pos, {name = "mymod:a"}) end'
 REGISTRY = 'equal(node("mymod:a").light_source, 9, "light")'
@@ -42,7 +43,7 @@ def children_cpu_s() -> float:
 
 def speed(workers: int, check: str, programs: int) -> tuple[float, Counter[str]]:
     """Return programs a second and the outcomes."""
-    with open_verifier(VerifierSettings(name="engine", workers=workers)) as verifier:
+    with open_verifier(verifier_settings(name="engine", workers=workers)) as verifier:
         started = time.perf_counter()
         futures = [verifier.submit(Job(CODE, (TaskCheck("check", check),))) for _ in range(programs)]
         outcomes = Counter(str(future.result().outcome) for future in futures)

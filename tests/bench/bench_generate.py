@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from tests.support.settings import model_settings, sampling_settings
 from training.models import load_model
-from training.records import ModelSettings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"
 PROMPTS = [
@@ -28,7 +31,7 @@ PROMPTS = [
 def main() -> None:
     """Print tokens a second, both ways, and their ratio."""
     options = _options()
-    settings = SamplingSettings(0.8, 0.95, 0, options.tokens)
+    settings = sampling_settings(0.8, 0.95, 0, options.tokens)
     prompts = [PROMPTS[n % len(PROMPTS)].format(n=n) for n in range(options.prompts)]
     requests = [
         GenerationRequest(prompt, tuple(n * 1000 + k for k in range(options.samples)))
@@ -83,7 +86,7 @@ def _library(folder: Path, prompts: list[str], settings: SamplingSettings) -> fl
 def _ours(
     options: argparse.Namespace, processes: int, requests: list[GenerationRequest], settings: SamplingSettings
 ) -> float:
-    chosen = ModelSettings(str(options.model), device="cpu", threads=1, batch_size=options.batch, processes=processes)
+    chosen = model_settings(str(options.model), device="cpu", threads=1, batch_size=options.batch, processes=processes)
     with load_model("transformers_peft", chosen) as model:
         model.generate(requests[:4], settings)
         started = time.perf_counter()

@@ -12,6 +12,7 @@ process that works longest: they tell on a busy machine what the clock would on 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,14 +26,17 @@ from typing import Any
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from tests.support.settings import lora_settings, model_settings, sampling_settings, train_settings
 from training.examples import encode_examples, step_batches
 from training.hooks import NoHooks
 from training.models import load_model
-from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
+from training.records import Example, ModelSettings, StepRecord, TrainSettings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"
-LORA = LoraSettings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
+LORA = lora_settings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
 EXAMPLES = [
     Example(
         f"### Instruction:\nRegister a node mymod:block_{n} with light level {n % 15}.\n\n### Response:\n",
@@ -79,7 +83,7 @@ def main() -> None:
 def _settings(options: argparse.Namespace, shared_out: bool = False) -> ModelSettings:
     processes = options.processes if shared_out else 1
     rows = options.rows or -(-options.samples // processes)
-    return ModelSettings(str(options.model), quantization=options.quantization, batch_size=rows, processes=processes)
+    return model_settings(str(options.model), quantization=options.quantization, batch_size=rows, processes=processes)
 
 
 def _options() -> argparse.Namespace:
@@ -99,7 +103,7 @@ def _options() -> argparse.Namespace:
 
 
 def _train(model: Any, options: argparse.Namespace) -> None:
-    settings = TrainSettings(
+    settings = train_settings(
         max_steps=options.steps,
         batch_size=options.batch,
         learning_rate=5e-3,
@@ -170,7 +174,7 @@ def _bare_loop(model: Any, settings: TrainSettings, clock: Clock) -> None:
 
 def _generate(model: Any, options: argparse.Namespace) -> None:
     """Print both sides of generation, round by round, and the median ratios."""
-    sampling = SamplingSettings(0.8, 0.95, 0, options.tokens)
+    sampling = sampling_settings(0.8, 0.95, 0, options.tokens)
     prompts = [example.prompt for example in EXAMPLES[: options.samples // 5]]
     requests = [GenerationRequest(prompt, tuple(range(5 * n, 5 * n + 5))) for n, prompt in enumerate(prompts)]
     ratios: dict[str, list[float]] = {}

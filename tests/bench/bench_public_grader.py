@@ -20,9 +20,9 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from eval.pipeline.loop import judge  # noqa: E402
-from eval.pipeline.verifier import VerifierSettings  # noqa: E402
 from eval.records import Outcome, Task  # noqa: E402
 from tests.support.luanti import open_verifier, read_public  # noqa: E402
+from tests.support.settings import verifier_settings  # noqa: E402
 
 DATA = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
 
@@ -103,7 +103,7 @@ def main() -> int:
     data = parser.parse_args().data
     tasks = read_public(data / "eval" / "luanti_eval.jsonl", data / "train" / "luanti_train.jsonl", 0).tasks
     given = answers(tasks)
-    with open_verifier(VerifierSettings()) as verifier:
+    with open_verifier(verifier_settings()) as verifier:
         verdicts = [verdict for _, verdict in judge([(a.task, a.text) for a in given], verifier)]
         print(f"{len(tasks)} tasks of {data.name}; executed by {verifier.name}, held by {verifier.isolation}")
     print(f"{'answers':28} {'n':>5} {'patterns accept':>16} {'execution accepts':>18}")

@@ -8,6 +8,7 @@ Bar: at most 2% slower. The bare loop is PEFT on the NF4 base: pad, forward with
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from itertools import islice
@@ -15,13 +16,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.settings import lora_settings, model_settings, train_settings
 from training.examples import encode_examples, step_batches
 from training.hooks import NoHooks
 from training.models import load_model
-from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
+from training.records import Example, StepRecord, TrainSettings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"
-LORA = LoraSettings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
+LORA = lora_settings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
 
 
 class Clock(NoHooks):
@@ -49,7 +53,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    settings = TrainSettings(
+    settings = train_settings(
         max_steps=options.steps, batch_size=options.batch, learning_rate=5e-3, checkpoint_every=10**6, warmup_steps=5
     )
     examples = [
@@ -60,7 +64,7 @@ def main() -> None:
         )
         for n in range(400)
     ]
-    model = load_model("transformers_peft", ModelSettings(str(options.model), device="cpu", threads=options.threads))
+    model = load_model("transformers_peft", model_settings(str(options.model), device="cpu", threads=options.threads))
     ratios = []
     for _ in range(3):
         ours, bare = Clock(), Clock()

@@ -16,13 +16,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from tests.bench.bench_train_step import LORA, SHIPPED, Clock
+from tests.support.settings import model_settings, sampling_settings, train_settings
 from training.examples import encode_examples, step_batches
 from training.models import load_model
-from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bench_train_step import LORA, SHIPPED, Clock
+from training.records import Example, LoraSettings, StepRecord, TrainSettings
 
 
 def main() -> None:
@@ -32,13 +33,15 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--tokens", type=int, default=120)
     options = parser.parse_args()
-    model: Any = load_model("unsloth", ModelSettings(str(SHIPPED), quantization="nf4", device="cpu", threads=1))
+    model: Any = load_model("unsloth", model_settings(str(SHIPPED), quantization="nf4", device="cpu", threads=1))
     _compare_steps(model, options.steps)
     _compare_generation(model, options.prompts, options.tokens)
 
 
 def _compare_steps(model: Any, steps: int) -> None:
-    settings = TrainSettings(max_steps=steps, batch_size=16, learning_rate=5e-3, checkpoint_every=10**6, warmup_steps=5)
+    settings = train_settings(
+        max_steps=steps, batch_size=16, learning_rate=5e-3, checkpoint_every=10**6, warmup_steps=5
+    )
     prompt, answer = (
         "### Instruction:\nRegister mymod:b{n}.\n\n### Response:\n",
         'core.register_node("mymod:b{n}", {{}})\n',
@@ -98,10 +101,10 @@ def _compare_generation(model: Any, prompts: int, tokens: int) -> None:
     from training.backends.unsloth.model import PatchedModel
 
     texts = [f"### Instruction:\nRegister a node mymod:c{n}.\n\n### Response:\n" for n in range(prompts)]
-    settings = SamplingSettings(0.8, 0.95, 0, tokens, ())
+    settings = sampling_settings(0.8, 0.95, 0, tokens, ())
     requests = [GenerationRequest(text, tuple(range(5))) for text in texts]
     base = model._loaded.model
-    library = PatchedModel(model._loaded, ModelSettings(str(SHIPPED), batch_size=model._batch_size))
+    library = PatchedModel(model._loaded, model_settings(str(SHIPPED), batch_size=model._batch_size))
     single = {
         "4 bits, as unsloth loads it": _one_at_a_time(base, model, texts[:8], settings),
         "the same weights unpacked": _one_at_a_time(dequantized_copy(base), model, texts[:8], settings),

@@ -23,9 +23,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from eval.pipeline.verifier import Job, VerifierSettings
+from eval.pipeline.verifier import Job
 from eval.records import TaskCheck
 from tests.support.luanti import open_verifier
+from tests.support.settings import verifier_settings
 
 STUB = "core = setmetatable({}, {__index = function() return function() end end}) minetest = core\n"
 FRESH_PYTHON = "import sys, lupa.luajit21 as l; l.LuaRuntime().execute(sys.stdin.read())"
@@ -59,7 +60,7 @@ def cpu_s() -> float:
 def pooled(jobs: list[Job], workers: int) -> tuple[float, float, Counter[str], str]:
     """Return programs a second through a warm pool, CPU seconds a program, the outcomes, and the isolation."""
     before = cpu_s()
-    with open_verifier(VerifierSettings(workers=workers)) as verifier:
+    with open_verifier(verifier_settings(workers=workers)) as verifier:
         for future in [verifier.submit(job) for job in jobs[: 20 * workers]]:
             future.result()
         started = time.perf_counter()

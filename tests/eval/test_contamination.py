@@ -14,6 +14,7 @@ from eval.overlap.contamination import Contamination, Overlap, Status, Tier, sur
 from eval.overlap.ngrams import Vocabulary, jaccard, longest_shared_run, near_pairs, ngram_hashes, normalise
 from eval.records import Row, Task
 from tests.support.luanti import read_public, read_rows
+from tests.support.settings import dataset_settings
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "public"
 PUBLIC = SHARED / "luanti-fine-tune" / "data"
@@ -282,12 +283,12 @@ def test_equal_prompts_join_even_when_there_are_many() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        *(DatasetSettings(seed=seed) for seed in range(3)),
-        *(DatasetSettings(seed=seed, n_dev=12, n_test=12, n_train=64) for seed in range(8)),
-        DatasetSettings(shuffle_answers=True),
-        DatasetSettings(name="luantibench", n_dev=0, n_test=0, n_train=960),
+        *(dataset_settings(seed=seed) for seed in range(3)),
+        *(dataset_settings(seed=seed, dev_tasks=12, test_tasks=12, rows=64) for seed in range(8)),
+        dataset_settings(shuffle_answers=True),
+        dataset_settings(name="luantibench", dev_tasks=0, test_tasks=0, rows=960),
     ],
-    ids=lambda s: f"{s.name}-{s.seed}-{s.n_train}{'-shuffled' if s.shuffle_answers else ''}",
+    ids=lambda s: f"{s.name}-{s.seed}-{s.rows}{'-shuffled' if s.shuffle_answers else ''}",
 )
 def test_our_own_tasks_share_nothing_with_our_own_rows_and_no_two_clusters_are_the_same(
     settings: DatasetSettings,

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from eval.datasets.loading import DatasetSettings, load_dataset, shuffle_answers
+from eval.datasets.loading import load_dataset, shuffle_answers
 from eval.domains.luanti.mini.generate import FRAMES, Dealt, pretraining, rows, tasks
 from eval.domains.luanti.mini.kinds import KINDS
 from eval.domains.luanti.mini.kinds.repair import normal_diff, unified_diff
@@ -18,6 +18,7 @@ from eval.domains.luanti.mini.problem import Phrases
 from eval.domains.luanti.mini.wording import pattern, say
 from eval.domains.luanti.mini.words import DEV_WORDS, TEST_WORDS, TRAIN_WORDS
 from eval.records import Outcome, Row, Task
+from tests.support.settings import dataset_settings, verifier_settings
 
 CORPUS_TEXTS = 4_000
 EXCERPTS = (
@@ -167,10 +168,11 @@ def test_the_pattern_of_a_wording_matches_what_it_says():
 
 
 def test_the_same_settings_give_the_same_dataset_and_another_seed_another():
-    settings = DatasetSettings(n_dev=30, n_test=30, n_train=30)
+    settings = dataset_settings(dev_tasks=30, test_tasks=30, rows=30)
     assert load_dataset(settings) == load_dataset(settings)
     assert (
-        load_dataset(settings).digest != load_dataset(DatasetSettings(seed=1, n_dev=30, n_test=30, n_train=30)).digest
+        load_dataset(settings).digest
+        != load_dataset(dataset_settings(seed=1, dev_tasks=30, test_tasks=30, rows=30)).digest
     )
 
 
@@ -203,11 +205,11 @@ def test_the_shuffle_of_distinct_answers_leaves_none_in_place():
 
 
 def test_every_reference_passes_and_every_near_miss_fails_when_executed():
-    from eval.pipeline.verifier import Job, VerifierSettings
+    from eval.pipeline.verifier import Job
     from tests.support.luanti import extract, open_verifier
 
     wrong = []
-    with open_verifier(VerifierSettings(workers=1)) as verifier:
+    with open_verifier(verifier_settings(workers=1)) as verifier:
         waiting = []
         for task in (*tasks("dev", 2 * len(KINDS), seed=7), *tasks("test", 3 * len(KINDS), seed=7)):
             answers = [(task.reference, "reference"), *((miss.answer, miss.why) for miss in task.near_misses)]

@@ -10,10 +10,11 @@ import pytest
 from env.refusal import Refusal
 from eval.domains.luanti.verify.field_facts import CHOICE_SINCE, FIELDS, SINCE
 from eval.domains.luanti.verify.findings import MOST_FINDINGS, findings_in
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings
+from eval.pipeline.verifier import Job, Verifier
 from eval.records import Candidate, Completion, Outcome, Sample, Verdict, sample_from_json
 from tests.support.luanti import extract, open_verifier, read_bench
 from tests.support.real_registrations import FILE, as_program, rows
+from tests.support.settings import verifier_settings
 
 Findings = Callable[[str], tuple[str, ...]]
 NODE = 'core.register_node("mymod:lamp", {%s})'
@@ -93,7 +94,7 @@ HOSTILE = {
 def opened(name: str) -> Verifier:
     """Return the verifier of a name; skip the test where it is not installed."""
     try:
-        return open_verifier(VerifierSettings(name=name, workers=2))
+        return open_verifier(verifier_settings(name=name, workers=2))
     except Refusal as refusal:
         pytest.skip(f"{name}: {refusal}")
 

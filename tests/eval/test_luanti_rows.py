@@ -14,17 +14,18 @@ import pytest
 from env.refusal import Refusal
 from eval.datasets.__main__ import main
 from eval.datasets.chat_format import instruction_and_input, to_chat
-from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.datasets.loading import load_dataset
 from eval.domains.luanti.rows.dealing import CheckedRow, break_code, rows, rows_with_checks
 from eval.domains.luanti.rows.filling import Style, fill, written
 from eval.domains.luanti.rows.seed_files import Seed, read_seeds
 from eval.overlap.contamination import Status, survey
 from eval.pipeline.loop import judge
 from eval.pipeline.patching import apply_patch
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings
+from eval.pipeline.verifier import Job, Verifier
 from eval.records import Outcome, Row
 from tests.support.luanti import BENCH as BENCH_FOLDER
 from tests.support.luanti import FAMILIES, open_verifier, read_bench, read_rows
+from tests.support.settings import dataset_settings, verifier_settings
 
 ROWS = 960
 KINDS = {
@@ -46,7 +47,7 @@ def seeds() -> tuple[Seed, ...]:
 
 @pytest.fixture(scope="module")
 def recorder() -> Iterator[Verifier]:
-    with open_verifier(VerifierSettings(workers=2)) as verifier:
+    with open_verifier(verifier_settings(workers=2)) as verifier:
         yield verifier
 
 
@@ -186,16 +187,16 @@ def test_a_broken_chat_is_refused_with_its_line(tmp_path: Path, changes: dict[st
 
 
 def test_the_benchmark_is_a_dataset_with_these_rows() -> None:
-    dataset = load_dataset(DatasetSettings(name="luantibench", n_dev=0, n_test=0, n_train=56, seed=2))
+    dataset = load_dataset(dataset_settings(name="luantibench", dev_tasks=0, test_tasks=0, rows=56, seed=2))
     assert {task.split for task in dataset.tasks} == {"dev", "test"}
     assert {task.id for task in dataset.tasks} == {task.id for task in read_bench(BENCH_FOLDER)}
     assert dataset.rows == rows(56, seed=2)
-    smaller = load_dataset(DatasetSettings(name="luantibench", n_dev=4, n_test=6, n_train=56, seed=2))
+    smaller = load_dataset(dataset_settings(name="luantibench", dev_tasks=4, test_tasks=6, rows=56, seed=2))
     assert Counter(task.split for task in smaller.tasks) == {"dev": 4, "test": 6}
     assert {task.id for task in smaller.tasks} < {task.id for task in dataset.tasks}
     assert smaller.digest != dataset.digest
     with pytest.raises(Refusal, match="the benchmark has"):
-        load_dataset(DatasetSettings(name="luantibench", n_dev=10**4))
+        load_dataset(dataset_settings(name="luantibench", dev_tasks=10**4))
 
 
 def test_checks_are_named_once_a_program(seeds: tuple[Seed, ...]) -> None:
@@ -213,20 +214,9 @@ def test_a_stream_of_its_own_makes_each_row(seeds: tuple[Seed, ...]) -> None:
 
 
 def test_a_plan_names_a_number_of_tasks_only_where_it_is_known() -> None:
-    from gates.settings import DatasetSection
-
-    given = {
-        "eval": "a",
-        "train": "b",
-        "seed": 0,
-        "rows": 9,
-        "shuffle_answers": False,
-        "exclude_broken_references": False,
-        "mod_name": None,
-    }
-
     def known(name: str, dev: int, test: int) -> bool:
-        return DatasetSection.model_validate({**given, "name": name, "dev_tasks": dev, "test_tasks": test}).tasks_known
+        files = {"eval": "a", "train": "b", "domain": "luanti"}
+        return dataset_settings(name=name, dev_tasks=dev, test_tasks=test, **files).tasks_known
 
     assert known("luantibench", 4, 6)
     assert not known("luantibench", 0, 0)

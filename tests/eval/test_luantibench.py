@@ -10,8 +10,8 @@ import pytest
 from env.refusal import Refusal
 from eval.datasets.bench_files import split_by_cluster
 from eval.pipeline.instrument import validate
-from eval.pipeline.verifier import VerifierSettings
 from tests.support.luanti import CONSTANTS, open_verifier, read_bench
+from tests.support.settings import verifier_settings
 
 GOOD = """\
 - id: nodes.scaffold.{name}
@@ -92,7 +92,7 @@ def test_validation_finds_a_wrong_reference_and_a_near_miss_that_passes(tmp_path
     passing_miss = GOOD.format(name="b").replace("light_source = 6", "light_source = 5")
     not_compiling = GOOD.format(name="c").replace("lua: equal(", "lua: equal((")
     tasks = read_bench(bench(tmp_path, wrong_reference + passing_miss + not_compiling))
-    with open_verifier(VerifierSettings(workers=1)) as verifier:
+    with open_verifier(verifier_settings(workers=1)) as verifier:
         faults = "\n".join(validate(tasks, verifier, CONSTANTS).faults)
     assert "nodes.scaffold.a: its reference is WRONG: light" in faults
     assert "nodes.scaffold.b: accepts near miss 1 (another light)" in faults
@@ -120,7 +120,7 @@ def test_the_benchmark_has_the_size_that_a_decision_needs() -> None:
 
 
 def test_every_reference_passes_and_every_near_miss_and_constant_fails_under_the_recorder() -> None:
-    with open_verifier(VerifierSettings(workers=2)) as verifier:
+    with open_verifier(verifier_settings(workers=2)) as verifier:
         found = validate(read_bench(), verifier, CONSTANTS)
     assert not found.faults, "\n".join(found.faults)
     assert found.judged > 240 * 6 - 6 * len(found.skipped)

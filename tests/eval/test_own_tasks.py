@@ -12,11 +12,12 @@ from eval.datasets.clustering import cluster_items, dev_clusters
 from eval.datasets.derived_misses import derived_misses
 from eval.domains.luanti.domain import DOMAIN
 from eval.pipeline.loop import judge
-from eval.pipeline.verifier import Verifier, VerifierSettings
+from eval.pipeline.verifier import Verifier
 from eval.records import Outcome, Row, Task
 from tests.support import garden
 from tests.support.engine_claims import NEEDS_BUILTIN, NEEDS_ENGINE
 from tests.support.luanti import build_tasks, open_verifier
+from tests.support.settings import verifier_settings
 
 ITEMS = garden.items()
 TASKS = build_tasks(ITEMS).tasks
@@ -31,7 +32,7 @@ TASKS = build_tasks(ITEMS).tasks
     ],
 )
 def verifier(request: pytest.FixtureRequest) -> Iterator[Verifier]:
-    with open_verifier(VerifierSettings(name=request.param, workers=1)) as opened:
+    with open_verifier(verifier_settings(name=request.param, workers=1)) as opened:
         yield opened
 
 

@@ -27,6 +27,7 @@ from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import Job
 from eval.records import Outcome, Task, Verdict
+from tests.support.settings import sampling_settings
 from tests.support.written import steps_of
 from training.backends.base import Completion, DrawStep
 
@@ -36,7 +37,7 @@ TASKS = [
     for number in range(7)
 ]
 UNITS = [Unit(task, 3) for task in TASKS]
-ARM = Arm("base", 5, SamplingSettings(0.8, 0.95, 0, 16), samples_per_call=6)
+ARM = Arm("base", 5, sampling_settings(0.8, 0.95, 0, 16, samples_per_call=6))
 SAMPLES = 21
 
 
@@ -125,7 +126,7 @@ def test_cut_at_any_byte_it_ends_with_the_same_bytes_and_judges_only_what_is_mis
     assert path.read_bytes() == undisturbed
     assert len(judge.judged) == len(set(judge.judged)) == missing
     # where samples depend on each other, at most the stored part of one chunk is drawn again
-    assert missing <= model.drawn < missing + (1 if exact else ARM.samples_per_call)
+    assert missing <= model.drawn < missing + (1 if exact else ARM.sampling.samples_per_call)
 
 
 # each of four calls asks before its first step and after each of its three or four
@@ -150,7 +151,7 @@ def test_a_stop_between_any_two_decoding_steps_stores_every_sample_that_has_ende
     assert path.read_bytes() == undisturbed, "in the order of the plan, too"
     assert len(judge.judged) == SAMPLES - stored
     # where samples depend on each other, at most the ended part of one unfinished call is drawn again
-    assert SAMPLES - stored <= second.drawn < SAMPLES - stored + (1 if exact else ARM.samples_per_call)
+    assert SAMPLES - stored <= second.drawn < SAMPLES - stored + (1 if exact else ARM.sampling.samples_per_call)
 
 
 def test_inside_a_long_call_what_is_judged_is_stored_and_the_file_ends_as_any_other(
@@ -169,7 +170,7 @@ def test_verdicts_that_come_late_bound_what_waits_and_change_no_order(tmp_path: 
     judge = SlowJudge()
     go(tmp_path / "samples.jsonl", Model(), judge)
     assert (tmp_path / "samples.jsonl").read_bytes() == undisturbed
-    assert judge.most_waiting <= CHUNKS_IN_FLIGHT * ARM.samples_per_call
+    assert judge.most_waiting <= CHUNKS_IN_FLIGHT * ARM.sampling.samples_per_call
 
 
 def test_a_stop_inside_a_call_keeps_the_samples_of_that_call_that_have_ended(tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_a_stop_inside_a_call_keeps_the_samples_of_that_call_that_have_ended(tmp
     with pytest.raises(KeyboardInterrupt):
         go(path, Model(), Judge(), stop)
     # two steps of the first call: its samples of one or two tokens, and no other
-    assert 0 < len(read_samples(path)) < ARM.samples_per_call
+    assert 0 < len(read_samples(path)) < ARM.sampling.samples_per_call
     assert {sample.completion.tokens for sample in read_samples(path)} <= {1, 2}
 
 
@@ -190,7 +191,7 @@ def test_tokens_and_what_is_left_are_reported_inside_a_call_before_a_sample_is_s
     told: list[Reached] = []
     go(tmp_path / "samples.jsonl", Model(), Judge(), on_progress=told.append)
     inside = [reached for reached in told if reached.stored == 0]
-    assert [reached.tokens for reached in inside][:2] == [0, ARM.samples_per_call]
+    assert [reached.tokens for reached in inside][:2] == [0, ARM.sampling.samples_per_call]
     assert told[0].tokens_left == SAMPLES * ARM.sampling.max_new_tokens
     drawn = sum(sample.completion.tokens for sample in read_samples(tmp_path / "samples.jsonl"))
     assert (told[-1].stored, told[-1].tokens, told[-1].tokens_left) == (SAMPLES, drawn, 0)
@@ -219,7 +220,7 @@ go(Path({str(path)!r}), model, Judge())
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert killed.returncode == -9, killed.stderr
     drawn, stored = int(killed.stdout), path.read_bytes().count(b"\n")
-    assert 0 < drawn - stored <= CHUNKS_IN_FLIGHT * ARM.samples_per_call
+    assert 0 < drawn - stored <= CHUNKS_IN_FLIGHT * ARM.sampling.samples_per_call
     judge = Judge()
     go(path, Model(), judge)
     assert path.read_bytes() == undisturbed

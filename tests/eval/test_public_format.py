@@ -14,6 +14,7 @@ from eval.datasets import public_format
 from eval.datasets.clustering import cluster_items, dev_clusters
 from eval.records import Dataset, Outcome, Row, Task
 from tests.support.luanti import FAMILIES, build_tasks, problems, read_public, read_rows
+from tests.support.settings import verifier_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = ROOT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
@@ -287,10 +288,10 @@ def public() -> Dataset:
 
 @pytest.fixture(scope="module")
 def passes(public: Dataset) -> Iterator[object]:
-    from eval.pipeline.verifier import Job, VerifierSettings
+    from eval.pipeline.verifier import Job
     from tests.support.luanti import extract, open_verifier
 
-    with open_verifier(VerifierSettings(workers=1)) as verifier:
+    with open_verifier(verifier_settings(workers=1)) as verifier:
 
         def passed(answers: list[tuple[Task, str]]) -> dict[str, Outcome]:
             candidates = {task.id: extract(task, answer) for task, answer in answers}

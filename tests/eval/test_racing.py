@@ -68,7 +68,7 @@ def test_the_whole_protocol_at_default_sizes_costs_less_than_the_usual_rule():
     from runner.runs.config import compose_experiment
 
     experiment = compose_experiment([])[0]
-    schedule = Schedule(**experiment.gate.d.race.model_dump())
+    schedule = experiment.gate.d.race
     assert schedule == SCHEDULE
     dev, test, drawn = experiment.dataset.dev_tasks, experiment.dataset.test_tasks, experiment.sampling
     race = planned_samples(dev, 9, drawn.samples_dev, schedule)
@@ -211,9 +211,9 @@ def test_cells_are_compared_by_gain_where_a_task_is_missing_to_one_of_them():
         ({"task_pct": (20.0, 10.0)}, "task_pct"),
         ({"task_pct": ()}, "task_pct"),
         ({"task_pct": (10.0, 100.0)}, "task_pct"),
-        ({"keep_pct": 100.0}, "keep_pct 100"),
-        ({"finalists": 0}, "finalists 0"),
-        ({"min_tasks": 0}, "min_tasks 0"),
+        ({"keep_pct": 100.0}, "keep_pct is 100"),
+        ({"finalists": 0}, "finalists is 0"),
+        ({"min_tasks": 0}, "min_tasks is 0"),
     ],
 )
 def test_a_schedule_that_is_no_race_is_refused_by_key(change, sentence):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from env.refusal import Refusal
-from eval.pipeline.verifier import Job, VerifierSettings
+from eval.pipeline.verifier import Job
 from eval.records import Outcome
 from tests.support.luanti import VERIFIERS, open_verifier
 from tests.support.real_registrations import FILE, as_program, rows
+from tests.support.settings import verifier_settings
 
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason="the recorded registrations are not beside this checkout")
 
@@ -18,7 +19,7 @@ def test_every_registration_that_the_engine_loads_is_accepted(name: str) -> None
     known = [row for row in rows() if row["engine_5_6_1_loads"]]
     assert len(known) == 438
     try:
-        opened = open_verifier(VerifierSettings(name=name, workers=2))
+        opened = open_verifier(verifier_settings(name=name, workers=2))
     except Refusal as refusal:
         pytest.skip(f"{name}: {refusal}")
     with opened as verifier:

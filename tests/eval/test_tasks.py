@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from env.refusal import Refusal
-from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.datasets.loading import load_dataset
 from eval.domains.luanti.mini.generate import tasks
 from eval.records import NearMiss, Task, TaskCheck
 from tests.support.luanti import problems, read_tasks, require_sound, write_tasks
+from tests.support.settings import dataset_settings
 
 
 @pytest.fixture
@@ -92,17 +93,17 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_an_unknown_dataset_is_refused_with_the_nearest_name():
     with pytest.raises(Refusal) as refused:
-        load_dataset(DatasetSettings(name="luanti_min"))
+        load_dataset(dataset_settings(name="luanti_min"))
     assert refused.value.fix == 'Did you mean "luanti_mini"?'
 
 
 def test_an_empty_size_is_refused_by_its_key():
-    with pytest.raises(Refusal, match=r"dataset\.n_dev: 0 is not a positive number"):
-        load_dataset(DatasetSettings(n_dev=0))
+    with pytest.raises(Refusal, match=r"dataset\.dev_tasks: luanti_mini needs at least 1"):
+        load_dataset(dataset_settings(dev_tasks=0))
 
 
 def test_shuffling_changes_rows_and_digest_but_no_task():
-    plain = DatasetSettings(n_dev=30, n_test=30, n_train=60)
+    plain = dataset_settings(dev_tasks=30, test_tasks=30, rows=60)
     honest, control = load_dataset(plain), load_dataset(replace(plain, shuffle_answers=True))
     assert honest.tasks == control.tasks
     assert honest.digest != control.digest
@@ -110,5 +111,5 @@ def test_shuffling_changes_rows_and_digest_but_no_task():
 
 
 def test_public_files_that_are_not_named_are_refused_by_their_key():
-    with pytest.raises(Refusal, match=r"dataset\.train_path: not set"):
-        load_dataset(DatasetSettings(name="jsonl", eval_path="eval.jsonl"))
+    with pytest.raises(Refusal, match=r"dataset\.train, dataset\.domain: not set"):
+        load_dataset(dataset_settings(name="jsonl", eval="eval.jsonl"))

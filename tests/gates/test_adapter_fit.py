@@ -10,10 +10,10 @@ import pytest
 from gates.a_environment.adapter_fit import adapter_checks
 from gates.a_environment.model_files import model_checks
 from runner.runs.config import compose_experiment
-from training.records import LoraSettings, TrainSettings
+from tests.support.settings import lora_settings, train_settings
 
-LORA = LoraSettings(r=8, alpha=16, target_modules=("q_proj",))
-TRAIN = TrainSettings(max_steps=10, batch_size=4, learning_rate=2e-4, checkpoint_every=5)
+LORA = lora_settings(r=8, alpha=16, target_modules=("q_proj",))
+TRAIN = train_settings(max_steps=10, batch_size=4, learning_rate=2e-4, checkpoint_every=5)
 
 
 def misses(layers: int, parameters: float, learning: tuple[int, ...] = (), rate: float = 2e-4) -> list[str]:

@@ -23,21 +23,22 @@ from runner.runs.config import compose_experiment
 from runner.runs.plain_config import dump_config
 from tests.support.gate_results import decision_results, sweep_results, training_results
 from tests.support.runs import Cli
+from tests.support.settings import lora_settings, train_settings
 from training.backends.transformers_peft.exporting import compared
 from training.checkpoints import ADAPTER_WEIGHTS
 from training.exports import ExportRequest, require_close
 from training.hooks import NoHooks
 from training.models import export_adapter, load_model
-from training.records import Example, LoraSettings, TrainSettings
+from training.records import Example, LoraSettings
 
 EXAMPLES = [Example(f"square of {n}: ", str(n * n)) for n in range(8)]
-TRAIN = TrainSettings(max_steps=2, batch_size=4, learning_rate=3e-2, checkpoint_every=2)
+TRAIN = train_settings(max_steps=2, batch_size=4, learning_rate=3e-2, checkpoint_every=2)
 TEXTS = ("local x = 1", "core.register_node")
 
 
 def lora(name: str, **kind: bool) -> LoraSettings:
     modules = ("q_proj", "o_proj") if name == "mixtral" else ("q_proj", "down_proj")
-    return LoraSettings(r=4, alpha=8.0, target_modules=modules, layers=(-2, -1), **kind)
+    return lora_settings(r=4, alpha=8.0, target_modules=modules, layers=(-2, -1), **kind)
 
 
 def experiment(name: str, quantization: str = "nf4") -> Experiment:

@@ -19,6 +19,7 @@ from gates.e_decision.openings import FILE
 from gates.measuring.bench import dataset_of
 from runner.runs.config import compose_experiment
 from tests.support.runs import SMOKE, only_run, runner
+from tests.support.settings import dataset_settings
 
 SMALL = (
     *SMOKE, "rule.selection=auto", "dataset.dev_tasks=6", "dataset.test_tasks=6", "dataset.rows=32",
@@ -100,9 +101,8 @@ def test_without_a_test_split_the_same_tasks_are_there_and_all_of_them_are_dev()
 
 
 def replace_settings() -> Any:
-    from eval.datasets.loading import DatasetSettings
 
-    return DatasetSettings(n_dev=4, n_test=4, n_train=4)
+    return dataset_settings(dev_tasks=4, test_tasks=4, rows=4)
 
 
 @pytest.fixture(scope="module")

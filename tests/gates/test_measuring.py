@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from env.refusal import Refusal
 from eval.pipeline.instrument import judge_known_answers
 from eval.pipeline.prompts import PromptForm, render
-from eval.pipeline.verifier import Verifier, VerifierSettings
+from eval.pipeline.verifier import Verifier
 from eval.records import Task, TaskCheck
 from gates.context import GateContext
 from gates.measuring.bench import (
@@ -26,10 +25,12 @@ from gates.measuring.bench import (
 )
 from gates.report import read_report
 from runner.runs.config import compose_experiment
+from tests.support.contexts import gate_context
 from tests.support.gate_results import BASE
 from tests.support.luanti import CONSTANTS, open_verifier
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import make_run
+from tests.support.settings import verifier_settings
 from tests.support.story import Story
 
 LAMP = 'core.register_node("mymod:lamp", {light_source = 7})'
@@ -43,7 +44,7 @@ def task(name: str, reference: str, check: TaskCheck) -> Task:
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[Verifier]:
-    with open_verifier(VerifierSettings(workers=1)) as opened:
+    with open_verifier(verifier_settings(workers=1)) as opened:
         yield opened
 
 
@@ -81,18 +82,7 @@ def approved(results: Path, selection: str = "split", **dataset: Any) -> GateCon
         report["results"]["frozen"]["rule"].update(selection=selection, **without_test)
 
     edit_json(run.gate_folder("a") / "report.json", approve)
-    return GateContext(
-        run_dir=run.folder,
-        experiment=experiment,
-        gate="b",
-        attempt=1,
-        started_at="2026-01-01T00:00:00+00:00",
-        elapsed_before_s=0.0,
-        inputs={},
-        on_progress=lambda progress: None,
-        should_stop=lambda: False,
-        log=logging.getLogger("test"),
-    )
+    return gate_context(run.folder, experiment, "b")
 
 
 def test_data_that_gate_a_did_not_look_at_is_refused(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from gates.measuring.bench import dataset_of
 from gates.measuring.pace import gate_durations, with_recorded_threads
 from gates.report.results import Generations, Pace
 from runner.runs.config import compose_experiment
+from tests.support.settings import model_settings
 from tests.support.written import steps_of
 from training.backends.base import Completion, DrawStep
-from training.records import ModelSettings
 
 PACE = Pace(
     load_s=10, rows=16, tokens_per_s=300, measured_s=20, tokens_each=90, judged_per_s=1000, train_tokens_per_s=500,
@@ -128,7 +128,7 @@ def test_gate_a_says_the_time_of_every_gate_with_its_basis() -> None:
 
 
 def test_a_run_keeps_the_threads_that_gate_a_chose_however_busy_the_machine_is_later() -> None:
-    settings = ModelSettings("model")
+    settings = model_settings("model")
     assert with_recorded_threads(settings, PACE).threads == 6
     assert with_recorded_threads(replace(settings, processes=4), PACE).threads == 1
     assert with_recorded_threads(replace(settings, threads=2), PACE).threads == 2

@@ -95,7 +95,7 @@ def test_replay_prints_everything_as_json_too(cli: Cli, run_dir: Path, stored: l
     ("gate", "task", "index", "cell", "words"),
     [
         ("a", "", 0, "", "has no samples"),
-        ("e", "x", 0, "", "has no samples of a task"),
+        ("e", "x", 0, "", "has no samples yet"),
         ("b", "nothing-like-it", 0, "", 'no samples of a task "nothing-like-it"'),
         ("b", "", 9, "", "has no sample 9"),
         ("d", "", 0, "", "it measured 2 cells"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from gates.measuring.search import course_of, planned_cells
 from gates.plans import plan
 from gates.rejudging import rejudge
 from runner.runs.config import compose_experiment
+from tests.support.contexts import gate_context
 from tests.support.luanti import open_verifier
 from tests.support.written import steps_of
 from training.backends.base import Completion, DrawStep
@@ -76,23 +76,11 @@ class Scripted:
 
 
 def context_in(folder: Path, *overrides: str) -> GateContext:
-    experiment = compose_experiment([*SMALL, *overrides])[0]
-    return GateContext(
-        run_dir=folder,
-        experiment=experiment,
-        gate="d",
-        attempt=1,
-        started_at="2026-01-01T00:00:00+00:00",
-        elapsed_before_s=0.0,
-        inputs={},
-        on_progress=lambda progress: None,
-        should_stop=lambda: False,
-        log=logging.getLogger("test"),
-    )
+    return gate_context(folder, compose_experiment([*SMALL, *overrides])[0], "d")
 
 
 def rule_of(context: GateContext) -> DecisionRule:
-    section = context.experiment.rule.model_dump(exclude={"selection"})
+    section = {key: value for key, value in asdict(context.experiment.rule).items() if key != "selection"}
     return DecisionRule(
         **section, selection="split", seed=0, dev_tasks=14, dev_clusters=14, dev_samples=5, test_tasks=12,
         test_clusters=12, test_samples=5, families=("doc", "repair", "scaffold"), splits_digest="",

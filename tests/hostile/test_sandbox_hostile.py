@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings
+from eval.pipeline.verifier import Job, Verifier
 from eval.records import Outcome, TaskCheck
 from tests.hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 from tests.support.luanti import open_verifier
+from tests.support.settings import verifier_settings
 
-SHORT = VerifierSettings(workers=2, cpu_s=0.5, timeout_s=20.0, memory_mb=32)
+SHORT = verifier_settings(workers=2, cpu_s=0.5, timeout_s=20.0, memory_mb=32)
 
 
 def children() -> set[int]:

@@ -10,7 +10,7 @@ import yaml
 from env.refusal import Refusal
 from runner.runs.config import compose_experiment, groups, read_config
 from runner.runs.locations import CONF
-from runner.runs.overrides import merge_overrides
+from runner.runs.overrides import in_present_spelling, merge_overrides
 from runner.runs.plain_config import dump_config, leaves
 from tests.support.runs import PROJECT
 
@@ -90,6 +90,16 @@ def test_a_choice_of_an_earlier_version_is_refused_with_its_present_spelling(old
     compose_experiment(new.split())
 
 
+def test_overrides_of_an_earlier_version_are_read_as_this_one_writes_them() -> None:
+    old = ["profile=smoke", "gate/c=lora", "model=tiny_random_mistral", "seed=3"]
+    new = ["profile=smoke", "model.quantization=none", "model=tiny_random", "model.path=tiny_random:mistral", "seed=3"]
+    assert in_present_spelling(old) == new
+    assert in_present_spelling(new) == new
+    assert in_present_spelling(["model.quantization=q4", "gate/c=lora"]) == ["model.quantization=q4"]
+    experiment, _ = compose_experiment(in_present_spelling(old))
+    assert (experiment.model.quantization, experiment.model.path) == ("none", "tiny_random:mistral")
+
+
 def test_a_random_model_without_an_architecture_is_refused_by_its_key() -> None:
     for choice in ("tiny_random", "local"):
         assert "model.path: not set; add model.path=VALUE" in refusal(f"model={choice}")
@@ -122,11 +132,26 @@ def test_a_number_that_is_not_finite_is_refused(value: str) -> None:
         ("gate.d.scales=[1.0,1.0]", "gate.d.scales"),
         ("gate.d.scales=[-0.5]", "gate.d.scales"),
         ("sampling.samples_dev=3", "rule.k=5 needs at least as many samples"),
-        ("dataset=jsonl", "eval=FILE and train=FILE"),
+        (
+            "dataset=jsonl",
+            "dataset.eval, dataset.train: not set. dataset=jsonl needs dataset.eval=FILE dataset.train=FILE",
+        ),
+        ("dataset.domain=roblox", "dataset.domain=roblox: luanti_mini is of the domain luanti"),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_their_key(override: str, key: str) -> None:
     assert key in refusal(override)
+
+
+OWN_FILES = ("dataset=jsonl", "dataset.eval=a.jsonl", "dataset.train=b.jsonl")
+
+
+def test_files_of_ones_own_are_of_the_domain_that_conf_names_until_one_says_otherwise() -> None:
+    assert compose_experiment(OWN_FILES)[0].dataset.domain == "luanti"
+    assert "dataset.domain: not set. dataset=jsonl needs dataset.domain=NAME" in refusal(
+        *OWN_FILES, "dataset.domain=null"
+    )
+    assert 'dataset.domain: no domain "luantj". Did you mean "luanti"?' in refusal(*OWN_FILES, "dataset.domain=luantj")
 
 
 def said_by(group: str, choice: str) -> dict[str, object]:

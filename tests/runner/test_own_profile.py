@@ -14,8 +14,9 @@ from runner.changing.starter import EXPLAINED, starter
 from runner.runs import locations, own_profile
 from runner.runs.config import compose_experiment, read_config
 from runner.runs.folder import Run, find_run
+from runner.runs.own_profile import PACKAGE_LINE
 from runner.runs.plain_config import leaves
-from tests.support.runs import Cli
+from tests.support.runs import PROJECT, Cli
 
 MINE = """# @package _global_
 # mine: a rehearsal of my own.
@@ -175,6 +176,34 @@ def test_a_starter_gives_what_it_was_written_from(tmp_path: Path, profile: str) 
     wanted = leaves(compose_experiment([f"profile={profile}", "seed=3"])[1])
     assert leaves(compose_experiment([f"profile={file}"])[1]) == wanted | {"profile": "mine"}
     assert set(EXPLAINED) <= set(wanted), "every explained key is one"
+
+
+def test_a_choice_on_the_command_line_wins_over_the_keys_of_a_profile(mine: Path) -> None:
+    """What the choice says itself; everything else stays as the profile says."""
+    lines = [PACKAGE_LINE, "defaults:", "  - override /model: local", "seed: 7", "model:"]
+    lines += ["  path: /srv/models/mine", "  quantization: none", "  batch_size: 8", ""]
+    mine.write_text("\n".join(lines), encoding="utf-8")
+    named = f"profile={mine}"
+    model = compose_experiment([named])[0].model
+    assert (model.path, model.quantization, model.batch_size) == ("/srv/models/mine", "none", 8)
+    experiment, config = compose_experiment([named, "model=tiny"])
+    assert Path(config["model"]["path"]) == PROJECT / "training" / "tiny" / "model"
+    assert (experiment.model.batch_size, experiment.model.quantization, experiment.seed) == (256, "none", 7)
+    assert compose_experiment([named, "model=local"])[0].model.path == "/srv/models/mine", "local names no path"
+    assert compose_experiment([named, "model=tiny", "model.path=/other"])[0].model.path == "/other"
+
+
+def test_a_profile_of_an_earlier_version_is_read_as_this_one_writes_it(mine: Path) -> None:
+    lines = [PACKAGE_LINE, "defaults:", "  - override /model: tiny_random_qwen3", "  - override /gate/c: lora", ""]
+    mine.write_text("\n".join(lines), encoding="utf-8")
+    model = compose_experiment([f"profile={mine}"])[0].model
+    assert (model.path, model.quantization) == ("tiny_random:qwen3", "none")
+
+
+def test_a_starter_names_the_domain_of_files_and_none_of_a_dataset_that_has_one(tmp_path: Path) -> None:
+    files = starter("mine.yaml", ["dataset=jsonl", "dataset.eval=a.jsonl", "dataset.train=b.jsonl"])
+    assert "  domain: luanti   # what your files are about" in files
+    assert "domain:" not in starter("mine.yaml", ["profile=tiny"])
 
 
 def test_one_command_writes_a_starter_and_never_over_a_file(cli: Cli, results: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_gate_without_samples_says_why_in_one_sentence(cli: Cli, results: Path
     make_run(results, Story(gates="a", dev_tasks=6, test_tasks=6))
     for gate, words in (
         ("A", "has no samples. fix: Use B, D or E."),
-        ("B", "has not started"),
+        ("B", "has no samples yet"),
         ("F", "A, B, C"),
     ):
         code, text = cli("samples", gate)

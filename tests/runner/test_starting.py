@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from env.installed import invocation
 from env.installed.version import VERSION
 from env.machine.source import Source, source
-from runner.runs import invocation
 from runner.runs.locations import results_folder, usual_results
 from tests.support.runs import PROJECT, Cli, environment, only_run
 
@@ -38,22 +38,23 @@ def test_the_version_is_said(cli: Cli) -> None:
     assert text.startswith(f"luagate {VERSION}")
 
 
-def test_a_shell_is_given_completion_for_the_installed_name(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli("--show-completion", "bash")
-    assert ended.value.code == 0
-    monkeypatch.setenv("_LUAGATE_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", "luagate rej")
-    monkeypatch.setenv("COMP_CWORD", "1")
-    done = subprocess.run(
-        [sys.executable, "-m", "luagate"],
-        cwd=PROJECT,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split() == ["rejudge"], done.stderr
+def test_a_shell_is_given_completion_for_the_installed_name() -> None:
+    def typed(command: str, **more: str) -> str:
+        # two commands: bash stays the parent, by which typer knows the shell
+        done = subprocess.run(
+            ["bash", "-c", f"'{sys.executable}' -m luagate {command}; exit $?"],
+            cwd=PROJECT,
+            env={**os.environ, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "_LUAGATE_COMPLETE=complete_bash" in typed("--show-completion")
+    completed = typed("", _LUAGATE_COMPLETE="complete_bash", COMP_WORDS="luagate rej", COMP_CWORD="1")
+    assert completed.split() == ["rejudge"]
 
 
 # --- where results lie
@@ -168,6 +169,21 @@ def test_what_is_written_for_a_person_names_commands_as_they_were_started(
         == "`luagate advance`, or `luagate new`"
     )
     assert invocation.start_command() == [sys.executable, "-m", "luagate"]
+
+
+def test_a_module_that_is_a_command_is_named_as_it_works_where_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, programs: Path, tmp_path: Path
+) -> None:
+    written = "`python -m eval.datasets validate` and `python -m training.tiny_random`, not python -m venv"
+    form(monkeypatch, programs / "luagate", programs)
+    installed = "`luagate -m eval.datasets validate` and `luagate -m training.tiny_random`, not python -m venv"
+    assert invocation.as_started(written) == installed
+    monkeypatch.setattr(invocation, "ROOT", tmp_path)
+    form(monkeypatch, tmp_path / "runner" / "__main__.py", programs, programs / "python")
+    assert invocation.as_started(written) == written
+    (programs / "python").unlink()
+    form(monkeypatch, tmp_path / "runner" / "__main__.py", programs, programs / "python3")
+    assert invocation.as_started(written).startswith("`python3 -m eval.datasets validate`")
 
 
 def test_an_installed_package_is_no_part_of_the_repository_that_its_environment_lies_in(tmp_path: Path) -> None:

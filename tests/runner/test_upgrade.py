@@ -18,6 +18,7 @@ from eval.pipeline.stored_samples import read_samples
 from gates.report import GateReport, read_report, write_report
 from gates.report.results import DecisionResults
 from runner.report import build
+from runner.runs.config import read_config
 from runner.runs.folder import Run, read_info
 from runner.runs.journal import EventType, Journal, event_line
 from runner.validity.freshness import read_inputs
@@ -286,6 +287,19 @@ def test_advancing_an_older_run_writes_nothing_and_names_a_way_on(results: Path,
     assert code in (2, 3, 5), said
     assert "python -m runner" in said
     assert (run.folder / "events.jsonl").read_bytes() == before
+
+
+@SCHEMAS
+def test_a_run_like_an_older_one_is_made_from_its_old_spellings(results: Path, cli: Cli, schema: int) -> None:
+    run = unpacked(results, schema)
+    with (run.folder / "overrides.txt").open("a", encoding="utf-8") as stored:
+        stored.write("gate/c=lora\n")
+    code, said = cli("new", "--like", run.id, "seed=5")
+    assert code == 0, said
+    made = next(folder for folder in sorted(results.iterdir()) if folder.is_dir() and folder.name != run.id)
+    config = read_config(made / "config.yaml")[1]
+    assert (config["seed"], config["model"]["quantization"]) == (5, "none")
+    assert "gate/c" not in (made / "overrides.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from eval.datasets.loading import DatasetSettings, load_dataset
+from eval.datasets.loading import load_dataset
 from eval.domains.luanti.mod_names import DEFAULT_MOD
 from eval.domains.luanti.verify.engine.installation import find_installation
 from eval.pipeline.loop import judge
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings
+from eval.pipeline.verifier import Job, Verifier
 from eval.records import Outcome, Task, TaskCheck, Verdict
 from tests.support.luanti import open_verifier
+from tests.support.settings import dataset_settings, verifier_settings
 
 NEEDS_ENGINE = (
     pytest.mark.debian,
@@ -201,7 +202,7 @@ BEHAVIOURS = {
 @contextmanager
 def judging(name: str, **settings: float) -> Iterator[Judge]:
     """Open a verifier and give a function that judges a program by Lua checks."""
-    with open_verifier(VerifierSettings(name=name, workers=1, **settings)) as verifier:
+    with open_verifier(verifier_settings(name=name, workers=1, **settings)) as verifier:
 
         def run(code: str, *checks: str, needs: str = "registry", mod_name: str = DEFAULT_MOD) -> Verdict:
             named = tuple(TaskCheck(f"c{number}", lua, needs) for number, lua in enumerate(checks, 1))
@@ -212,7 +213,7 @@ def judging(name: str, **settings: float) -> Iterator[Judge]:
 
 def mini_tasks(n_dev: int) -> tuple[Task, ...]:
     """Return generated tasks, reproducibly."""
-    settings = DatasetSettings(name="luanti_mini", n_dev=n_dev, n_test=1, n_train=1)
+    settings = dataset_settings(name="luanti_mini", dev_tasks=n_dev, test_tasks=1, rows=1)
     return tuple(task for task in load_dataset(settings).tasks if task.split == "dev")
 
 

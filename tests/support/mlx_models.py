@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.support.runs import PROJECT
+from tests.support.settings import model_settings
 from training.models import load_model
-from training.records import ModelSettings
 from training.tiny_random.architectures import architecture
 
 needs_mlx = [
@@ -46,7 +46,7 @@ def made_comparable(folder: Path, name: str) -> Path:
 def load(folder: Path, backend: str = "mlx", **options: Any) -> Any:
     """Load in float32 on a CPU, not quantised unless ``options`` say otherwise."""
     options = {"quantization": "none", "device": "cpu", "dtype": "float32", "threads": 1, **options}
-    return load_model(backend, ModelSettings(str(folder), **options))
+    return load_model(backend, model_settings(str(folder), **options))
 
 
 def copied(folder: Path, tmp_path: Path) -> Path:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest
+from tests.support.settings import lora_settings, model_settings, sampling_settings, train_settings
 from training.hooks import NoHooks
 from training.models import load_model
-from training.records import Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
+from training.records import Example, StepRecord
 
-SAMPLING = SamplingSettings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=24)
+SAMPLING = sampling_settings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=24)
 REQUESTS = [GenerationRequest("local x = " * n, (n, n + 100, n + 200)) for n in (3, 1, 6, 2, 4, 5)]
 EXAMPLES = [Example(f"square of {n}: ", str(n * n), f"row {n}") for n in range(24)]
-LORA = LoraSettings(r=4, alpha=8.0, target_modules=("q_proj", "v_proj"), layers=(-2, -1))
-TRAIN = TrainSettings(max_steps=6, batch_size=4, learning_rate=1e-2, checkpoint_every=2)
+LORA = lora_settings(r=4, alpha=8.0, target_modules=("q_proj", "v_proj"), layers=(-2, -1))
+TRAIN = train_settings(max_steps=6, batch_size=4, learning_rate=1e-2, checkpoint_every=2)
 
 
 class Watch(NoHooks):
@@ -38,7 +39,7 @@ class Watch(NoHooks):
 
 def load(folder: Path, **options: Any) -> Any:
     """Load with transformers and PEFT on one CPU thread, quantised to NF4 unless ``options`` say otherwise."""
-    return load_model("transformers_peft", ModelSettings(str(folder), **{"device": "cpu", "threads": 1, **options}))
+    return load_model("transformers_peft", model_settings(str(folder), **{"device": "cpu", "threads": 1, **options}))
 
 
 def load_whole(folder: Path, **options: Any) -> Any:
@@ -56,6 +57,6 @@ def logits(network: Any, ids: Sequence[int] = range(2, 40)) -> Any:
 
 def trained(model: Any, folder: Path, **lora: Any) -> Path:
     """Train an adapter that shows in every logit; return its newest checkpoint."""
-    chosen = LoraSettings(r=4, alpha=8.0, target_modules=("q_proj", "down_proj"), layers=(-2, -1), **lora)
-    steps = TrainSettings(max_steps=3, batch_size=4, learning_rate=3e-2, checkpoint_every=3)
+    chosen = lora_settings(r=4, alpha=8.0, target_modules=("q_proj", "down_proj"), layers=(-2, -1), **lora)
+    steps = train_settings(max_steps=3, batch_size=4, learning_rate=3e-2, checkpoint_every=3)
     return Path(model.train(EXAMPLES[:20], chosen, steps, folder, NoHooks()).checkpoints[-1].folder)

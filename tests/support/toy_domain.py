@@ -95,6 +95,5 @@ DOMAIN = Domain(
     datasets={"toy_mini": DatasetSource(__name__, __name__, generated=True)},
     verifiers={"adder": __name__},
     constant_answers=("", "0", "return true"),
-    mod_name="",
     derive=__name__,
 )

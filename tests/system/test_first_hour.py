@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.runs import PROJECT
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("first hour"), pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 DECIDED = (0, 3)
 PLANTS = [
@@ -135,7 +135,7 @@ class Desk:
         return done.stdout
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def desk() -> Iterator[Desk]:
     folder = Path(mkdtemp(prefix="first-hour-", dir="/tmp"))
     here = Desk(folder)
@@ -149,12 +149,26 @@ def desk() -> Iterator[Desk]:
     shutil.rmtree(folder)
 
 
-def test_the_demo_decides_on_a_fresh_clone(desk: Desk) -> None:
+def test_the_first_hour(desk: Desk) -> None:
+    """One test: each step needs what the one before it left, and a step alone would fail for another's reason."""
+    for step in (
+        the_demo_decides_on_a_fresh_clone,
+        the_commands_of_the_readme_answer_in_a_plain_shell,
+        an_own_model_and_own_rows_go_from_a_to_a_decision,
+        another_learning_rate_keeps_model_data_and_baseline,
+        the_adapter_leaves_the_run_and_loads_in_plain_peft,
+        wrong_turns_are_reported_in_one_sentence_and_begin_nothing,
+        no_screen_of_the_hour_speaks_in_riddles,
+    ):
+        step(desk)
+
+
+def the_demo_decides_on_a_fresh_clone(desk: Desk) -> None:
     printed = desk.type("make demo")
     assert "PROCEED (strong): pass@5 34.9% → 67.4%, gain +32.6 pp (95% +25.1 pp to +40.0 pp)" in printed
 
 
-def test_the_commands_of_the_readme_answer_in_a_plain_shell(desk: Desk) -> None:
+def the_commands_of_the_readme_answer_in_a_plain_shell(desk: Desk) -> None:
     for command in (
         "",
         "-h",
@@ -171,7 +185,7 @@ def test_the_commands_of_the_readme_answer_in_a_plain_shell(desk: Desk) -> None:
     desk.type("python3 -m runner doctor", (0, 3))
 
 
-def test_an_own_model_and_own_rows_go_from_a_to_a_decision(desk: Desk) -> None:
+def an_own_model_and_own_rows_go_from_a_to_a_decision(desk: Desk) -> None:
     created = desk.type(
         f"python3 -m runner new model=local 'model.path={desk.home}/my models/little lua' size=smoke "
         "dataset=jsonl dataset.eval=$HOME/data/eval.jsonl dataset.train=$HOME/data/train.jsonl"
@@ -187,7 +201,7 @@ def test_an_own_model_and_own_rows_go_from_a_to_a_decision(desk: Desk) -> None:
     assert len(tasks) == len(EVAL), "no item was left out: each has checks of its own"
 
 
-def test_another_learning_rate_keeps_model_data_and_baseline(desk: Desk) -> None:
+def another_learning_rate_keeps_model_data_and_baseline(desk: Desk) -> None:
     first = newest(desk).name
     created = desk.type("python3 -m runner new gate.c.train.learning_rate=0.0007")
     assert "little lua" in created + desk.type("python3 -m runner status"), "the model is still the user's own"
@@ -197,13 +211,13 @@ def test_another_learning_rate_keeps_model_data_and_baseline(desk: Desk) -> None
     assert "learning_rate" in compared
 
 
-def test_the_adapter_leaves_the_run_and_loads_in_plain_peft(desk: Desk) -> None:
+def the_adapter_leaves_the_run_and_loads_in_plain_peft(desk: Desk) -> None:
     desk.type("python3 -m runner export --to $HOME/adapter --anyway")
     (desk.home / "load.py").write_text(LOAD, encoding="utf-8")
     desk.type(f"'{desk.clone}/.venv/bin/python' load.py '{desk.home}/my models/little lua' adapter", cwd=desk.home)
 
 
-def test_wrong_turns_are_reported_in_one_sentence_and_begin_nothing(desk: Desk) -> None:
+def wrong_turns_are_reported_in_one_sentence_and_begin_nothing(desk: Desk) -> None:
     before = sorted((desk.clone / "results").iterdir())
     for wrong, word in (
         ("new model=local model.path=/nowhere/model", "/nowhere/model"),
@@ -220,7 +234,7 @@ def test_wrong_turns_are_reported_in_one_sentence_and_begin_nothing(desk: Desk) 
     assert sorted((desk.clone / "results").iterdir()) == before
 
 
-def test_no_screen_of_the_hour_speaks_in_riddles(desk: Desk) -> None:
+def no_screen_of_the_hour_speaks_in_riddles(desk: Desk) -> None:
     odd = re.compile(r"\b(mend|mended|goes on|taken over|stands in|held by|as asked)\b")
     assert not [hit for screen in desk.seen for hit in odd.findall(screen)]
 

@@ -77,6 +77,29 @@ def test_an_installed_command_answers_from_any_folder(
     assert "Usage: luagate " in luagate(bin_folder, elsewhere, *start).stdout
 
 
+def test_a_module_that_is_a_command_runs_installed_too(bin_folder: Path, elsewhere: Path) -> None:
+    help_text = luagate(bin_folder, elsewhere, "luagate", "-m", "eval.datasets", "--help")
+    assert help_text.stdout.startswith("usage: luagate -m eval.datasets "), help_text.stderr
+    made = luagate(
+        bin_folder, elsewhere, *["luagate", "-m", "eval.datasets", "export", "--rows", "8", "--out", "rows.jsonl"]
+    )
+    assert made.returncode == 0, made.stderr
+    assert len((elsewhere / "rows.jsonl").read_text(encoding="utf-8").splitlines()) == 8
+    plan = luagate(
+        bin_folder,
+        elsewhere,
+        *["luagate", "-m", "eval.simulate", "plan", "--check", "0", "--top", "1"],
+    )
+    assert plan.returncode == 0, plan.stderr
+
+
+@pytest.mark.parametrize("name", ["eval.datasetz", "eval.none.such", "env", "json.tool", ""])
+def test_a_module_of_others_is_refused(bin_folder: Path, elsewhere: Path, name: str) -> None:
+    refused = luagate(bin_folder, elsewhere, "luagate", "-m", *([name] if name else []))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f'"{name}" is no module of luagate.' in refused.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_an_installed_command_takes_a_run_from_a_to_e_in_an_empty_folder(bin_folder: Path, elsewhere: Path) -> None:

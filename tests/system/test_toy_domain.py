@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from env.refusal import Refusal
 from eval.domains import DOMAINS, domain_named, open_verifier
 from eval.pipeline.instrument import validate
-from eval.pipeline.verifier import VerifierSettings
+from runner.runs.config import compose_experiment
 from tests.support.runs import PROJECT, SMOKE, only_run, runner
+from tests.support.settings import verifier_settings
 
 HOOK = {"PYTHONPATH": str(PROJECT / "tests" / "support" / "toy_hook")}
 TOY = ("dataset.name=toy_mini", "verifier.name=adder")
@@ -22,11 +24,19 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("toy")
+def test_a_domain_without_mods_needs_no_word_of_them() -> None:
+    files = ["dataset=jsonl", "dataset.eval=a.jsonl", "dataset.train=b.jsonl", "dataset.domain=toy"]
+    assert compose_experiment([*files, "verifier.name=adder"])[0].dataset.domain == "toy"
+    with pytest.raises(Refusal, match=r"dataset\.mod_name=garden: programs of the domain toy run in no mod"):
+        compose_experiment([*files, "verifier.name=adder", "dataset.mod_name=garden"])
+
+
+@pytest.mark.usefixtures("toy")
 def test_the_instrument_is_tested_as_in_any_domain() -> None:
     from tests.support.toy_domain import tasks
 
     domain = domain_named("toy")
-    with open_verifier(domain, VerifierSettings(name="adder")) as verifier:
+    with open_verifier(domain, verifier_settings(name="adder")) as verifier:
         found = validate(tasks("dev", 12, 0), verifier, domain.constant_answers)
         broken = validate(tasks("dev", 12, 0), verifier, ("100",))
     assert (found.faults, found.judged) == ((), 12 * (1 + 1 + 3))

@@ -17,6 +17,7 @@ import pytest
 
 from env.refusal import Refusal
 from env.space import DiskFull
+from tests.support.settings import lora_settings, model_settings, train_settings
 from tests.support.tiny_random import make_model
 from training.checkpoints import (
     ADAPTER_WEIGHTS,
@@ -32,11 +33,8 @@ from training.models import load_model
 from training.records import (
     AdapterCheckpoint,
     Example,
-    LoraSettings,
-    ModelSettings,
     StepRecord,
     TrainResult,
-    TrainSettings,
 )
 
 FACTS = {"loss": 0.5, "base": "b" * 64, "lora": {"r": 4}, "train": {"seed": 0}, "examples": "e" * 64}
@@ -137,7 +135,7 @@ class Told(NoHooks):
 
 def train(model: Path, folder: Path, hooks: TrainHooks) -> TrainResult:
     examples = [Example(f"square of {n}: ", str(n * n), str(n)) for n in range(50)]
-    settings = TrainSettings(
+    settings = train_settings(
         max_steps=12,
         batch_size=4,
         learning_rate=1e-2,
@@ -147,8 +145,8 @@ def train(model: Path, folder: Path, hooks: TrainHooks) -> TrainResult:
         weight_decay=0.01,
         seed=7,
     )
-    lora = LoraSettings(r=4, alpha=8, target_modules=("q_proj", "v_proj"), layers=(-1,), dropout=0.1)
-    with load_model("transformers_peft", ModelSettings(str(model), device="cpu", threads=1)) as loaded:
+    lora = lora_settings(r=4, alpha=8, target_modules=("q_proj", "v_proj"), layers=(-1,), dropout=0.1)
+    with load_model("transformers_peft", model_settings(str(model), device="cpu", threads=1)) as loaded:
         return loaded.train(examples, lora, settings, folder, hooks)
 
 

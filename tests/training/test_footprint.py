@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from env.refusal import Refusal
+from tests.support.settings import lora_settings, model_settings, train_settings
 from training.needs.memory import estimate, read_shape
 from training.needs.weight_headers import read_tensors, require_whole
-from training.records import LoraSettings, ModelSettings, TrainSettings
+from training.records import ModelSettings, TrainSettings
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "training" / "tiny" / "model"
-MODEL = ModelSettings(str(EMBEDDED), quantization="nf4", batch_size=10)
-LORA = LoraSettings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
-TRAIN = TrainSettings(max_steps=1, batch_size=2, learning_rate=1e-3, checkpoint_every=1, max_length=100)
+MODEL = model_settings(str(EMBEDDED), quantization="nf4", batch_size=10)
+LORA = lora_settings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
+TRAIN = train_settings(max_steps=1, batch_size=2, learning_rate=1e-3, checkpoint_every=1, max_length=100)
 
 
 def made(folder: Path, dtype: str = "BF16", **tensors: tuple[int, ...]) -> Path:

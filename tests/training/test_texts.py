@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.settings import train_settings
 from training.backends.local.stopping import completes_stop, stop_window
 from training.backends.local.texts import Texts
 from training.examples import encode_examples
-from training.records import Example, TrainSettings
+from training.records import Example
 
-SETTINGS = TrainSettings(max_steps=1, batch_size=1, learning_rate=1e-3, checkpoint_every=1)
+SETTINGS = train_settings(max_steps=1, batch_size=1, learning_rate=1e-3, checkpoint_every=1)
 TINY = Path(__file__).resolve().parents[2] / "training" / "tiny" / "model"
 
 

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
+from tests.support.settings import lora_settings, model_settings, train_settings
 from training.examples import encode_examples, epoch_batches, step_batches
 from training.models import load_model
-from training.records import Example, LoraSettings, ModelSettings, TrainSettings
+from training.records import Example
 from training.schedule import checkpoint_count, learning_rate, require_same_run, settings_facts, with_steps
 
-MODEL = ModelSettings("somewhere")
-LORA = LoraSettings(r=4, alpha=8.0, target_modules=("q_proj",))
-TRAIN = TrainSettings(max_steps=10, batch_size=4, learning_rate=1e-3, checkpoint_every=5)
+MODEL = model_settings("somewhere")
+LORA = lora_settings(r=4, alpha=8.0, target_modules=("q_proj",))
+TRAIN = train_settings(max_steps=10, batch_size=4, learning_rate=1e-3, checkpoint_every=5)
 
 
 class Letters:

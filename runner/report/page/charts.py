@@ -123,7 +123,8 @@ def _whole_axis(first: int, last: int) -> Axis:
 def _grid(frame: _Frame, label: str) -> list[Markup]:
     parts = [svg.line(0, frame.y_of(tick), 100, frame.y_of(tick), "grid") for tick in frame.y.ticks]
     parts += [
-        svg.text(0, frame.y_of(tick) + 4, label.format(_tidy(tick)), "muted", "end", dx=-8) for tick in frame.y.ticks
+        svg.text(0, frame.y_of(tick) + 4, label.format(float(f"{tick:.6g}")), "muted", "end", dx=-8)
+        for tick in frame.y.ticks
     ]
     return [*parts, svg.line(0, frame.height, 100, frame.height, "axis")]
 
@@ -136,11 +137,6 @@ def _x_ticks(frame: _Frame, name: str) -> list[Markup]:
         for tick in frame.x.ticks
     ]
     return [*ticks, svg.text(100, frame.height + 37, name, "muted", "end")]
-
-
-def _tidy(tick: float) -> float:
-    """Return a tick without the noise of binary fractions."""
-    return float(f"{tick:.6g}")
 
 
 def waterfall(tasks: Sequence[TaskView]) -> Markup:

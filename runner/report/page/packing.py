@@ -142,7 +142,9 @@ class _Packer:
             ("base", task.base_c, task.base_n, task.base_samples),
             ("cell", task.cell_c, task.cell_n, task.cell_samples),
         ):
-            row[arm] = {"c": c, "n": n, "samples": [self._sample(s) for s in _first(samples, self._samples_of_arm)]}
+            at_most = self._samples_of_arm
+            shown = samples if at_most is None else representatives(samples, at_most)
+            row[arm] = {"c": c, "n": n, "samples": [self._sample(s) for s in shown]}
         return row
 
     def _sample(self, sample: Sample) -> list[Any]:
@@ -175,10 +177,6 @@ def _circumstances(sample: Sample) -> tuple[str, ...]:
         f"verifier {sample.verdict.verifier}" if sample.verdict.verifier else "",
         f"isolation {sample.verdict.isolation}" if sample.verdict.isolation else "",
     )
-
-
-def _first(samples: Sequence[Sample], at_most: int | None) -> Sequence[Sample]:
-    return samples if at_most is None else representatives(samples, at_most)
 
 
 def representatives(samples: Sequence[Sample], at_most: int) -> list[Sample]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from runner.report.data import GainGroup, Interval, PassRow, ReportData
+from runner.report.data import GainGroup, Interval, ReportData
 
 Row = tuple[Any, ...]
 
@@ -34,7 +34,7 @@ def _tables(data: ReportData) -> Iterator[Table]:
     yield Table(
         "pass_at_k",
         ("group", "metric", "tasks", "base_pct", "base_low", "base_high", "adapter_pct", "adapter_low", "adapter_high"),
-        tuple(_rates(row) for row in data.passes),
+        tuple((p.group, p.metric, p.tasks, *_bounds(p.base), *_bounds(p.adapter)) for p in data.passes),
     )
     yield Table(
         "outcomes",
@@ -59,10 +59,6 @@ def _gain(group: GainGroup) -> Row:
     gain = group.gain
     numbers = (gain.n, gain.clusters, gain.value, gain.low, gain.high)
     return (group.by, gain.label, *numbers, group.base, group.adapter, gain.mark)
-
-
-def _rates(row: PassRow) -> Row:
-    return (row.group, row.metric, row.tasks, *_bounds(row.base), *_bounds(row.adapter))
 
 
 def _bounds(interval: Interval | None) -> Row:

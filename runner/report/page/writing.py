@@ -17,12 +17,13 @@ from markupsafe import Markup
 
 from env.counts import counted
 from env.files import write_atomic
+from env.installed.invocation import as_started
+from env.listing import more_text
 from runner.report.data import ArmOutcomes, Interval, ReportData
 from runner.report.page import charts, figures
 from runner.report.page.packing import pack
 from runner.report.page.tables import read_tables
-from runner.runs.invocation import as_started
-from runner.views.wording import more_text, parse_time
+from runner.views.wording import parse_time
 
 # An underscore inside a word is no markup: a name or a command stays what it is.
 _MARKDOWN_SIGNS = re.compile(r"[\\`*{}\[\]<>#|~!&]|(?<![^\W_])_|_(?![^\W_])")

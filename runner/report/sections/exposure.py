@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from env.listing import listed_text
 from eval.overlap.contamination import Overlap, Tier
 from gates.report.results import EnvironmentResults
 from runner.views.artifacts import Artifacts
-from runner.views.wording import listed_text
 
 _LINES_SHOWN = 5
 _HOW: dict[Tier, str] = {"T1": "word for word", "T2": "in long parts", "T3": "nearly"}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from env.counts import counted
+from env.listing import listed_text
 from eval.estimation.estimators import pass_at_k
 from eval.records import Outcome, Sample
 from gates.report.results import DecisionResults, TaskFacts
@@ -15,7 +16,6 @@ from runner.report.sections.exposure import Exposure, read_exposures
 from runner.report.sections.measures import arm_results
 from runner.runs.folder import command
 from runner.views.artifacts import Artifacts, read_sample_lines
-from runner.views.wording import listed_text
 
 Samples = Mapping[str, Sequence[Sample]]
 

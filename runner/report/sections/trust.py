@@ -54,15 +54,11 @@ def _checks(found: Artifacts) -> Iterable[TrustRow]:
 
 
 def _contamination(found: Artifacts) -> Iterable[TrustRow]:
-    sentence = contamination_sentence(found)
+    sentence = contamination_sentence(found).removeprefix("Contamination: ")
     if sentence:
         statuses = {exposure.status for exposure in read_exposures(found).values()}
         state = "fails" if "CONTAMINATED" in statuses else "warns" if statuses else "ok"
-        yield TrustRow("Has training seen the tasks?", state, _sentence_case(sentence.removeprefix("Contamination: ")))
-
-
-def _sentence_case(text: str) -> str:
-    return text[:1].upper() + text[1:]
+        yield TrustRow("Has training seen the tasks?", state, sentence[:1].upper() + sentence[1:])
 
 
 def _rejudged(found: Artifacts) -> Iterable[TrustRow]:
@@ -107,12 +103,11 @@ def _truncated(found: Artifacts) -> Iterable[TrustRow]:
 
 
 def _by_arm(results: Sequence[tuple[str, EvalResult]], count: Callable[[EvalResult], int], what: str) -> str:
-    told = [f"{count(result):,} of {result.samples:,} of {_arm(name)}" for name, result in results]
+    told = [
+        f"{count(result):,} of {result.samples:,} of the {'base' if name == 'base' else 'adapter'}"
+        for name, result in results
+    ]
     return f"{' and '.join(told)} {what}"
-
-
-def _arm(name: str) -> str:
-    return "the base" if name == "base" else "the adapter"
 
 
 def _share(part: int, whole: int) -> float:

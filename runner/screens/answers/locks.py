@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from env.listing import listed_text
 from env.pins import LOCKS, find_lock, install_command
 from runner.screens.ink import Line, line, write_lines
-from runner.views.wording import listed_text
 from training.backends import backend_of_lock
 
 if TYPE_CHECKING:

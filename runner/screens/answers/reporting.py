@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from env.listing import more_text
 from runner.screens.ink import Line, line, write_lines
-from runner.views.wording import more_text
 
 # Problems named on a screen; the report has all of them.
 _SHOWN = 10
@@ -27,6 +27,6 @@ def report_lines(pages: Sequence[Path], problems: Sequence[str], remark: str = "
     if problems:
         lines.append(line(("✗ ", "no"), ("do not rely on this report: its artifacts are damaged", "no"), hang=2))
         lines += [line("  ", problem, hang=2) for problem in problems[:_SHOWN]]
-        if more := more_text(len(problems) - _SHOWN, "the report"):
+        if more := more_text(len(problems) - _SHOWN, where="the report"):
             lines.append(line(f"  {more}"))
     return [*lines, line(remark)] if remark else lines

@@ -11,6 +11,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from env.counts import counted
+from env.listing import more_text
 from runner.screens.ink import Line, Paper, foreign_lines, line, paper_of, rendered, write_text
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def _program(text: str, paper: Paper, in_lua: bool) -> str:
     """Return a program's lines, indented, highlighted where the paper supports colour; a very long one is cut."""
     rows = foreign_lines(text.rstrip("\n"), paper)
     shown = _highlighted(rows[:_MAX_LINES]) if paper.colour and in_lua else rows[:_MAX_LINES]
-    more = [f"... {len(rows) - _MAX_LINES} more lines"] if len(rows) > _MAX_LINES else []
-    return "".join(f"{_INDENT}{row}\n" for row in (*shown, *more))
+    more = more_text(len(rows) - _MAX_LINES, "lines")
+    return "".join(f"{_INDENT}{row}\n" for row in (*shown, *([f"... {more}"] if more else [])))
 
 
 def _highlighted(rows: Sequence[str]) -> list[str]:

@@ -8,9 +8,9 @@ from env.refusal import Refusal
 from eval.domains.luanti.verify import builtin
 from eval.domains.luanti.verify.automatic import choose
 from eval.domains.luanti.verify.engine.installation import Installation
-from eval.pipeline.verifier import VerifierSettings
 from tests.support.engine_claims import NEEDS_BUILTIN, NODE, judging
 from tests.support.luanti import open_verifier
+from tests.support.settings import verifier_settings
 
 
 @pytest.mark.parametrize("name", [pytest.param("builtin", marks=NEEDS_BUILTIN)])
@@ -25,7 +25,7 @@ def test_the_verdict_names_the_installed_version(name: str) -> None:
 def test_without_its_files_builtin_is_refused_with_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtin, "find_installation", lambda _: Installation("", ""))
     with pytest.raises(Refusal, match="minetest-server"):
-        open_verifier(VerifierSettings(name="builtin", workers=1))
+        open_verifier(verifier_settings(name="builtin", workers=1))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,6 @@ def test_auto_takes_the_most_faithful_verifier_that_is_installed(server: str, fo
 
 def test_auto_says_what_it_chose_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eval.domains.luanti.verify.automatic.find_installation", lambda _: Installation("", ""))
-    with open_verifier(VerifierSettings(name="auto", workers=1)) as opened:
+    with open_verifier(verifier_settings(name="auto", workers=1)) as opened:
         assert opened.choice == "recorder: the engine is not installed"
         assert opened.name.startswith("recorder/")

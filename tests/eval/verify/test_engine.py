@@ -13,12 +13,13 @@ from env.refusal import Refusal
 from eval.domains.luanti.verify.engine import verifier as engine
 from eval.domains.luanti.verify.engine.game import GameFiles
 from eval.domains.luanti.verify.engine.installation import Installation
-from eval.pipeline.verifier import Job, VerifierSettings
+from eval.pipeline.verifier import Job
 from eval.records import Outcome, TaskCheck
 from eval.sandbox.isolation import Wrapper
 from tests.support.engine_claims import NEEDS_ENGINE, NODE, Judge, judging
 from tests.support.luanti import open_verifier
 from tests.support.runs import wait_until
+from tests.support.settings import verifier_settings
 
 pytestmark = list(NEEDS_ENGINE)
 
@@ -106,7 +107,7 @@ def test_an_error_in_the_running_world_is_a_runtime_error(judge: Judge) -> None:
 @pytest.mark.parametrize("name", ["recorder", "builtin"])
 def test_a_world_check_is_refused_by_verifiers_without_an_engine(name: str) -> None:
     check = TaskCheck("light", "light_at(vector(0, 0, 0))", "world")
-    with open_verifier(VerifierSettings(name=name, workers=1)) as opened:
+    with open_verifier(verifier_settings(name=name, workers=1)) as opened:
         assert not opened.supports(check)
         with pytest.raises(Refusal, match="running world"):
             opened.submit(Job("", (check,)))
@@ -114,7 +115,7 @@ def test_a_world_check_is_refused_by_verifiers_without_an_engine(name: str) -> N
 
 def test_no_check_runs_in_a_server_whose_first_step_failed() -> None:
     late = Job('core.after(0, function() core.register_tool("mymod:a", {}) end)', (TaskCheck("c", 'fail("reached")'),))
-    with open_verifier(VerifierSettings(name="engine", workers=4)) as opened:
+    with open_verifier(verifier_settings(name="engine", workers=4)) as opened:
         verdicts = [future.result(timeout=120) for future in [opened.submit(late) for _ in range(40)]]
     assert {(v.outcome, v.detail) for v in verdicts} == {
         (Outcome.RUNTIME_ERROR, "the engine stopped on what the program registered")
@@ -166,7 +167,7 @@ def processes_of(folder: Path) -> set[str]:
 
 
 def test_closing_leaves_no_server_and_no_file(folders: list[Path]) -> None:
-    with open_verifier(VerifierSettings(name="engine", workers=2)) as opened:
+    with open_verifier(verifier_settings(name="engine", workers=2)) as opened:
         endless = opened.submit(Job("while true do end"))
         [folder] = folders
         wait_until(lambda: bool(processes_of(folder)), "its server runs")
@@ -188,7 +189,7 @@ def test_without_bubblewrap_it_judges_the_same_and_says_so(monkeypatch: pytest.M
 
 def test_servers_without_a_network_of_their_own_do_not_collide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "container", lambda *_: Wrapper((), "bubblewrap is not installed"))
-    with open_verifier(VerifierSettings(name="engine", workers=6)) as opened:
+    with open_verifier(verifier_settings(name="engine", workers=6)) as opened:
         futures = [opened.submit(Job("")) for _ in range(36)]
         assert {future.result(timeout=120).outcome for future in futures} == {Outcome.PASSED}
 
@@ -200,7 +201,7 @@ def test_a_container_in_which_no_server_starts_is_left_out_and_said(
     bwrap.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     bwrap.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with open_verifier(VerifierSettings(name="engine", workers=1)) as opened:
+    with open_verifier(verifier_settings(name="engine", workers=1)) as opened:
         assert opened.submit(Job("")).result(timeout=120).isolation == "process+rlimits"
         assert "bubblewrap does not work here (" in opened.isolation_reason
         assert "No permissions to create new namespace" in opened.isolation_reason
@@ -214,13 +215,13 @@ def test_a_server_that_loads_another_engines_lua_is_refused(monkeypatch: pytest.
 
     monkeypatch.setattr(engine, "GameFiles", Mixed)
     with pytest.raises(Refusal, match=f"which is another engine's Lua than its own in {tmp_path}"):
-        open_verifier(VerifierSettings(name="engine", workers=1))
+        open_verifier(verifier_settings(name="engine", workers=1))
 
 
 def test_too_weak_an_isolation_is_refused(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> None:
     monkeypatch.setattr(engine, "container", lambda *_: Wrapper((), "bubblewrap is not installed"))
     with pytest.raises(Refusal, match="bubblewrap is not installed"):
-        open_verifier(VerifierSettings(name="engine", workers=1, require_isolation="bwrap"))
+        open_verifier(verifier_settings(name="engine", workers=1, require_isolation="bwrap"))
     assert not [folder for folder in folders if folder.exists()]
 
 
@@ -232,4 +233,4 @@ def test_an_engine_that_does_not_start_is_refused_with_its_last_words(
     broken.chmod(0o755)
     monkeypatch.setattr(engine, "find_installation", lambda _: Installation(str(broken), ""))
     with pytest.raises(Refusal, match="does not start: FrameError end of file ERROR: no such game"):
-        open_verifier(VerifierSettings(name="engine", workers=1))
+        open_verifier(verifier_settings(name="engine", workers=1))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from eval.pipeline.verifier import Job, Verifier, VerifierSettings
+from eval.pipeline.verifier import Job, Verifier
 from eval.records import Outcome, TaskCheck
 from tests.hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 from tests.support.engine_claims import (
@@ -23,6 +23,7 @@ from tests.support.engine_claims import (
     mini_tasks,
 )
 from tests.support.luanti import open_verifier, read_bench
+from tests.support.settings import verifier_settings
 
 ALL_THREE = [
     pytest.param("engine", marks=NEEDS_ENGINE),
@@ -50,7 +51,7 @@ def each(request: pytest.FixtureRequest) -> Iterator[Judge]:
 
 @pytest.fixture(scope="module", params=BOTH)
 def verifier(request: pytest.FixtureRequest) -> Iterator[Verifier]:
-    short = VerifierSettings(name=request.param, workers=2, cpu_s=0.5, timeout_s=20.0, memory_mb=32)
+    short = verifier_settings(name=request.param, workers=2, cpu_s=0.5, timeout_s=20.0, memory_mb=32)
     with open_verifier(short) as opened:
         yield opened
 
@@ -106,5 +107,5 @@ def test_generated_references_pass_and_near_misses_fail(verifier: Verifier) -> N
 
 @pytest.mark.parametrize("name", BOTH_PATIENTLY)
 def test_the_benchmarks_references_pass_and_near_misses_fail(name: str) -> None:
-    with open_verifier(VerifierSettings(name=name, workers=2)) as opened:
+    with open_verifier(verifier_settings(name=name, workers=2)) as opened:
         assert disagreements(read_bench(), opened) == []

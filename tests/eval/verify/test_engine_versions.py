@@ -32,7 +32,7 @@ def test_the_benchmark_has_no_fault_and_no_disagreement(release: str, condition:
     if not engine.server:
         pytest.skip("the engine is not installed")
     version = engine_version(engine)
-    command = [sys.executable, "-m", "eval.domains.luanti.bench", "validate", "--workers", "2"]
+    command = [sys.executable, "-m", "eval.datasets", "validate", "--workers", "2"]
     command += ["--engine", folder] if folder else []
     command = [*WITHOUT_NAMESPACES, *command] if condition == "without namespaces" else command
     environment = dict(os.environ)

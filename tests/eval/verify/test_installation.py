@@ -16,10 +16,10 @@ from eval.domains.luanti.verify.engine.installation import (
     start_words,
 )
 from eval.domains.luanti.verify.versions import NEWER, VALIDATED, absent, caveat
-from eval.pipeline.verifier import VerifierSettings
 from tests.support.engine_claims import NEEDS_BUILTIN
 from tests.support.luanti import open_verifier
 from tests.support.runs import Cli
+from tests.support.settings import verifier_settings
 
 SERVER = '#!/bin/sh\necho "Luanti 5.99.1 (Linux)"\necho "Using LuaJIT"\n'
 
@@ -132,7 +132,7 @@ def test_an_engine_that_was_not_validated_is_reported_with_the_run_that_validate
 def test_gate_a_warns_of_a_newer_engine_and_suggests_a_validation(tmp_path: Path, cli: Cli, name: str) -> None:
     place = laid_out(tmp_path, "bin/luantiserver")
     shutil.copytree(find_installation().builtin, place / "builtin")
-    with open_verifier(VerifierSettings(name=name, engine=str(place), workers=1)) as opened:
+    with open_verifier(verifier_settings(name=name, engine=str(place), workers=1)) as opened:
         assert opened.name == "builtin/5.99.1"
     code, text = cli("doctor", "profile=smoke", f"verifier={name}", f"verifier.engine={place}")
     assert code == 0

@@ -7,9 +7,10 @@ import gc
 import pytest
 
 from env.heartbeat import resident_mb
-from eval.pipeline.verifier import Job, VerifierSettings
+from eval.pipeline.verifier import Job
 from eval.records import Outcome, TaskCheck
 from tests.support.luanti import open_verifier
+from tests.support.settings import verifier_settings
 
 WARM_UP, JUDGED, WAVE = 2_000, 20_000, 500
 CHECKS = (TaskCheck("light", 'equal(node("mymod:lamp").light_source, 5, "light_source")'),)
@@ -21,7 +22,7 @@ def program(number: int) -> str:
 
 @pytest.mark.slow
 def test_memory_of_the_parent_stays_flat_over_20_000_candidates() -> None:
-    with open_verifier(VerifierSettings(workers=2)) as verifier:
+    with open_verifier(verifier_settings(workers=2)) as verifier:
 
         def judge(count: int) -> int:
             passed = 0

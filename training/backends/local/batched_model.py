@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,7 +57,39 @@ class LoadedBase(Protocol):
     def is_batch_exact(self) -> bool: ...
 
 
-class BatchedModel(ABC):
+class DrawnModel(ABC):
+    """A loaded model whose samples come by decoding steps: what follows from ``draw`` and ``close``."""
+
+    @abstractmethod
+    def draw(self, requests: Sequence[Request], settings: Sampling) -> Generator[DrawStep, None, None]:
+        """Yield each decoding step."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the model."""
+
+    def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
+        """Return, per request and in order, one completion per seed.
+
+        Raises:
+            Refusal: a prompt leaves no room for ``max_new_tokens`` in the model's context, or one row alone does not
+                fit into memory.
+        """
+        drawn = {
+            (one.request, one.sample): one.completion for step in self.draw(requests, settings) for one in step.ended
+        }
+        return [
+            [drawn[number, sample] for sample in range(len(request.seeds))] for number, request in enumerate(requests)
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class BatchedModel(DrawnModel):
     """A base model in memory; see ``training.backends.base.LoadedModel`` for what each method promises.
 
     A backend's model defines how one batch is generated, how an adapter is applied, how it trains a step, and what
@@ -86,15 +118,6 @@ class BatchedModel(ABC):
     def is_batch_exact(self) -> bool:
         """Whether a sample is the same whatever generates beside it."""
         return self._base.is_batch_exact
-
-    def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
-        """Return, per request and in order, one completion per seed.
-
-        Raises:
-            Refusal: a prompt leaves no room for ``max_new_tokens`` in the model's context, or one row alone does not
-                fit into memory.
-        """
-        return collected(requests, self.draw(requests, settings))
 
     def draw(self, requests: Sequence[Request], settings: Sampling) -> Generator[DrawStep, None, None]:
         """Yield each decoding step, one batch after the other. Raises as ``generate``."""
@@ -203,12 +226,6 @@ class BatchedModel(ABC):
         gc.collect()
         self._free_memory()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
     @abstractmethod
     def _generate_together(self, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
         """Yield each decoding step of the samples of ``prompts``, all of which generate together."""
@@ -247,9 +264,3 @@ class BatchedModel(ABC):
     def _require_bare(self, action: str) -> None:
         if self._is_wearing:
             raise RuntimeError(f"{action} while an adapter is applied: leave its block first")
-
-
-def collected(requests: Sequence[Request], steps: Iterable[DrawStep]) -> list[list[Completion]]:
-    """Return, per request and in order, one completion per seed."""
-    found = {(one.request, one.sample): one.completion for step in steps for one in step.ended}
-    return [[found[number, sample] for sample in range(len(request.seeds))] for number, request in enumerate(requests)]

@@ -21,8 +21,8 @@ from typing import Any, Protocol
 
 from env.installed.own_modules import module_command, module_environment
 from env.refusal import Refusal
-from training.backends.base import Completion, DrawStep, LoadedModel, ModelIdentity, Request, Sampling
-from training.backends.local.batched_model import collected
+from training.backends.base import DrawStep, LoadedModel, ModelIdentity, Request, Sampling
+from training.backends.local.batched_model import DrawnModel
 from training.backends.local.batching import Batch
 from training.examples import EncodedExamples
 from training.hooks import TrainHooks
@@ -148,7 +148,7 @@ class Shard:
         return value
 
 
-class ShardedModel:
+class ShardedModel(DrawnModel):
     """A model here and its shards in other processes; only generation is distributed."""
 
     def __init__(self, model: BatchModel, shards: Sequence[Shard]) -> None:
@@ -171,10 +171,6 @@ class ShardedModel:
     def is_batch_exact(self) -> bool:
         """Whether a sample is the same whatever generates beside it."""
         return self._model.is_batch_exact
-
-    def generate(self, requests: Sequence[Request], settings: Sampling) -> list[list[Completion]]:
-        """Return, per request and in order, one completion per seed."""
-        return collected(requests, self.draw(requests, settings))
 
     def draw(self, requests: Sequence[Request], settings: Sampling) -> Generator[DrawStep, None, None]:
         """Yield the decoding steps of all processes, in whichever order; closing it ends the work in each of them."""
@@ -224,12 +220,6 @@ class ShardedModel:
         for shard in self._shards:
             shard.close()
         self._model.close()
-
-    def __enter__(self) -> ShardedModel:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _run(self, requests: Sequence[Request], batches: Sequence[Batch], settings: Sampling) -> Iterator[DrawStep]:
         """Yield the steps of every batch; this process computes its own batches between those of the others."""

@@ -118,18 +118,15 @@ def _write_merged(
     """Write the merged ``model`` with its weights in ``stored``, and compare it, read back as ``held``."""
     for file in to.glob("model*.safetensors*"):
         file.unlink()
-    cast = {name: tensor.to(stored) if tensor.is_floating_point() else tensor for name, tensor in _saved(model).items()}
+    cast = {
+        name: tensor.to(stored) if tensor.is_floating_point() else tensor for name, tensor in model.state_dict().items()
+    }
     model.save_pretrained(to, state_dict=cast)
     path = to / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**config, "dtype": _name(stored)}, indent=2) + "\n", encoding="utf-8")
     found = compared(measured, _library_logits(to, held, ids), "transformers")
     return replace(found, stored=_name(stored))
-
-
-def _saved(model: Any) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = model.state_dict()
-    return tensors
 
 
 def _name(dtype: torch.dtype) -> str:

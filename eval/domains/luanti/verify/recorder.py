@@ -122,7 +122,8 @@ class Recorder:
             except (ValueError, KeyError, TypeError) as error:
                 ending = Ending("lost", detail=f"an invalid answer: {error}", seconds=ending.seconds)
         outcome = OUTCOME_OF.get(ending.kind, Outcome.HARNESS_ERROR)
-        return Verdict(outcome, ending.detail, ending.seconds, self.name, self.isolation, _not_reached(job))
+        not_reached = tuple(CheckResult(check.name, None) for check in job.checks)
+        return Verdict(outcome, ending.detail, ending.seconds, self.name, self.isolation, not_reached)
 
 
 def usable_cpus() -> int:
@@ -159,10 +160,6 @@ def read_answer(job: Job, ending: Ending, name: str, isolation: str, engine: Ser
     shapes = [_text(next(fields, None)) for _ in range(_count(next(fields, None)))]
     findings = findings_in(shapes, engine)
     return Verdict(outcome, detail, ending.seconds, name, isolation, checks, registered, api_calls, findings)
-
-
-def _not_reached(job: Job) -> tuple[CheckResult, ...]:
-    return tuple(CheckResult(check.name, None) for check in job.checks)
 
 
 def _text(field: str | float | None) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.support.model_work import trained
+from tests.support.settings import model_settings
 from training.backends import BACKENDS, Backend
 from training.models import load_model
-from training.records import ModelSettings
 from training.tiny_random.cache import made_folder
 
 Load = Callable[..., Any]
@@ -38,7 +38,7 @@ def load(backend: Backend) -> Load:
 
     def loaded(path: Path | str = BASE, **options: Any) -> Any:
         usual = {"quantization": "none", "device": "cpu", "dtype": "float32", "threads": 1}
-        return load_model(backend.name, ModelSettings(str(path), **{**usual, **options}))
+        return load_model(backend.name, model_settings(str(path), **{**usual, **options}))
 
     return loaded
 

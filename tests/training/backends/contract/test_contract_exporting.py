@@ -9,16 +9,16 @@ import pytest
 
 from env.refusal import Refusal
 from tests.support.model_work import trained
+from tests.support.settings import model_settings
 from training.backends import Backend
 from training.exports import ExportRequest, RoundTrip
 from training.models import export_adapter
-from training.records import ModelSettings
 
 TEXTS = ("local x = 1", "return {")
 
 
 def exported(backend: Backend, quantization: Any, adapter: Path, scale: float, form: Any, to: Path) -> RoundTrip:
-    settings = ModelSettings("tiny_random:llama", quantization=quantization, device="cpu", dtype="float32", threads=1)
+    settings = model_settings("tiny_random:llama", quantization=quantization, device="cpu", dtype="float32", threads=1)
     to.mkdir()
     return export_adapter(backend.name, settings, ExportRequest(adapter, scale, form, to, TEXTS))
 

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
-from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest
 from tests.support.model_work import REQUESTS, SAMPLING
+from tests.support.settings import sampling_settings
 from training.backends.local.batched_model import RowStep
 
 # nearly flat logits: every token is drawn now and then, the end token too
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-FLAT = SamplingSettings(temperature=30.0, top_p=1.0, top_k=0, max_new_tokens=120)
+FLAT = sampling_settings(temperature=30.0, top_p=1.0, top_k=0, max_new_tokens=120)
 FEW = [GenerationRequest("x" * n, tuple(range(10 * n, 10 * n + 5))) for n in (1, 3, 2)]
 
 
@@ -68,7 +69,7 @@ def test_a_stop_string_ends_a_sample_and_is_cut(model: Any) -> None:
     (whole,) = model.generate(REQUESTS[:1], SAMPLING)
     letters = [letter for sample in whole for letter in sample.text if letter.isascii() and letter.isalnum()]
     stop = letters[len(letters) // 2]
-    (stopped,) = model.generate(REQUESTS[:1], SamplingSettings(0.8, 0.95, 0, 24, (stop, "never written")))
+    (stopped,) = model.generate(REQUESTS[:1], sampling_settings(0.8, 0.95, 0, 24, (stop, "never written")))
     assert [sample.text for sample in stopped] == [sample.text.split(stop)[0] for sample in whole]
     for cut, full in zip(stopped, whole, strict=True):
         assert cut.finish == ("stop" if stop in full.text else full.finish)
@@ -116,7 +117,7 @@ def test_memory_that_runs_out_in_mid_batch_keeps_the_samples_that_have_ended(
 ) -> None:
     starved, sizes = load(batch_size=64), []
     # a common letter ends one sample after the other
-    ending = SamplingSettings(30.0, 1.0, 0, 120, ("a", "e"))
+    ending = sampling_settings(30.0, 1.0, 0, 120, ("a", "e"))
     expected = starved.generate(FEW, ending)
     fails = starving(starved, lambda rows, ended: rows == 15 and ended >= ended_before, sizes)
     monkeypatch.setattr(starved, "_generate_together", fails)

@@ -11,9 +11,9 @@ import pytest
 
 from env.refusal import Refusal
 from tests.support.model_work import LORA
+from tests.support.settings import model_settings
 from training.backends import Backend
 from training.models import check_settings
-from training.records import ModelSettings
 from training.tiny_random.cache import made_folder
 
 
@@ -93,7 +93,7 @@ def test_parameters_are_counted_as_if_not_quantised(model: Any, packed: Any) -> 
 
 def test_what_the_configuration_shows_is_refused_before_a_weight_is_read(backend: Backend, copied: Path) -> None:
     (copied / "model.safetensors").write_bytes(b"not tensors")
-    settings = ModelSettings(str(copied), quantization=backend.quantizations[0], device="cpu")
+    settings = model_settings(str(copied), quantization=backend.quantizations[0], device="cpu")
     check_settings(backend.name, settings, LORA)
     if backend.name != "unsloth":
         with pytest.raises(Refusal, match="'v_prj' is not a linear module"):

@@ -10,11 +10,12 @@ import pytest
 
 from env.refusal import Refusal
 from tests.support.model_work import EXAMPLES, LORA, TRAIN, Watch
+from tests.support.settings import model_settings
 from training.backends import Backend
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from training.hooks import NoHooks
 from training.models import check_settings
-from training.records import LoraSettings, ModelSettings, StepRecord
+from training.records import LoraSettings, StepRecord
 
 OPTIMIZER = "optimizer.safetensors"
 
@@ -25,7 +26,7 @@ def mean_loss(steps: list[StepRecord]) -> float:
 
 def require_possible(backend: Backend, lora: LoraSettings) -> None:
     """Skip where the backend refuses an adapter of this kind before it reads a weight, with its reason."""
-    settings = ModelSettings("tiny_random:llama", quantization=backend.quantizations[0], device="cpu")  # type: ignore[arg-type]
+    settings = model_settings("tiny_random:llama", quantization=backend.quantizations[0], device="cpu")  # type: ignore[arg-type]
     try:
         check_settings(backend.name, settings, lora)
     except Refusal as refusal:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
-from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest
 from tests.support.model_work import REQUESTS, SAMPLING, load
+from tests.support.settings import model_settings, sampling_settings
 from training.backends.local.sharding import Shard
-from training.records import ModelSettings
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_two_processes_generate_what_one_does(two_processes: Any, quantized: Any
 
 def test_work_that_is_left_ends_in_every_process_and_the_next_call_is_whole(two_processes: Any, quantized: Any) -> None:
     # an hour of work, were it done
-    long = SamplingSettings(0.8, 0.95, 0, 400)
+    long = sampling_settings(0.8, 0.95, 0, 400)
     many = [GenerationRequest(request.prompt, tuple(range(200))) for request in REQUESTS]
     two_processes.generate(REQUESTS, SAMPLING)
     for steps_taken in (1, 30):
@@ -65,7 +65,7 @@ def test_an_adapter_is_applied_in_every_process(two_processes: Any, quantized: A
 
 
 def test_a_process_that_died_is_an_error_and_not_a_missing_sample(llama: Path) -> None:
-    shard = Shard("training.backends.transformers_peft", ModelSettings(str(llama)))
+    shard = Shard("training.backends.transformers_peft", model_settings(str(llama)))
     shard._process.kill()
     with pytest.raises(RuntimeError, match="ended with exit status -9"):
         shard.ask("bare")
@@ -73,11 +73,11 @@ def test_a_process_that_died_is_an_error_and_not_a_missing_sample(llama: Path) -
 
 
 def test_a_process_that_fails_or_refuses_says_why(llama: Path) -> None:
-    shard = Shard("training.backends.no_such_backend", ModelSettings(str(llama)))
+    shard = Shard("training.backends.no_such_backend", model_settings(str(llama)))
     with pytest.raises(RuntimeError, match="ModuleNotFoundError"):
         shard.ask("bare")
     shard.close()
-    shard = Shard("training.backends.transformers_peft", ModelSettings("/no/such/model"))
+    shard = Shard("training.backends.transformers_peft", model_settings("/no/such/model"))
     with pytest.raises(Refusal, match="no such folder"):
         shard.ask("bare")
     shard.close()

@@ -9,9 +9,9 @@ import pytest
 
 from env.machine.hardware import Processor, bfloat16_unit
 from runner.runs.config import compose_experiment
+from tests.support.settings import model_settings
 from training.backends.transformers_peft import choosing
 from training.backends.transformers_peft.choosing import choose_dtype, choose_threads
-from training.records import ModelSettings
 
 LARGE, SMALL = 500_000_000, 2_000_000
 
@@ -45,7 +45,7 @@ def test_threads_never_exceed_what_is_free_or_what_the_user_set(
     monkeypatch.setattr(choosing, "processor", lambda: Processor("", 64, usable, limited_by))
     monkeypatch.setattr(choosing, "busy_cores", lambda: busy)
     monkeypatch.setenv("OMP_NUM_THREADS", omp)
-    count, why = choose_threads(ModelSettings("model", **settings), parameters)
+    count, why = choose_threads(model_settings("model", **settings), parameters)
     assert (count, reason in why) == (threads, True), why
 
 
@@ -64,7 +64,7 @@ def test_a_processor_computes_in_bfloat16_where_that_was_measured_to_pay(
     unit: str, parameters: int, settings: dict[str, Any], dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choosing, "bfloat16_unit", lambda: unit)
-    chosen, reason = choose_dtype(ModelSettings("model", **settings), "cpu", parameters)
+    chosen, reason = choose_dtype(model_settings("model", **settings), "cpu", parameters)
     assert str(chosen) == f"torch.{dtype}"
     assert reason
 

@@ -12,17 +12,17 @@ import pytest
 
 from tests.support.mlx_models import KINDS, load, logits, made, needs_mlx, torch_logits
 from tests.support.model_work import EXAMPLES, LORA, TRAIN, trained
+from tests.support.settings import model_settings
 from training.exports import ExportRequest, RoundTrip
 from training.hooks import NoHooks
 from training.models import export_adapter
-from training.records import ModelSettings
 
 pytestmark = needs_mlx
 
 
 def exported(model: Any, folder: Path, adapter: Path, scale: float, form: Any, to: Path) -> RoundTrip:
     quantization = "q4" if "q4" in model.identity.parts["quantization"] else "none"
-    settings = ModelSettings(str(folder), quantization=quantization, device="cpu", dtype="float32")
+    settings = model_settings(str(folder), quantization=quantization, device="cpu", dtype="float32")
     to.mkdir()
     return export_adapter("mlx", settings, ExportRequest(adapter, scale, form, to, ("local x = 1", "return {")))
 

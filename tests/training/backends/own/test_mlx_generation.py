@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest
 from tests.support.mlx_models import EMBEDDED, PROMPT, load, made_comparable, needs_mlx
 from tests.support.model_work import REQUESTS, SAMPLING, trained
+from tests.support.settings import sampling_settings
 
 pytestmark = needs_mlx
 
-GREEDY = SamplingSettings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=24)
+GREEDY = sampling_settings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=24)
 # nearly flat logits: every token is drawn now and then, the end token too
-FLAT = SamplingSettings(temperature=30.0, top_p=1.0, top_k=0, max_new_tokens=120)
+FLAT = sampling_settings(temperature=30.0, top_p=1.0, top_k=0, max_new_tokens=120)
 
 
 @pytest.mark.parametrize("on_gpu", [False, True])
@@ -42,7 +43,7 @@ def test_numbers_draw_the_tokens_that_the_transformers_backend_draws(
 
 def test_the_embedded_model_writes_the_same_samples_in_both_backends() -> None:
     requests = [GenerationRequest(PROMPT.replace("node", "node " * n), (n, n + 7)) for n in (1, 3)]
-    sampling = SamplingSettings(0.8, 0.95, 0, 40)
+    sampling = sampling_settings(0.8, 0.95, 0, 40)
     written = load(EMBEDDED).generate(requests, sampling)
     assert written == load(EMBEDDED, "transformers_peft").generate(requests, sampling)
     assert len({sample.text for samples in written for sample in samples}) == 4

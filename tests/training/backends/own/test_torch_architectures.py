@@ -17,26 +17,27 @@ from env.refusal import Refusal
 from eval.pipeline.prompts import PromptForm, plain_template, render
 from eval.records import Row
 from gates.measuring.prompting import examples_of
+from tests.support.settings import lora_settings, model_settings, train_settings
 from training.backends.local.adapter_folder import require_exact_adapter
 from training.backends.local.targets import is_forbidden, parameter_patterns, select_targets
 from training.checkpoints import ADAPTER_WEIGHTS
 from training.examples import encode_examples
 from training.hooks import NoHooks
 from training.models import check_settings, load_model
-from training.records import Example, LoraSettings, ModelSettings, TrainSettings
+from training.records import Example, LoraSettings, ModelSettings
 from training.tiny_random.cache import write_model
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MIXTURES = ("gpt_oss", "mixtral", "qwen3_moe")
 DENSE = ("llama", "mistral", "qwen2", "qwen3")
-LORA = LoraSettings(r=4, alpha=8.0, target_modules=ATTENTION, layers=(-2, -1))
-TRAIN = TrainSettings(max_steps=2, batch_size=4, learning_rate=1e-2, checkpoint_every=2, max_adapter_mb=1.0)
+LORA = lora_settings(r=4, alpha=8.0, target_modules=ATTENTION, layers=(-2, -1))
+TRAIN = train_settings(max_steps=2, batch_size=4, learning_rate=1e-2, checkpoint_every=2, max_adapter_mb=1.0)
 FORM = PromptForm("You write Lua.", datetime(2026, 1, 1, tzinfo=UTC))
 EXAMPLES = [Example(f"square of {n}: ", str(n * n), f"row {n}") for n in range(8)]
 
 
 def settings(folder: Path, **options: Any) -> ModelSettings:
-    return ModelSettings(str(folder), **{"device": "cpu", "threads": 1, **options})
+    return model_settings(str(folder), **{"device": "cpu", "threads": 1, **options})
 
 
 @pytest.fixture(scope="module")

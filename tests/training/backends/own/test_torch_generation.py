@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest
 from tests.support.model_work import REQUESTS, SAMPLING, load_whole, logits
+from tests.support.settings import sampling_settings
 from tests.support.tiny_random import LAYOUTS, make_model
 from training.backends.local.batched_model import PromptSamples
 from training.backends.transformers_peft.generation import generate_batch as our_loop
 from training.backends.unsloth.generating import generate_batch as library_loop
 
-GREEDY = SamplingSettings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=24)
+GREEDY = sampling_settings(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=24)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_work_that_is_left_ends_between_two_steps(llama: Path, monkeypatch: pyte
 @pytest.mark.parametrize("stop", [(), ("a", "e")])
 def test_the_library_s_own_loop_reports_the_same_samples_step_by_step(stop: tuple[str, ...], tmp_path: Path) -> None:
     ours = load_whole(make_model(tmp_path, seed=1, initializer_range=0.001), batch_size=64)
-    settings = SamplingSettings(1.0, 1.0, 0, 60, stop)
+    settings = sampling_settings(1.0, 1.0, 0, 60, stop)
     prompts = [PromptSamples(tuple(ours._texts.prompt(r.prompt)), r.seeds) for r in REQUESTS]
     told = [list(loop(ours._evaluated, ours._texts, prompts, settings)) for loop in (library_loop, our_loop)]
     rows = [{row: completion for step in steps for row, completion in step.ended} for steps in told]

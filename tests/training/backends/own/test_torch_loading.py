@@ -12,8 +12,8 @@ import torch
 
 from env.refusal import Refusal
 from tests.support.model_work import load, logits
+from tests.support.settings import model_settings
 from training.backends.transformers_peft.choosing import choose_dtype
-from training.records import ModelSettings
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,6 @@ def test_the_number_format_follows_the_gpu(
 ) -> None:
     # torch counts an emulation as support, unless it is asked not to
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
-    chosen, reason = choose_dtype(ModelSettings("m"), "cuda")
+    chosen, reason = choose_dtype(model_settings("m"), "cuda")
     assert (chosen, why in reason) == (dtype, True)
-    assert choose_dtype(ModelSettings("m"), "cpu")[0] is torch.float32
+    assert choose_dtype(model_settings("m"), "cpu")[0] is torch.float32

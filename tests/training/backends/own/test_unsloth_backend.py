@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
-from eval.pipeline.sampling import SamplingSettings
 from tests.faults.comparison import differing_bytes, journal, steps_again
 from tests.faults.order import ORDER_VARIABLE, Act, Order, Point
 from tests.support.runs import PROJECT, environment, only_run
+from tests.support.settings import lora_settings, model_settings, sampling_settings, train_settings
 from tests.support.shipped_gpt_oss import write_shipped
 from training.backends.unsloth.forwards import patched_by
 from training.models import check_settings, load_model
-from training.records import AdapterCheckpoint, Example, LoraSettings, ModelSettings, StepRecord, TrainSettings
+from training.records import AdapterCheckpoint, Example, ModelSettings, StepRecord
 from training.tiny_random.cache import made_folder
 
 pytestmark = [
@@ -33,10 +33,12 @@ pytestmark = [
     pytest.mark.skipif(find_spec("unsloth") is None, reason="unsloth is not installed here (make setup-unsloth)"),
 ]
 
-SAMPLING = SamplingSettings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=10, stop=())
-LORA = LoraSettings(r=4, alpha=8.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), dropout=0.1, layers=(2, 3))
-EXPERTS_LORA = LoraSettings(r=2, alpha=4.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(19, 23))
-TRAIN = TrainSettings(max_steps=4, batch_size=2, grad_accum=2, learning_rate=0.01, checkpoint_every=2)
+SAMPLING = sampling_settings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=10, stop=())
+LORA = lora_settings(
+    r=4, alpha=8.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), dropout=0.1, layers=(2, 3)
+)
+EXPERTS_LORA = lora_settings(r=2, alpha=4.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(19, 23))
+TRAIN = train_settings(max_steps=4, batch_size=2, grad_accum=2, learning_rate=0.01, checkpoint_every=2)
 EXAMPLES = [Example(f"write node {n}", f'core.register_node("a:b{n}", {{}})', str(n)) for n in range(12)]
 DEADLINE_S, DECIDED = 900, (0, 3)
 PROMPT, ANSWER = "write node 3", 'core.register_node("a:b3", {})'
@@ -69,7 +71,7 @@ class Hooks:
 
 
 def settings(name: str, quantization: Any = "none") -> ModelSettings:
-    return ModelSettings(f"tiny_random:{name}", quantization=quantization, device="cpu", threads=1)
+    return model_settings(f"tiny_random:{name}", quantization=quantization, device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ from pathlib import Path
 from training.models import load_model
 from training.records import ModelSettings
 path, quantization, adapter, prompt, answer = json.loads(sys.argv[1])
-model = load_model("transformers_peft", ModelSettings(path, quantization=quantization, device="cpu", threads=1))
+model = load_model("transformers_peft", model_settings(path, quantization=quantization, device="cpu", threads=1))
 with model.adapter(Path(adapter), 1.0) if adapter else nullcontext():
     print(json.dumps({"log_prob": model.log_prob(prompt, answer), "digest": model.identity.digest}))
 """

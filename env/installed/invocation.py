@@ -1,12 +1,14 @@
 """How this program was started, and so the words that start it again.
 
-Every sentence in the code names commands as ``python -m runner …``, which is right in a checkout. Where a text reaches
-a person, ``as_started`` puts the words that work in that person's shell.
+Every sentence in the code names commands as ``python -m runner …``, and modules that are commands of their own as
+``python -m eval.…``, which is right in a checkout. Where a text reaches a person, ``as_started`` puts the words that
+work in that person's shell: installed, ``luagate …`` and ``luagate -m eval.…``.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -17,11 +19,17 @@ from env.installed.own_modules import ROOT
 
 WRITTEN = "python -m runner"
 INSTALLED = "luagate"
+# Modules of the layers below runner that are commands too.
+_OF_A_LAYER = re.compile(r"python -m (?=(?:eval|training)\.)")
 
 
 def as_started(text: str) -> str:
     """Return ``text`` with its commands in the form that this process was started in."""
-    return text.replace(WRITTEN, start_form()) if WRITTEN in text else text
+    if "python -m " not in text:
+        return text
+    form = start_form()
+    module_form = form.removesuffix("runner") if form.endswith(" -m runner") else f"{form} -m "
+    return _OF_A_LAYER.sub(lambda _: module_form, text.replace(WRITTEN, form))
 
 
 def start_form() -> str:
