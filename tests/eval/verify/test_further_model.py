@@ -52,6 +52,33 @@ LOADED = {
         '{0, 1, 7, {min = {x = -3, y = -9, z = -3}, max = {x = 3, y = 9, z = 3}, data = "two"}, true, {{data = "two"}}, {[7] = true}, '
         'true, false, true, {data = "x"}, true, 43}',
     ),
+    "JSON is written as the engine writes it": (
+        'put(core.write_json({1, 2.5, -3, 1 / 3, true, "a", {}}), core.write_json({b = "é\\n/", a = {x = 1}}), core.write_json({1, nil, 3})) '
+        "put(core.write_json({a = 1, b = {1, {2}}}, true)) "
+        "for _, wrong in ipairs({{1, a = 2}, {[0] = 1}, {[1.5] = 1}, {a = print}}) do put((select(2, core.write_json(wrong)))) end",
+        r"""{'[1.0,2.5,-3.0,0.33333333333333331,true,"a",null]', '{"a":{"x":1.0},"b":"\\u00e9\\n/"}', "[1.0,null,3.0]", """
+        r"""'{\n\t"a" : 1.0,\n\t"b" : \n\t[\n\t\t1.0,\n\t\t[\n\t\t\t2.0\n\t\t]\n\t]\n}\n', "Can't mix array and object values in JSON", """
+        """"Can't use zero-based or negative indexes in JSON", "Can't use indexes with a fractional part in JSON", """
+        '"Can only store booleans, numbers, strings, objects, arrays, and null in JSON"}',
+    ),
+    "JSON is read as the engine reads it": (
+        """put(core.parse_json('[1, 2.5e1, true, null, "\\\\u00e9\\\\n"]', 0), core.parse_json('{"a": {}, "1": [2,],} x'), core.parse_json("// c\\n3")) """
+        """put(core.parse_json("{a: 1}") == nil, core.parse_json("[1 2]") == nil, core.parse_json("") == nil, core.parse_json("null", 7))""",
+        r"""{{1, 25, true, 0, "é\n"}, {a = {}, ["1"] = {2}}, 3, true, true, true, 7}""",
+    ),
+    "base64, hashes, packed bytes and colours": (
+        'put(core.encode_base64("ab"), core.decode_base64("YWI"), core.decode_base64("a-b") == nil, core.sha1("abc"), #core.sha1("abc", true)) '
+        'put(core.decompress(core.compress("hello", "deflate"), "deflate"), (pcall(core.decompress, "garbage"))) '
+        'for _, c in ipairs({"red", "#f00", "RebeccaPurple#80", "nope", 0x80ff0102, {r = 1, g = 2, b = 3}}) do put(core.colorspec_to_colorstring(c) or "none") end '
+        'put(core.colorspec_to_bytes("#41424344"))',
+        '{"YWI", "ab", true, "a9993e364706816aba3e25717850c26c9cd0d89d", 20, "hello", false, '
+        '"#FF0000FF", "#FF0000FF", "#66339980", "none", "#FF010280", "#010203FF", "ABCD"}',
+    ),
+    "relative coordinates, and the wear of a tool": (
+        'local p = core.parse_coordinates("~1", "~", "3", {x = 1, y = 2, z = 3}) put(p.x, p.y, p.z, core.parse_relative_number("~-5", 3)) '
+        "put(core.get_tool_wear_after_use(100), core.get_tool_wear_after_use(100, 60000), core.get_tool_wear_after_use(3))",
+        "{2, 2, 3, -2, 655, 656, 21845}",
+    ),
     "what Lua 5.3 has and LuaJIT has not": (
         "put(string.pack == nil, utf8 == nil, math.type == nil)",
         "{true, true, true}",

@@ -27,7 +27,7 @@ LUA_FILES = ("guard", "values", "shapes", "record", "registry", "callbacks", "ch
 # Loaded when a program first uses what they define.
 LUA_ON_DEMAND = ("text", "vector", "stacks", "objects", "world", "play", "services")
 # Compiled when a program first uses what they define: few do.
-LUA_FURTHER = ("random", "noise", "voxels", "areas", "rays")
+LUA_FURTHER = ("random", "noise", "voxels", "areas", "rays", "json", "codes")
 # Run before the child is locked down: one that passes, one for each way to fail.
 WARM_UP = (
     ("core.register_node('mymod:a', {})", "mymod", "node", "equal(node('mymod:a').light_source, 0, 'light')"),
