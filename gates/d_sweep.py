@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.cells import Cell
 from eval.decision.racing import Course, Place, Race, run_race
 from eval.decision.rule import DecisionRule, read_rule

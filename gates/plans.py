@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.racing import planned_samples
 from gates.context import Plan, PlanContext
 from gates.measuring.search import why_grid

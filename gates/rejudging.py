@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
 from env.files import make_folder, write_atomic
-from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
 from env.silence import turn_to
+from env.wording.counts import counted
+from env.wording.listing import listed_text
 from eval.pipeline.loop import judge
 from eval.pipeline.stored_samples import read_samples
 from eval.records import Candidate, Dataset, Outcome, Sample, Task, Verdict

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from env.counts import counted
 from env.files import digest
 from env.refusal import Refusal
+from env.wording.counts import counted
 from training.records import Example, TrainSettings
 
 # rows sorted together by length: enough for similar lengths, few enough that the order stays random

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from env.counts import counted
 from env.refusal import Refusal
+from env.wording.counts import counted
 
 Form = Literal["adapter", "merged"]
 

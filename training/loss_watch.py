@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from env.counts import counted
 from env.refusal import Refusal
+from env.wording.counts import counted
 
 # Calm steps behind the running median; fewest for a median; first steps, which always count as calm.
 _WINDOW, _ENOUGH, _TRUSTED = 50, 10, 3

@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
 from env.refusal import Refusal
+from env.wording.counts import counted
 from training.records import LoraSettings, TrainSettings
 
 # what a schedule leaves that does not say how many: enough to see whether less training would have been better

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from env.counts import counted
-from env.listing import lines_text
 from env.refusal import Refusal, choices_hint
+from env.wording.counts import counted
+from env.wording.listing import lines_text
 from eval.datasets.task_files import problems
 from eval.records import NearMiss, Task, TaskCheck
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from env.counts import counted
-from env.listing import lines_text, listed_text
 from env.refusal import Refusal
+from env.wording.counts import counted
+from env.wording.listing import lines_text, listed_text
 
 _GROUPS_SHOWN, LINES_SHOWN = 20, 5
 _PLACE = re.compile(r" at (?:column|byte) \d+")

@@ -17,10 +17,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
 from env.files import digest, sha256_file
-from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
+from env.wording.counts import counted
+from env.wording.listing import listed_text
 from eval.datasets.chat_format import flattened
 from eval.datasets.json_lines import Line, json_type, read_objects
 from eval.datasets.problem_groups import LINES_SHOWN, Problem, refusal

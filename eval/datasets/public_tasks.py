@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.datasets.clustering import cluster_items, dev_clusters
 from eval.domains import Derived, Derives, Domain
 from eval.overlap.ngrams import normalise

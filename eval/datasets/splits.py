@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.guards import FEW_CLUSTERS
 from eval.records import SPLITS, Dataset, Task
 

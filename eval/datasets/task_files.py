@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
 from env.files import read_lines, write_atomic
-from env.listing import lines_text
 from env.refusal import Refusal, choices_hint
+from env.wording.counts import counted
+from env.wording.listing import lines_text
 from eval.records import SPLITS, NearMiss, Task, TaskCheck
 
 SCHEMA_VERSION = 1

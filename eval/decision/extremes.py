@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.rule import DecisionRule
 from eval.decision.ruling import DIGITS
 from eval.estimation.intervals import Estimate, percent

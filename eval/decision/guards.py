@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from env.counts import counted
 from env.refusal import Refusal
+from env.wording.counts import counted
 from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import TaskValues
 from eval.estimation.intervals import Estimate, estimate_gain, harm_p_value, holm, points

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.cells import Cell
 from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import Floats, TaskValues, cluster_totals, clustered_se

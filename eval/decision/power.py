@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, comb, floor, inf, log, log1p, sqrt
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import pass_at_k
 from eval.estimation.intervals import Estimate

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.cells import Cell, cell_from_name
 from eval.decision.guards import FamilyGain
 from eval.decision.regressions import GroupGain

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from env.counts import counted
 from env.refusal import Refusal
+from env.wording.counts import counted
 from eval.decision.cells import Cell
 from eval.decision.max_t import simultaneous_gains
 from eval.decision.rule import DecisionRule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.extremes import Extreme
 from eval.decision.guards import Guard
 from eval.decision.rule import DecisionRule

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from env.counts import counted
 from env.refusal import Refusal
+from env.wording.counts import counted
 from eval.decision.cells import Cell
 from eval.decision.extremes import extreme_of
 from eval.decision.guards import Evidence, FamilyGain, Guard, all_guards, family_gains

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from env.listing import listed_text
+from env.wording.listing import listed_text
 from eval.overlap.ngrams import Hashes, Vocabulary, longest_shared_run, near_word_pairs, ngram_hashes, normalise
 from eval.records import Row, Task
 

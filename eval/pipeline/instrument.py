@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.pipeline.loop import judge
 from eval.pipeline.verifier import Verifier, unsupported
 from eval.records import Outcome, Task, Verdict

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from env.listing import listed_text
 from env.refusal import Refusal
+from env.wording.listing import listed_text
 from eval.estimation.estimators import pass_rates
 from eval.estimation.intervals import RESAMPLES, SEED, estimate_rate, rate_metric
 from eval.records import EvalResult, Metric, Outcome, Sample, Task, TaskScore

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from env.checks import Check, fact, judged, ok, warn
-from env.counts import counted
-from env.listing import listed_text
 from env.refusal import Refusal
+from env.wording.counts import counted
+from env.wording.listing import listed_text
 from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_selection, split_sizes
 from eval.domains import Cause, Domain
 from eval.overlap.clusters import ALIKE_JACCARD, alike_across_clusters

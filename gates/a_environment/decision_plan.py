@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from env.checks import Check, fact, judged
-from env.counts import counted
 from env.files import digest
+from env.wording.counts import counted
 from eval.decision.power import DetectableGain, detectable_gain
 from eval.decision.racing import Place
 from eval.decision.rule import DecisionRule

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from env.checks import Check, blocking, fact
-from env.counts import counted
-from env.estimates import about
 from env.machine.probe import probe
 from env.pins import find_lock
 from env.requirements import judge
+from env.wording.counts import counted
+from env.wording.estimates import about
 from eval.decision.rule import write_rule
 from eval.records import Dataset
 from gates.a_environment.data_checks import DataFindings, contamination_facts, inspect_data

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from env.checks import Check, judged, warn
-from env.counts import counted
+from env.wording.counts import counted
 from eval.datasets.derived_misses import derived_misses
 from eval.domains import Cause, Derives, Domain
 from eval.pipeline.instrument import KnownAnswer

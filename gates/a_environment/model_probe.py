@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from env.checks import Check, fact, judged
-from env.counts import counted
+from env.wording.counts import counted
 from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed

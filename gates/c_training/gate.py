@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from env.checks import Check, judged
-from env.counts import counted
-from env.listing import listed_text
+from env.wording.counts import counted
+from env.wording.listing import listed_text
 from gates.c_training.hooks import Hooks, read_metrics
 from gates.context import GateContext, Progress, StopRequested, conclude
 from gates.measuring.bench import approved_dataset, base_facts, one_process, require_same_base

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
 from env.files import append_lines, read_lines
 from env.refusal import Refusal
+from env.wording.counts import counted
 from gates.context import GateContext, Progress
 from training.checkpoints import list_checkpoints
 from training.loss_watch import LossWatch

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from env.counts import counted
 from env.heartbeat import TokenCount
 from env.refusal import Refusal
+from env.wording.counts import counted
 from eval.datasets.loading import domain_of, load_dataset
 from eval.datasets.splits import all_dev
 from eval.domains import Domain, open_verifier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from env.counts import counted
+from env.wording.counts import counted
 from gates.context import PlanContext
 from gates.report.results import EnvironmentResults, Generations, Pace
 from training.records import ModelSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.racing import Course, Place, grid_course, race_course
 from eval.decision.rule import DecisionRule
 from gates.settings import Experiment

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from env.estimates import about
 from env.files import make_folder, refusing, sha256_file, sync_folder, write_atomic
 from env.heartbeat import Pulse, read_heartbeat
 from env.locking import RunLock
 from env.logs import log_path
 from env.refusal import Refusal
 from env.reserve import keep_reserve
+from env.wording.estimates import about
 from gates import LAST, plans
 from gates.context import PlanContext
 from gates.measuring.bench import domain_of_experiment

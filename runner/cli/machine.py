@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from env.counts import counted
+from env.wording.counts import counted
 from runner.cli.app import (
     AsJson,
     ConfigFile,

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from env.counts import counted
 from env.files import make_folder, sha256_file, sync_folder, write_atomic
 from env.refusal import Refusal
 from env.space import DiskFull
+from env.wording.counts import counted
 from eval.decision.verdict import Decision
 from gates.report import GateReport, read_report
 from gates.report.results import BaseFacts, DecisionResults, SweepResults, TrainingResults

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from env.checks import Check
-from env.counts import counted
-from env.listing import more_text
+from env.wording.counts import counted
+from env.wording.listing import more_text
 from runner.screens.ink import Line, columns, line, pad, write_lines
 
 if TYPE_CHECKING:

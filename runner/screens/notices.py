@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from env.listing import listed_text, more_text
 from env.refusal import Refusal
+from env.wording.listing import listed_text, more_text
 from gates import LAST
 from runner.runs.folder import command, new_command
 from runner.runs.plain_config import subject_of

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from env.counts import counted
 from env.heartbeat import timestamp
-from env.listing import listed_text
 from env.refusal import Refusal
+from env.wording.counts import counted
+from env.wording.listing import listed_text
 from runner.runs.commands import for_run
 from runner.screens.ink import NO_BREAK, Line, Paper, columns, line, pad, rendered, write_lines
 from runner.screens.rulings import RULINGS

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from env.installed.opened_files import CHANGED, differences
-from env.listing import listed_text
+from env.wording.listing import listed_text
 from gates.report import GateReport
 from gates.report.results import Measured
 

@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 
 import gates
 from env.files import make_folder, sha256_file, sync_folder, write_refusal
-from env.listing import more_text
 from env.refusal import Refusal
+from env.wording.listing import more_text
 from gates.report import GateReport, Reused, read_report, write_report
 from runner.runs.folder import Run, run_folders
 from runner.runs.journal import Event, EventType

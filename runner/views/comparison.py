@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.records import Metric
 from gates import stores
 from gates.report.results import BaselineResults, DecisionResults, EnvironmentResults, SweepResults, TrainingResults

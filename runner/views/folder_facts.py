@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted
 from env.heartbeat import Pulse
+from env.wording.counts import counted
 from gates import stores
 from runner.runs.plain_config import subject_of
 from runner.views.wording import duration_text

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from env.listing import listed_text
+from env.wording.listing import listed_text
 from eval.decision.regressions import DIVISIONS, Division, GroupGain, Precision, group_gains
 from eval.decision.rule import DecisionRule
 from eval.estimation.estimators import paired_gains

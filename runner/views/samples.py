@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from env.listing import listed_text
 from env.refusal import Refusal, choices_hint
+from env.wording.listing import listed_text
 from eval.records import EvalResult, Outcome, Sample, Task
 from gates import no_samples_yet, require_samples
 from gates.measuring.prompting import read_prompts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from env.counts import counted
+from env.wording.counts import counted
 
 
 def test_one_is_singular_and_thousands_are_divided() -> None:

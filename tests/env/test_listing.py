@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from env.listing import lines_text, listed_text, more_text
+from env.wording.listing import lines_text, listed_text, more_text
 from tests.support.runs import PROJECT
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from env.estimates import about
+from env.wording.estimates import about
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from gates.a_environment import speed

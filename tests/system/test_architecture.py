@@ -52,7 +52,7 @@ BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "manager
 # A module that lies beside the rooms is a room of its own.
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "env": (
-        ("refusal", "limits", "listing", "checks", "space", "cache", "estimates", "counts", "silence"),
+        ("refusal", "limits", "wording", "checks", "space", "cache", "silence"),
         ("files",),
         ("reserve", "locking", "logs", "pins", "installed"),
         ("machine",),

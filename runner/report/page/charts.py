@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from env.counts import counted
+from env.wording.counts import counted
 from runner.report.data import PassCurve, Series, TaskView, Training
 from runner.report.page import svg
 from runner.report.page.axes import Axis, axis_over

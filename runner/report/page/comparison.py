@@ -7,8 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from env.counts import counted
 from env.files import digest, make_folder, write_atomic
+from env.wording.counts import counted
 from eval.records import Metric
 from runner.report.data import Interval
 from runner.report.page import figures

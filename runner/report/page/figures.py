@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from env.counts import counted
+from env.wording.counts import counted
 from runner.report.data import ArmOutcomes, GainGroup, Interval, Sweep, Verdict
 from runner.report.page import svg
 from runner.report.page.axes import Axis, axis_over

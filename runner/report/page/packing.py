@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.records import Outcome, Sample
 from runner.report.data import ReportData, SampleSource, TaskView
 

@@ -15,10 +15,10 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from env.counts import counted
 from env.files import write_atomic
 from env.installed.invocation import as_started
-from env.listing import more_text
+from env.wording.counts import counted
+from env.wording.listing import more_text
 from runner.report.data import ArmOutcomes, Interval, ReportData
 from runner.report.page import charts, figures
 from runner.report.page.packing import pack

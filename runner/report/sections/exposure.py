@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from env.listing import listed_text
+from env.wording.listing import listed_text
 from eval.overlap.contamination import Overlap, Tier
 from gates.report.results import EnvironmentResults
 from runner.views.artifacts import Artifacts

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from env.counts import counted
+from env.wording.counts import counted
 from runner.report.data import ArmOutcomes, GainGroup, Sweep, TaskView, Verdict
 
 # A group of fewer clusters than this gives an interval that says little.

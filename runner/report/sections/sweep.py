@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.verdict import Decision
 from gates.report.results import CellFacts, DecisionResults, SearchFacts, SearchRound, SweepResults
 from runner.report.data import Fact, Interval, Sweep, SweepCell

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from env.counts import counted
-from env.listing import listed_text
+from env.wording.counts import counted
+from env.wording.listing import listed_text
 from eval.estimation.estimators import pass_at_k
 from eval.records import Outcome, Sample
 from gates.report.results import DecisionResults, TaskFacts

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeGuard
 
-from env.counts import counted
+from env.wording.counts import counted
 from gates.report.results import SweepResults, TrainingFacts, TrainingResults
 from runner.report.data import Fact, Series, Training
 from runner.views.artifacts import Artifacts, read_json_lines

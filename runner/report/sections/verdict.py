@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from env.counts import counted
+from env.wording.counts import counted
 from eval.decision.guards import FamilyGain
 from eval.decision.regressions import GroupGain
 from eval.decision.verdict import Decision

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from env.estimates import about
+from env.wording.estimates import about
 from runner.screens.ink import Line, line, pad, write_lines
 from runner.views.wording import gate_name
 

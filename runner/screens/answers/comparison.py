@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from env.counts import counted
+from env.wording.counts import counted
 from runner.screens.ink import Line, Span, columns, line, pad, write_lines
 from runner.screens.rulings import ruling_style
 

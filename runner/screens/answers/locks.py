@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from env.listing import listed_text
 from env.pins import LOCKS, find_lock, install_command
+from env.wording.listing import listed_text
 from runner.screens.ink import Line, line, write_lines
 from training.backends import backend_of_lock
 

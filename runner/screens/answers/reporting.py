@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from env.listing import more_text
+from env.wording.listing import more_text
 from runner.screens.ink import Line, line, write_lines
 
 # Problems named on a screen; the report has all of them.

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
-from env.counts import counted
-from env.listing import more_text
+from env.wording.counts import counted
+from env.wording.listing import more_text
 from runner.screens.ink import Line, Paper, foreign_lines, line, paper_of, rendered, write_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from env.counts import counted
+from env.wording.counts import counted
 from runner.screens.answers.replaying import check_line, verdict_line
 from runner.screens.ink import Line, line, write_lines
 

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from env.counts import counted
 from env.refusal import Refusal, choices_hint
+from env.wording.counts import counted
 from training.records import LoraSettings
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")

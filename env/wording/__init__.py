@@ -1,0 +1,1 @@
+"""How numbers, times and lists are told to people: one wording everywhere."""
