@@ -29,10 +29,13 @@ _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace ``path`` by ``content`` (text as UTF-8): a crash leaves the old file or the new one, never a mixture.
 
-    Missing parent folders are created. Raises Refusal when the disk is full, read-only or not writable for this user.
+    Missing parent folders are created. Raises Refusal when the disk is full, read-only or not writable for this user,
+    or ``path`` is a device.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     make_folder(path.parent)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise Refusal(f"{path} is a device or a pipe, and is not replaced by a file.", "Name another file.")
     temp = path.with_name(f".{path.name}.{os.getpid()}-{next(_TEMP_NUMBERS)}.tmp")
     try:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TypedDict
@@ -14,6 +15,7 @@ from env.installed.own_environment import enter
 enter()
 
 from env.installed.invocation import as_started
+from env.installed.typed_words import carried_out
 from env.refusal import Refusal
 from env.silence import told, turn_to
 from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
@@ -49,15 +51,15 @@ LIMITS: Limits = {
 }
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Carry out the command; return 0, 3 when the benchmark is wrong somewhere, 2 when the command was refused."""
+    return carried_out(_run, arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        with told("reading the dataset"):
-            code: int = options.run(options)
-    except Refusal as refusal:
-        print(as_started(str(refusal)), file=sys.stderr)
-        return 2
+    with told("reading the dataset"):
+        code: int = options.run(options)
     return code
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
-from collections.abc import Sequence
 
 import typer
 
 from env.installed.invocation import INSTALLED, start_form
+from env.installed.typed_words import strange_word, unusable_path
 from env.locking import LockHeld
 from env.refusal import Refusal
 from env.silence import told
@@ -23,16 +22,6 @@ __all__ = ["COMMANDS", "app", "main"]
 
 # Importing a module registers its commands.
 COMMANDS = (advancing, reading, evidence, changing, judging, replaying, data, machine, adapters)
-
-
-# A path that was named and cannot be used. A file that is missing is none of these: that may be our own fault.
-_UNUSABLE = frozenset({
-    errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EROFS,
-})  # fmt: skip
-_NAME_SHOWN = 80
-_NOTHING = re.compile(r"--[a-z-]+=")
-_OVERRIDE = re.compile(r"[\w./@:+~-]+=")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 
 def main() -> int:
@@ -52,7 +41,7 @@ def main() -> int:
 
 def _run() -> int:
     words = sys.argv[1:] or ["--help"]
-    if (strange := _strange_word(sys.argv[1:])) is not None:
+    if (strange := strange_word(sys.argv[1:])) is not None:
         _say_refusal(strange)
         return Exit.REFUSED
     # the name that completion is installed for: a shell completes one word, not `python -m runner`
@@ -81,20 +70,6 @@ def _run() -> int:
         return _usage_error(error)
 
 
-def _strange_word(words: Sequence[str]) -> Refusal | None:
-    """Return what is wrong with a word that nobody types on purpose; None where there is none.
-
-    Overrides have rules of their own for what they hold.
-    """
-    for place, word in enumerate(words, start=1):
-        if not word or _NOTHING.fullmatch(word):
-            what = f"{word.rstrip('=')} is given without a value" if word else f"Word {place} of the command is empty"
-            return Refusal(f"{what}.", "If it was a variable of the shell, it is not set.")
-        if _CONTROL.search(word) and not _OVERRIDE.match(word):
-            return Refusal(f"{word!r}: a name with a control character in it.", "Rename it, or type it without.")
-    return None
-
-
 def _of_surroundings(error: OSError) -> Refusal | None:
     """Return what is wrong with the surroundings: output or working folder lost, or a path that cannot be used.
 
@@ -105,10 +80,8 @@ def _of_surroundings(error: OSError) -> Refusal | None:
 
         drop_what_follows(sys.stdout)
         return Refusal(f"The output cannot be written: {error.strerror}.", "Free space, or write it elsewhere.")
-    if error.filename is not None and error.errno in _UNUSABLE:
-        name = os.fsdecode(error.filename)
-        shown = name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…"
-        return Refusal(f"{shown}: {error.strerror}.", "Name another file or folder, or correct its permissions.")
+    if (unusable := unusable_path(error)) is not None:
+        return unusable
     try:
         os.getcwd()
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from env.refusal import Refusal
 from eval.domains.luanti.verify.engine.game import lua_source
 from eval.domains.luanti.verify.engine.installation import FIX, engine_version, find_installation
-from eval.domains.luanti.verify.recorder import WARM_UP, Recorder, usable_cpus
+from eval.domains.luanti.verify.recorder import WARM_UP, Recorder, further_source, usable_cpus
 from eval.domains.luanti.verify.versions import NEWEST, absent, caveat, project, series
 from eval.pipeline.verifier import VerifierSettings
 from eval.sandbox.pool import Pool
@@ -69,7 +69,7 @@ def program(builtin: Path, version: str, output_kb: int) -> dict[str, str]:
             text = file.read_text(encoding="utf-8")
             parts[f"installed/{name}"] = f'P.builtin_files["{name}"] = function(...)\n{text}\nend'
     names = ("builtin/ground", *MODEL, "builtin/host", *AFTER_BUILTIN)
-    return parts | {f"{name}.lua": lua_source(name) for name in names}
+    return parts | further_source() | {f"{name}.lua": lua_source(name) for name in names}
 
 
 def open_pool(settings: VerifierSettings) -> Builtin:

@@ -26,6 +26,8 @@ NAME = "recorder/luajit21"
 LUA_FILES = ("guard", "values", "shapes", "record", "registry", "callbacks", "checks", "judge")
 # Loaded when a program first uses what they define.
 LUA_ON_DEMAND = ("text", "vector", "stacks", "objects", "world", "play", "services")
+# Compiled when a program first uses what they define: few do.
+LUA_FURTHER = ("random", "noise", "voxels", "areas", "rays", "json", "codes")
 # Run before the child is locked down: one that passes, one for each way to fail.
 WARM_UP = (
     ("core.register_node('mymod:a', {})", "mymod", "node", "equal(node('mymod:a').light_source, 0, 'light')"),
@@ -43,6 +45,13 @@ def lua_files(names: tuple[str, ...]) -> dict[str, str]:
     return {f"{name}.lua": (folder / f"{name}.lua").read_text(encoding="utf-8") for name in names}
 
 
+def further_source() -> dict[str, str]:
+    """Return the file that keeps the parts of the model which few programs use as text, for the first of these."""
+    parts = lua_files(tuple(f"further/{name}" for name in LUA_FURTHER)).values()
+    text = "local P = ...\n" + "".join(f"do local f = function(P)\n{part}\nend f(P) end\n" for part in parts)
+    return {"further.lua": f"P.further_source = [====[\n{text}]====]\n"}
+
+
 class Recorder:
     """The recorder over a pool of children."""
 
@@ -55,7 +64,7 @@ class Recorder:
         self._settings = settings
         child = ChildSettings(
             program={"settings.lua": f"P.output_cap_bytes = {settings.output_kb * 1024}", **lua_files(LUA_FILES)},
-            on_demand=lua_files(LUA_ON_DEMAND),
+            on_demand=further_source() | lua_files(LUA_ON_DEMAND),
             warm_up=WARM_UP,
             timeout_s=settings.timeout_s,
             cpu_s=settings.cpu_s,

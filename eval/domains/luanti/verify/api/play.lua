@@ -197,6 +197,8 @@ local function objects_where(test)
 	return out
 end
 
+function P.objects_in_world() return objects_where(function() return true end) end
+
 function api.get_objects_inside_radius(center, radius)
 	return objects_where(function(pos) return vectors.distance(pos, center) <= radius end)
 end

@@ -68,9 +68,25 @@ for library, names in pairs({
 }) do
 	for _, name in ipairs(names) do env[library][name] = late(library .. "." .. name) end
 end
-for _, name in ipairs({ "dump", "dump2", "ItemStack", "Settings", "PseudoRandom", "PcgRandom" }) do
-	env[name] = late(name)
+local late_globals = { "dump", "dump2", "ItemStack", "Settings", "PseudoRandom", "PcgRandom", "SecureRandom", "AreaStore",
+	"Raycast", "VoxelManip", "PerlinNoise", "PerlinNoiseMap", "ValueNoise", "ValueNoiseMap" }
+P.late_globals = late_globals
+for i = 1, #late_globals do env[late_globals[i]] = late(late_globals[i]) end
+
+local function load_area()
+	demand()
+	P.load_further() -- fills the table and gives it another metatable
 end
+P.voxel_area = setmetatable({}, { __metatable = false,
+	__index = function(area, name)
+		load_area()
+		return rawget(area, name)
+	end,
+	__call = function(area, ...)
+		load_area()
+		return area(...)
+	end })
+env.VoxelArea = P.voxel_area
 
 env.vector = setmetatable({}, { __metatable = false, __index = function(vector, name)
 	demand() -- fills the table and takes this metatable off

@@ -3,8 +3,7 @@
 local api, core, env, inert, fields = P.api, P.core, P.env, P.inert, P.fields
 local type, tonumber, tostring, pairs, ipairs, next, error = type, tonumber, tostring, pairs, ipairs, next, error
 local rawget, setmetatable = rawget, setmetatable
-local gmatch, match, gsub, sub, format, byte = string.gmatch, string.match, string.gsub, string.sub, string.format,
-	string.byte
+local gmatch, match, sub = string.gmatch, string.match, string.sub
 local node_at = P.api.get_node
 
 local function need_text(value, position, name)
@@ -260,39 +259,33 @@ function api.get_node_raw(x, y, z)
 	return content_id(node.name), node.param1, node.param2, true
 end
 
--- ---------------------------------------- data
-local function json(value)
-	local kind = type(value)
-	if kind == "nil" then return "null" end
-	if kind == "boolean" then return tostring(value) end
-	if kind == "number" then return format("%.14g", value) end
-	if kind == "string" then
-		return '"' .. gsub(value, '[%c"\\]', function(c) return format("\\u%04x", byte(c)) end) .. '"'
-	end
-	if kind ~= "table" then error("Can only store booleans, numbers, strings, objects, arrays, and null in JSON", 0) end
-	local parts, length = {}, #value
-	for i = 1, length do parts[i] = json(value[i]) end
-	if length > 0 then return "[" .. table.concat(parts, ",") .. "]" end
-	for key, entry in next, value do parts[#parts + 1] = json(tostring(key)) .. ":" .. json(entry) end
-	table.sort(parts)
-	return "{" .. table.concat(parts, ",") .. "}"
+-- ---------------------------------------- seldom used
+-- What few programs use is compiled when the first of them does: random numbers, noise, voxels, areas,
+-- rays, JSON, and other texts that stand for data.
+local source = P.further_source
+P.model = api -- P.api will be the sealed copy of an engine's own Lua
+function P.load_further()
+	local text = source
+	source = nil
+	-- stripped of its lines, so that an error in it names the candidate's line
+	if text then loadstring(string.dump(loadstring(text, "=engine"), true))(P) end
 end
-function api.write_json(value)
-	local ok, text = pcall(json, value)
-	if ok then return text end
-	return nil, text
-end
-
-for _, name in ipairs({ "PseudoRandom", "PcgRandom" }) do
-	P.implemented[name] = function(seed)
-		local state = (tonumber(seed) or 0) % 2147483647
-		return { next = function(_, low, high)
-			state = (state * 16807 + 11) % 2147483647
-			low, high = low or 0, high or 32767
-			return low + state % (high - low + 1)
-		end }
+local function later(functions, name)
+	functions[name] = function(...)
+		P.load_further()
+		return functions[name](...)
 	end
 end
+for name in gmatch("PcgRandom PseudoRandom SecureRandom AreaStore Raycast VoxelManip PerlinNoise PerlinNoiseMap ValueNoise "
+	.. "ValueNoiseMap", "%S+") do
+	later(P.implemented, name)
+end
+for name in gmatch("get_voxel_manip get_perlin get_perlin_map get_value_noise get_value_noise_map raycast write_json "
+	.. "parse_json encode_base64 decode_base64 sha1 sha256 compress decompress colorspec_to_colorstring colorspec_to_bytes "
+	.. "colorspec_to_table parse_relative_number parse_coordinates get_tool_wear_after_use", "%S+") do
+	later(api, name)
+end
+P.content_id = content_id
 
 -- ---------------------------------------- constants, facades
 for name, value in pairs({ CONTENT_UNKNOWN = 125, CONTENT_AIR = 126, CONTENT_IGNORE = 127, EMERGE_CANCELLED = 0,
@@ -310,24 +303,24 @@ end })
 
 for name in gmatch([[
 	add_node_level auth_reload ban_player calculate_knockback cancel_async_callback cancel_shutdown_requests
-	check_password_entry check_single_for_falling clear_objects colorspec_to_bytes colorspec_to_colorstring
-	colorspec_to_table compare_block_status compress cpdir create_schematic debug decode_base64 decompress delete_area
+	check_password_entry check_single_for_falling clear_objects 
+	compare_block_status cpdir create_schematic debug delete_area
 	delete_particlespawner disconnect_player emerge_area encode_png find_nodes_with_meta find_path
 	fix_light forceload_block forceload_free_block generate_decorations generate_ores get_active_blocks
 	get_ban_description get_biome_data get_biome_id get_biome_name
 	get_craft_result get_decoration_id get_gen_notify get_heat get_humidity get_last_run_mod get_loadable_blocks
 	get_loaded_blocks get_mapgen_chunksize get_mapgen_edges get_mapgen_params get_mapgen_setting
 	get_mapgen_setting_noiseparams get_node_boxes get_node_level get_node_max_level get_noiseparams
-	get_password_hash get_perlin get_perlin_map get_player_radius_area get_player_window_information
-	get_server_max_lag get_spawn_level get_tool_wear_after_use get_value_noise get_value_noise_map get_voxel_manip
+	get_password_hash get_player_radius_area get_player_window_information
+	get_server_max_lag get_spawn_level 
 	handle_async hud_replace_builtin ipc_cas ipc_get ipc_poll ipc_set is_valid_player_name item_place_object load_area
 	mod_channel_join mvdir notify_authentication_modified on_craft craft_predict override_chatcommand
-	parse_coordinates parse_json parse_relative_number place_schematic place_schematic_on_vmanip
-	pointed_thing_to_face_pos raycast read_schematic remove_player remove_player_auth request_shutdown rmdir
+	place_schematic place_schematic_on_vmanip
+	pointed_thing_to_face_pos read_schematic remove_player remove_player_auth request_shutdown rmdir
 	rollback_get_last_node_actor rollback_get_node_actions rollback_revert_actions_by rotate_and_place rotate_node
 	save_gen_notify send_join_message send_leave_message serialize_schematic set_gen_notify set_last_run_mod
 	set_mapgen_params set_mapgen_setting set_mapgen_setting_noiseparams set_node_level set_noiseparams
-	set_player_password set_timeofday sha1 sha256 show_death_screen sound_fade sound_stop
+	set_player_password set_timeofday show_death_screen sound_fade sound_stop
 	spawn_tree spawn_tree_on_vmanip time_to_day_night_ratio transforming_liquid_add unban_player_or_ip
 	clear_registered_schematics
 ]], "%S+") do

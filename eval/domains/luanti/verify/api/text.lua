@@ -307,20 +307,6 @@ function api.privs_to_string(privileges, separator)
 	return concat(names, separator or ",")
 end
 
-function api.encode_base64(text)
-	local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	local out = {}
-	for i = 1, #text, 3 do
-		local a, b, c = byte(text, i, i + 2)
-		local bits = a * 65536 + (b or 0) * 256 + (c or 0)
-		for shift = 3, 0, -1 do
-			local six = floor(bits / 64 ^ shift) % 64
-			out[#out + 1] = (shift == 0 and not c or shift == 1 and not b) and "=" or sub(alphabet, six + 1, six + 1)
-		end
-	end
-	return concat(out)
-end
-
 function api.urlencode(text)
 	return (gsub(text, "[^%w%-_%.~]", function(c) return format("%%%02X", byte(c)) end))
 end

@@ -3,7 +3,7 @@
 local api, vectors = P.api, P.vector_table
 local type, tonumber, pairs, ipairs, next, error, assert, unpack = type, tonumber, pairs, ipairs, next, error, assert,
 	unpack
-local floor, max, huge = math.floor, math.max, math.huge
+local floor, ceil, max, huge = math.floor, math.ceil, math.max, math.huge
 local sub, insert, sort = string.sub, table.insert, table.sort
 local setmetatable, select = setmetatable, select
 local vector, nodes = P.vector, P.registered_nodes
@@ -13,7 +13,7 @@ local SEARCH_LIMIT = 4096000 -- nodes; the engine refuses larger areas too
 
 local function round(x)
 	if type(x) ~= "number" then error("invalid position (number expected, got " .. type(x) .. ")", 4) end
-	return floor(x + 0.5)
+	return x < 0 and ceil(x - 0.5) or floor(x + 0.5) -- halves away from zero, as C does
 end
 
 local function key_of(pos)
@@ -46,6 +46,8 @@ local function store(pos, node)
 		pos = rounded(pos) }
 	return name
 end
+
+P.map, P.store_node = map, store
 
 function api.swap_node(pos, node)
 	store(pos, node)

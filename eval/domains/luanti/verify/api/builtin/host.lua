@@ -2,7 +2,7 @@
 
 local api, core, globals, implemented, fields = P.api, P.core, P.engine.globals, P.implemented, P.fields
 local next, ipairs, rawget = next, ipairs, rawget
-local type, error, gmatch = type, error, string.gmatch
+local type, error, gmatch, find = type, error, string.gmatch, string.find
 local copy, nothing = P.copy, function() end
 
 for name in next, P.inert do core[name] = nothing end
@@ -10,7 +10,12 @@ for name, value in next, fields do core[name] = value end
 for name, f in next, api do core[name] = f end
 for name in gmatch(P.absent, "%S+") do core[name] = nil end -- what this version's C side does not have
 if not core.get_node_raw then core.get_node = core.get_node_or_nil end -- nothing, while there is no map
-for _, name in ipairs({ "ItemStack", "Settings", "PseudoRandom", "PcgRandom" }) do globals[name] = implemented[name] end
+for _, name in ipairs(P.late_globals) do
+	if find(name, "^dump") == nil then
+		globals[name] = (P.engine_series >= 512 or not find(name, "^Value")) and implemented[name] or nil
+	end
+end
+P.voxel_area = nil -- builtin brings its own
 
 core.settings:set("default_privs", "interact, shout")
 function core.get_builtin_path() return P.builtin_folder end

@@ -2,7 +2,7 @@
 -- A server without players has no blocks, and generating them takes other threads; an entity put somewhere makes one.
 
 local real = P.engine.core
-local type, ipairs = type, ipairs
+local type, ipairs, getmetatable = type, ipairs, getmetatable
 local floor, min, max = math.floor, math.min, math.max
 
 local BLOCK, MARGIN = 16, 1
@@ -70,20 +70,43 @@ for _, name in ipairs({ "bulk_set_node", "bulk_swap_node" }) do
 	end
 end
 
+local function make_area(a, b)
+	if not (P.world_is_open and is_place(a) and is_place(b)) then return end
+	local low = { x = min(a.x, b.x), y = min(a.y, b.y), z = min(a.z, b.z) }
+	local high = { x = max(a.x, b.x), y = max(a.y, b.y), z = max(a.z, b.z) }
+	local nodes = (high.x - low.x + 1) * (high.y - low.y + 1) * (high.z - low.z + 1)
+	if nodes <= SEARCHED_NODES then ensure(low, high, MARGIN) end
+end
+
 for _, name in ipairs({ "find_nodes_in_area", "find_nodes_in_area_under_air", "find_nodes_with_meta",
-	"line_of_sight", "get_voxel_manip", "delete_area", "fix_light" }) do
+	"line_of_sight", "delete_area", "fix_light" }) do
 	local f = real[name]
-	real[name] = f and function(...)
-		local a, b = ...
-		if P.world_is_open and is_place(a) and is_place(b) then
-			local low = { x = min(a.x, b.x), y = min(a.y, b.y), z = min(a.z, b.z) }
-			local high = { x = max(a.x, b.x), y = max(a.y, b.y), z = max(a.z, b.z) }
-			local nodes = (high.x - low.x + 1) * (high.y - low.y + 1) * (high.z - low.z + 1)
-			if nodes <= SEARCHED_NODES then ensure(low, high, MARGIN) end
-		end
-		return f(...)
+	real[name] = f and function(a, b, ...)
+		make_area(a, b)
+		return f(a, b, ...)
 	end
 end
+
+-- A VoxelManip reads what is there, by whichever of its three ways; its methods can be seen when there is one.
+local methods
+local function with_land(make)
+	return function(a, b)
+		make_area(a, b)
+		local manip = make(a, b)
+		if manip and not methods then
+			methods = getmetatable(manip)
+			local read = type(methods) == "table" and methods.read_from_map
+			if not read then return manip end
+			function methods.read_from_map(self, from, to)
+				make_area(from, to)
+				return read(self, from, to)
+			end
+		end
+		return manip
+	end
+end
+real.get_voxel_manip = with_land(get_voxel_manip)
+P.env.VoxelManip = with_land(P.engine.globals.VoxelManip)
 
 local find_node_near = real.find_node_near
 function real.find_node_near(pos, radius, ...)

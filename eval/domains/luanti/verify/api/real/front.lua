@@ -15,6 +15,9 @@ for name, value in next, globals do
 		env[name] = type(value) == "table" and setmetatable(copy(value), getmetatable(value)) or value
 	end
 end
+for _, name in next, P.late_globals do -- what record.lua knows of newer engines
+	if globals[name] == nil then env[name] = nil end
+end
 for _, library in next, { "string", "table", "math" } do -- record.lua put its own in
 	for name, value in next, globals[library] do env[library][name] = value end
 end

@@ -1,0 +1,115 @@
+-- The engine's random numbers, bit for bit: PcgRandom and PseudoRandom (src/noise.h, noise.cpp), and SecureRandom.
+
+local implemented, class, state = P.implemented, P.class, P.state
+local type, tonumber, error = type, tonumber, error
+local floor, ceil, random = math.floor, math.ceil, math.random
+local char, concat = string.char, table.concat
+local bxor, bor, lshift, rshift, tobit = bit.bxor, bit.bor, bit.lshift, bit.rshift, bit.tobit
+
+local TWO_32, LOW_31, HIGH_31 = 4294967296, -2147483648, 2147483647
+local MULTIPLIER, SEQUENCE = 6364136223846793005ULL, 0xda3e39cb94b95bdbULL
+
+local function number(value, position, name)
+	local found = tonumber(value)
+	if not found or type(value) == "boolean" then
+		error("bad argument #" .. position .. " to '" .. name .. "' (number expected, got "
+			.. (value == nil and "no value" or type(value)) .. ")", 3)
+	end
+	return found < 0 and ceil(found) or floor(found)
+end
+
+local function unsigned_64(value)
+	return value < 0 and 0ULL - (-value + 0ULL) or value + 0ULL
+end
+
+-- ---------------------------------------- PCG
+-- The next 32 bits, as a number from 0 to 2^32 - 1.
+local function pcg_next(s)
+	local old = s.at
+	s.at = old * MULTIPLIER + s.step
+	local mixed = tonumber(rshift(bxor(rshift(old, 18), old), 27) % 4294967296ULL)
+	local turn = tonumber(rshift(old, 59))
+	return bor(rshift(tobit(mixed), turn), lshift(tobit(mixed), (32 - turn) % 32)) % TWO_32
+end
+
+-- From low to high, each equally often: draws below 2^32 modulo the span are dropped.
+local function pcg_range(s, low, high)
+	local span = high - low + 1
+	if span >= TWO_32 then return low + pcg_next(s) end
+	local least, drawn = (TWO_32 - span) % span, nil
+	repeat drawn = pcg_next(s) until drawn >= least
+	return low + drawn % span
+end
+
+local function bounds(low, high, lowest, highest)
+	low = tonumber(low) and number(low, 1, "next") or lowest
+	high = tonumber(high) and number(high, 2, "next") or highest
+	return low, high
+end
+
+local pcg = {}
+function pcg.next(self, low, high)
+	low, high = bounds(low, high, LOW_31, HIGH_31)
+	if high < low then error("Invalid range (max < min)", 2) end
+	return pcg_range(state[self], low, high)
+end
+function pcg.rand_normal_dist(self, low, high, trials)
+	low, high = number(low, 1, "rand_normal_dist"), number(high, 2, "rand_normal_dist")
+	trials = tonumber(trials) and floor(trials) or 6
+	if high < low then error("Invalid range (max < min)", 2) end
+	local sum = 0
+	for _ = 1, trials do sum = sum + pcg_range(state[self], low, high) end
+	local mean = sum / trials
+	return mean < 0 and ceil(mean - 0.5) or floor(mean + 0.5)
+end
+local new_pcg = class(pcg)
+
+function implemented.PcgRandom(seed, sequence)
+	local from = unsigned_64(number(seed, 1, "PcgRandom"))
+	local which = tonumber(sequence) and unsigned_64(number(sequence, 2, "PcgRandom")) or SEQUENCE
+	local s = { at = 0ULL, step = which * 2ULL + 1ULL }
+	pcg_next(s)
+	s.at = s.at + from
+	pcg_next(s)
+	return new_pcg(s)
+end
+
+-- ---------------------------------------- the old generator
+local RANGE = 32767
+local function product_32(a, b)
+	return (floor(a / 65536) * b % 65536 * 65536 + a % 65536 * b) % TWO_32
+end
+
+local pseudo = {}
+function pseudo.next(self, low, high)
+	low, high = bounds(low, high, 0, RANGE)
+	if high < low then error("PseudoRandom.next(): max < min", 2) end
+	if high - low ~= RANGE and high - low > floor(RANGE / 5) then
+		error("PseudoRandom.next() max-min is not 32767 and is > 32768/5. This is disallowed due to the bad random "
+			.. "distribution the implementation would otherwise make.", 2)
+	end
+	local s = state[self]
+	s.at = (product_32(1103515245, s.at) + 12345) % TWO_32
+	local signed = tobit(s.at) / 65536 -- signed, towards zero: older than the fix of it
+	signed = signed < 0 and ceil(signed) or floor(signed)
+	return low + signed % (RANGE + 1) % (high - low + 1)
+end
+local new_pseudo = class(pseudo)
+
+function implemented.PseudoRandom(seed)
+	return new_pseudo({ at = number(seed, 1, "PseudoRandom") % TWO_32 })
+end
+
+-- ---------------------------------------- bytes that nobody can predict
+local MOST_BYTES = 2048
+local secure = {}
+function secure.next_bytes(_, count)
+	count = tonumber(count) and floor(count) or 1
+	if count < 0 or count > MOST_BYTES then count = count < 0 and 0 or MOST_BYTES end
+	local bytes = {}
+	for i = 1, count do bytes[i] = char(random(0, 255)) end
+	return concat(bytes)
+end
+local new_secure = class(secure)
+
+function implemented.SecureRandom() return new_secure({}) end
