@@ -26,7 +26,7 @@ def derived_misses(task: Task, domain: Domain) -> tuple[NearMiss, ...]:
     row = Row(task.instruction, task.input, task.reference, task.family)
     found = []
     for variant in deriver.variants(row, program)[:MOST]:
-        answer = variant.program if task.answer == "code" else _diff(task.input, variant.program)
+        answer = _diff(task.input, variant.program) if task.answer == "diff" else variant.program
         if answer is not None:
             found.append(NearMiss(answer, variant.change))
     return tuple(found)

@@ -37,7 +37,7 @@ class Domain:
 
     Attributes:
         title: for screens and reports.
-        families: each family of tasks with the form of its answers: "code" or "diff".
+        families: each family of tasks with the form of its answers: "code", "diff" or "calls".
         datasets: the project's own datasets by name.
         verifiers: name to the module that opens it: ``open_pool(settings) -> Verifier``.
         constant_answers: texts that no task may accept.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
+from eval.pipeline.calls import MalformedCalls, NoCalls, find_calls
 from eval.pipeline.fences import Block, fenced_blocks
 from eval.pipeline.language import Language
 from eval.pipeline.patching import PatchRejected, apply_patch
@@ -28,7 +29,7 @@ class _Found:
 
 
 def extract(task: Task, text: str, language: Language) -> Candidate:
-    """Return the program in ``text``: the code itself, or the task's input with the diff applied.
+    """Return the program in ``text``: the code itself, the task's input with the diff applied, or the calls as JSON.
 
     ``language`` distinguishes programs from prose. A whole program where a diff was requested is PATCH_REJECTED (rule
     "whole-file"): the task is to write the diff.
@@ -37,6 +38,8 @@ def extract(task: Task, text: str, language: Language) -> Candidate:
     if not answer.text.strip():
         why = _why_empty(text, answer.opening)
         return Candidate(None, answer.opening or "empty", outcome=Outcome.NO_CODE, detail=why)
+    if task.answer == "calls":
+        return _called(answer.text, answer.opening)
     found = _find(answer.text, language, wants_diff=task.answer == "diff")
     rule = "+".join(part for part in (answer.opening, found.rule) if part)
     if not found.text.strip():
@@ -44,6 +47,17 @@ def extract(task: Task, text: str, language: Language) -> Candidate:
     if task.answer == "diff":
         return _patched(task.input, found.text, rule, language)
     return Candidate(found.text, rule)
+
+
+def _called(text: str, opening: str) -> Candidate:
+    """Return the calls of an answer as a JSON document."""
+    try:
+        found = find_calls(text)
+    except NoCalls as error:
+        return Candidate(None, opening or "calls", outcome=Outcome.NO_CODE, detail=str(error))
+    except MalformedCalls as error:
+        return Candidate(None, opening or "calls", outcome=Outcome.SYNTAX_ERROR, detail=str(error))
+    return Candidate(found.document(), "+".join(part for part in (opening, f"calls-{found.rule}") if part))
 
 
 def _patched(source: str, diff: str, rule: str, language: Language) -> Candidate:
