@@ -1,9 +1,9 @@
 """Tool calls out of an answer, as models write them, in one canonical JSON document.
 
-Read are: ``<tool_call>`` tags (Hermes, Qwen), ``[TOOL_CALLS]`` (Mistral), fenced JSON, and bare JSON; in each a call is
-``{"name", "arguments"}`` or OpenAI's ``{"type": "function", "function": {...}}``, with the arguments as an object or as
-its JSON text, alone, in a list, or in an object under "calls" or "tool_calls". The text after the last call is the final
-answer. Not covered: calls in XML or Python syntax.
+Read are: ``<tool_call>`` tags (Hermes, Qwen), ``[TOOL_CALLS]`` (Mistral), fenced JSON, and bare JSON. In each a call
+is ``{"name", "arguments"}`` or OpenAI's ``{"type": "function", "function": {...}}``, with the arguments as an object or
+as its JSON text. It stands alone, in a list, or in an object under "calls" or "tool_calls". The text after the last call
+is the final answer. Not covered: calls in XML or Python syntax.
 """
 
 from __future__ import annotations
