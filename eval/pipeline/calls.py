@@ -2,8 +2,8 @@
 
 Read are: ``<tool_call>`` tags (Hermes, Qwen), ``[TOOL_CALLS]`` (Mistral), fenced JSON, and bare JSON. In each a call
 is ``{"name", "arguments"}`` or OpenAI's ``{"type": "function", "function": {...}}``, with the arguments as an object or
-as its JSON text. It stands alone, in a list, or in an object under "calls" or "tool_calls". The text after the last call
-is the final answer. Not covered: calls in XML or Python syntax.
+as its JSON text. It stands alone, in a list, or in an object under "calls" or "tool_calls". The text after the last
+call is the final answer. Not covered: calls in XML or Python syntax.
 """
 
 from __future__ import annotations
