@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from itertools import product
 
 import pytest
 
 from eval.datasets.loading import DatasetSettings, load_dataset, shuffle_answers
-from eval.domains.luanti.mini.generate import FRAMES, Dealt, pretraining, rows, tasks
+from eval.dealing.dealer import Dealt
+from eval.dealing.diffs import normal_diff, unified_diff
+from eval.dealing.loosening import loosen
+from eval.dealing.pools import SPLITS, numbers, owner
+from eval.dealing.problem import Phrases
+from eval.dealing.wording import pattern, say
+from eval.dealing.words import DEV_WORDS, TEST_WORDS, TRAIN_WORDS
+from eval.domains.luanti.mini.generate import DEALER, FRAMES, rows, tasks
+from eval.domains.luanti.mini.kept_words import KEPT
 from eval.domains.luanti.mini.kinds import KINDS
-from eval.domains.luanti.mini.kinds.repair import normal_diff, unified_diff
-from eval.domains.luanti.mini.loosening import loosen
 from eval.domains.luanti.mini.phrases import doc_phrases
-from eval.domains.luanti.mini.pools import SPLITS, numbers, owner
-from eval.domains.luanti.mini.problem import Phrases
-from eval.domains.luanti.mini.wording import pattern, say
-from eval.domains.luanti.mini.words import DEV_WORDS, TEST_WORDS, TRAIN_WORDS
 from eval.records import Outcome, Row, Task
 
 CORPUS_TEXTS = 4_000
@@ -46,7 +50,7 @@ def trained() -> tuple[Row, ...]:
 
 @pytest.fixture(scope="module")
 def corpus() -> list[tuple[Dealt, str]]:
-    return list(pretraining(CORPUS_TEXTS, seed=0))
+    return list(DEALER.pretraining(CORPUS_TEXTS, seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +178,27 @@ def test_the_same_settings_give_the_same_dataset_and_another_seed_another():
     )
 
 
+def digest_of(texts: object) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+
+
+def plain(task: Task) -> list[object]:
+    misses = [[miss.answer, miss.why] for miss in task.near_misses]
+    checks = [[check.name, check.lua] for check in task.checks]
+    asked = [task.id, task.family, task.kind, task.cluster, task.split, task.instruction, task.input, task.answer]
+    return [*asked, task.reference, checks, misses, task.difficulty, task.mod_name]
+
+
+def test_tasks_rows_and_corpus_are_those_of_the_published_figures_byte_for_byte(dev, trained, corpus):
+    """The figures of the embedded model's card and of the README hold for these bytes alone."""
+    questions = [[dealt.instruction, dealt.problem.input, answer] for dealt, answer in corpus]
+    answered = [[row.instruction, row.input, row.output, row.family, row.cluster, row.kind] for row in trained]
+    assert digest_of([plain(task) for task in dev]).startswith("a5b0f15390cb7165")
+    assert digest_of([plain(task) for task in tasks("test", 150, seed=0)]).startswith("73e08f33ff62b061")
+    assert digest_of(answered).startswith("ac2e639497512ac9")
+    assert digest_of(questions).startswith("b9cc8f0550aadfaa")
+
+
 def test_a_larger_dataset_starts_with_the_smaller_one(unseen):
     assert tasks("test", 30, seed=0) == unseen[:30]
 
@@ -230,7 +255,7 @@ def test_loosening_leaves_slots_and_meaning_alone():
     import random
 
     wording = "please a shapeless recipe that {first} quickly {second} for {count} {output}."
-    loosened = {loosen(wording, random.Random(seed)) for seed in range(100)}
+    loosened = {loosen(wording, KEPT, random.Random(seed)) for seed in range(100)}
     assert len(loosened) > 50
     for text in loosened:
         assert re.findall(r"\{\w+\}", text) == ["{first}", "{second}", "{count}", "{output}"]
@@ -251,4 +276,4 @@ def test_the_normal_diff_is_what_the_diff_command_prints(before: str, after: str
 
 
 def test_a_pure_insertion_keeps_the_line_before_it_as_context():
-    assert unified_diff("a\nb\n", "a\nb\nend\n").splitlines()[2:] == ["@@ -2 +2,2 @@", " b", "+end"]
+    assert unified_diff("a\nb\n", "a\nb\nend\n", "init.lua").splitlines()[2:] == ["@@ -2 +2,2 @@", " b", "+end"]

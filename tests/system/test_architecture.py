@@ -62,6 +62,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("records", "sandbox"),
         ("estimation", "overlap"),
         ("pipeline",),
+        ("dealing",),
         ("domains", "decision", "curation", "judge"),
         ("datasets", "simulate"),
         ("interop",),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from eval.domains.luanti.mini.pools import Draw
+from eval.dealing.pools import Draw
 from eval.records import NearMiss, TaskCheck
 
 

@@ -6,14 +6,12 @@ import hashlib
 import random
 from functools import cache
 
-from eval.domains.luanti.mini.words import DEV_WORDS, TEST_WORDS, TRAIN_WORDS
+from eval.dealing.words import DEV_WORDS, TEST_WORDS, TRAIN_WORDS
 
 SPLITS = ("train", "dev", "test")
-# Chosen so that 10..14, the light levels of two digits, fall to all three splits.
+# Any text would do. With this one 10..14, Luanti's light levels of two digits, fall to all three splits.
 NUMBER_SALT = "luanti_mini/number/0"
 SYLLABLE_SHARE = 0.25
-# The engine lets a mod register names under its own name alone.
-MOD = "mymod"
 
 
 @cache
@@ -75,14 +73,6 @@ class Draw:
             if word not in self._used:
                 self._used.add(word)
                 return word
-
-    def name(self) -> str:
-        """Return an item name with its mod, such as "mymod:item"."""
-        return f"{MOD}:{self.word()}"
-
-    def texture(self) -> str:
-        """Return the name of a picture file."""
-        return f"{self.word()}.png"
 
     def title(self) -> str:
         """Return a description of two capitalised words."""

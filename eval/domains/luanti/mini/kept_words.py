@@ -1,16 +1,9 @@
-"""Instructions with strange words: what keeps a model from learning a few hundred sentences by heart."""
+"""The words that carry the meaning of a Luanti wording; loosening exchanges all others for words nobody knows."""
 
 from __future__ import annotations
 
-import random
+from eval.dealing.words import words
 
-from eval.domains.luanti.mini.pools import spliced_word
-from eval.domains.luanti.mini.words import words
-
-REPLACED_SHARE = 0.4
-DROPPED_SHARE = 0.25
-
-# Words that carry the meaning of a wording; all others may be exchanged for words nobody knows.
 KEPT = frozenset(
     words(
         """
@@ -27,18 +20,3 @@ KEPT = frozenset(
         """
     )
 )
-
-
-def loosen(wording: str, stream: random.Random) -> str:
-    """Return ``wording`` (choices made, slots unfilled) with some of its unimportant words dropped or made strange."""
-    loosened = (_loosen_word(word, stream) for word in wording.split(" "))
-    return " ".join(word for word in loosened if word)
-
-
-def _loosen_word(word: str, stream: random.Random) -> str:
-    bare = word.strip(".,;:?!()").lower()
-    if not bare.isalpha() or bare in KEPT or stream.random() >= REPLACED_SHARE:
-        return word
-    if stream.random() < DROPPED_SHARE:
-        return ""
-    return " ".join(spliced_word(stream) for _ in range(stream.randint(1, 2)))
