@@ -2,7 +2,8 @@
 
 A member is ``<name> <kind>[!flags][:type][(parameters)]``: ``Anchored p:boolean``, ``Mass p!r:float``,
 ``FindFirstChild m:Instance?(name:string,recursive:boolean=False)``, ``Touched e``. A parameter with ``=`` or a
-type that ends in ``?`` may be left out. An item is its name, with ``=value`` where that is not one more than the item before.
+type that ends in ``?`` may be left out. An item is its name, with ``=value`` where that is not one more
+than the item before.
 The same text is read here and, in the Luau world, by verify/world/facts.luau.
 """
 
