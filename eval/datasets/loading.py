@@ -33,6 +33,7 @@ class DatasetSettings:
         n_dev, n_test, n_train: how many tasks and rows are generated. Of a hand-written benchmark and of files 0 means
             all, and a number a fixed part: of files at most as many as there are.
         mod_name: the mod that programs of files run as; "" reads it from prompts and programs.
+        waived: sources of training rows that are used although their licence does not allow training, by name.
         shuffle_answers: give every training row the answer of another (the negative control).
     """
 
@@ -46,6 +47,7 @@ class DatasetSettings:
     n_train: int = 800
     shuffle_answers: bool = False
     mod_name: str = ""
+    waived: tuple[str, ...] = ()
 
 
 def load_dataset(settings: DatasetSettings) -> Dataset:
@@ -107,7 +109,7 @@ def _public(settings: DatasetSettings, domain: Domain) -> Dataset:
     for key in ("eval_path", "train_path"):
         if not getattr(settings, key):
             raise Refusal(f"dataset.{key}: not set.", f"Name a JSON-lines file: dataset.{key}=FILE")
-    wanted = Wanted(settings.seed, settings.n_dev, settings.n_test, settings.mod_name)
+    wanted = Wanted(settings.seed, settings.n_dev, settings.n_test, settings.mod_name, settings.waived)
     return read_public(Path(settings.eval_path), Path(settings.train_path), wanted, settings.n_train, domain)
 
 

@@ -23,12 +23,14 @@ class Wanted:
     Attributes:
         seed: of the split; ``dev_tasks`` and ``test_tasks`` are how many of each split are used, 0 is all.
         mod_name: the mod that programs run as; "" reads it from prompts and programs.
+        waived: sources of training rows that are used although their licence does not allow it.
     """
 
     seed: int
     dev_tasks: int = 0
     test_tasks: int = 0
     mod_name: str = ""
+    waived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def build_tasks(items: Sequence[Row], wanted: Wanted, source_name: str, domain: 
         task = _task(item, cluster, domain.families[item.family], source_name)
         program, note = _reference_program(task, domain)
         derived = deriver.derive(item, program)
-        notes += [f"{task.source}: {remark}" for remark in (note, derived.remark) if remark]
+        said = (note if task.reference else "", derived.remark)
+        notes += [f"{task.source}: {remark}" for remark in said if remark]
         if derived.checks:
             tasks.append(_checked(task, derived, wanted.mod_name))
         else:
@@ -90,6 +93,8 @@ def _checked(task: Task, derived: Derived, mod_name: str) -> Task:
         checks=derived.checks,
         difficulty=min(5, max(1, len(derived.checks) - 3)),
         mod_name=mod_name or derived.mod_name,
+        reference=task.reference or derived.reference,
+        worlds=derived.worlds,
     )
 
 

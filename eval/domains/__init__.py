@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from env.refusal import Refusal, choices_hint
 from eval.pipeline.language import Language
@@ -45,6 +45,7 @@ class Domain:
         derive: a module with what ``Derives`` says: checks for an item that has none of its own, wrong programs that
             they should reject, and what failing references have in common.
         packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
+        foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Domain:
     derive: str
     mod_name: str
     packages: tuple[str, ...] = ()
+    foreign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Derived:
         remark: what had to be guessed; "" where nothing was.
         mod_name: the mod that the item's prompt says a program belongs to; "" where it leaves that open.
         missing: why there are no checks.
+        reference: an answer that passes the checks, for an item that comes without one.
+        worlds: what is there before a program runs (``Task.worlds``).
     """
 
     kind: str
@@ -76,6 +80,8 @@ class Derived:
     remark: str = ""
     mod_name: str = ""
     missing: str = ""
+    reference: str = ""
+    worlds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,26 @@ class Derives(Protocol):
 
     def common_cause(self, details: Sequence[str]) -> Cause | None:
         """Return what failing references have in common, given what each verdict says; None where nothing is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Under what terms a public row was published: its source, and why training on it is refused ("": it is not)."""
+
+    source: str
+    refused: str = ""
+
+
+class Foreign(Protocol):
+    """What ``Domain.foreign`` names: what the fields of public rows mean here."""
+
+    def family_of(self, values: Mapping[str, Any]) -> str:
+        """Return the family of a row of another layout; "" where its fields do not tell."""
+        ...
+
+    def licence_of(self, values: Mapping[str, Any]) -> Licence:
+        """Return the terms of a row of another layout."""
         ...
 
 

@@ -1,0 +1,134 @@
+"""Chats of any number of turns, with tools or without, as one question and one answer.
+
+A run asks once and executes one answer, so a trajectory becomes the calls that it makes, in order, in the tags that
+models write. What it says between two calls stands between them; what it says after a tool has answered is left out:
+it tells what only that result could say. A thought opens the answer when no tool was called before it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eval.datasets.json_lines import json_type
+from eval.pipeline.calls import Call, MalformedCalls, parsed
+
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)
+_PROSE_THOUGHT = re.compile(r"\A\s*(?:Thinking Process|Thought Process)\s*:", re.IGNORECASE)
+_ROLES = ("system", "user", "assistant", "tool")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A chat as one question and one answer.
+
+    Attributes:
+        system: the text of the system turn; "" without one.
+        calls: how many tools it calls; 0 is an answer in text.
+        unusable: why it is no question with an answer; "" where it is one.
+        flaw: what is wrong with an answer that can be trained on all the same; "" where nothing is.
+    """
+
+    system: str = ""
+    question: str = ""
+    answer: str = ""
+    calls: int = 0
+    unusable: str = ""
+    flaw: str = ""
+
+
+def conversation(messages: Any) -> Conversation:
+    """Return what a row's ``messages`` say."""
+    wrong = _structure_fault(messages)
+    if wrong:
+        return Conversation(unusable=wrong)
+    has_system = messages[0]["role"] == "system"
+    system = (messages[0].get("content") or "").strip() if has_system else ""
+    question, *turns = messages[has_system:]
+    try:
+        answer, calls = _answer(turns)
+    except MalformedCalls as error:
+        return Conversation(system, unusable=f"a call of its answer cannot be read: {error}")
+    thought = _THOUGHT.match(answer)
+    rest = answer[thought.end() :] if thought else answer
+    return Conversation(system, question["content"].strip(), answer, calls, _answer_fault(rest), _answer_flaw(rest))
+
+
+def _structure_fault(messages: Any) -> str:
+    """Return why ``messages`` is no chat of one question; "" where it is one."""
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        return '"messages" is no list of objects'
+    foreign = next((message for message in messages if message.get("role") not in _ROLES), None)
+    if foreign is not None:
+        return f"a message has the role {json.dumps(foreign.get('role'))}"
+    untold = next((m for m in messages if not isinstance(m.get("content"), str | None)), None)
+    if untold is not None:
+        return f"a message's content is no text but {json_type(untold['content'])}"
+    return _turn_fault([str(message["role"]) for message in messages], messages)
+
+
+def _turn_fault(roles: Sequence[str], messages: Sequence[Mapping[str, Any]]) -> str:
+    spoken = roles[1:] if roles[:1] == ["system"] else list(roles)
+    if spoken[:1] != ["user"]:
+        return "it does not begin with a question of the user"
+    if not (messages[len(roles) - len(spoken)].get("content") or "").strip():
+        return "its question is empty"
+    if "user" in spoken[1:] or "system" in spoken[1:]:
+        return "it has more than one question"
+    return "" if "assistant" in spoken else "it has no answer"
+
+
+def _answer(turns: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+    """Return the one answer that assistant turns make, and how many calls it holds. Raises MalformedCalls."""
+    parts: list[str] = []
+    calls, answered = 0, False
+    for turn in turns:
+        if turn["role"] == "tool":
+            answered = True
+            continue
+        own = [tag for call in _calls(turn) for tag in (f"<tool_call>\n{call}\n</tool_call>",)]
+        said = (turn.get("content") or "").strip()
+        if calls or answered:
+            said = _THOUGHT.sub("", said)
+        parts += [part for part in ("" if answered and not own else said, *own) if part]
+        calls += len(own)
+    return "\n".join(parts), calls
+
+
+def _calls(turn: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the calls of one turn as JSON, arguments as an object."""
+    for number, call in enumerate(turn.get("tool_calls") or (), start=1):
+        read = openai_call(call, f"call {number}")
+        yield json.dumps({"name": read.name, "arguments": read.arguments}, ensure_ascii=False)
+
+
+def openai_call(call: Any, what: str) -> Call:
+    """Return a call as a chat's ``tool_calls`` hold it: its arguments are JSON text. Raises MalformedCalls."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise MalformedCalls(f"{what} names no function")
+    given = function.get("arguments") or "{}"
+    arguments = parsed(given, f"{what} ({function['name']})") if isinstance(given, str) else given
+    if not isinstance(arguments, dict):
+        raise MalformedCalls(f"{what} ({function['name']}) has no object as arguments")
+    return Call(function["name"], arguments)
+
+
+def _answer_fault(said: str) -> str:
+    """Return why what an answer says after its thought is none; "" where it is one."""
+    if said.lstrip().startswith("<think>"):
+        return "its answer never leaves its thought"
+    return "" if said.strip() else "its answer is empty"
+
+
+def _answer_flaw(said: str) -> str:
+    """Return how what an answer says after its thought is cut off; "" where it is whole."""
+    if len(_FENCE.findall(said)) % 2:
+        return "cut off inside a fenced block"
+    if _PROSE_THOUGHT.match(said) and not _FENCE.search(said):
+        return "cut off inside a thought in prose"
+    return ""
