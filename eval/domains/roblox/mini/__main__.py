@@ -1,0 +1,9 @@
+"""``python -m eval.domains.roblox.mini corpus --out FILE``: write the texts the embedded base model is made from."""
+
+from __future__ import annotations
+
+from eval.dealing.corpus import main
+from eval.domains.roblox.mini.generate import DEALER
+
+if __name__ == "__main__":
+    main(DEALER, "python -m eval.domains.roblox.mini")
