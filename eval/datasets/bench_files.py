@@ -13,6 +13,7 @@ import yaml
 
 from env.refusal import Refusal, choices_hint
 from eval.datasets.task_files import problems
+from eval.domains import Worlds
 from eval.records import NearMiss, Task, TaskCheck
 
 REQUIRED = ("id", "difficulty", "cluster", "instruction", "reference", "checks", "near_misses")
@@ -38,13 +39,15 @@ class Entry:
         return f"{self.file.parent.name}/{self.file.name}:{self.line} {name}"
 
 
-def read_bench(name: str, folder: Path, families: Mapping[str, str], mod_name: str) -> tuple[Task, ...]:
+def read_bench(
+    name: str, folder: Path, families: Mapping[str, str], mod_name: str, worlds: Worlds | None = None
+) -> tuple[Task, ...]:
     """Return every task of the benchmark, split by cluster into dev and test, ordered by id.
 
     A file is ``<kind>/<family>.yaml``: a list of tasks. A task's ``worlds`` are texts, or data that the domain's
     verifier reads as JSON. The split follows from the clusters' names alone. ``name`` is
     the benchmark's, for the tasks' sources; ``families`` gives each family the form of its answers,
-    ``mod_name`` is what their programs run as ("" in a domain without mods).
+    ``mod_name`` is what their programs run as ("" in a domain without mods), ``worlds`` tells of the tasks' worlds.
 
     Raises:
         Refusal: naming file, line and id of everything that is wrong (the first 30 in full).
@@ -52,10 +55,19 @@ def read_bench(name: str, folder: Path, families: Mapping[str, str], mod_name: s
     entries = [entry for file in sorted(folder.glob("*/*.yaml")) for entry in read_entries(file)]
     found = [f"{entry}: {wrong}" for entry in entries for wrong in entry_problems(entry, families)]
     _refuse(folder, found)
-    tasks = split_by_cluster([replace(_task(name, entry, families), mod_name=mod_name) for entry in entries])
+    made = [replace(_task(name, entry, families), mod_name=mod_name) for entry in entries]
+    if worlds is not None:
+        wrong = [(entry, worlds.world_problems(task.worlds)) for entry, task in zip(entries, made, strict=True)]
+        _refuse(folder, [f"{entry}: {sentence}" for entry, sentences in wrong for sentence in sentences])
+        made = [replace(task, input=_told(task, worlds)) for task in made]
+    tasks = split_by_cluster(made)
     where = {task_entry.data["id"]: task_entry for task_entry in entries}
     _refuse(folder, [_placed(sentence, where) for sentence in problems(tasks, families)])
     return tuple(sorted(tasks, key=lambda task: task.id))
+
+
+def _told(task: Task, worlds: Worlds) -> str:
+    return "\n\n".join(part for part in (task.input, worlds.brief(task.worlds)) if part)
 
 
 def _refuse(folder: Path, found: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from eval.datasets.bench_files import read_bench
 from eval.datasets.public_format import read_public
 from eval.datasets.public_tasks import Wanted
 from eval.datasets.task_files import require_sound
-from eval.domains import Domain, dataset_names, domain_named
+from eval.domains import Domain, Worlds, dataset_names, domain_named
 from eval.records import Dataset, Row, Task
 
 # A dataset of the user's own files; every other name is a row of a domain's table.
@@ -89,7 +89,8 @@ def _own(settings: DatasetSettings, domain: Domain) -> Dataset:
         dealt = tuple(task for split, n in sizes.items() for task in dealer.tasks(split, n, settings.seed))
         require_sound(dealt, settings.name, domain.families)
     else:
-        every = read_bench(settings.name, Path(dealer.__path__[0]), domain.families, domain.mod_name)
+        worlds: Worlds | None = import_module(domain.worlds) if domain.worlds else None  # type: ignore[assignment]
+        every = read_bench(settings.name, Path(dealer.__path__[0]), domain.families, domain.mod_name, worlds)
         dealt = (*_part(every, "dev", settings.n_dev), *_part(every, "test", settings.n_test))
     trained = import_module(source.rows).rows(settings.n_train, settings.seed)
     content = {"tasks": [asdict(task) for task in dealt], "rows": [asdict(row) for row in trained]}

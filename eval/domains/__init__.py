@@ -45,6 +45,7 @@ class Domain:
         derive: a module with what ``Derives`` says: checks for an item that has none of its own, wrong programs that
             they should reject, and what failing references have in common.
         packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
+        worlds: a module with what ``Worlds`` says; "" where tasks come without worlds, or tell of them themselves.
         foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
     """
 
@@ -58,6 +59,7 @@ class Domain:
     derive: str
     mod_name: str
     packages: tuple[str, ...] = ()
+    worlds: str = ""
     foreign: str = ""
 
 
@@ -114,6 +116,18 @@ class Derives(Protocol):
 
     def common_cause(self, details: Sequence[str]) -> Cause | None:
         """Return what failing references have in common, given what each verdict says; None where nothing is known."""
+        ...
+
+
+class Worlds(Protocol):
+    """What ``Domain.worlds`` names: how the worlds of tasks are told and checked."""
+
+    def brief(self, worlds: Sequence[str]) -> str:
+        """Return what a prompt says of them, behind the task's own input; "" where it says nothing."""
+        ...
+
+    def world_problems(self, worlds: Sequence[str]) -> list[str]:
+        """Return what is wrong with them, one sentence each."""
         ...
 
 

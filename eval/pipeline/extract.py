@@ -2,8 +2,8 @@
 
 Rules, from the outside in: the final channel or what follows the thinking ("harmony", "think"), the text before the
 first end of the turn, then a fenced block ("fence", "fence-longest", "fence-open" without its end, "fence-end" without
-its start), else the text itself ("bare") or its part between sentences ("prose"). Not covered: a program spread over
-several blocks; the longest block counts.
+its start), else the text itself ("bare") or its part between sentences ("prose"). Of several blocks the longest counts,
+unless each begins a file of its own ("fence-files"). Not covered: a program spread over several blocks.
 """
 
 from __future__ import annotations
@@ -106,8 +106,15 @@ def _choose(blocks: list[Block], language: Language, wants_diff: bool) -> _Found
     if wants_diff:
         labelled = labelled or [b for b in blocks if looks_like_diff(textwrap.dedent(b.text), language)]
     pool = labelled or unlabelled or blocks
+    files = [block.text.strip("\n") for block in pool if _is_file(block, language)]
+    if len(files) > 1 and not wants_diff:
+        return _Found("\n\n".join(files), "fence-files")
     best = max(enumerate(pool), key=lambda item: (len(item[1].text.strip()), item[0]))[1]
     return _Found(_diff_in(best.text, language) if wants_diff else best.text, _fence_rule(best, len(pool)))
+
+
+def _is_file(block: Block, language: Language) -> bool:
+    return language.file_header is not None and language.file_header.match(block.text.lstrip()) is not None
 
 
 def _fence_rule(block: Block, rivals: int) -> str:

@@ -1,0 +1,68 @@
+"""The simulated worlds of tasks as data: what a prompt says of them, and what is wrong with them.
+
+A world is JSON with a key "simulator"; other texts are set-ups in Luau and none of these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from eval.domains.roblox.studio.tools import TOOLS, signature
+from eval.domains.roblox.studio.traversal import telling, world
+
+SIMULATORS = ("studio", "traversal")
+_CALLS = (
+    'Answer with a JSON list of calls, each {"name": ..., "arguments": {...}}. They run in this order, and nobody '
+    "reads a result before the next call: print what is asked for."
+)
+_VALUES = "A Vector3 is written [x, y, z], a Color3 [r, g, b] from 0 to 1, an enum item by its name."
+_PLAN = 'Answer with the plan as a JSON list of actions in order, each {"name": ..., "arguments": {...}}.'
+_SETTING = frozenset({"create_object", "mass_create_objects", "set_property", "mass_set_property"})
+
+
+def simulator_of(text: str) -> str:
+    """Return what simulates a world; "" where it is no simulated one."""
+    return str(json.loads(text).get("simulator", "")) if text.lstrip().startswith("{") else ""
+
+
+def brief(worlds: Sequence[str]) -> str:
+    """Return what follows a task's instruction; "" for a task without a simulated world.
+
+    It follows from the first world: worlds of one task differ in what a prompt does not tell.
+    """
+    tells = {"studio": _studio, "traversal": _traversal}.get(simulator_of(worlds[0]) if worlds else "")
+    return tells(json.loads(worlds[0])) if tells else ""
+
+
+def _studio(data: dict[str, Any]) -> str:
+    lines = [f"- {signature(name)}" for name in data["tools"]]
+    values = [_VALUES] if _SETTING & set(data["tools"]) else []
+    return "\n".join([_CALLS, *values, "Tools:", *lines])
+
+
+def _traversal(data: dict[str, Any]) -> str:
+    place = world.world_from(data)
+    return "\n\n".join((telling.world_text(place), f"{_PLAN}\n{telling.rules_text(place)}"))
+
+
+def world_problems(worlds: Sequence[str]) -> list[str]:
+    """Return what is wrong with a task's worlds, one sentence each; set-ups in Luau are not looked at."""
+    found: list[str] = []
+    for number, text in enumerate(worlds, start=1):
+        if simulator_of(text):
+            found += [f"world {number}: {wrong}" for wrong in _problems(json.loads(text))]
+    return found
+
+
+def _problems(data: dict[str, Any]) -> list[str]:
+    if data["simulator"] not in SIMULATORS:
+        return [f'unknown simulator "{data["simulator"]}"; choices: {", ".join(SIMULATORS)}']
+    if data["simulator"] == "studio":
+        unknown = [str(name) for name in data.get("tools", ()) if name not in TOOLS]
+        return [f"unknown tool {name}" for name in unknown] + ([] if data.get("tools") else ["it offers no tools"])
+    try:
+        return world.problems(world.world_from(data))
+    except (KeyError, TypeError, ValueError) as error:
+        return [f"it is no world: {type(error).__name__}: {error}"]
