@@ -1,0 +1,57 @@
+"""The judging program: the world's Luau files in loading order, and those that are loaded when a program needs them."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from eval.domains.roblox.api import facts
+from eval.domains.roblox.api.render import luau_source
+
+# What isolates the candidate first, the judge last.
+LOADED = (
+    "guard",
+    "facts",
+    "scheduler",
+    "signals",
+    "types",
+    "instances",
+    "tree",
+    "members",
+    "datatypes/kit",
+    "place/place",
+    "defaults",
+    "place/scripts",
+    "place/frames",
+    "place/parts",
+    "place/players",
+    "place/humanoids",
+    "place/remotes",
+    "judge/compare",
+    "judge/checks",
+    "judge/acts",
+    "judge/judge",
+)
+# Folders whose other files are loaded when a program first uses what they are named after.
+ON_DEMAND_FOLDERS = ("datatypes", "services")
+
+
+def program(output_kb: int) -> dict[str, str]:
+    """Return the part that every run loads, file name to source; ``output_kb`` is what is kept of a program's prints."""
+    settings = f"W.output_cap_bytes = {output_kb * 1024}\n{luau_source(facts.load())}"
+    return {"settings.luau": settings, **{f"{name}.luau": _source(name) for name in LOADED}}
+
+
+def on_demand() -> dict[str, str]:
+    """Return the files that a run loads only when its program needs them."""
+    folder = files("eval.domains.roblox.verify") / "world"
+    names = [
+        f"{part}/{file.name.removesuffix('.luau')}"
+        for part in ON_DEMAND_FOLDERS
+        for file in sorted((folder / part).iterdir(), key=lambda each: each.name)
+        if file.name.endswith(".luau")
+    ]
+    return {f"{name}.luau": _source(name) for name in names if name not in LOADED}
+
+
+def _source(name: str) -> str:
+    return (files("eval.domains.roblox.verify") / "world" / f"{name}.luau").read_text(encoding="utf-8")
