@@ -99,7 +99,9 @@ def _method(reading: Reading, index: Node) -> Iterator[Finding]:
         return
     if owner.shape in ("namespace", "enums") or (owner.shape == "primitive" and owner != STRING):
         return
-    if member_of(owner, name) is None:
+    # what is taken for a child may be a text or, found already, an unknown event
+    is_other = owner == Type("instance", "Instance") and (name in facts().others["string"] or name in CONNECTING)
+    if member_of(owner, name) is None and not is_other:
         yield _unknown(reading, index, owner, name)
 
 
