@@ -11,7 +11,11 @@ SPLITS: tuple[Split, ...] = ("dev", "test")
 
 
 class Outcome(StrEnum):
-    """The outcome of one candidate. HARNESS_ERROR is missing data: neither a pass nor a fail."""
+    """The outcome of one candidate.
+
+    HARNESS_ERROR is missing data: neither a pass nor a fail. NEEDS_STUDIO used what only the real engine has: it counts
+    as not passed, since a candidate must not be able to choose to be missing.
+    """
 
     PASSED = "PASSED"
     WRONG = "WRONG"
@@ -22,6 +26,7 @@ class Outcome(StrEnum):
     NO_CODE = "NO_CODE"
     PATCH_REJECTED = "PATCH_REJECTED"
     CRASHED = "CRASHED"
+    NEEDS_STUDIO = "NEEDS_STUDIO"
     HARNESS_ERROR = "HARNESS_ERROR"
 
 

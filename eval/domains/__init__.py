@@ -13,7 +13,7 @@ from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Row, TaskCheck
 
 # Name to the module whose ``DOMAIN`` is its record.
-DOMAINS = {"luanti": "eval.domains.luanti.domain"}
+DOMAINS = {"luanti": "eval.domains.luanti.domain", "roblox": "eval.domains.roblox.domain"}
 
 
 @dataclass(frozen=True, slots=True)

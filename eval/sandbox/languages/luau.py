@@ -31,7 +31,8 @@ Program = bytes
 
 def version() -> str:
     """Return the VM's name and version, such as "Luau 0.686"."""
-    return str(_library().Lua().globals().get("_VERSION"))
+    machine = _library().Lua()  # must outlive what is read from it
+    return str(_plain(machine.globals().get("_VERSION")))
 
 
 def compile_program(files: dict[str, str], on_demand: dict[str, str]) -> Program:

@@ -36,21 +36,22 @@ ON_DEMAND_FOLDERS = ("datatypes", "services")
 
 
 def program(output_kb: int) -> dict[str, str]:
-    """Return the part that every run loads, file name to source; ``output_kb`` is what is kept of a program's prints."""
+    """Return the part that every run loads, name to source; ``output_kb`` is kept of a program's prints."""
     settings = f"W.output_cap_bytes = {output_kb * 1024}\n{luau_source(facts.load())}"
     return {"settings.luau": settings, **{f"{name}.luau": _source(name) for name in LOADED}}
 
 
 def on_demand() -> dict[str, str]:
     """Return the files that a run loads only when its program needs them."""
-    folder = files("eval.domains.roblox.verify") / "world"
-    names = [
-        f"{part}/{file.name.removesuffix('.luau')}"
-        for part in ON_DEMAND_FOLDERS
-        for file in sorted((folder / part).iterdir(), key=lambda each: each.name)
-        if file.name.endswith(".luau")
-    ]
-    return {f"{name}.luau": _source(name) for name in names if name not in LOADED}
+    world = files("eval.domains.roblox.verify") / "world"
+    folders = [*(world / part for part in ON_DEMAND_FOLDERS), files("eval.domains.roblox.studio") / "luau"]
+    loaded = {f"{name.rpartition('/')[2]}.luau" for name in LOADED}
+    found = [file for folder in folders for file in sorted(folder.iterdir(), key=lambda each: each.name)]
+    return {
+        file.name: file.read_text(encoding="utf-8")
+        for file in found
+        if file.name.endswith(".luau") and file.name not in loaded
+    }
 
 
 def _source(name: str) -> str:

@@ -2,7 +2,7 @@
 const NO_BREAK_CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const OUTCOME_SIGNS = {
   PASSED: "✓", WRONG: "✗", RUNTIME_ERROR: "R", SYNTAX_ERROR: "S", TIMEOUT: "T", MEMORY: "M",
-  NO_CODE: "N", PATCH_REJECTED: "P", CRASHED: "C", HARNESS_ERROR: "H",
+  NO_CODE: "N", PATCH_REJECTED: "P", CRASHED: "C", NEEDS_STUDIO: "?", HARNESS_ERROR: "H",
 };
 
 async function unpackSamples(packed) {
