@@ -75,7 +75,7 @@ def compacted(export: dict[str, Any], corrections: dict[str, Any]) -> dict[str, 
     return {
         **{key: export[key] for key in COPIED},
         "classes": classes,
-        "enums": _enum_texts(export["enums"], corrections["enum_values"]) | corrections["enums"],
+        "enums": _enum_texts(export["enums"], corrections) | corrections["enums"],
         "others": {name: "\n".join(_member_lines(name, facts, set())) for name, facts in loose.items()},
     }
 
@@ -127,10 +127,11 @@ def _spelled(type_name: str) -> str:
     return RESPELLED.get(type_name, "" if type_name == "()" else type_name.replace(",", ""))
 
 
-def _enum_texts(enums: dict[str, list[str]], values: dict[str, str]) -> dict[str, str]:
-    """Return each enum's items; ``values`` gives the items whose value is not one more than that before."""
+def _enum_texts(enums: dict[str, list[str]], corrections: dict[str, Any]) -> dict[str, str]:
+    """Return each enum's items, with the values that do not count up and former names last."""
     texts = {}
     for name, items in enums.items():
-        jumps = dict(notation.read_items(values.get(name, "")))
-        texts[name] = " ".join(f"{item}={jumps[item]}" if item in jumps else item for item in items)
+        jumps = dict(notation.read_items(corrections["enum_values"].get(name, "")))
+        words = [f"{item}={jumps[item]}" if item in jumps else item for item in items]
+        texts[name] = " ".join([*words, *corrections["former_items"].get(name, "").split()])
     return texts

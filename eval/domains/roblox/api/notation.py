@@ -3,7 +3,7 @@
 A member is ``<name> <kind>[!flags][:type][(parameters)]``: ``Anchored p:boolean``, ``Mass p!r:float``,
 ``FindFirstChild m:Instance?(name:string,recursive:boolean=False)``, ``Touched e``. A parameter with ``=`` or a
 type that ends in ``?`` may be left out. An item is its name, with ``=value`` where that is not one more
-than the item before.
+than the item before; an item whose value an earlier one has is a former name of that.
 The same text is read here and, in the Luau world, by verify/world/facts.luau.
 """
 
@@ -54,15 +54,6 @@ def _parameter(text: str) -> tuple[str, str, str | None]:
     name, _, rest = text.partition(":")
     type_name, equals, default = rest.partition("=")
     return name, type_name, default if equals else None
-
-
-def items_text(items: Iterable[tuple[str, int]]) -> str:
-    """Return an enum's items in one line."""
-    words, expected = [], 0
-    for name, value in items:
-        words.append(name if value == expected else f"{name}={value}")
-        expected = value + 1
-    return " ".join(words)
 
 
 def read_items(text: str) -> Iterator[tuple[str, int]]:
