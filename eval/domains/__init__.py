@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from env.refusal import Refusal, choices_hint
 from eval.pipeline.language import Language
+from eval.pipeline.scoring import Scorer
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Row, TaskCheck
 
@@ -45,6 +46,7 @@ class Domain:
         derive: a module with what ``Derives`` says: checks for an item that has none of its own, wrong programs that
             they should reject, and what failing references have in common.
         packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
+        scorers: a module with what ``Scorer`` of eval/pipeline/scoring.py says: the marks of a program that ran.
         worlds: a module with what ``Worlds`` says; "" where tasks come without worlds, or tell of them themselves.
         foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
     """
@@ -58,6 +60,7 @@ class Domain:
     constant_answers: tuple[str, ...]
     derive: str
     mod_name: str
+    scorers: str
     packages: tuple[str, ...] = ()
     worlds: str = ""
     foreign: str = ""
@@ -162,6 +165,12 @@ def domain_named(name: str) -> Domain:
 def dataset_names() -> dict[str, str]:
     """Return every dataset of the project's own with the name of its domain."""
     return {dataset: name for name in DOMAINS for dataset in domain_named(name).datasets}
+
+
+def scorer_of(domain: Domain) -> Scorer:
+    """Return what marks the programs of ``domain``."""
+    scorer: Scorer = import_module(domain.scorers)  # type: ignore[assignment]
+    return scorer
 
 
 def open_verifier(domain: Domain, settings: VerifierSettings) -> Verifier:

@@ -49,6 +49,7 @@ DOMAIN = Domain(
     constant_answers=("", "return {}", "return true", "local module = {}\nreturn module"),
     derive="eval.domains.roblox.items.derived_checks",
     mod_name="",
+    scorers="eval.domains.roblox.scorers",
     packages=("pluau", "tree-sitter", "tree-sitter-luau", "jsonschema"),
     worlds="eval.domains.roblox.studio.worlds",
     foreign="eval.domains.roblox.items.public_rows",

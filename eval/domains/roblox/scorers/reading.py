@@ -1,0 +1,107 @@
+"""What the marks of a Roblox answer rest on: the Luau in it, read once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from eval.domains.roblox.findings import findings_in
+from eval.domains.roblox.findings.inference import infer
+from eval.domains.roblox.findings.reading import Binding, Reading
+from eval.domains.roblox.findings.tree import Node, NotRead, read
+from eval.domains.roblox.items.file_blocks import HEADER
+from eval.pipeline.lua_words import distinct_lines
+
+_INDEXES = ("dot_index_expression", "method_index_expression")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was read of an answer.
+
+    Attributes:
+        statements: of its Luau, and tool calls.
+        uses: names of the API outside declarations that nothing reads.
+        read: the share of its local variables that something reads; 1 where it has none.
+        distinct: the share of its lines, or of its tool calls, that stand there once.
+        findings: how many of each kind.
+    """
+
+    statements: int
+    uses: int
+    read: float
+    distinct: float
+    findings: Counter[str]
+
+
+@lru_cache(maxsize=4096)
+def read_answer(code: str) -> Answer:
+    """Return what is read of an answer: of each of its files, or of the code that its tool calls carry.
+
+    An answer that is too long or too deep to be read has no statements. Raises Refusal without tree-sitter-luau.
+    """
+    calls = _calls(code)
+    try:
+        readings = [infer(read(source)) for source in _sources(code, calls)]
+    except NotRead:
+        return Answer(0, 0, 0.0, 0.0, Counter())
+    unread = [_unread(reading) for reading in readings]
+    declared = sum(len(_variables(reading)) for reading in readings)
+    return Answer(
+        statements=sum(_statements(reading) for reading in readings) + len(calls),
+        uses=sum(_uses(reading, own) for reading, own in zip(readings, unread, strict=True)),
+        read=1 - sum(map(len, unread)) / declared if declared else 1.0,
+        distinct=len({*map(str, calls)}) / len(calls) if calls else distinct_lines(code),
+        findings=Counter(finding.kind for reading in readings for finding in {*findings_in(reading)}),
+    )
+
+
+def _calls(code: str) -> list[Any]:
+    """Return the calls of a document of tool calls; [] for a program."""
+    if not code.startswith('{"calls"'):
+        return []
+    try:
+        document = json.loads(code)
+    except ValueError:
+        return []
+    return list(document["calls"]) if isinstance(document.get("calls"), list) else []
+
+
+def _sources(code: str, calls: list[Any]) -> list[str]:
+    """Return the Luau of an answer: the texts of several lines that calls carry, each file, or the whole."""
+    if calls:
+        passed = [call.get("arguments") for call in calls if isinstance(call, dict)]
+        texts = [text for each in passed if isinstance(each, dict) for text in each.values()]
+        return [text for text in texts if isinstance(text, str) and ("\n" in text or "(" in text)]
+    headers = list(HEADER.finditer(code))
+    if not headers:
+        return [code]
+    ends = [header.start() for header in headers[1:]] + [len(code)]
+    return [code[header.end() : end] for header, end in zip(headers, ends, strict=True)]
+
+
+def _statements(reading: Reading) -> int:
+    return sum(child.kind != "comment" for child in reading.tree.root.children)
+
+
+def _variables(reading: Reading) -> list[Binding]:
+    return [each for each in reading.locals if not each.is_parameter and not each.name.startswith("_")]
+
+
+def _unread(reading: Reading) -> list[Binding]:
+    """Return the local variables that nothing reads; a loop's are not declared to be read."""
+    return [each for each in _variables(reading) if len(each.mentions) <= each.writes and each.value is not None]
+
+
+def _uses(reading: Reading, unread: list[Binding]) -> int:
+    """Return how many names of the API stand outside declarations that nothing reads."""
+    idle = {each.value for each in unread if each.value is not None and each.value.kind != "function_declaration"}
+    indexes = (index for kind in _INDEXES for index in reading.tree.kinds.get(kind, ()))
+    return sum(reading.owner(index) is not None and not _is_in(index, idle) for index in indexes)
+
+
+def _is_in(node: Node, holders: set[Node]) -> bool:
+    return node in holders or any(above in holders for above in node.ancestors())
