@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from eval.domains.roblox.studio.judging import combined, is_simulated, runs
+from eval.domains.roblox.studio.judging import is_simulated, runs
 from eval.domains.roblox.studio.luau_literal import chunk, literal
 from eval.domains.roblox.studio.tools import TOOLS, fault, signature
 from eval.domains.roblox.studio.worlds import brief
+from eval.pipeline.calls import MalformedCalls
 from eval.pipeline.verifier import Job
-from eval.records import Outcome, Verdict
 
 EVERY = tuple(TOOLS)
 
@@ -73,11 +73,9 @@ def test_a_job_is_one_run_a_world_with_faults_beside_the_calls() -> None:
     assert '["mode"]="play"' in second.data
 
 
-def test_the_verdict_of_several_worlds_is_the_first_that_is_no_pass() -> None:
-    passed = Verdict(Outcome.PASSED, "", 0.1, "v", "i")
-    wrong = Verdict(Outcome.WRONG, "lines", 0.1, "v", "i")
-    assert combined([passed, wrong]) is wrong
-    assert combined([passed, passed]) is passed
+def test_a_job_whose_code_calls_nothing_is_malformed() -> None:
+    with pytest.raises(MalformedCalls, match="calls no tool"):
+        runs(Job("return {}", (), "", (world(),)))
 
 
 def test_a_prompt_tells_the_offered_tools_and_how_values_are_written_where_they_are() -> None:

@@ -7,7 +7,6 @@ carries a plan out here, which runs nothing of the candidate's, and the VM only 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,8 @@ from eval.domains.roblox.studio.tools import fault
 from eval.domains.roblox.studio.traversal.plan import carry_out
 from eval.domains.roblox.studio.traversal.world import world_from
 from eval.domains.roblox.studio.worlds import simulator_of
-from eval.pipeline.calls import Calls, MalformedCalls, find_calls, read_document
+from eval.pipeline.calls import Calls, MalformedCalls, NoCalls, find_calls, read_document
 from eval.pipeline.verifier import Job
-from eval.records import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,11 @@ def _calls(code: str) -> Calls:
     try:
         return read_document(code)
     except MalformedCalls:
+        pass
+    try:
         return find_calls(code)
+    except NoCalls as error:
+        raise MalformedCalls(str(error)) from None
 
 
 def _run(world: dict[str, Any], calls: Calls) -> Run:
@@ -64,11 +66,3 @@ def _run(world: dict[str, Any], calls: Calls) -> Run:
 
 def _without_empty(call: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in call.items() if value != ""}
-
-
-def combined(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the verdict on a candidate that was run in several worlds: the first that is no pass, else the first."""
-    failed = [
-        (number, verdict) for number, verdict in enumerate(verdicts, start=1) if verdict.outcome != Outcome.PASSED
-    ]
-    return failed[0][1] if failed else verdicts[0]
