@@ -46,7 +46,7 @@ class Domain:
         derive: a module with what ``Derives`` says: checks for an item that has none of its own, wrong programs that
             they should reject, and what failing references have in common.
         packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
-        scorers: a module with what ``Scorer`` of eval/pipeline/scoring.py says: the marks of a program that ran.
+        scorers: a module with what ``Scorer`` of eval/pipeline/scoring says: the marks of a program that ran.
         worlds: a module with what ``Worlds`` says; "" where tasks come without worlds, or tell of them themselves.
         foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
     """

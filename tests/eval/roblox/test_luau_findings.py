@@ -10,7 +10,7 @@ import pytest
 from env.refusal import Refusal
 from eval.domains.roblox.findings import find
 from eval.domains.roblox.findings.__main__ import main
-from eval.domains.roblox.findings.measure import measure
+from eval.domains.roblox.findings.measuring import measure
 from eval.domains.roblox.findings.tree import parser
 
 PUBLIC = Path(__file__).resolve().parents[4] / "shared/data/public/vertigo-lora/data/raw"

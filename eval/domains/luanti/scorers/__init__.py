@@ -6,8 +6,8 @@ Its syntax tree plays no part: luaparser takes 55 ms for a program of 760 charac
 from __future__ import annotations
 
 from eval.domains.luanti.scorers.habits import read_habits
-from eval.pipeline.lua_words import distinct_lines
 from eval.pipeline.scoring import Scores, api_mark, checks_passed, grounded, lessened
+from eval.pipeline.scoring.words import distinct_lines
 from eval.records import Verdict
 
 __all__ = ["marks"]

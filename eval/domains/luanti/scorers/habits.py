@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
-from eval.pipeline.lua_words import words
+from eval.pipeline.scoring.words import words
 
 # More words than the parameters of any real function.
 _LONGEST_LIST = 64

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from env.refusal import Refusal
 from eval.domains.roblox.findings import find
-from eval.domains.roblox.findings.measure import lines_of, measure
+from eval.domains.roblox.findings.measuring import lines_of, measure
 
 _USAGE = "usage: python -m eval.domains.roblox.findings FILE.luau …\n       … measure FOLDER"
 

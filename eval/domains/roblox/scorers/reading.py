@@ -13,7 +13,7 @@ from eval.domains.roblox.findings.inference import infer
 from eval.domains.roblox.findings.reading import Binding, Reading
 from eval.domains.roblox.findings.tree import Node, NotRead, read
 from eval.domains.roblox.items.file_blocks import HEADER
-from eval.pipeline.lua_words import distinct_lines
+from eval.pipeline.scoring.words import distinct_lines
 
 _INDEXES = ("dot_index_expression", "method_index_expression")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from eval.domains.roblox.findings import find
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.inventions import KINDS, Invention, inventions
-from eval.domains.roblox.findings.programs import Program, pairs_in, programs_in
+from eval.domains.roblox.findings.measuring.inventions import KINDS, Invention, inventions
+from eval.domains.roblox.findings.measuring.programs import Program, pairs_in, programs_in
 from eval.domains.roblox.findings.tree import NotRead, read
 
 OF_EACH = 100

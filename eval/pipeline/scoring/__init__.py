@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Protocol
 
 from env.refusal import BadSettings
-from eval.pipeline.lua_words import words
+from eval.pipeline.scoring.words import words
 from eval.records import Candidate, Outcome, Verdict
 
 # Outcomes of answers that never became a program that could run.
