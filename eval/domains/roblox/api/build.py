@@ -2,7 +2,7 @@
 
 The export (JSON) holds ``classes``, ``datatypes``, ``libraries``, ``globals`` and ``enums`` with the source's commit
 and licence. Its traps: types of properties are spelled ``Enum.Font`` and ``Datatype.Font`` where a name is ambiguous,
-``time_duration`` is a number of seconds, a parameter counts as optional only where a default stands, and enum items
+``time_duration`` is a text such as 14:00:00, a parameter counts as optional only where a default stands, and enum items
 come in the order of their values without the values.
 """
 
@@ -21,7 +21,7 @@ from env.refusal import Refusal
 from eval.domains.roblox.api import notation
 
 STORED = Path(__file__).with_name("facts.json.gz")
-RESPELLED = {"Enum.Font": "Font", "Datatype.Font": "FontFace", "time_duration": "double", "Function": "function"}
+RESPELLED = {"Enum.Font": "Font", "Datatype.Font": "FontFace", "time_duration": "string", "Function": "function"}
 MEMBER_SECTIONS = {
     "properties": "p",
     "constants": "k",
