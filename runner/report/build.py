@@ -7,6 +7,7 @@ from typing import Any
 from runner.report.data import GateSection, ReportData, SampleSource, Verdict
 from runner.report.sections.exposure import contamination_sentence
 from runner.report.sections.limits import read_limits
+from runner.report.sections.marks import mark
 from runner.report.sections.measures import read_curves, read_outcomes, read_passes
 from runner.report.sections.next_steps import read_next_steps, read_repair
 from runner.report.sections.provenance import read_gates, read_provenance, read_reproduction
@@ -53,6 +54,7 @@ def build(run: Run) -> ReportData:
     trust = found.section(
         "Trust", lambda artifacts: read_trust(artifacts, measured["tasks"], config.get("verifier") or {}), NOTHING
     )
+    marked = mark(found, measured.pop("tasks"))
     return ReportData(
         run_id=run.id,
         created_at=run.info.created_at,
@@ -71,6 +73,9 @@ def build(run: Run) -> ReportData:
         reproduce=read_reproduction(found),
         next_steps=read_repair(found)
         or found.section("Recommendations", lambda artifacts: read_next_steps(artifacts, view), NOTHING),
+        tasks=marked.tasks,
+        marks=marked.rows,
+        no_marks=marked.why_not,
         problems=tuple(dict.fromkeys(found.problems)),
         **decided,
         **measured,

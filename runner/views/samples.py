@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from env.refusal import Refusal, choices_hint
+from eval.pipeline.scoring import Scores, weighted
 from eval.records import EvalResult, Outcome, Sample, Task
 from gates import require_samples
 from gates.measuring.prompting import read_prompts
 from gates.report import GateReport, changed_artifacts, read_report
 from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults
 from runner.runs.folder import Run, command
-from runner.views.artifacts import Artifacts, read_sample_lines
+from runner.views.artifacts import Artifacts, read_config, read_sample_lines
+from runner.views.marks import marks_of, read_weights, scorer_of_run
+
+SampleId = tuple[str, str, int]
+"""Arm, task id and index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class FoundSamples:
         labels: of their tasks, as far as they are known.
         tasks: their tasks as the dataset has them, where the prompt was requested.
         prompts: the exact text that the model read, by task, where it was requested and Gate A stored it.
+        marks: of the samples that could be judged, by arm, task and index, with their weighted total.
         problems: torn lines, files that changed since the gate concluded.
     """
 
@@ -67,6 +73,7 @@ class FoundSamples:
     tasks: dict[str, Task]
     problems: tuple[str, ...]
     prompts: dict[str, str] = field(default_factory=dict)
+    marks: dict[SampleId, tuple[Scores, float]] = field(default_factory=dict)
 
 
 def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = False) -> FoundSamples:
@@ -89,6 +96,8 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
     prompts = _prompts(run, found) if with_prompts else {}
     matching = [sample for sample in stored if _matches(sample, wanted, labels)]
     shown = tuple(matching[: wanted.limit])
+    tasks = _tasks(run, found, {s.task_id for s in shown}) if with_prompts else {}
+    marks = _marks(run, found, shown, tasks)
     return FoundSamples(
         gate=gate,
         files=tuple(file.relative_to(run.folder).as_posix() for file in files),
@@ -97,10 +106,41 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
         outcomes=dict(Counter(sample.verdict.outcome.value for sample in matching).most_common()),
         samples=shown,
         labels={s.task_id: labels[s.task_id] for s in shown if s.task_id in labels},
-        tasks=_tasks(run, found, {s.task_id for s in shown}) if with_prompts else {},
+        tasks=tasks,
         problems=tuple(dict.fromkeys(found.problems)),
         prompts={s.task_id: prompts[s.task_id] for s in shown if s.task_id in prompts},
+        marks=marks,
     )
+
+
+def _marks(
+    run: Run, found: Artifacts, shown: Sequence[Sample], tasks: Mapping[str, Task]
+) -> dict[SampleId, tuple[Scores, float]]:
+    """Return the marks of the samples that are shown; {} where the domain's reader is not installed, which is named."""
+    if not shown:
+        return {}
+    inputs = _inputs(run, {sample.task_id for sample in shown}, tasks)
+    try:
+        scorer, weights = scorer_of_run(read_config(found)), read_weights()
+        marked = [(s, marks_of(s, inputs[s.task_id], scorer)) for s in shown if s.task_id in inputs]
+    except (Refusal, ValueError) as error:
+        found.problems.append(f"No marks: {str(error).rstrip('.')}.")
+        return {}
+    return {(s.arm, s.task_id, s.index): (marks, weighted(marks, weights)) for s, marks in marked if marks is not None}
+
+
+def _inputs(run: Run, task_ids: set[str], tasks: Mapping[str, Task]) -> dict[str, str]:
+    """Return what each task gave its answers to work on, as Gate E's report tells it, else as the dataset has it.
+
+    A task that neither has any more is left out: an answer that repeats its input could not be told from another.
+    """
+    quiet = Artifacts(run, {})
+    report = _report(run, "e", quiet)
+    told = report.results.tasks if report is not None and isinstance(report.results, DecisionResults) else ()
+    inputs = {facts.task_id: facts.input for facts in told} | {task.id: task.input for task in tasks.values()}
+    if not task_ids <= inputs.keys():
+        inputs |= {task.id: task.input for task in _tasks(run, quiet, task_ids - inputs.keys()).values()}
+    return inputs
 
 
 def sample_rows(found: FoundSamples) -> dict[str, Any]:
@@ -121,7 +161,9 @@ def _row(sample: Sample, found: FoundSamples) -> dict[str, Any]:
     about = {} if labels is None else {"family": labels.family, "kind": labels.kind, "split": labels.split}
     asked = {} if task is None else {"instruction": task.instruction, "input": task.input, "reference": task.reference}
     read = {"prompt": found.prompts[sample.task_id]} if sample.task_id in found.prompts else {}
-    return {**sample.to_json(), **about, **asked, **read}
+    marks = found.marks.get((sample.arm, sample.task_id, sample.index))
+    marked = {} if marks is None else {"marks": {**asdict(marks[0]), "total": marks[1]}}
+    return {**sample.to_json(), **about, **asked, **read, **marked}
 
 
 def _prompts(run: Run, found: Artifacts) -> dict[str, str]:

@@ -24,7 +24,7 @@ function readBook(raw) {
     index: line[0], outcome: line[1], detail: texts[line[2]], program: shown(line[3]), written: shown(line[4]),
     isWritten: line[3] === line[4], checks: raw.checks[line[5]], registered: raw.lists[line[6]],
     calls: raw.lists[line[7]], findings: raw.lists[line[8]], circumstances: texts[line[9]],
-    tokens: line[10], milliseconds: line[11], seed: line[12],
+    tokens: line[10], milliseconds: line[11], seed: line[12], marks: line[13] === null ? null : raw.marks[line[13]],
   });
   book.tasks = raw.tasks.map((task, place) => ({
     ...task, place, name: visible(task.id), family: visible(task.family), kind: visible(task.kind), cluster: visible(task.cluster), seen: raw.lists[task.seen], instruction: shown(task.instruction), input: shown(task.input),

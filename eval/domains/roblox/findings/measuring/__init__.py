@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.domains.roblox.findings import find
+from eval.domains.roblox.findings.api import api_findings
 from eval.domains.roblox.findings.finding import Finding
+from eval.domains.roblox.findings.inference import infer
 from eval.domains.roblox.findings.measuring.inventions import KINDS, Invention, inventions
 from eval.domains.roblox.findings.measuring.programs import Program, pairs_in, programs_in
 from eval.domains.roblox.findings.tree import NotRead, read
@@ -106,6 +108,9 @@ def _of_kind(findings: Sequence[Finding], kind: str) -> tuple[Finding, ...]:
 
 def _is_found(invention: Invention) -> bool:
     """Whether the invented name is in a finding that the program did not have before."""
-    before = {finding.text for finding in _of_kind(find(invention.before), "api")}
-    after = {finding.text for finding in _of_kind(find(invention.after), "api")}
-    return any(f'"{invention.invented}"' in text for text in after - before)
+    new = _api_texts(invention.after) - _api_texts(invention.before)
+    return any(f'"{invention.invented}"' in text for text in new)
+
+
+def _api_texts(code: str) -> set[str]:
+    return {finding.text for finding in api_findings(infer(read(code)))}

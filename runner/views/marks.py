@@ -1,0 +1,64 @@
+"""The marks of a run's stored samples: computed when they are read, stored nowhere.
+
+So every run has them, older ones too; resuming, digests and reuse know nothing of them; and other weights cost a look,
+not a measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+
+from env.refusal import Refusal
+from eval.datasets.loading import DatasetSettings, domain_of
+from eval.domains import scorer_of
+from eval.pipeline.scoring import Answered, Scorer, Scores, ScoreWeights, scores_of
+from eval.records import Sample
+from runner.runs.locations import CONF
+
+WEIGHTS = CONF / "scores.yaml"
+
+
+def read_weights() -> ScoreWeights:
+    """Return the weights of conf/scores.yaml. Raises Refusal where it lacks one, has another key or no numbers."""
+    known = [each.name for each in fields(ScoreWeights)]
+    try:
+        given = yaml.safe_load(WEIGHTS.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise Refusal(f"{WEIGHTS} cannot be read: {error}.", "Restore it.") from None
+    if not isinstance(given, dict):
+        raise Refusal(f"{WEIGHTS} holds no weights.", f"It needs {', '.join(known)}, each with a number.")
+    problems = [f"{key}: no such weight{_nearest(key, known)}" for key in given if key not in known]
+    problems += [f"{key}: not set" for key in known if key not in given]
+    numbers = {key: value for key, value in given.items() if isinstance(value, int | float) and value is not True}
+    problems += [f"{key} = {given[key]!r}: not a number" for key in known if key in given.keys() - numbers.keys()]
+    if problems:
+        raise Refusal(f"{WEIGHTS}: {'; '.join(problems).rstrip('.')}.")
+    return ScoreWeights(**{key: float(numbers[key]) for key in known})
+
+
+def _nearest(key: object, known: list[str]) -> str:
+    near = get_close_matches(str(key), known, 1)
+    return f', nearest is "{near[0]}"' if near else ""
+
+
+def scorer_of_run(config: Mapping[str, Any]) -> Scorer:
+    """Return what marks the programs of a run with this plain configuration.
+
+    Raises:
+        Refusal: the configuration names no dataset that is known.
+    """
+    section = config.get("dataset") or {}
+    settings = DatasetSettings()
+    return scorer_of(
+        domain_of(DatasetSettings(name=section.get("name", ""), domain=section.get("domain") or settings.domain))
+    )
+
+
+def marks_of(sample: Sample, task_input: str, scorer: Scorer) -> Scores | None:
+    """Return the marks of a stored sample; None where it could not be judged."""
+    return scores_of(Answered(task_input, sample.candidate, sample.verdict), scorer)
