@@ -16,9 +16,9 @@ def judged(world: World, code: str, *checks: str) -> Verdict:
 
 
 def assert_prints(world: World, code: str, lines: Sequence[str]) -> None:
-    """Fail, with the difference, where ``code`` does not print exactly ``lines``."""
+    """Fail, with the difference, where ``code`` does not print exactly ``lines`` within a minute of virtual time."""
     wanted = "\n".join(lines)
-    verdict = judged(world, code, f'equal(table.concat(prints(), "\\n"), [=[\n{wanted}]=], "output")')
+    verdict = judged(world, code, f'step(60) equal(table.concat(prints(), "\\n"), [=[\n{wanted}]=], "output")')
     assert verdict.outcome is Outcome.PASSED, verdict.detail
 
 
