@@ -137,3 +137,25 @@ def test_clients_have_no_data_stores(world: World) -> None:
     print(pcall(function() game:GetService("DataStoreService"):GetDataStore("Coins") end) == false, player ~= nil)
     """
     assert_prints(world, code, ["true true"])
+
+
+def test_metatables_of_a_program_change_nothing_of_what_is_kept(world: World) -> None:
+    """Values are read raw: lengths, members and orders that a metatable invents are not part of them."""
+    code = (
+        OPEN
+        + """
+    local lies = { __len = function() return 1e9 end, __iter = function() error("iterated") end, __index = function() return 1 end }
+    store:SetAsync("a", setmetatable({ coins = 3 }, lies))
+    print(game:GetService("HttpService"):JSONEncode((store:GetAsync("a"))))
+    print(game:GetService("HttpService"):JSONEncode(setmetatable({ 1, 2 }, lies)))
+    """
+    )
+    assert_prints(world, code, ['{"coins":3}', "[1,2]"])
+
+
+def test_an_update_that_yields_is_ended(world: World) -> None:
+    code = (
+        OPEN
+        + 'print((pcall(function() store:UpdateAsync("a", function() task.wait(1) print("late") return 1 end) end)))'
+    )
+    assert_prints(world, code, ["false"])
