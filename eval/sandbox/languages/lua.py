@@ -17,7 +17,7 @@ Bytecode = tuple[bytes, bytes]
 
 def version() -> str:
     """Return LuaJIT's name and version."""
-    return str(_new_runtime(0).lua_implementation)
+    return bytes(_new_runtime(0).lua_implementation).decode()
 
 
 def compile_program(files: dict[str, str], on_demand: dict[str, str]) -> Bytecode:
@@ -44,7 +44,8 @@ def run_program(program: Bytecode, arguments: list[str], memory_bytes: int) -> l
     try:
         runtime = _new_runtime(memory_bytes)
         texts = [text.encode("utf-8", "surrogatepass") for text in arguments]
-        return [_plain(field) for field in runtime.execute(*program, *texts, name=b"=engine")]
+        fields = runtime.execute(*program, *texts, name=b"=engine")
+        return [_plain(field) for field in (fields if isinstance(fields, tuple) else (fields,))]
     except (MemoryError, lua.LuaMemoryError):
         raise OutOfMemory from None
     except lua.LuaError as error:
