@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eval.domains.roblox.api.facts import load
 from eval.domains.roblox.verify.verifier import World
 from tests.support.luau_programs import assert_errors, assert_prints
 
@@ -47,3 +48,33 @@ def test_no_value_can_be_changed_or_looked_behind(world: World) -> None:
     """
     locked = "The metatable is locked"
     assert_prints(world, code, [f"{locked} {locked} {locked}", "false false false"])
+
+
+JUNK = '{ 5, "x", {}, true, Vector3.one, CFrame.identity, Color3.new(), UDim2.new(), Enum.Material.Neon, workspace, print, 0 / 0 }'
+
+
+def test_junk_in_any_argument_raises_an_error_of_the_engine_not_of_this_world(world: World) -> None:
+    """An error with a line of the world's own files would be a fault of ours that a program could see."""
+    types = [name for name, members in load().others.items() if "new" in members and name.isalnum()]
+    code = f"""
+    local junk = {JUNK}
+    local calls = 0
+    local function try(name, f, ...)
+        local ok, problem = pcall(f, ...)
+        calls += 1
+        if not ok and string.find(tostring(problem), "engine:", 1, true) then print(name, problem) end
+    end
+    for name, library in {{ {", ".join(f"{name} = {name}" for name in types)} }} do
+        for key, f in library do
+            if type(f) ~= "function" or key == "new" and name == "Instance" then continue end
+            try(name, f)
+            for at, first in junk do
+                local second, third = junk[at % #junk + 1], junk[(at * 5) % #junk + 1]
+                try(name, f, first)
+                for _, other in junk do try(name, f, first, other, second, third) end
+            end
+        end
+    end
+    print(calls > 5000)
+    """
+    assert_prints(world, code, ["true"])
