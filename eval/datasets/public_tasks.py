@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib import import_module
 
 from eval.datasets.clustering import cluster_items, dev_clusters
-from eval.domains import Derived, Derives, Domain
+from eval.domains import Derived, Derives, Domain, Worlds
 from eval.overlap.ngrams import normalise
 from eval.pipeline.extract import extract
 from eval.pipeline.patching import parse_hunks
@@ -59,7 +59,7 @@ def build_tasks(items: Sequence[Row], wanted: Wanted, source_name: str, domain: 
         said = (note if task.reference else "", derived.remark)
         notes += [f"{task.source}: {remark}" for remark in said if remark]
         if derived.checks:
-            tasks.append(_checked(task, derived, wanted.mod_name))
+            tasks.append(_checked(task, derived, wanted.mod_name, domain))
         else:
             missing.append((item, derived.missing))
     dev = dev_clusters([(task.family, task.cluster) for task in tasks], wanted.seed)
@@ -86,9 +86,12 @@ def _task(item: Row, cluster: str, answer: str, source_name: str) -> Task:
     )
 
 
-def _checked(task: Task, derived: Derived, mod_name: str) -> Task:
+def _checked(task: Task, derived: Derived, mod_name: str, domain: Domain) -> Task:
+    worlds: Worlds | None = import_module(domain.worlds) if domain.worlds else None  # type: ignore[assignment]
+    brief = worlds.brief(derived.worlds) if worlds is not None else ""
     return replace(
         task,
+        input="\n\n".join(part for part in (task.input, brief) if part),
         kind=task.kind or derived.kind,
         checks=derived.checks,
         difficulty=min(5, max(1, len(derived.checks) - 3)),
