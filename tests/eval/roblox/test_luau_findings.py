@@ -140,6 +140,8 @@ def test_the_side_that_is_known_counts_without_a_comment() -> None:
         ("x = " + "(" * 5_000 + "1" + ")" * 5_000, "nested deeper than"),
         ("x = " + "{" * 5_000 + "}" * 5_000, "nested deeper than"),
         ("-- " + "a" * 10_000_000, "longer than"),
+        ("function " * 14_000, "not parsed within"),
+        ("f<<" * 20_000, "not parsed within"),
     ],
 )
 def test_a_parser_bomb_is_not_read_and_that_is_said(code: str, why: str) -> None:

@@ -55,10 +55,11 @@ def _declared(text: Sequence[str]) -> list[str]:
 
 
 def _parameters(text: Sequence[str]) -> Iterator[str]:
-    """Yield every name between ``function`` and its closing bracket, or ``for`` and ``in`` or ``=``."""
+    """Yield every name in the brackets behind ``function``, and those between ``for`` and ``in`` or ``=``."""
     for at, word in enumerate(text):
         if word in ("function", "for"):
-            yield from takewhile(lambda name: name not in _LIST_ENDS, text[at + 1 : at + _LONGEST_LIST])
+            listed = list(takewhile(lambda name: name not in _LIST_ENDS, text[at + 1 : at + _LONGEST_LIST]))
+            yield from listed[listed.index("(") :] if "(" in listed else listed
 
 
 def _written(text: Sequence[str]) -> Iterator[str]:

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
-from functools import cache
+from functools import lru_cache
 
 from eval.domains.roblox.findings.finding import Finding
 from eval.domains.roblox.findings.reading import CONNECTING, Reading, arguments
 from eval.domains.roblox.findings.tree import Node
-from eval.domains.roblox.findings.value_types import STRING, Type, every_member, facts, member_names, member_of
+from eval.domains.roblox.findings.value_types import (
+    NAMES_KEPT,
+    STRING,
+    Type,
+    every_member,
+    facts,
+    member_names,
+    member_of,
+)
 
 # A name that is read from an Instance is a misspelt member, and no child, from this likeness on.
 _MISSPELT = 0.84
@@ -114,7 +122,7 @@ def _unknown(reading: Reading, index: Node, owner: Type, name: str) -> Finding:
     return _found(reading, index, rule, f'{holder} has no {what} "{name}"', "", (), near)
 
 
-@cache
+@lru_cache(maxsize=NAMES_KEPT)
 def _nearest(name: str, owner: Type, likeness: float) -> str:
     near = get_close_matches(name, sorted(member_names(owner)), 1, likeness)
     return near[0] if near else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from eval.domains.roblox.findings.reading import Reading
 from eval.domains.roblox.findings.tree import FUNCTIONS, Node
 
@@ -26,11 +28,18 @@ def is_looked_at(reading: Reading, node: Node) -> bool:
     return False
 
 
-def is_looked_at_before(reading: Reading, node: Node, path: str) -> bool:
-    """Whether the names ``path``, such as "player.Character", decide something above ``node`` in its function."""
+def paths_looked_at(reading: Reading) -> dict[str, list[int]]:
+    """Return the names joined by dots, such as "player.Character", that decide something, and where."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for index in reading.tree.kinds.get("dot_index_expression", ()):
+        path = reading.path(index)
+        if path and is_looked_at(reading, index):
+            found[path].append(index.start)
+    return found
+
+
+def is_looked_at_before(reading: Reading, node: Node, looked_at: dict[str, list[int]]) -> bool:
+    """Whether the names that ``node`` is written with decide something above it in its function."""
     inside = node.function()
-    return any(
-        index.start < node.start and reading.path(index) == path and is_looked_at(reading, index)
-        for index in reading.tree.kinds.get("dot_index_expression", ())
-        if inside is None or inside.start <= index.start
-    )
+    start = inside.start if inside is not None else 0
+    return any(start <= place < node.start for place in looked_at.get(reading.path(node), ()))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 
 from eval.domains.roblox.findings.handlers import arguments_of
 from eval.domains.roblox.findings.reading import Binding, Reading, arguments, event_of
@@ -19,6 +19,7 @@ from eval.domains.roblox.findings.value_types import (
     BOOLEAN,
     ENUMS,
     FUNCTION,
+    NAMES_KEPT,
     NUMBER,
     STRING,
     Type,
@@ -222,7 +223,7 @@ def member_type(owner: Type, name: str) -> Type | None:
     return named(member.type) if member.kind in ("property", "constant") else None
 
 
-@cache
+@lru_cache(maxsize=NAMES_KEPT)
 def _global_type(name: str) -> Type | None:
     if name in _GLOBALS:
         return _GLOBALS[name]

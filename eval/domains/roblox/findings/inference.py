@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eval.domains.roblox.findings.expressions import Expressions, Types
+from eval.domains.roblox.findings.expressions import Expressions
 from eval.domains.roblox.findings.handlers import arguments_of
 from eval.domains.roblox.findings.reading import Binding, Reading, arguments, event_of
 from eval.domains.roblox.findings.tree import Node, Tree
@@ -28,7 +28,7 @@ class _Statements(Expressions):
 
     def __init__(self, tree: Tree) -> None:
         super().__init__(tree)
-        self._connected = self._handlers()
+        self.reading.handlers.update(self._handlers())
         self._statements: dict[str, Callable[[Node], None]] = {
             "chunk": self._block,
             "block": self._block,
@@ -40,14 +40,14 @@ class _Statements(Expressions):
             "type_definition": lambda _: None,
         }
 
-    def _handlers(self) -> dict[str, Types]:
-        """Return what named functions receive that are connected to events somewhere in the program."""
-        found: dict[str, Types] = {}
+    def _handlers(self) -> dict[str, str]:
+        """Return the named functions that are connected to events somewhere in the program."""
+        found: dict[str, str] = {}
         for node in self.tree.kinds.get("method_index_expression", ()):
             event = event_of(self.tree, node)
             passed = arguments(node.parent) if node.parent is not None and event else ()
             if len(passed) == 1 and passed[0].kind == "identifier":
-                found[self.tree.text(passed[0])] = arguments_of(event)
+                found.setdefault(self.tree.text(passed[0]), event)
         return found
 
     def visit(self, node: Node) -> None:
@@ -109,7 +109,7 @@ class _Statements(Expressions):
         self.scopes.append({})
         if name is not None and name.kind == "method_index_expression":
             self.scopes[-1]["self"] = Binding("self", name)
-        self.function(node, self._connected.get(own, ()))
+        self.function(node, arguments_of(self.reading.handlers.get(own, "")))
         self.scopes.pop()
 
     def _for(self, node: Node) -> None:

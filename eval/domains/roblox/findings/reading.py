@@ -40,6 +40,7 @@ class Reading:
         bindings: of identifiers that mean a local variable.
         locals: every local variable and parameter, in the order of the source.
         written_globals: names of other variables that the program assigns, with the first place.
+        handlers: named functions that are connected to an event, with the event.
     """
 
     tree: Tree
@@ -47,6 +48,7 @@ class Reading:
     bindings: dict[Node, Binding] = field(default_factory=dict)
     locals: list[Binding] = field(default_factory=list)
     written_globals: dict[str, Node] = field(default_factory=dict)
+    handlers: dict[str, str] = field(default_factory=dict)
 
     def called(self, call: Node) -> str:
         """Return the name that a call is written with, without its receiver: "Connect", "wait"; "" for others."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from eval.domains.roblox.api.facts import Facts, Member, load
 
+# What is remembered of names: programs bring ever new ones.
+NAMES_KEPT = 16_384
 Shape = Literal["instance", "datatype", "namespace", "enums", "enum", "item", "list", "signal", "primitive"]
 _NUMBERS = frozenset({"number", "float", "double", "int", "int64"})
 _TEXTS = frozenset({"string", "ContentId", "Content"})
@@ -46,7 +48,7 @@ def facts() -> Facts:
     return load()
 
 
-@cache
+@lru_cache(maxsize=NAMES_KEPT)
 def named(text: str) -> Type | None:
     """Return the type that facts or an annotation spell as ``text``; None for what says nothing."""
     if text.endswith("?"):
@@ -78,7 +80,7 @@ def annotated(name: str) -> Type | None:
     return Type("datatype", "Font") if name == "Font" else named(name)
 
 
-@cache
+@lru_cache(maxsize=NAMES_KEPT)
 def member_of(owner: Type, name: str) -> Member | None:
     """Return the member that a value of type ``owner`` has under ``name``; None where the facts know none.
 

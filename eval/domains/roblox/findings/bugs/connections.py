@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from eval.domains.roblox.findings.finding import Finding
 from eval.domains.roblox.findings.handlers import FRAME_EVENTS, RECURRING
-from eval.domains.roblox.findings.reading import Reading, arguments, event_of
+from eval.domains.roblox.findings.reading import Reading, event_of
 from eval.domains.roblox.findings.tree import FUNCTIONS, LOOPS, Node
 
 
@@ -46,11 +46,4 @@ def handled_event(reading: Reading, function: Node) -> str:
     holder = function.parent.parent if function.parent is not None and function.parent.kind == "arguments" else None
     if holder is not None and holder.kind == "function_call":
         return connected_event(reading, holder)
-    own = reading.called(function)
-    for call in reading.tree.kinds.get("function_call", ()) if own else ():
-        passed = arguments(call)
-        if len(passed) == 1 and passed[0].kind == "identifier" and reading.tree.text(passed[0]) == own:
-            event = connected_event(reading, call)
-            if event:
-                return event
-    return ""
+    return reading.handlers.get(reading.called(function), "")

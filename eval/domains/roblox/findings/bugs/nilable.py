@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from eval.domains.roblox.findings.conditions import is_looked_at, is_looked_at_before
+from eval.domains.roblox.findings.conditions import is_looked_at, is_looked_at_before, paths_looked_at
 from eval.domains.roblox.findings.finding import Finding
 from eval.domains.roblox.findings.reading import Binding, Reading
 from eval.domains.roblox.findings.tree import Node
@@ -18,10 +18,11 @@ _INDEXING = frozenset({"dot_index_expression", "method_index_expression", "brack
 
 def nilable_findings(reading: Reading) -> Iterator[Finding]:
     """Yield each use of a value that may be nil before anything looks at it."""
+    looked_at = paths_looked_at(reading)
     for kind in ("function_call", "dot_index_expression"):
         for value in reading.tree.kinds.get(kind, ()):
             name = _may_be_nil(reading, value) if _is_indexed(value) else ""
-            if name and not is_looked_at_before(reading, value, reading.path(value)):
+            if name and not is_looked_at_before(reading, value, looked_at):
                 yield _found(reading, value, name)
     for binding in reading.locals:
         name = _may_be_nil(reading, binding.value) if binding.value is not None and not binding.writes else ""

@@ -16,8 +16,9 @@ _YIELDING = frozenset({"wait", "Wait", "WaitForChild"})
 def player_findings(reading: Reading) -> Iterator[Finding]:
     """Yield connections to PlayerAdded that come late and miss players, and tables that keep every player."""
     names = {reading.tree.text(node) for node in reading.tree.kinds.get("identifier", ())}
+    yields_at = _first_yield(reading)
     for call in reading.tree.kinds.get("function_call", ()):
-        is_late = connected_event(reading, call) == "PlayerAdded" and _yields_before(reading, call)
+        is_late = call.start > yields_at and connected_event(reading, call) == "PlayerAdded" and call.function() is None
         if is_late and not names & {"GetPlayers", "GetChildren"}:
             text = "PlayerAdded is connected after a wait: players who are there already are missed"
             yield Finding(reading.tree.line(call), "bug", "missed-players", text)
@@ -25,12 +26,10 @@ def player_findings(reading: Reading) -> Iterator[Finding]:
         yield from _kept(reading)
 
 
-def _yields_before(reading: Reading, call: Node) -> bool:
-    """Whether the program's top level may wait before the connection is made."""
-    return call.function() is None and any(
-        other.start < call.start and other.function() is None and _yields(reading, other)
-        for other in reading.tree.kinds.get("function_call", ())
-    )
+def _first_yield(reading: Reading) -> float:
+    """Return where the program's top level waits for the first time; beyond its end where it never does."""
+    calls = reading.tree.kinds.get("function_call", ())
+    return next((call.start for call in calls if _yields(reading, call) and call.function() is None), float("inf"))
 
 
 def _yields(reading: Reading, call: Node) -> bool:
