@@ -153,6 +153,26 @@ LAYOUTS: dict[str, tuple[str, list[str]]] = {
         """,
         ["200, 200", "50, 60", "400, 400"],
     ),
+    "texts have a size and one font in two spellings": (
+        """
+        local label = add("TextLabel", frame, { Text = "hello", TextSize = 20, Size = UDim2.fromOffset(40, 40) })
+        print(label.TextBounds, label.TextFits, label.Font)
+        label.Font = Enum.Font.GothamBold
+        print(label.FontFace.Weight)
+        label.FontFace = Font.fromEnum(Enum.Font.Arcade)
+        print(label.Font)
+        """,
+        ["50, 20 false Enum.Font.Legacy", "Enum.FontWeight.Bold", "Enum.Font.Arcade"],
+    ),
+    "a scrolling frame's canvas": (
+        """
+        local scrolling = add("ScrollingFrame", frame, { Size = UDim2.fromOffset(100, 100), CanvasPosition = Vector2.new(0, 30) })
+        local inner = add("Frame", scrolling, { Size = UDim2.fromScale(1, 1) })
+        print(scrolling.AbsoluteCanvasSize, scrolling.AbsoluteWindowSize, inner.AbsoluteSize)
+        print(inner.AbsolutePosition - scrolling.AbsolutePosition)
+        """,
+        ["100, 200 100, 100 100, 200", "0, -30"],
+    ),
     "automatic sizes hold their children": (
         """
         local box = add("Frame", screen, { Size = UDim2.fromOffset(100, 0), AutomaticSize = Enum.AutomaticSize.Y })
