@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from env.refusal import choices_hint
 from eval.datasets.loading import FILES, is_generated
-from eval.domains import dataset_names
+from eval.domains import DOMAINS, dataset_names
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
 from gates.report.document import Document
@@ -28,14 +28,18 @@ class DatasetSection(Document):
     """Where tasks and training rows come from.
 
     ``dev_tasks``, ``test_tasks`` and ``rows`` size a generated dataset (0: all that luantibench or a file has);
-    ``eval`` and ``train`` are JSONL files of a read one, ``mod_name`` the mod that its programs run as (null: read from
-    prompts and programs). ``shuffle_answers`` permutes the answers among training rows: the negative control.
+    ``eval`` and ``train`` are JSONL files of a read one or folders of them, ``domain`` what they are about, ``waived``
+    sources that are trained on although their licence does not allow it, ``mod_name`` the mod that its programs run as
+    (null: read from prompts and programs). ``shuffle_answers`` permutes the answers among training rows: the negative
+    control.
     ``exclude_broken_references``: measure without tasks whose own reference fails, instead of refusing them.
     """
 
     name: str
     eval: str | None
     train: str | None
+    domain: str
+    waived: tuple[str, ...]
     seed: int
     dev_tasks: int = Field(ge=0)
     test_tasks: int = Field(ge=0)
@@ -46,6 +50,8 @@ class DatasetSection(Document):
 
     @model_validator(mode="after")
     def _files_for_jsonl(self) -> DatasetSection:
+        if self.domain not in DOMAINS:
+            raise ValueError(f'there is no domain "{self.domain}". {choices_hint(self.domain, DOMAINS)}')
         if self.name == FILES:
             missing = [key for key in ("eval", "train") if not getattr(self, key)]
             if missing:

@@ -84,8 +84,10 @@ def require_data_files(config: dict[str, Any]) -> None:
     """Raise Refusal when a dataset file of a plain config is missing: no run begins on data that is not there."""
     for key in ("eval", "train"):
         value = config["dataset"].get(key)
-        if value and not Path(value).is_file():
-            raise Refusal(f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file.")
+        if value and not Path(value).exists():
+            raise Refusal(
+                f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file, or of a folder of them."
+            )
 
 
 def require_model(experiment: Experiment) -> None:
