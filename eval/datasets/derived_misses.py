@@ -7,7 +7,7 @@ from importlib import import_module
 
 from eval.domains import Derives, Domain
 from eval.pipeline.extract import extract
-from eval.pipeline.patching import PatchRejected, apply_patch
+from eval.pipeline.forms.patching import PatchRejected, apply_patch
 from eval.records import NearMiss, Row, Task
 
 # Of one task: a reference with more shared values is long, and its first ones tell enough.

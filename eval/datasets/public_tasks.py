@@ -12,7 +12,7 @@ from eval.datasets.clustering import cluster_items, dev_clusters
 from eval.domains import Derived, Derives, Domain, Worlds
 from eval.overlap.ngrams import normalise
 from eval.pipeline.extract import extract
-from eval.pipeline.patching import parse_hunks
+from eval.pipeline.forms.patching import parse_hunks
 from eval.records import Remark, Row, Task
 
 

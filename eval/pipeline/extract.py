@@ -11,10 +11,10 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from eval.pipeline.calls import MalformedCalls, NoCalls, find_calls
 from eval.pipeline.fences import Block, fenced_blocks
+from eval.pipeline.forms.calls import MalformedCalls, NoCalls, find_calls
+from eval.pipeline.forms.patching import PatchRejected, apply_patch
 from eval.pipeline.language import Language
-from eval.pipeline.patching import PatchRejected, apply_patch
 from eval.pipeline.prose import is_code_line, is_sentence, without_sentences
 from eval.pipeline.thoughts import answer_part
 from eval.records import Candidate, Outcome, Task

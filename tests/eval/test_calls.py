@@ -7,8 +7,8 @@ import json
 import pytest
 
 from eval.domains.luanti.domain import LUA
-from eval.pipeline.calls import MAX_CALLS, MalformedCalls, NoCalls, find_calls, read_document
 from eval.pipeline.extract import extract
+from eval.pipeline.forms.calls import MAX_CALLS, MalformedCalls, NoCalls, find_calls, read_document
 from eval.records import Outcome, Task
 
 PLAIN = '{"name": "run_code", "arguments": {"code": "print(1)"}}'

@@ -15,7 +15,7 @@ from eval.datasets.formats.folders import ReadRows
 from eval.datasets.public_format import read_source
 from eval.domains.luanti.domain import DOMAIN as LUANTI
 from eval.overlap.contamination import Status, survey
-from eval.pipeline.calls import find_calls
+from eval.pipeline.forms.calls import find_calls
 from eval.records import Task
 
 PUBLIC = Path(__file__).resolve().parents[3] / "shared" / "data" / "public" / "vertigo-lora" / "data"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.datasets.json_lines import json_type
-from eval.pipeline.calls import Call, MalformedCalls, parsed
+from eval.pipeline.forms.calls import Call, MalformedCalls, parsed
 
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)

@@ -10,7 +10,7 @@ from eval.domains.roblox.studio.judging import is_simulated, runs
 from eval.domains.roblox.studio.luau_literal import chunk, literal
 from eval.domains.roblox.studio.tools import TOOLS, fault, signature
 from eval.domains.roblox.studio.worlds import brief
-from eval.pipeline.calls import MalformedCalls
+from eval.pipeline.forms.calls import MalformedCalls
 from eval.pipeline.verifier import Job
 
 EVERY = tuple(TOOLS)

@@ -20,7 +20,7 @@ from eval.domains.roblox.studio import worlds
 from eval.domains.roblox.studio.tools import TOOLS
 from eval.domains.roblox.verify.verifier import World
 from eval.overlap.contamination import survey
-from eval.pipeline.calls import find_calls
+from eval.pipeline.forms.calls import find_calls
 from eval.pipeline.loop import judge
 from eval.records import Outcome, Task
 

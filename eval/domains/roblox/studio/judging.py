@@ -15,7 +15,7 @@ from eval.domains.roblox.studio.tools import fault
 from eval.domains.roblox.studio.traversal.plan import carry_out
 from eval.domains.roblox.studio.traversal.world import world_from
 from eval.domains.roblox.studio.worlds import simulator_of
-from eval.pipeline.calls import Calls, MalformedCalls, NoCalls, find_calls, read_document
+from eval.pipeline.forms.calls import Calls, MalformedCalls, NoCalls, find_calls, read_document
 from eval.pipeline.verifier import Job
 
 

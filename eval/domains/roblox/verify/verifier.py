@@ -18,7 +18,7 @@ from env.refusal import Refusal
 from eval.domains.roblox.domain import LUAU
 from eval.domains.roblox.verify.runs import Condition, arguments_of, read_answer
 from eval.domains.roblox.verify.world_files import on_demand, program
-from eval.pipeline.calls import MalformedCalls
+from eval.pipeline.forms.calls import MalformedCalls
 from eval.pipeline.verifier import Caveat, Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.languages import library_folder
