@@ -55,6 +55,16 @@ QUERIES: dict[str, tuple[str, list[str]]] = {
         """,
         ["true"],
     ),
+    "a cylinder lies along its first axis": (
+        """
+        wall.Shape, wall.Size, wall.Position = Enum.PartType.Cylinder, Vector3.new(10, 4, 4), Vector3.new(0, 10, 0)
+        local side = workspace:Raycast(Vector3.new(4, 0, 1), Vector3.new(0, 50, 0))
+        print(math.abs(side.Position.Y - (10 - math.sqrt(3))) < 1e-4, workspace:Raycast(Vector3.new(4, 0, 2.1), Vector3.new(0, 50, 0)))
+        local cap = workspace:Raycast(Vector3.new(-20, 11, 0), Vector3.new(50, 0, 0))
+        print(cap.Position:FuzzyEq(Vector3.new(-5, 11, 0)), cap.Normal, workspace:Raycast(Vector3.new(-20, 12, 1), Vector3.new(50, 0, 0)))
+        """,
+        ["true nil", "true -1, 0, 0 nil"],
+    ),
     "a ray that starts inside a block does not meet it": (
         """
         wall.Position = Vector3.zero
