@@ -10,8 +10,10 @@ from eval.domains.roblox.api.render import luau_source
 # What isolates the candidate first, the judge last.
 LOADED = (
     "guard",
+    "environment",
     "facts",
     "scheduler",
+    "task_library",
     "signals",
     "types",
     "instances",
@@ -20,7 +22,10 @@ LOADED = (
     "datatypes/kit",
     "place/place",
     "defaults",
+    "place/lone_script",
+    "place/program",
     "place/scripts",
+    "place/require",
     "place/frames",
     "place/parts",
     "place/players",
