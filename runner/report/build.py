@@ -37,6 +37,7 @@ def build(run: Run) -> ReportData:
     gates = found.section("Gates", lambda artifacts: read_gates(artifacts, view), NOTHING)
     decided = _decided(found)
     measured = _measured(found)
+    marked = mark(found, measured.pop("tasks"))
     config: dict[str, Any] = found.section("config.yaml", read_config, {})
     limits = found.section(
         "Limits",
@@ -45,16 +46,15 @@ def build(run: Run) -> ReportData:
             decided["groups"],
             decided["sweep"],
             measured["outcomes"],
-            measured["tasks"],
+            marked.tasks,
             config,
         ),
         NOTHING,
     )
     provenance = read_provenance(found)
     trust = found.section(
-        "Trust", lambda artifacts: read_trust(artifacts, measured["tasks"], config.get("verifier") or {}), NOTHING
+        "Trust", lambda artifacts: read_trust(artifacts, marked.tasks, config.get("verifier") or {}), NOTHING
     )
-    marked = mark(found, measured.pop("tasks"))
     return ReportData(
         run_id=run.id,
         created_at=run.info.created_at,

@@ -1,4 +1,4 @@
-"""The marks of a run's stored samples: computed when they are read, stored nowhere.
+"""The marks and findings of a run's stored samples: computed when they are read, stored nowhere.
 
 So every run has them, older ones too; resuming, digests and reuse know nothing of them; and other weights cost a look,
 not a measurement.
@@ -6,8 +6,8 @@ not a measurement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,11 +16,40 @@ import yaml
 from env.refusal import Refusal
 from eval.datasets.loading import DatasetSettings, domain_of
 from eval.domains import scorer_of
-from eval.pipeline.scoring import Answered, Scorer, Scores, ScoreWeights, scores_of
-from eval.records import Sample
+from eval.pipeline.scoring import Answered, Scorer, Scores, ScoreWeights, scores_of, weighted
+from eval.records import Outcome, Sample
 from runner.runs.locations import CONF
 
+SampleId = tuple[str, str, int]
+"""Arm, task id and index."""
 WEIGHTS = CONF / "scores.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReading:
+    """What reading a sample tells beside its verdict: its marks with their weighted total, and findings of its own."""
+
+    marks: Scores
+    total: float
+    findings: tuple[str, ...]
+
+
+def read_samples(
+    samples: Sequence[Sample], inputs: Mapping[str, str], config: Mapping[str, Any]
+) -> dict[SampleId, SampleReading]:
+    """Return what reading the samples of a run tells; those that could not be judged, or without input, are left out.
+
+    Raises:
+        Refusal: the weights are wrong, the dataset is unknown, or the domain's reader is not installed.
+    """
+    scorer, weights = scorer_of_run(config), read_weights()
+    readings: dict[SampleId, SampleReading] = {}
+    for sample in samples:
+        marks = marks_of(sample, inputs[sample.task_id], scorer) if sample.task_id in inputs else None
+        if marks is not None:
+            found = findings_of(sample, scorer)
+            readings[sample.arm, sample.task_id, sample.index] = SampleReading(marks, weighted(marks, weights), found)
+    return readings
 
 
 def read_weights() -> ScoreWeights:
@@ -57,6 +86,21 @@ def scorer_of_run(config: Mapping[str, Any]) -> Scorer:
     return scorer_of(
         domain_of(DatasetSettings(name=section.get("name", ""), domain=section.get("domain") or settings.domain))
     )
+
+
+def with_findings(sample: Sample, scorer: Scorer) -> Sample:
+    """Return a sample whose findings are those of its verdict and those of reading its program, for a reader."""
+    new = findings_of(sample, scorer)
+    return (
+        replace(sample, verdict=replace(sample.verdict, findings=(*sample.verdict.findings, *new))) if new else sample
+    )
+
+
+def findings_of(sample: Sample, scorer: Scorer) -> tuple[str, ...]:
+    """Return what reading a sample's program finds beyond its verdict; () where it does not compile."""
+    code = sample.candidate.code
+    read = scorer.findings(code) if code is not None and sample.verdict.outcome is not Outcome.SYNTAX_ERROR else ()
+    return tuple(finding for finding in read if finding not in sample.verdict.findings)
 
 
 def marks_of(sample: Sample, task_input: str, scorer: Scorer) -> Scores | None:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from env.refusal import Refusal, choices_hint
-from eval.pipeline.scoring import Scores, weighted
 from eval.records import EvalResult, Outcome, Sample, Task
 from gates import require_samples
 from gates.measuring.prompting import read_prompts
@@ -16,10 +15,7 @@ from gates.report import GateReport, changed_artifacts, read_report
 from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults
 from runner.runs.folder import Run, command
 from runner.views.artifacts import Artifacts, read_config, read_sample_lines
-from runner.views.marks import marks_of, read_weights, scorer_of_run
-
-SampleId = tuple[str, str, int]
-"""Arm, task id and index."""
+from runner.views.marks import SampleId, SampleReading, read_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,7 @@ class FoundSamples:
         labels: of their tasks, as far as they are known.
         tasks: their tasks as the dataset has them, where the prompt was requested.
         prompts: the exact text that the model read, by task, where it was requested and Gate A stored it.
-        marks: of the samples that could be judged, by arm, task and index, with their weighted total.
+        readings: what reading the programs of the samples tells, by arm, task and index.
         problems: torn lines, files that changed since the gate concluded.
     """
 
@@ -73,7 +69,7 @@ class FoundSamples:
     tasks: dict[str, Task]
     problems: tuple[str, ...]
     prompts: dict[str, str] = field(default_factory=dict)
-    marks: dict[SampleId, tuple[Scores, float]] = field(default_factory=dict)
+    readings: dict[SampleId, SampleReading] = field(default_factory=dict)
 
 
 def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = False) -> FoundSamples:
@@ -97,7 +93,7 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
     matching = [sample for sample in stored if _matches(sample, wanted, labels)]
     shown = tuple(matching[: wanted.limit])
     tasks = _tasks(run, found, {s.task_id for s in shown}) if with_prompts else {}
-    marks = _marks(run, found, shown, tasks)
+    readings = _readings(run, found, shown, tasks)
     return FoundSamples(
         gate=gate,
         files=tuple(file.relative_to(run.folder).as_posix() for file in files),
@@ -109,24 +105,21 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
         tasks=tasks,
         problems=tuple(dict.fromkeys(found.problems)),
         prompts={s.task_id: prompts[s.task_id] for s in shown if s.task_id in prompts},
-        marks=marks,
+        readings=readings,
     )
 
 
-def _marks(
+def _readings(
     run: Run, found: Artifacts, shown: Sequence[Sample], tasks: Mapping[str, Task]
-) -> dict[SampleId, tuple[Scores, float]]:
-    """Return the marks of the samples that are shown; {} where the domain's reader is not installed, which is named."""
+) -> dict[SampleId, SampleReading]:
+    """Return what reading the samples that are shown tells; {} where they cannot be read, which is named."""
     if not shown:
         return {}
-    inputs = _inputs(run, {sample.task_id for sample in shown}, tasks)
     try:
-        scorer, weights = scorer_of_run(read_config(found)), read_weights()
-        marked = [(s, marks_of(s, inputs[s.task_id], scorer)) for s in shown if s.task_id in inputs]
+        return read_samples(shown, _inputs(run, {sample.task_id for sample in shown}, tasks), read_config(found))
     except (Refusal, ValueError) as error:
         found.problems.append(f"No marks: {str(error).rstrip('.')}.")
         return {}
-    return {(s.arm, s.task_id, s.index): (marks, weighted(marks, weights)) for s, marks in marked if marks is not None}
 
 
 def _inputs(run: Run, task_ids: set[str], tasks: Mapping[str, Task]) -> dict[str, str]:
@@ -161,9 +154,10 @@ def _row(sample: Sample, found: FoundSamples) -> dict[str, Any]:
     about = {} if labels is None else {"family": labels.family, "kind": labels.kind, "split": labels.split}
     asked = {} if task is None else {"instruction": task.instruction, "input": task.input, "reference": task.reference}
     read = {"prompt": found.prompts[sample.task_id]} if sample.task_id in found.prompts else {}
-    marks = found.marks.get((sample.arm, sample.task_id, sample.index))
-    marked = {} if marks is None else {"marks": {**asdict(marks[0]), "total": marks[1]}}
-    return {**sample.to_json(), **about, **asked, **read, **marked}
+    reading = found.readings.get((sample.arm, sample.task_id, sample.index))
+    marks = {} if reading is None else {"marks": {**asdict(reading.marks), "total": reading.total}}
+    findings = {} if reading is None else {"findings_read": list(reading.findings)}
+    return {**sample.to_json(), **about, **asked, **read, **marks, **findings}
 
 
 def _prompts(run: Run, found: Artifacts) -> dict[str, str]:

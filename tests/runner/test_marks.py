@@ -66,7 +66,7 @@ def test_every_judged_sample_has_marks_on_the_screen_and_in_json(run: Run) -> No
 def test_a_sample_that_failed_is_not_passed_whatever_its_marks(run: Run) -> None:
     found = find_samples(run, "e", Wanted(outcome="WRONG", limit=50))
     assert found.samples
-    totals = [found.marks[s.arm, s.task_id, s.index][1] for s in found.samples]
+    totals = [found.readings[s.arm, s.task_id, s.index].total for s in found.samples]
     assert max(totals) < 1
     assert {sample.verdict.outcome.value for sample in found.samples} == {"WRONG"}
 

@@ -88,6 +88,10 @@ def marks(code: str, verdict: Verdict) -> Scores:
     return Scores(1.0, 1.0, checks_passed(verdict), 1.0)
 
 
+def findings(code: str) -> tuple[str, ...]:
+    return ()
+
+
 def common_cause(details: Sequence[str]) -> Cause | None:
     return None
 

@@ -87,6 +87,10 @@ class Scorer(Protocol):
         """Return the marks of a program that compiled and was executed."""
         ...
 
+    def findings(self, code: str) -> tuple[str, ...]:
+        """Return what reading a program finds beyond what its verdict tells, at most 50 sentences."""
+        ...
+
 
 def scores_of(answer: Answered, scorer: Scorer) -> Scores | None:
     """Return the marks of an answer; None where it could not be judged. The same answer has the same marks."""

@@ -12,12 +12,12 @@ from eval.pipeline.scoring.means import TOTAL, MarkedTask, PartMeans, mean_score
 from eval.records import Sample
 from runner.report.data import Interval, MarkRow, Marks, TaskView
 from runner.views.artifacts import Artifacts, read_config
-from runner.views.marks import marks_of, read_weights, scorer_of_run
+from runner.views.marks import marks_of, read_weights, scorer_of_run, with_findings
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The tasks with the marks of their samples, the means, and why there are none ("" where that needs no reason)."""
+    """The tasks with marks and findings of their samples, the means, and why there are none ("" needs no reason)."""
 
     tasks: tuple[TaskView, ...]
     rows: tuple[MarkRow, ...] = ()
@@ -43,7 +43,8 @@ def mark(found: Artifacts, tasks: tuple[TaskView, ...]) -> Marked:
 
 def _with_marks(task: TaskView, scorer: Scorer) -> TaskView:
     base, cell = (_marks(samples, task.input, scorer) for samples in (task.base_samples, task.cell_samples))
-    return replace(task, base_marks=base, cell_marks=cell)
+    read = [tuple(with_findings(sample, scorer) for sample in arm) for arm in (task.base_samples, task.cell_samples)]
+    return replace(task, base_marks=base, cell_marks=cell, base_samples=read[0], cell_samples=read[1])
 
 
 def _marks(samples: Sequence[Sample], task_input: str, scorer: Scorer) -> Marks:

@@ -16,6 +16,7 @@ from runner.views.wording import count_text
 if TYPE_CHECKING:
     from eval.pipeline.scoring import Scores
     from eval.records import CheckResult, Sample
+    from runner.views.marks import SampleReading
     from runner.views.samples import FoundSamples, Labels
 
 _INDENT = "    "
@@ -33,9 +34,9 @@ def samples_text(found: FoundSamples, matching: str, paper: Paper) -> str:
     """Return the samples as written on ``paper``: coloured where it supports colour, else plain."""
     parts = [_laid([line(("! ", "odd"), problem, hang=2) for problem in found.problems], paper)]
     for sample in found.samples:
-        marks = found.marks.get((sample.arm, sample.task_id, sample.index))
+        reading = found.readings.get((sample.arm, sample.task_id, sample.index))
         about = found.labels.get(sample.task_id)
-        parts.append(_sample_text(sample, about, _asked(found, sample.task_id), marks, paper))
+        parts.append(_sample_text(sample, about, _asked(found, sample.task_id), reading, paper))
     return "".join([*parts, _laid([summary_line(found, matching)], paper)])
 
 
@@ -64,7 +65,7 @@ def _sample_text(
     sample: Sample,
     labels: Labels | None,
     asked: tuple[str, str],
-    marks: tuple[Scores, float] | None,
+    reading: SampleReading | None,
     paper: Paper,
 ) -> str:
     verdict, candidate = sample.verdict, sample.candidate
@@ -74,10 +75,10 @@ def _sample_text(
         parts.append(_foreign(*asked, paper))
     lines = [_detail("why", verdict.detail or candidate.detail)]
     lines += _check_lines(verdict.checks)
-    lines += [_detail("finding", finding) for finding in verdict.findings]
+    lines += [_detail("finding", finding) for finding in (*verdict.findings, *(reading.findings if reading else ()))]
     lines += [_detail("made", ", ".join(verdict.registered))]
     lines += [_detail("calls", ", ".join(verdict.api_calls))]
-    lines += [_detail("marks", _marks_text(*marks) if marks is not None else "")]
+    lines += [_detail("marks", _marks_text(reading.marks, reading.total) if reading is not None else "")]
     lines += [_detail("judge", f"{verdict.verifier}, isolation {verdict.isolation}, {1000 * verdict.seconds:.0f} ms")]
     lines += [_detail("drawn", _drawn(sample))]
     parts.append(_laid([item for item in lines if item.spans], paper))

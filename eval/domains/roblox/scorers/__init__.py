@@ -6,7 +6,7 @@ from eval.domains.roblox.scorers.reading import read_answer
 from eval.pipeline.scoring import NOTHING, Scores, api_mark, checks_passed, grounded, lessened
 from eval.records import Verdict
 
-__all__ = ["marks"]
+__all__ = ["findings", "marks"]
 
 
 def marks(code: str, verdict: Verdict) -> Scores:
@@ -32,3 +32,8 @@ def marks(code: str, verdict: Verdict) -> Scores:
         bugs=checks_passed(verdict) * lessened(found["bug"] + found["type"] + found["side"]),
         quality=answer.read * answer.distinct * lessened(habits / 4) * grounded(verdict),
     )
+
+
+def findings(code: str) -> tuple[str, ...]:
+    """Return what reading the Luau of an answer finds, by line. Raises Refusal without tree-sitter-luau."""
+    return read_answer(code).sentences

@@ -15,6 +15,7 @@ from eval.domains.roblox.findings.tree import Node, NotRead, read
 from eval.domains.roblox.items.file_blocks import HEADER
 from eval.pipeline.scoring.words import distinct_lines
 
+MOST_SENTENCES = 50
 _INDEXES = ("dot_index_expression", "method_index_expression")
 
 
@@ -28,6 +29,7 @@ class Answer:
         read: the share of its local variables that something reads; 1 where it has none.
         distinct: the share of its lines, or of its tool calls, that stand there once.
         findings: how many of each kind.
+        sentences: the findings as a reader has them, at most 50.
     """
 
     statements: int
@@ -35,6 +37,7 @@ class Answer:
     read: float
     distinct: float
     findings: Counter[str]
+    sentences: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=4096)
@@ -46,16 +49,18 @@ def read_answer(code: str) -> Answer:
     calls = _calls(code)
     try:
         readings = [infer(read(source)) for source in _sources(code, calls)]
-    except NotRead:
-        return Answer(0, 0, 0.0, 0.0, Counter())
+    except NotRead as reason:
+        return Answer(0, 0, 0.0, 0.0, Counter(), (f"unread: the program was not read: it is {reason}",))
     unread = [_unread(reading) for reading in readings]
+    found = [finding for reading in readings for finding in sorted({*findings_in(reading)})]
     declared = sum(len(_variables(reading)) for reading in readings)
     return Answer(
         statements=sum(_statements(reading) for reading in readings) + len(calls),
         uses=sum(_uses(reading, own) for reading, own in zip(readings, unread, strict=True)),
         read=1 - sum(map(len, unread)) / declared if declared else 1.0,
         distinct=len({*map(str, calls)}) / len(calls) if calls else distinct_lines(code),
-        findings=Counter(finding.kind for reading in readings for finding in {*findings_in(reading)}),
+        findings=Counter(finding.kind for finding in found),
+        sentences=tuple(map(str, found[:MOST_SENTENCES])),
     )
 
 
