@@ -26,7 +26,8 @@ from eval.datasets.problem_groups import Problem, lines_told, refusal
 from eval.datasets.public_tasks import Wanted, build_tasks
 from eval.datasets.row_formats import recognised
 from eval.domains import Domain, Foreign
-from eval.records import Dataset, Remark, Row
+from eval.overlap.contamination import Status, survey
+from eval.records import Dataset, Remark, Row, Task
 
 REQUIRED_KEYS = ("instruction", "output", "family")
 OPTIONAL_KEYS = ("input", "kind", "cluster")
@@ -64,7 +65,8 @@ def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int,
         **({"waived": wanted.waived} if wanted.waived else {}),
     }
     rows = _part(trained.rows, n_train)
-    remarks = (*items.remarks, *trained.remarks, *built.remarks, *_unused_rows(trained.rows, rows))
+    leaks = _leaked_remark(built.unmeasured, rows)
+    remarks = (*items.remarks, *trained.remarks, *built.remarks, *leaks, *_unused_rows(trained.rows, rows))
     return Dataset(eval_path.stem, built.tasks, rows, digest(content), built.notes, remarks)
 
 
@@ -79,6 +81,23 @@ def _unused_rows(rows: Sequence[Row], used: Sequence[Row]) -> list[Remark]:
         return []
     value = f"dataset.rows={len(used)}: {len(used)} of {len(rows)} training rows are used"
     return [Remark("rows used", value, "The others are not trained on.", "dataset.rows=0 uses every row.")]
+
+
+def _leaked_remark(unmeasured: Sequence[Task], rows: Sequence[Row]) -> list[Remark]:
+    """Name what training repeats of the items that are no tasks: Gate A looks for leaks of tasks alone."""
+    found = survey(unmeasured, rows)
+    leaked = found.ids(Status.CONTAMINATED)
+    if not leaked:
+        return []
+    return [
+        Remark(
+            "left-out items in training",
+            f"{len(leaked)} of {len(unmeasured)} items that are not measured stand in the training rows",
+            "The training rows repeat this benchmark: figures that others report on it after such training say little.",
+            "Leave those rows out, where the whole benchmark is to stay unseen.",
+            tuple(str(overlap) for overlap in found.overlaps if overlap.tier == "T1"),
+        )
+    ]
 
 
 def read_source(path: Path, domain: Domain, waived: Collection[str] = ()) -> ReadRows:

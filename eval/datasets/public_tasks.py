@@ -35,11 +35,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The tasks of a file, how they came about, and what was left out."""
+    """The tasks of a file, how they came about, and what was left out: items without a check are ``unmeasured``."""
 
     tasks: tuple[Task, ...]
     notes: tuple[str, ...]
     remarks: tuple[Remark, ...]
+    unmeasured: tuple[Task, ...] = ()
 
 
 def build_tasks(items: Sequence[Row], wanted: Wanted, source_name: str, domain: Domain) -> Built:
@@ -52,6 +53,7 @@ def build_tasks(items: Sequence[Row], wanted: Wanted, source_name: str, domain: 
     tasks: list[Task] = []
     notes: list[str] = []
     missing: list[tuple[Row, str]] = []
+    unmeasured: list[Task] = []
     for item, cluster in zip(items, cluster_items(items), strict=True):
         task = _task(item, cluster, domain.families[item.family], source_name)
         program, note = _reference_program(task, domain)
@@ -62,12 +64,13 @@ def build_tasks(items: Sequence[Row], wanted: Wanted, source_name: str, domain: 
             tasks.append(_checked(task, derived, wanted.mod_name, domain))
         else:
             missing.append((item, derived.missing))
+            unmeasured.append(task)
     dev = dev_clusters([(task.family, task.cluster) for task in tasks], wanted.seed)
     split = [replace(task, split="dev" if task.cluster in dev else "test") for task in tasks]
     used_ids = _used_ids(split, wanted)
     used = [task for task in split if task.id in used_ids]
     remarks = [*_missing_remark(missing, len(items), source_name), *_unused_remark(split, used, wanted)]
-    return Built(tuple(used), (*notes, *_split_notes(used)), tuple(remarks))
+    return Built(tuple(used), (*notes, *_split_notes(used)), tuple(remarks), tuple(unmeasured))
 
 
 def _task(item: Row, cluster: str, answer: str, source_name: str) -> Task:

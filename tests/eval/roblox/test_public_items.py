@@ -146,6 +146,16 @@ def test_seven_of_them_stand_in_the_training_rows(public: Dataset) -> None:
     assert leaked(public.tasks, public.rows, Status.PARTIAL) == 1
 
 
+def test_with_the_items_left_out_all_twenty_four_leaked_prompts_are_named(public: Dataset) -> None:
+    [leaks] = [remark for remark in public.remarks if remark.subject == "left-out items in training"]
+    assert leaks.value == "18 of 21 items that are not measured stand in the training rows"
+    named = {line.split(":")[1] for line in leaks.evidence}
+    measured = set(survey(public.tasks, public.rows).ids(Status.CONTAMINATED))
+    lines = {int(task_id.removeprefix("eval:")) for task_id in measured} | {int(line) for line in named}
+    # all but arch_01 (line 21) and the five of tool calls (lines 11 to 15)
+    assert lines == set(range(1, 31)) - {11, 12, 13, 14, 15, 21}
+
+
 def test_our_answers_to_them_pass_under_every_condition_and_one_changed_value_does_not(
     public: Dataset, world: World
 ) -> None:
