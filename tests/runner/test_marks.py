@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from env.refusal import Refusal
+from eval.domains import domain_named, scorer_of
 from eval.pipeline.scoring import PARTS
+from eval.records import Candidate, Completion, Outcome, Sample, Verdict
 from runner.report import build, to_json, write_markdown
 from runner.runs.folder import Run
 from runner.screens.answers.samples import samples_text
 from runner.screens.ink import Paper
 from runner.views import marks as views
-from runner.views.marks import read_weights
+from runner.views.marks import read_weights, with_findings
 from runner.views.samples import Wanted, find_samples, sample_rows
 from tests.support.reports import carried, html_of
 from tests.support.run_factory import make_run
@@ -69,6 +72,20 @@ def test_a_sample_that_failed_is_not_passed_whatever_its_marks(run: Run) -> None
     totals = [found.readings[s.arm, s.task_id, s.index].total for s in found.samples]
     assert max(totals) < 1
     assert {sample.verdict.outcome.value for sample in found.samples} == {"WRONG"}
+
+
+def test_reading_adds_its_findings_to_those_of_the_verdict_and_changes_nothing_stored() -> None:
+    scorer = scorer_of(domain_named("roblox"))
+    verdict = Verdict(Outcome.PASSED, "", 0.0, "luau/0.686", "none", findings=("deprecated: wait",))
+    stored = Sample("t", 0, "base", 1, Completion("x", "stop", 1), Candidate("wait(1)", "fence"), verdict)
+    read = with_findings(stored, scorer)
+    assert read.verdict.findings == (
+        "deprecated: wait",
+        "wait: wait is throttled and imprecise: use task.wait (line 1)",
+    )
+    assert stored.verdict.findings == ("deprecated: wait",)
+    broken = replace(stored, verdict=replace(verdict, outcome=Outcome.SYNTAX_ERROR))
+    assert with_findings(broken, scorer) == broken
 
 
 def test_the_report_tells_mean_marks_of_both_arms_with_intervals(run: Run) -> None:
