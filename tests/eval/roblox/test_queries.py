@@ -43,10 +43,17 @@ QUERIES: dict[str, tuple[str, list[str]]] = {
         params.FilterDescendantsInstances = {}
         params:AddToFilter(workspace)
         print(cast(Vector3.new(20, 0, 0), params).Instance)
+        params = RaycastParams.new()
+        params.IncludeInstances = { workspace }
+        print(cast(Vector3.new(20, 0, 0), params).Instance, params.ExcludeInstances)
+        params.ExcludeInstances = { wall }
+        print(cast(Vector3.new(20, 0, 0), params))
+        params.ExcludeInstances, params.IncludeInstances = nil, {}
+        print(cast(Vector3.new(20, 0, 0), params))
         wall.CanQuery = false
         print(cast(Vector3.new(20, 0, 0)))
         """,
-        ["nil", "Wall", "Wall", "nil"],
+        ["nil", "Wall", "Wall", "Wall nil", "nil", "nil", "nil"],
     ),
     "a ball is round": (
         """
