@@ -175,3 +175,33 @@ ask.Parent = game.ReplicatedStorage
     verdict = judged(world, code, 'invokeServer(join("Ann"), get("ReplicatedStorage/RemoteFunction"))')
     assert verdict.outcome is Outcome.RUNTIME_ERROR
     assert verdict.detail.endswith("the call raised: ServerScriptService.Script:3: no")
+
+
+def test_a_destroyed_or_disabled_script_runs_no_further(world: World) -> None:
+    code = """-- file: ServerScriptService/A.server.luau
+workspace.ChildAdded:Connect(function() print("A heard") end)
+task.delay(1, function() print("A waited") end)
+task.delay(0.5, function() script:Destroy() end)
+-- file: ServerScriptService/B.server.luau
+print("B starts")
+task.delay(1, function() print("B waited") end)
+-- file: ServerScriptService/C.server.luau
+local b = script.Parent.B
+task.wait(0.5)
+b.Enabled = false
+task.wait(1)
+Instance.new("Part").Parent = workspace
+b.Enabled = true
+"""
+    check = 'step(3)\nequal(prints(), { "B starts", "B starts", "B waited" }, "printed")'
+    verdict = judged(world, code, check)
+    assert verdict.outcome is Outcome.PASSED, verdict.detail
+
+
+def test_bindables_keep_functions_and_drop_metatables(world: World) -> None:
+    code = """
+local bindable = Instance.new("BindableEvent")
+bindable.Event:Connect(function(t) print(type(t.f), getmetatable(t)) end)
+bindable:Fire(setmetatable({ f = print }, { __index = {} }))
+"""
+    assert_prints(world, code, ["function nil"])
