@@ -3,6 +3,8 @@ near misses, questions, constants and other tasks' answers never do."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from eval.domains import open_verifier
 from eval.domains.roblox import bench
 from eval.domains.roblox.domain import DOMAIN
 from eval.domains.roblox.studio import worlds
+from eval.domains.roblox.studio.tools import TOOLS
+from eval.domains.roblox.studio.traversal.plan import ACTIONS
 from eval.domains.roblox.verify.verifier import World
 from eval.overlap.contamination import survey
 from eval.pipeline.instrument import NOT_TRIED, judge_known_answers
@@ -63,10 +67,33 @@ def test_near_misses_and_constants_fail_by_what_they_do(tasks: Sequence[Task], w
     assert all(a.verdict.outcome not in NOT_TRIED for a in known if a.kind == "near miss")
 
 
+def soup(task: Task) -> str:
+    """Return every word of the prompt through every tool or action that the task offers."""
+    words = re.findall(r"\w+", f"{task.instruction} {task.reference}")
+    code = f"print([==[{' '.join(words)}]==])\n" + "\n".join(f"print('{word}')" for word in words)
+    given = {
+        "code": code,
+        "query": "e",
+        "path": "Workspace",
+        "property": "Name",
+        "value": task.instruction,
+        "limit": 99,
+    }
+    given |= {"paths": ["Workspace"], "parent": "Workspace", "className": "Part", "objects": [], "assetId": 1}
+    offered = {tool for world in task.worlds for tool in json.loads(world).get("tools", ())}
+    calls = [
+        {"name": name, "arguments": {key: given[key] for key in TOOLS[name][1]["properties"] if key in given}}
+        for name in sorted(offered)
+    ]
+    places = [name for world in task.worlds for name in json.loads(world).get("platforms", ())]
+    return json.dumps(calls or [{"name": action, "arguments": {"to": name}} for name in places for action in ACTIONS])
+
+
 def test_questions_prompts_and_other_answers_never_pass(tasks: Sequence[Task], world: World) -> None:
     answers = [
         (task, text) for task in tasks for text in (task.instruction, task.input, f"{task.instruction}\n{task.input}")
     ]
+    answers += [(task, soup(task)) for task in tasks]
     answers += [
         (task, tasks[(at * 7 + 5 * step) % len(tasks)].reference)
         for at, task in enumerate(tasks)

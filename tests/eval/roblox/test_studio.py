@@ -167,6 +167,20 @@ def test_a_tool_that_the_task_does_not_offer_does_nothing(world: World) -> None:
     )
 
 
+def test_code_reads_and_sets_the_selection(world: World) -> None:
+    code = (
+        "local s = game:GetService('Selection') print(#s:Get(), s:Get()[1]) s:Set({workspace.Hall.Door}) "
+        "s:Add({workspace.Hall, workspace.Hall.Door}) s:Remove({workspace.Lamp})"
+    )
+    passes(
+        world,
+        [call("run_code", code=code)],
+        "equal(studio.failed(), '') equal(studio.lines(), {'1 Lamp'})",
+        "equal(studio.selected(), {'Workspace.Hall', 'Workspace.Hall.Door'})",
+        selection=["Workspace.Lamp"],
+    )
+
+
 def test_each_world_must_be_passed(world: World) -> None:
     document = json.dumps({"calls": [call("run_code", code="print('lamps=1')")], "answer": ""})
     count = TaskCheck("count", "equal(studio.lines('lamps='), {'lamps=' .. #workspace:GetChildren()})")

@@ -140,3 +140,25 @@ def test_a_world_whose_names_mean_nothing_is_named() -> None:
     assert world_problems([json.dumps({"simulator": "traversal"})]) == ["world 1: it is no world: KeyError: 'start'"]
     assert world_problems(['{"simulator": "studio", "tools": ["fly"]}']) == ["world 1: unknown tool fly"]
     assert world_problems(["workspace.Name = 'x'"]) == []
+
+
+def test_a_place_that_the_engine_would_not_hold_is_named() -> None:
+    place = {
+        "simulator": "studio",
+        "tools": ["run_code"],
+        "modus": "edit",
+        "tree": {
+            "Workspace": [{"Part A": {"Colour": 1, "Children": ["Sofa B", {"Folder C": {"Children": ["BasePart"]}}]}}],
+            "Warehouse": [3],
+            "ServerStorage": "Part",
+        },
+    }
+    assert world_problems([json.dumps(place)]) == [
+        'world 1: unknown key "modus". Did you mean "mode"?',
+        "world 1: Workspace.A: Part has no property Colour",
+        "world 1: Workspace.A.B: no instance of the class Sofa can be made",
+        "world 1: Workspace.A.C.BasePart: no instance of the class BasePart can be made",
+        "world 1: unknown service Warehouse",
+        "world 1: Warehouse: an entry is neither a title nor a mapping of one title",
+        "world 1: ServerStorage: its content is no list",
+    ]

@@ -6,13 +6,17 @@ A world is JSON with a key "simulator"; other texts are set-ups in Luau and none
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from env.refusal import choices_hint
+from eval.domains.roblox.api.facts import load
+from eval.domains.roblox.studio.place_data import entry_problems, tree_problems
 from eval.domains.roblox.studio.tools import TOOLS, signature
 from eval.domains.roblox.studio.traversal import telling, world
 
 SIMULATORS = ("studio", "traversal")
+_KEYS = ("simulator", "tools", "tree", "mode", "console", "assets", "selection", "readonly")
 _CALLS = (
     'Answer with a JSON list of calls, each {"name": ..., "arguments": {...}}. They run in this order, and nobody '
     "reads a result before the next call: print what is asked for."
@@ -56,12 +60,23 @@ def world_problems(worlds: Sequence[str]) -> list[str]:
     return found
 
 
+def _studio_problems(data: dict[str, Any]) -> Iterator[str]:
+    yield from (f"unknown tool {name}" for name in data.get("tools", ()) if name not in TOOLS)
+    if not data.get("tools"):
+        yield "it offers no tools"
+    yield from (f'unknown key "{key}". {choices_hint(key, _KEYS)}' for key in data if key not in _KEYS)
+    if data.get("mode", "edit") not in ("edit", "play"):
+        yield f'its mode is "{data["mode"]}"; choices: edit, play'
+    yield from tree_problems(data.get("tree", {}))
+    for asset in data.get("assets", {}).values():
+        yield from entry_problems(asset, "assets", load())
+
+
 def _problems(data: dict[str, Any]) -> list[str]:
     if data["simulator"] not in SIMULATORS:
         return [f'unknown simulator "{data["simulator"]}"; choices: {", ".join(SIMULATORS)}']
     if data["simulator"] == "studio":
-        unknown = [str(name) for name in data.get("tools", ()) if name not in TOOLS]
-        return [f"unknown tool {name}" for name in unknown] + ([] if data.get("tools") else ["it offers no tools"])
+        return list(_studio_problems(data))
     try:
         return world.problems(world.world_from(data))
     except (KeyError, TypeError, ValueError) as error:
