@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from env.refusal import Refusal, choices_hint
 from eval.pipeline.language import Language
-from eval.pipeline.scoring import Scorer
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Row, TaskCheck
+
+if TYPE_CHECKING:
+    # gates import this module, and what they read must not depend on marks
+    from eval.pipeline.scoring import Scorer
 
 # Name to the module whose ``DOMAIN`` is its record.
 DOMAINS = {"luanti": "eval.domains.luanti.domain", "roblox": "eval.domains.roblox.domain"}

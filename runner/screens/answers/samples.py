@@ -139,7 +139,7 @@ def _program(text: str, paper: Paper, in_lua: bool) -> str:
 
 
 def _highlighted(rows: Sequence[str]) -> list[str]:
-    """Return the lines of a Lua program with colour codes, none of them longer or shorter than before."""
+    """Return the lines of a Lua or Luau program with colour codes, none of them longer or shorter than before."""
     from pygments.token import Comment, Keyword, Name, Number, String, Token  # type: ignore[import-untyped]
     from rich.console import Console
     from rich.style import Style
@@ -151,7 +151,7 @@ def _highlighted(rows: Sequence[str]) -> list[str]:
     width = 2 * max(map(len, rows), default=0) + 2
     console = Console(file=StringIO(), force_terminal=True, color_system="standard", width=width, markup=False)
     with console.capture() as captured:
-        console.print(Syntax("", "lua", theme=theme).highlight("\n".join(rows)), end="", soft_wrap=True)
+        console.print(Syntax("", "luau", theme=theme).highlight("\n".join(rows)), end="", soft_wrap=True)
     return captured.get().split("\n")[: len(rows)]
 
 
