@@ -205,3 +205,18 @@ bindable.Event:Connect(function(t) print(type(t.f), getmetatable(t)) end)
 bindable:Fire(setmetatable({ f = print }, { __index = {} }))
 """
     assert_prints(world, code, ["function nil"])
+
+
+def test_a_seat_knows_who_sits_and_jumping_ends_it(world: World) -> None:
+    code = """
+local seat = Instance.new("Seat")
+seat.Parent = workspace
+seat:GetPropertyChangedSignal("Occupant"):Connect(function() print(seat.Occupant and seat.Occupant.Parent) end)
+"""
+    check = (
+        'local ann, seat = join("Ann"), get("Workspace/Seat")\nsit(ann, seat)\nequal(humanoid(ann).SeatPart, seat, "SeatPart")\n'
+        "humanoid(ann).Jump = true\nstep(1)\n"
+        'equal(seat.Occupant, nil, "Occupant")\nequal(prints(), { "Ann", "nil" }, "printed")'
+    )
+    verdict = judged(world, code, check)
+    assert verdict.outcome is Outcome.PASSED, verdict.detail

@@ -16,6 +16,7 @@ LOADED = (
     "task_library",
     "signals",
     "types",
+    "classes",
     "instances",
     "tree",
     "members",
