@@ -333,6 +333,9 @@ def test_the_code_that_tool_calls_carry_is_read_and_repeated_calls_count_once() 
     call = '{"name": "run_code", "arguments": {"code": "local p = Instance.new(\\"Part\\")\\np.Parent = workspace"}}'
     assert scorer.marks(f'{{"calls": [{call}], "answer": ""}}', PASSED) == BEST
     assert scorer.marks(f'{{"calls": [{call}, {call}], "answer": ""}}', PASSED).quality == 0.5
+    made = '{"name": "create_object", "arguments": {"className": "Prat", "parent": "Workspace (old)"}}'
+    assert scorer.marks(f'{{"calls": [{made}], "answer": ""}}', PASSED).api == 0.5
+    assert scorer.findings(f'{{"calls": [{made}], "answer": ""}}') == ('api: there is no class "Prat" (line 1)',)
     wrong = call.replace("Parent", "Prent")
     assert scorer.marks(f'{{"calls": [{wrong}], "answer": ""}}', PASSED).api == 0.5
 

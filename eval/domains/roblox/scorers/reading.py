@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from eval.domains.roblox.findings import findings_in
+from eval.domains.roblox.findings import Finding, findings_in
 from eval.domains.roblox.findings.inference import infer
 from eval.domains.roblox.findings.reading import Binding, Reading
 from eval.domains.roblox.findings.tree import Node, NotRead, read
+from eval.domains.roblox.findings.value_types import facts
 from eval.domains.roblox.items.file_blocks import HEADER
 from eval.pipeline.scoring.words import distinct_lines
 
@@ -52,11 +53,12 @@ def read_answer(code: str) -> Answer:
     except NotRead as reason:
         return Answer(0, 0, 0.0, 0.0, Counter(), (f"unread: the program was not read: it is {reason}",))
     unread = [_unread(reading) for reading in readings]
-    found = [finding for reading in readings for finding in sorted({*findings_in(reading)})]
+    read_in = [finding for reading in readings for finding in sorted({*findings_in(reading)})]
+    found = [*_unknown_classes(calls), *read_in]
     declared = sum(len(_variables(reading)) for reading in readings)
     return Answer(
         statements=sum(_statements(reading) for reading in readings) + len(calls),
-        uses=sum(_uses(reading, own) for reading, own in zip(readings, unread, strict=True)),
+        uses=sum(_uses(*pair) for pair in zip(readings, unread, strict=True)) + len(_passed(calls, "className")),
         read=1 - sum(map(len, unread)) / declared if declared else 1.0,
         distinct=len({*map(str, calls)}) / len(calls) if calls else distinct_lines(code),
         findings=Counter(finding.kind for finding in found),
@@ -76,16 +78,27 @@ def _calls(code: str) -> list[Any]:
 
 
 def _sources(code: str, calls: list[Any]) -> list[str]:
-    """Return the Luau of an answer: the texts of several lines that calls carry, each file, or the whole."""
+    """Return the Luau of an answer: the code that calls carry, each file, or the whole."""
     if calls:
-        passed = [call.get("arguments") for call in calls if isinstance(call, dict)]
-        texts = [text for each in passed if isinstance(each, dict) for text in each.values()]
-        return [text for text in texts if isinstance(text, str) and ("\n" in text or "(" in text)]
+        return _passed(calls, "code")
     headers = list(HEADER.finditer(code))
     if not headers:
         return [code]
     ends = [header.start() for header in headers[1:]] + [len(code)]
     return [code[header.end() : end] for header, end in zip(headers, ends, strict=True)]
+
+
+def _passed(calls: list[Any], name: str) -> list[str]:
+    """Return the texts that calls pass as their argument ``name``."""
+    given = [call.get("arguments") for call in calls if isinstance(call, dict)]
+    texts = [each.get(name) for each in given if isinstance(each, dict)]
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _unknown_classes(calls: list[Any]) -> list[Finding]:
+    """Return the classes that calls create and the engine does not have."""
+    unknown = [name for name in _passed(calls, "className") if name not in facts().classes]
+    return [Finding(1, "api", "unknown-class", f'there is no class "{name}"') for name in dict.fromkeys(unknown)]
 
 
 def _statements(reading: Reading) -> int:
