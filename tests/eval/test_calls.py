@@ -25,6 +25,8 @@ SPELLINGS = {
     "a bare object": PLAIN,
     "a bare list behind a sentence": f"I call one tool.\n[{OPENAI}]",
     "a chat's message": json.dumps({"role": "assistant", "content": None, "tool_calls": [json.loads(OPENAI)]}),
+    "a wrapped object": f'{{"tool_call": {PLAIN}}}',
+    "a line that only looks like a list": f"[1] I call one tool.\n{PLAIN}",
     "parameters for arguments": '{"name": "run_code", "parameters": {"code": "print(1)"}}',
 }
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from env.refusal import Refusal
+from eval.datasets.chat_format import flattened, to_chat
 from eval.datasets.formats.chat_turns import conversation
 from eval.datasets.formats.folders import ReadRows
 from eval.datasets.public_format import read_source
 from eval.domains.luanti.domain import DOMAIN as LUANTI
 from eval.overlap.contamination import Status, survey
-from eval.pipeline.forms.calls import find_calls
-from eval.records import Task
+from eval.pipeline.forms.calls import find_calls, listed
+from eval.records import Row, Task
 
 PUBLIC = Path(__file__).resolve().parents[3] / "shared" / "data" / "public" / "vertigo-lora" / "data"
 FAMILIES = ("coding", "bugfix", "architecture", "tools", "embodiment", "typing", "refactor")
@@ -69,11 +70,25 @@ def test_a_trajectory_becomes_its_calls_without_what_only_a_result_could_say() -
     assert "Seven" not in found.answer
     assert found.answer.startswith("<think>I look first.</think>")
     assert "It is Edit" not in found.answer
+    assert "Now the count" not in found.answer
     calls = find_calls(found.answer.removeprefix("<think>I look first.</think>")).calls
     assert [(call.name, call.arguments) for call in calls] == [
         ("get_studio_mode", {}),
         ("run_code", {"code": "print(7)"}),
     ]
+
+
+def test_a_row_of_calls_is_a_chat_with_calls_and_comes_back_as_it_was() -> None:
+    calls = '[{"name": "run_code", "arguments": {"code": "print(7)"}},\n {"name": "get_studio_mode", "arguments": {}}]'
+    row = Row("Count the lamps.", "", calls, "tools", "lamps", "asking")
+    made = to_chat(row)
+    assert made["messages"][1]["content"] is None
+    assert [call["function"]["name"] for call in made["messages"][1]["tool_calls"]] == ["run_code", "get_studio_mode"]
+    back = flattened(made).values
+    assert Row(**back) == row
+    told_too = made["messages"] + [told("7"), said("Seven lamps.")]
+    assert flattened(made | {"messages": told_too}).values["output"] == calls
+    assert to_chat(Row("Make a list.", "", "[1, 2]", "tools"))["messages"][1]["content"] == "[1, 2]"
 
 
 def test_null_content_beside_calls_and_two_turns_in_a_row_are_one_answer() -> None:
@@ -222,8 +237,11 @@ def test_every_public_row_is_used_but_those_without_a_licence(every: ReadRows) -
 def test_all_public_calls_read_back(every: ReadRows) -> None:
     count = 0
     for row in every.rows:
-        if "<tool_call>" in row.output:
-            count += len(find_calls(row.output).calls)
+        said = row.output.rpartition("</think>")[2]
+        if said.endswith("]") and '[{"name"' in said:
+            calls = find_calls(said).calls
+            assert said.endswith(listed(calls))
+            count += len(calls)
     assert count == 340
 
 

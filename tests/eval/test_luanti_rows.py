@@ -221,6 +221,8 @@ def test_a_plan_names_a_number_of_tasks_only_where_it_is_known() -> None:
         "seed": 0,
         "rows": 9,
         "shuffle_answers": False,
+        "domain": "luanti",
+        "waived": (),
         "exclude_broken_references": False,
         "mod_name": None,
     }

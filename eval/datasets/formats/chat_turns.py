@@ -1,20 +1,20 @@
 """Chats of any number of turns, with tools or without, as one question and one answer.
 
-A run asks once and executes one answer, so a trajectory becomes the calls that it makes, in order, in the tags that
-models write. What it says between two calls stands between them; what it says after a tool has answered is left out:
-it tells what only that result could say. A thought opens the answer when no tool was called before it.
+A run asks once and executes one answer, so a trajectory becomes the calls that it makes, in order, as the JSON list in
+which answers are requested. What it says before its first call opens the answer; what it says later is left out: it
+tells what only a tool's result could say.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from eval.datasets.json_lines import json_type
-from eval.pipeline.forms.calls import Call, MalformedCalls, parsed
+from eval.pipeline.forms.calls import Call, MalformedCalls, listed, parsed
 
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)
@@ -85,25 +85,14 @@ def _turn_fault(roles: Sequence[str], messages: Sequence[Mapping[str, Any]]) -> 
 def _answer(turns: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
     """Return the one answer that assistant turns make, and how many calls it holds. Raises MalformedCalls."""
     parts: list[str] = []
-    calls, answered = 0, False
+    calls: list[Call] = []
     for turn in turns:
-        if turn["role"] == "tool":
-            answered = True
-            continue
-        own = [tag for call in _calls(turn) for tag in (f"<tool_call>\n{call}\n</tool_call>",)]
         said = (turn.get("content") or "").strip()
-        if calls or answered:
-            said = _THOUGHT.sub("", said)
-        parts += [part for part in ("" if answered and not own else said, *own) if part]
-        calls += len(own)
-    return "\n".join(parts), calls
-
-
-def _calls(turn: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the calls of one turn as JSON, arguments as an object."""
-    for number, call in enumerate(turn.get("tool_calls") or (), start=1):
-        read = openai_call(call, f"call {number}")
-        yield json.dumps({"name": read.name, "arguments": read.arguments}, ensure_ascii=False)
+        if turn["role"] == "assistant" and said and not calls:
+            parts.append(said)
+        made = enumerate(turn.get("tool_calls") or (), start=len(calls) + 1)
+        calls += [openai_call(call, f"call {number}") for number, call in made]
+    return "\n".join([*parts, listed(calls)] if calls else parts), len(calls)
 
 
 def openai_call(call: Any, what: str) -> Call:

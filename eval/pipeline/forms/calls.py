@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ _FENCED = re.compile(
 )
 _BARE = re.compile(r"^[ \t]*(?=[\[{])", re.MULTILINE)
 _LISTS = ("calls", "tool_calls")
+_WRAPPERS = ("function", "tool_call", "function_call")
 _ARGUMENTS = ("arguments", "parameters", "args")
 
 
@@ -53,6 +54,12 @@ class Calls:
         """Return them as JSON: ``{"calls": [{"name", "arguments"}, ...], "answer": text}``."""
         calls = [{"name": call.name, "arguments": call.arguments} for call in self.calls]
         return json.dumps({"calls": calls, "answer": self.answer}, ensure_ascii=False)
+
+
+def listed(calls: Sequence[Call]) -> str:
+    """Return calls as a JSON list, one a line: the form in which answers are requested."""
+    lines = (json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False) for call in calls)
+    return "[" + ",\n ".join(lines) + "]"
 
 
 def find_calls(text: str) -> Calls:
@@ -95,8 +102,15 @@ def _fenced(text: str) -> tuple[list[Any], str] | None:
 
 
 def _bare(text: str) -> tuple[list[Any], str] | None:
-    """Return the JSON values that begin at the first line which opens one and names a call."""
+    """Return the JSON values that begin at the first line where a call can be read, else where one seems to begin."""
     starts = [match.end() for match in _BARE.finditer(text) if '"name"' in text[match.end() :]]
+    for start in starts:
+        try:
+            values, answer = _values_from(text, start)
+            _as_calls(values, answer, "bare")
+        except ValueError:
+            continue
+        return values, answer
     return _values_from(text, starts[0]) if starts else None
 
 
@@ -183,7 +197,7 @@ def _own_answer(values: list[Any]) -> str:
 def _call(value: Any, what: str) -> Call:
     if not isinstance(value, dict):
         raise MalformedCalls(f"{what} is no object")
-    inner = value["function"] if isinstance(value.get("function"), dict) else value
+    inner = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), dict)), value)
     name = inner.get("name")
     if not isinstance(name, str) or not name.strip():
         raise MalformedCalls(f"{what} has no name")

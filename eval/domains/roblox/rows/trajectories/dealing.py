@@ -12,6 +12,7 @@ from env.refusal import Refusal
 from eval.domains.roblox.rows import trajectories
 from eval.domains.roblox.rows.trajectories.seed_files import Seed, filled, read_seeds
 from eval.domains.roblox.studio.worlds import brief
+from eval.pipeline.forms.calls import Call, listed
 from eval.records import Row, Task, TaskCheck
 
 FAMILY = "tools"
@@ -87,12 +88,12 @@ def _draws(seed: Seed, chance: random.Random) -> Iterator[Trajectory]:
         seen.add(instruction)
         misses = 0
         world = json.dumps({"simulator": "studio", **filled(dict(seed.world), values)})
-        calls = [{"name": tool, "arguments": filled(arguments, values)} for tool, arguments in seed.calls]
+        calls = [Call(tool, filled(arguments, values)) for tool, arguments in seed.calls]
         checks = tuple(TaskCheck(name, filled(lua, values)) for name, lua in seed.checks.items())
         row = Row(
             instruction,
             brief((world,)),
-            "[" + ",\n ".join(json.dumps(call) for call in calls) + "]",
+            listed(calls),
             FAMILY,
             cluster=f"roblox_rows.{FAMILY}.{seed.name}",
             kind=f"studio_{seed.kind}",
