@@ -317,7 +317,20 @@ def test_a_fault_lowers_the_mark_it_belongs_to(name: str, code: str, found: Verd
     assert good == BEST
     assert getattr(worse, part) < 1.0
     untouched = {"api": ("bugs",), "bugs": ("api",), "quality": ("api", "bugs")}[part]
-    assert all(getattr(worse, other) == 1.0 for other in untouched)
+    assert found.outcome is not Outcome.PASSED or all(getattr(worse, other) == 1.0 for other in untouched)
+
+
+@pytest.mark.parametrize("name", ["luanti", "roblox"])
+def test_names_and_tidy_lines_count_as_far_as_checks_pass(name: str) -> None:
+    scorer = scorer_of(domain_named(name))
+    named = {"registered": ("node mymod:lamp",)}
+    results = [(False, False), (True, False), (True, True)]
+    found = [scorer.marks(GOOD[name], verdict(Outcome.WRONG, *checks, **named)) for checks in results]
+    assert [(each.api, each.bugs, each.quality) for each in found] == [
+        (0.25, 0.0, 0.25),
+        (0.625, 0.5, 0.625),
+        (1.0, 1.0, 1.0),
+    ]
 
 
 def test_each_file_of_an_answer_is_read_for_itself() -> None:

@@ -124,8 +124,8 @@ def lessened(faults: float) -> float:
 
 
 def grounded(verdict: Verdict) -> float:
-    """Return 1 where at least one check passed, else 1/4: names and tidy lines alone show little."""
-    return 1.0 if checks_passed(verdict) > 0 else 0.25
+    """Return 1 where every check passed, down to 1/4 where none did: names and tidy lines alone show little."""
+    return 0.25 + 0.75 * checks_passed(verdict)
 
 
 def api_mark(uses: int, unknown: float, verdict: Verdict) -> float:

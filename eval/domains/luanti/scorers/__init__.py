@@ -19,8 +19,8 @@ def marks(code: str, verdict: Verdict) -> Scores:
     syntax: 1; LuaJIT compiled it. api: what it registered and called are its uses; each finding of the field facts (a
     field the API does not know, of the wrong type, out of range) is an unknown name. bugs: the share of the checks that
     pass. quality: the share of its locals that are read, times the share of its lines that stand there once, lessened
-    by a quarter of a fault for each global variable that is not the mod's own table. Where no check passes, api and
-    quality are a quarter of that.
+    by a quarter of a fault for each global variable that is not the mod's own table. Both api and quality
+    count a quarter where no check passes, and in full where all do.
     """
     habits = read_habits(code)
     read = 1.0 if not habits.locals else 1 - len(habits.unread) / len(habits.locals)

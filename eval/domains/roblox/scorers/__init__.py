@@ -16,7 +16,8 @@ def marks(code: str, verdict: Verdict) -> Scores:
     that nothing reads; each API finding is an unknown name, each deprecated one a quarter of one. bugs: the share of
     the checks that pass, lessened by each finding of kind bug, type and side. quality: the share of its locals that are
     read, times the share of its lines (or calls) that stand there once, lessened by a quarter of a fault for each
-    finding of kind style, wait, global and deprecated. Where no check passes, api and quality are a quarter of that.
+    finding of kind style, wait, global and deprecated. Both api and quality count a quarter where no check passes, and
+    in full where all do.
 
     Raises:
         Refusal: tree-sitter-luau is not installed.
