@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from eval.dealing.diffs import mended
 from eval.dealing.pools import Draw
 from eval.dealing.problem import Kind, Problem
-from eval.domains.roblox.mini.luau import attribute_equals, find, handler, made, named_part, pascal, service
+from eval.domains.roblox.mini.luau import attribute_equals, find, made, named_part, pascal, service
 from eval.domains.roblox.mini.phrases import bugfix_phrases as phrases
 from eval.records import TaskCheck
 
 FILE = "script.luau"
+# A property, what it is misnamed, and its value with the drawn number in it.
 MISNAMED = (
-    ("Anchored", "Static", "true"),
-    ("Anchored", "IsAnchored", "true"),
-    ("CanCollide", "Collide", "false"),
-    ("CanCollide", "Solid", "false"),
+    ("Transparency", "Opacity", "1 / {number}"),
+    ("Transparency", "Alpha", "1 / {number}"),
+    ("Size", "Scale", "Vector3.new({number}, 1, 1)"),
+    ("Size", "Dimensions", "Vector3.new({number}, 1, 1)"),
 )
 MISSPELT = {
     "ReplicatedStorage": ("ReplicateStorage", "ReplicationStorage"),
     "ServerStorage": ("ServerStore", "StorageServer"),
     "Lighting": ("Lightning", "Lights"),
 }
-STORAGE = service("ReplicatedStorage")
-
-
-def part_check(name: str, member: str, expected: str) -> TaskCheck:
-    """Return a check of one property of a part in workspace."""
-    return TaskCheck(member, f'{find("part", name)}equal(part.{member}, {expected}, "{member}")')
 
 
 def wrong_member(draw: Draw) -> Problem:
     """A part of which one property has a name that the engine does not know."""
     name, number = pascal(draw), draw.number(2, 999)
-    right, wrong, setting = draw.stream.choice(MISNAMED)
-    whole = named_part(name, f"{right} = {setting}", f"Transparency = 1 / {number}")
-    checks = (part_check(name, right, setting), transparency_check(name, number))
-    return mended(whole.replace(right, wrong), whole, FILE, checks)
+    right, wrong, template = draw.stream.choice(MISNAMED)
+    value = template.format(number=number)
+    whole = named_part(name, "Anchored = true", f"{right} = {value}")
+    check = TaskCheck("property", f'{find("part", name)}near(part.{right}, {value}, 0.001, "{right}")')
+    return mended(whole.replace(right, wrong), whole, FILE, (check, anchored_check(name)))
 
 
-def transparency_check(name: str, number: int) -> TaskCheck:
-    """Return a check that a part's transparency is one part of ``number``."""
-    return TaskCheck(
-        "Transparency", f'{find("part", name)}near(part.Transparency, 1 / {number}, 0.001, "Transparency")'
-    )
+def anchored_check(name: str) -> TaskCheck:
+    """Return a check that what the fault did not concern is as before."""
+    return TaskCheck("anchored", f'{find("part", name)}equal(part.Anchored, true, "Anchored")')
 
 
 def dot_call(draw: Draw) -> Problem:
@@ -72,21 +64,27 @@ def missing_end(draw: Draw) -> Problem:
 
 def wrong_service(draw: Draw) -> Problem:
     """A service with a misspelt name."""
-    name, number = pascal(draw), draw.number(2, 999)
+    first, second, number = pascal(draw), pascal(draw), draw.number(2, 999)
     right = draw.stream.choice(tuple(MISSPELT))
     wrong = draw.stream.choice(MISSPELT[right])
-    whole = made("value", "IntValue", f'Name = "{name}"', f"Value = {number}", parent=service(right))
-    check = TaskCheck("value", f'{find("value", name, service(right))}equal(value.Value, {number}, "Value")')
-    return mended(whole.replace(right, wrong), whole, FILE, (check,))
+    own = f'workspace:SetAttribute("{first}", {number})\n'
+    whole = f'{own}{service(right)}:SetAttribute("{second}", {number})\n'
+    checks = (
+        TaskCheck("own attribute", attribute_equals("workspace", first, number)),
+        TaskCheck("service's attribute", attribute_equals(service(right), second, number)),
+    )
+    return mended(whole.replace(right, wrong), whole, FILE, checks)
 
 
 def unparented(draw: Draw) -> Problem:
     """A part that is never put into workspace."""
     name, number = pascal(draw), draw.number(2, 999)
-    settings = draw.stream.sample(("Anchored = true", f"Transparency = 1 / {number}"), 2)
+    settings = ("Anchored = true", f"Transparency = 1 / {number}")
     whole = named_part(name, *settings)
-    checks = (part_check(name, "Anchored", "true"), transparency_check(name, number))
-    return mended(named_part(name, *settings, parent=""), whole, FILE, checks)
+    check = TaskCheck(
+        "transparency", f'{find("part", name)}near(part.Transparency, 1 / {number}, 0.001, "Transparency")'
+    )
+    return mended(named_part(name, *settings, parent=""), whole, FILE, (check, anchored_check(name)))
 
 
 def wrong_value(draw: Draw) -> Problem:
@@ -119,17 +117,20 @@ def called_handler(draw: Draw) -> Problem:
 
 
 def missing_player(draw: Draw) -> Problem:
-    """A handler of a remote event that takes the value for the player."""
-    name, attribute = pascal(draw), pascal(draw)
-    event = made("remote", "RemoteEvent", f'Name = "{name}"', parent=STORAGE)
-    connected = partial(handler, "remote.OnServerEvent")
-    mark = f'workspace:SetAttribute("{attribute}", value)'
+    """A handler of a remote event that takes the player for the value."""
+    variable, name, attribute = draw.word(), pascal(draw), pascal(draw)
+    event = made(variable, "RemoteEvent", f'Name = "{name}"', parent=service("ReplicatedStorage"))
+
+    def connected(parameters: str) -> str:
+        body = f'workspace:SetAttribute("{attribute}", value)'
+        return f"{event}{variable}.OnServerEvent:Connect(function({parameters}) {body} end)\n"
+
     check = TaskCheck(
         "sent",
-        f'{find("remote", name, STORAGE)}local player = join("Visitor")\nfireServer(player, remote, 7)\nstep(0.1)\n'
-        + attribute_equals("workspace", attribute, 7),
+        f'{find("remote", name, service("ReplicatedStorage"))}local player = join("Visitor")\n'
+        f"fireServer(player, remote, 7)\nstep(0.1)\n{attribute_equals('workspace', attribute, 7)}",
     )
-    return mended(event + connected("value", mark), event + connected("player, value", mark), FILE, (check,))
+    return mended(connected("value"), connected("player, value"), FILE, (check,))
 
 
 KINDS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eval.dealing.pools import Draw
 from eval.dealing.problem import Kind, Problem
-from eval.domains.roblox.mini.luau import find, handler, made, named_part, pascal, service
+from eval.domains.roblox.mini.luau import attribute_equals, find, handler, made, named_part, pascal, service
 from eval.domains.roblox.mini.phrases import parts_phrases as phrases
 from eval.records import NearMiss, TaskCheck
 
@@ -167,34 +167,27 @@ def trap(draw: Draw) -> Problem:
 
 
 def points(draw: Draw) -> Problem:
-    """A part that marks the player who touches it; careless code marks the character or trusts that it is one."""
+    """A part that marks what touches it; careless code marks the part itself or forgets the parameter."""
     name, attribute, number = pascal(draw), pascal(draw), draw.number(2, 999)
-    mark = f'player:SetAttribute("{attribute}", {number})'
 
-    def touched(*body: str) -> str:
-        return named_part(name) + handler("part.Touched", "hit", *body)
+    def touched(parameters: str, target: str, value: int = number) -> str:
+        mark = f'{target}:SetAttribute("{attribute}", {value})'
+        return named_part(name) + handler("part.Touched", parameters, mark)
 
-    player = f"local player = {service('Players')}:GetPlayerFromCharacter(hit.Parent)"
     return Problem(
         slots={"name": name, "attribute": attribute, "number": str(number)},
-        answer=touched(player, f"if player then {mark} end"),
+        answer=touched("hit", "hit"),
         outdated=(
-            NearMiss(touched(player, mark), "an error where no player touches it"),
-            NearMiss(touched(f'hit.Parent:SetAttribute("{attribute}", {number})'), "marks the character"),
+            NearMiss(touched("hit", "part"), "marks itself"),
+            NearMiss(touched("", "hit"), "the parameter is missing"),
         ),
-        slips=(
-            NearMiss(
-                touched(player, f"if player then {mark.replace(str(number), str(number + 1))} end"), "another number"
-            ),
-        ),
+        slips=(NearMiss(touched("hit", "hit", number + 1), "another number"),),
         checks=(
             TaskCheck(
-                "touches",
-                f'{find("part", name)}local visitor = Instance.new("Part")\nvisitor.Parent = workspace\n'
-                'touch(part, visitor)\nstep(0.1)\nlocal player = join("Visitor")\nlocal character = spawn(player)\n'
-                f'equal(player:GetAttribute("{attribute}"), nil, "attribute before the touch")\n'
-                "touch(part, character.HumanoidRootPart)\nstep(0.1)\n"
-                f'equal(player:GetAttribute("{attribute}"), {number}, "attribute after the touch")',
+                "touch",
+                f'{find("part", name)}local visitor = Instance.new("Part")\nvisitor.Parent = workspace\nstep(0.1)\n'
+                f"{attribute_equals('visitor', attribute, 'nil', ' before the touch')}touch(part, visitor)\nstep(0.1)\n"
+                f"{attribute_equals('visitor', attribute, number, ' after the touch')}",
             ),
         ),
     )
@@ -230,6 +223,6 @@ KINDS = (
     Kind("coding", "tween", 3, phrases.TWEEN, tween),
     Kind("coding", "debris", 2, phrases.DEBRIS, debris),
     Kind("coding", "trap", 3, phrases.TRAP, trap),
-    Kind("coding", "points", 4, phrases.POINTS, points),
+    Kind("coding", "points", 3, phrases.POINTS, points),
     Kind("coding", "sound", 1, phrases.SOUND, sound),
 )

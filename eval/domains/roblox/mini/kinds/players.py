@@ -1,10 +1,10 @@
-"""Coding problems about players: what happens when they join, spawn or send something."""
+"""Coding problems about players: what happens when they join or send something, their scores and characters."""
 
 from __future__ import annotations
 
 from eval.dealing.pools import Draw
 from eval.dealing.problem import Kind, Problem
-from eval.domains.roblox.mini.luau import attribute_equals, find, handler, made, pascal, service
+from eval.domains.roblox.mini.luau import attribute_equals, find, handler, made, module, pascal, service
 from eval.domains.roblox.mini.phrases import events_phrases as phrases
 from eval.records import NearMiss, TaskCheck
 
@@ -32,57 +32,53 @@ def join(draw: Draw) -> Problem:
 
 
 def leaderstats(draw: Draw) -> Problem:
-    """The folder the leaderboard shows; careless code misspells its name or forgets to use it."""
-    name, number = pascal(draw), draw.number(2, 999)
+    """A value that the leaderboard shows; careless code misspells the folder or puts the value beside it."""
+    function, name, number = draw.word(), pascal(draw), draw.number(2, 999)
 
-    def on_join(folder: str, parent: str) -> str:
-        return handler(
-            f"{PLAYERS}.PlayerAdded",
-            "player",
-            *made("stats", "Folder", f'Name = "{folder}"', parent="player").splitlines(),
-            *made("score", "IntValue", f'Name = "{name}"', f"Value = {number}", parent=parent).splitlines(),
-        )
+    def adding(parent: str, value: int = number) -> str:
+        score = made("score", "IntValue", f'Name = "{name}"', f"Value = {value}", parent=parent)
+        return module(f"function module.{function}(player)", *(f"\t{line}" for line in score.splitlines()), "end")
 
     return Problem(
-        slots={"name": name, "number": str(number)},
-        answer=on_join("leaderstats", "stats"),
+        slots={"function": function, "name": name, "number": str(number)},
+        answer=adding("player.leaderstats"),
         outdated=(
-            NearMiss(on_join("Leaderstats", "stats"), "its name must be in small letters"),
-            NearMiss(on_join("leaderstats", "player"), "the value is beside the folder"),
+            NearMiss(adding("player.Leaderstats"), "its name is in small letters"),
+            NearMiss(adding("player"), "the value is beside the folder"),
         ),
-        slips=(NearMiss(on_join("leaderboard", "stats"), "another name"),),
+        slips=(NearMiss(adding("player.leaderstats", number + 1), "another number"),),
         checks=(
             TaskCheck(
                 "leaderstats",
-                f"{_JOINED}{find('stats', 'leaderstats', 'player')}{find('score', name, 'stats')}"
-                f'equal(score.Value, {number}, "Value")',
+                f'{_JOINED}local stats = Instance.new("Folder")\nstats.Name = "leaderstats"\nstats.Parent = player\n'
+                f"call(module().{function}, player)\n{find('score', name, 'stats')}"
+                f'equal(score.ClassName, "IntValue", "ClassName")\nequal(score.Value, {number}, "Value")',
             ),
         ),
     )
 
 
 def humanoid(draw: Draw) -> Problem:
-    """A property of each humanoid; careless code sets it on the character or before there is one."""
-    name = draw.stream.choice(PROPERTIES)
+    """A property of a character's humanoid; careless code sets it on the character or invents a method."""
+    function, name = draw.word(), draw.stream.choice(PROPERTIES)
     number = draw.number(2, STEEPEST_DEG if name == "MaxSlopeAngle" else 999)
 
-    def on_spawn(target: str) -> str:
-        spawned = handler("player.CharacterAdded", "character", f"{target}.{name} = {number}").splitlines()
-        return handler(f"{PLAYERS}.PlayerAdded", "player", *spawned)
+    def setting(line: str) -> str:
+        return module(f"function module.{function}(character)", f"\t{line}", "end")
 
-    too_soon = handler(f"{PLAYERS}.PlayerAdded", "player", f"player.Character.Humanoid.{name} = {number}")
+    own = 'character:WaitForChild("Humanoid")'
     return Problem(
-        slots={"property": name, "number": str(number)},
-        answer=on_spawn('character:WaitForChild("Humanoid")'),
+        slots={"function": function, "property": name, "number": str(number)},
+        answer=setting(f"{own}.{name} = {number}"),
         outdated=(
-            NearMiss(on_spawn("character"), "a character is no humanoid"),
-            NearMiss(too_soon, "there is no character yet"),
+            NearMiss(setting(f"character.{name} = {number}"), "a character is no humanoid"),
+            NearMiss(setting(f"{own}:Set{name}({number})"), "there is no such method"),
         ),
-        slips=(NearMiss(on_spawn("player"), "a player is no humanoid"),),
+        slips=(NearMiss(setting(f"{own}.{name} = {number + 1}"), "another number"),),
         checks=(
             TaskCheck(
-                "spawned",
-                f"{_JOINED}local character = spawn(player)\nstep(0.1)\n"
+                "character",
+                f"{_JOINED}local character = spawn(player)\ncall(module().{function}, character)\n"
                 f'equal(character.Humanoid.{name}, {number}, "{name}")',
             ),
         ),
@@ -92,7 +88,7 @@ def humanoid(draw: Draw) -> Problem:
 def remote(draw: Draw) -> Problem:
     """A handler of a remote event; careless code forgets the player or invents the event."""
     name, attribute = pascal(draw), pascal(draw)
-    event = made("remote", "RemoteEvent", f'Name = "{name}"', parent=STORAGE)
+    event = made("remote", "RemoteEvent", parent=STORAGE) + f'remote.Name = "{name}"\n'
     mark = f'player:SetAttribute("{attribute}", value)'
     sent = f"{find('remote', name, STORAGE)}{_JOINED}fireServer(player, remote, 7)\nstep(0.1)\n"
     return Problem(
@@ -137,8 +133,8 @@ def callback(draw: Draw) -> Problem:
 
 KINDS = (
     Kind("coding", "join", 2, phrases.JOIN, join),
-    Kind("coding", "leaderstats", 3, phrases.LEADERSTATS, leaderstats),
-    Kind("coding", "humanoid", 4, phrases.HUMANOID, humanoid),
+    Kind("coding", "leaderstats", 2, phrases.LEADERSTATS, leaderstats),
+    Kind("coding", "humanoid", 2, phrases.HUMANOID, humanoid),
     Kind("coding", "remote", 3, phrases.REMOTE, remote),
     Kind("coding", "callback", 3, phrases.CALLBACK, callback),
 )

@@ -28,45 +28,45 @@ JOIN = Phrases(
 
 LEADERSTATS = Phrases(
     train=(
-        "leaderstats with {name} at {number} for [each|every] player who joins",
-        "a leaderstats folder with the IntValue {name} of {number} for a player who joins",
-        "a leaderboard: [each|every] joining player has {name} [at|with] {number}",
-        "leaderstats: {name} is {number} when a player joins",
-        "a PlayerAdded handler that makes leaderstats with {name}, value {number}",
-        "leaderstats for a joining player, {name} [set to|with] {number}",
-        "the leaderstats value {name} of {number} for players who join",
-        "a leaderboard value {name}, {number} on join",
+        "a module function {function} that adds the IntValue {name} of {number} to a player's leaderstats",
+        "a module with {function}, which puts an IntValue {name} with {number} in leaderstats of the player",
+        "a module whose {function} gives a player {name} at {number} in leaderstats",
+        "a module function {function} of a player: leaderstats gets {name}, value {number}",
+        "the module function {function} for leaderstats: a new IntValue {name} with {number}",
+        "a module; its function {function} makes the leaderstats value {name} of {number} for a player",
+        "a function {function} in a module that adds {name} [at|with] {number} to leaderstats",
+        "a leaderboard module: {function} adds {name}, {number}, to the player's leaderstats",
     ),
     dev=(
-        "leaderstats under which any newly joined player begins at {name} {number}",
-        "a leaderboard listing {name}, which starts from {number} upon joining",
+        "a module function {function} under which a player's leaderstats begin with {name} {number}",
+        "a module to list {name}, starting from {number}, in leaderstats by {function}",
     ),
     test=(
-        "leaderstats that show {number} as {name} once a player has joined",
-        "a leaderboard column {name} whose first entry reads {number} for whoever joins",
-        "leaderstats giving newcomers an IntValue known as {name} equal to {number}",
+        "a module function {function} so that leaderstats show {number} as {name}",
+        "a module exporting {function}, by which leaderstats receive an IntValue known as {name} equal to {number}",
+        "a module that exposes {function}: {name} appears in leaderstats, first reading {number}",
     ),
 )
 
 HUMANOID = Phrases(
     train=(
-        "a handler that sets {property} of [each|every] character to {number}",
-        "the {property} {number} for [each|every] character",
-        "characters with a {property} of {number}",
-        "a CharacterAdded handler that sets the humanoid's {property} to {number}",
-        "[each|every] player's humanoid with {property} [at|set to] {number}",
-        "a humanoid {property} of {number} for [each|every] player",
-        "code that gives [each|every] humanoid the {property} {number}",
-        "a handler: when a character is added, set {property} to {number}",
+        "a module function {function} that sets {property} of a character to {number}",
+        "a module with {function}, which sets the humanoid's {property} to {number}",
+        "a module whose {function} gives a character the {property} {number}",
+        "a module function {function} of a character: its humanoid gets {property} {number}",
+        "the module function {function} for characters with a {property} of {number}",
+        "a module; its function {function} sets {property} of the humanoid to {number}",
+        "a function {function} in a module that gives the humanoid a {property} of {number}",
+        "a character module: {function} sets {property} to {number}",
     ),
     dev=(
-        "a script under which all characters have {property} {number}",
-        "a handler so that a new character's {property} equals {number}",
+        "a module function {function} under which a character's {property} equals {number}",
+        "a module to change {property} into {number} by {function}, given a character",
     ),
     test=(
-        "a script through which any spawned character comes with {property} {number}",
-        "a hook making {number} the {property} of whatever character spawns",
-        "a callback that on spawn writes {number} into the Humanoid's {property}",
+        "a module function {function} through which any character comes with {property} {number}",
+        "a module exporting {function}, making {number} the {property} of the character passed in",
+        "a module that exposes {function}: it writes {number} into the character's {property}",
     ),
 )
 

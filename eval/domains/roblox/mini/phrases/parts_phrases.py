@@ -160,23 +160,23 @@ TRAP = Phrases(
 
 POINTS = Phrases(
     train=(
-        "a part {name} that sets {attribute} of a player who touches it to {number}",
-        "a part {name}; a player who touches it gets the attribute {attribute} with {number}",
-        "a part [called|named] {name} that gives a touching player the attribute {attribute} {number}",
-        "the part {name}: on touch by a player set the attribute {attribute} to {number}",
-        "a part {name} in workspace that sets a touching player's attribute {attribute} to {number}",
-        "a part {name} with a Touched handler: the player gets attribute {attribute}, value {number}",
-        "a touch part {name}: attribute {attribute} of the player becomes {number}",
-        "a part that gives {attribute} {number} to the player touching it, [called|named] {name}",
+        "a part {name} that sets {attribute} of what touches it to {number}",
+        "a part {name}; what touches it gets the attribute {attribute} with {number}",
+        "a part [called|named] {name} that gives what touches it the attribute {attribute} {number}",
+        "the part {name}: on touch set the attribute {attribute} of the other part to {number}",
+        "a part {name} in workspace that sets a touching part's attribute {attribute} to {number}",
+        "a part {name} with a Touched handler: the other part gets attribute {attribute}, value {number}",
+        "a touch part {name}: attribute {attribute} of the other part becomes {number}",
+        "a part that gives {attribute} {number} to the part touching it, [called|named] {name}",
     ),
     dev=(
-        "a part {name} rewarding any player who steps on it by {attribute} (attribute) {number}",
-        "a part {name} through whose touch a player's attribute {attribute} turns to {number}",
+        "a part {name} rewarding whatever steps on it by {attribute} (attribute) {number}",
+        "a part {name} through whose touch the visitor's attribute {attribute} turns to {number}",
     ),
     test=(
-        "a part known as {name}; once a player has touched it, the player's {attribute} attribute reads {number}",
-        "a pick-up part {name} granting the attribute {attribute} {number} upon a player's touch",
-        "a part {name} that on contact writes {number} into the attribute {attribute} of the touching player",
+        "a part known as {name}; once something has touched it, the visitor's {attribute} attribute reads {number}",
+        "a pick-up part {name} granting the attribute {attribute} {number} upon a touch",
+        "a part {name} that on contact writes {number} into the attribute {attribute} of any visitor",
     ),
 )
 
