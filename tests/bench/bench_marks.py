@@ -12,15 +12,19 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import fmean
 
-from eval.datasets.loading import DatasetSettings, domain_of, load_dataset
-from eval.domains import open_verifier, scorer_of
-from eval.pipeline.loop import judge
-from eval.pipeline.scoring import PARTS, Answered, scores_of, weighted
-from eval.pipeline.verifier import VerifierSettings
-from eval.records import Outcome, Task
-from runner.views.marks import read_weights
+PROJECT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from eval.datasets.loading import DatasetSettings, domain_of, load_dataset  # noqa: E402
+from eval.domains import open_verifier, scorer_of  # noqa: E402
+from eval.pipeline.loop import judge  # noqa: E402
+from eval.pipeline.scoring import PARTS, Answered, scores_of, weighted  # noqa: E402
+from eval.pipeline.verifier import VerifierSettings  # noqa: E402
+from eval.records import Outcome, Task  # noqa: E402
+from runner.views.marks import read_weights  # noqa: E402
 
 WORDS = {
     "luanti": "core.register_node core.register_craft minetest.get_node vector.new ItemStack meta formspec on_use groups",

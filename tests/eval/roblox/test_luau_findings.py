@@ -151,6 +151,31 @@ def test_a_parser_bomb_is_not_read_and_that_is_said(code: str, why: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("opening", "middle", "closing"),
+    [
+        ("(", "1", ")"),
+        ("{", "1", "}"),
+        ("f(function() return ", "1", " end)"),
+        ("1 + (", "1", ")"),
+        ("t[", "1", "]"),
+        ("if a then ", "1", " else 2"),
+        ("not ", "1", ""),
+        ("", "a", ".b"),
+        ("", "a", ":b()"),
+        ("", "1", " .. 1"),
+        ("`{", "1", "}`"),
+    ],
+)
+def test_a_program_as_deep_as_is_read_needs_no_more_of_pythons_stack_than_there_is(
+    opening: str, middle: str, closing: str
+) -> None:
+    read = [find(f"return {opening * depth}{middle}{closing * depth}") for depth in range(10, 400, 15)]
+    unread = [any(finding.kind == "unread" for finding in found) for found in read]
+    assert unread == sorted(unread)
+    assert (unread[0], unread[-1]) == (False, True)
+
+
+@pytest.mark.parametrize(
     "code", ["\x00\x01", "\ud800", "local", "end end end", "if x then", "f(" * 100, "a.", "a:", "Enum."]
 )
 def test_text_that_is_no_program_is_read_without_an_error(code: str) -> None:
