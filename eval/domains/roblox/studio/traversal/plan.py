@@ -53,7 +53,7 @@ def carry_out(world: World, plan: Sequence[tuple[str, Mapping[str, Any]]]) -> di
     fell = refused = ""
     for number, (name, arguments) in enumerate(plan, start=1):
         try:
-            _act(world, avatar, name, arguments)
+            act(world, avatar, name, arguments)
         except Fall as error:
             fell = f"step {number} ({name}): {error}"
             break
@@ -80,7 +80,8 @@ def carry_out(world: World, plan: Sequence[tuple[str, Mapping[str, Any]]]) -> di
     }
 
 
-def _act(world: World, avatar: Avatar, name: str, arguments: Mapping[str, Any]) -> None:
+def act(world: World, avatar: Avatar, name: str, arguments: Mapping[str, Any]) -> None:
+    """Carry out one action. Raises Fall where it ends in one, Impossible where it cannot begin."""
     if name not in ACTIONS:
         raise Impossible(f"there is no action {name}; actions: {', '.join(ACTIONS)}")
     wanted, action = ACTIONS[name]
