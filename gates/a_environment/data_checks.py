@@ -140,7 +140,7 @@ def _judge_answers(rows: Sequence[Row], domain: Domain, mod_name: str, verifier:
             split="dev",
             instruction=row.instruction,
             input=row.input,
-            answer=domain.families[row.family],  # type: ignore[arg-type]
+            answer="diff" if _is_diff(row) else domain.families[row.family],  # type: ignore[arg-type]
             reference=row.output,
             checks=(),
             mod_name=mod_name,
@@ -152,6 +152,11 @@ def _judge_answers(rows: Sequence[Row], domain: Domain, mod_name: str, verifier:
     verdicts = {task.id: verdict for task, (_, verdict) in zip(executed, judged, strict=True)}
     verdicts |= {task.id: _read_verdict(task, verifier) for task in tasks if task.answer == "calls"}
     return [(row, verdicts[str(number)]) for number, row in enumerate(rows)]
+
+
+def _is_diff(row: Row) -> bool:
+    """Whether a row answers by a diff of the code it is given; a family of programs may hold such rows too."""
+    return bool(row.input) and any(line.startswith("@@ ") for line in row.output.splitlines())
 
 
 def _read_verdict(task: Task, verifier: Verifier) -> Verdict:
