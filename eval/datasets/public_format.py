@@ -54,7 +54,7 @@ def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int,
     built = build_tasks(items.rows, wanted, eval_path.name, domain)
     if not built.tasks:
         why = f" {built.remarks[0].value}." if built.remarks else ""
-        raise Refusal(f"{eval_path}: no item can be checked by execution.{why}", "Give items that register something.")
+        raise Refusal(f"{eval_path}: no item can be checked by execution.{why}", "Give items that show something.")
     content = {
         "reader": _READER_VERSION,
         "seed": wanted.seed,

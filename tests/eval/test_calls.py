@@ -63,6 +63,8 @@ MALFORMED = {
     '{"name": "a", "name": "b"}': "call 1 is not JSON: a key appears twice",
     '{"name": "a", "arguments": {"x": NaN}}': "call 1 is not JSON: NaN is no number of JSON",
     '{"name": "a", "arguments": ' + "[" * 100_000: "nested too deeply",
+    '{"name": "a", "arguments": {"x": ' + "[" * 40 + "]" * 40 + "}}": "nested deeper than 32 levels",
+    '{"name": "a", "arguments": {"x": ' + "[" * 400 + "]" * 400 + "}}": "nested deeper than 32 levels",
     json.dumps([json.loads(PLAIN)] * (MAX_CALLS + 1)): f"at most {MAX_CALLS} are executed",
 }
 
@@ -78,6 +80,23 @@ def test_calls_that_cannot_be_read_say_why(text: str) -> None:
 def test_an_answer_that_calls_nothing_has_no_calls(text: str) -> None:
     with pytest.raises(NoCalls):
         find_calls(text)
+
+
+BOMBS = {
+    "many open brackets": "[\n" * 100_000 + '"name"',
+    "many open objects": '{"name": [' * 20_000,
+    "fences that close nothing": "".join("`" * length + "\n{\n" for length in range(3, 700)),
+    "tags that hold nothing": "<tool_call>" * 20_000,
+    "lists in lists": "[" * 940 + PLAIN + "]" * 940,
+    "a long answer": "x" * 10_000_000 + PLAIN,
+    "a long number": f'{{"name": "a", "arguments": {{"x": {"9" * 100_000}}}}}',
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_an_answer_made_to_break_the_reader_is_malformed_soon(name: str) -> None:
+    with pytest.raises((MalformedCalls, NoCalls)):
+        find_calls(BOMBS[name])
 
 
 def asked() -> Task:

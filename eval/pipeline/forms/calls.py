@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 MAX_CALLS = 64
+MAX_DEPTH = 32
+# Longer answers are not searched: what looks for calls may take time that grows with the square of the length.
+MAX_CHARACTERS = 256 * 1024
+# Lines that open a list or an object and are tried as the beginning of the calls.
+_TRIES = 20
 _TAGGED = re.compile(r"<tool_call>(.*?)(?:</tool_call>|(?=<tool_call>)|\Z)", re.DOTALL)
 _MISTRAL = re.compile(r"\[TOOL_CALLS\](.*)\Z", re.DOTALL)
 _FENCED = re.compile(
@@ -67,8 +73,12 @@ def find_calls(text: str) -> Calls:
 
     Raises:
         NoCalls: nothing in it looks like a call.
-        MalformedCalls: something does and is not JSON, or is no call, or there are more than 64.
+        MalformedCalls: something does and is not JSON, or is no call, or there are more than 64, or it is too long.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise MalformedCalls(
+            f"an answer of {len(text):,} characters; at most {MAX_CHARACTERS:,} are searched for calls"
+        )
     for rule, find in (("tags", _tagged), ("fence", _fenced), ("bare", _bare)):
         found = find(text)
         if found is not None:
@@ -103,7 +113,8 @@ def _fenced(text: str) -> tuple[list[Any], str] | None:
 
 def _bare(text: str) -> tuple[list[Any], str] | None:
     """Return the JSON values that begin at the first line where a call can be read, else where one seems to begin."""
-    starts = [match.end() for match in _BARE.finditer(text) if '"name"' in text[match.end() :]]
+    last = text.rfind('"name"')
+    starts = [match.end() for match in islice(_BARE.finditer(text), _TRIES) if match.end() < last]
     for start in starts:
         try:
             values, answer = _values_from(text, start)
@@ -168,6 +179,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_consta
 
 
 def _as_calls(values: list[Any], answer: str, rule: str) -> Calls:
+    if _is_deeper(values, MAX_DEPTH + 8):
+        raise MalformedCalls(f"the calls are nested deeper than {MAX_DEPTH} levels")
     flat = list(_flattened(values))
     if len(flat) > MAX_CALLS:
         raise MalformedCalls(f"{len(flat)} calls; at most {MAX_CALLS} are executed")
@@ -206,4 +219,20 @@ def _call(value: Any, what: str) -> Call:
         given = parsed(given, f"{what} ({name}): its arguments") if given.strip() else {}
     if given is not None and not isinstance(given, dict):
         raise MalformedCalls(f"{what} ({name}): its arguments are no object")
+    if _is_deeper(given, MAX_DEPTH):
+        raise MalformedCalls(f"{what} ({name}): its arguments are nested deeper than {MAX_DEPTH} levels")
     return Call(name.strip(), given or {})
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether data holds lists or objects at more than ``depth`` levels; found level by level, without recursion."""
+    level = [value]
+    for _ in range(depth):
+        level = [part for each in level for part in _parts(each) if isinstance(part, dict | list)]
+    return bool(level)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

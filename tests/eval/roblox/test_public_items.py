@@ -167,3 +167,11 @@ def test_our_answers_to_them_pass_under_every_condition_and_one_changed_value_do
     assert [
         task.id for (task, _), (_, v) in zip(misses, judge(misses, world), strict=True) if v.outcome is Outcome.PASSED
     ] == []
+
+
+def test_a_benchmark_whose_places_are_not_public_is_refused_with_that_reason() -> None:
+    path = PUBLIC / "raw" / "opengameeval_tasks.jsonl"
+    if not path.is_file():
+        pytest.skip("the public Roblox files are not beside the project (../shared/data)")
+    with pytest.raises(Refusal, match="77 × it changes a place that is not public: that needs Studio"):
+        read_public(path, path, Wanted(0), 0, DOMAIN)

@@ -47,13 +47,14 @@ class Reason:
 
 
 def derive(item: Row, program: str) -> Derived:
-    """Return the checks that follow from the prompt of ``item``; what its reference says is not looked at."""
+    """Return the checks that follow from the prompt of ``item``; its reference only helps to say why there are none."""
     prompt = f"{item.instruction}\n{item.input}"
     for demand in _demands():
         found = demand.pattern.search(prompt) if demand.family == item.family else None
         if found is not None:
             return _derived(demand, _values(found))
-    reasons = (reason for reason in _reasons() if reason.family == item.family and reason.pattern.search(prompt))
+    whole = f"{prompt}\n{item.output}"
+    reasons = (reason for reason in _reasons() if reason.family == item.family and reason.pattern.search(whole))
     first = next(reasons, None)
     return Derived(item.kind, (), missing=first.text if first else f'nothing is known of the family "{item.family}"')
 
