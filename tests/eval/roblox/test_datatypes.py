@@ -69,8 +69,6 @@ COLOURS = {
     "BrickColor.new(Color3.new(1, 0, 0))": "Really red",
     "BrickColor.Blue().Number": "23",
     "BrickColor.new(1)": "White",
-    "BrickColor.palette(0)": "Earth green",
-    "BrickColor.palette(127)": "Really black",
     "BrickColor.new(99999)": "Medium stone grey",
     'BrickColor.new("Bright red") == BrickColor.Red()': "true",
     "ColorSequence.new(Color3.new(1, 0, 0), Color3.new(0, 0, 1))": "0 1 0 0 0 1 0 0 1 0 ",
