@@ -130,7 +130,9 @@ def _inputs(run: Run, task_ids: set[str], tasks: Mapping[str, Task]) -> dict[str
     quiet = Artifacts(run, {})
     report = _report(run, "e", quiet)
     told = report.results.tasks if report is not None and isinstance(report.results, DecisionResults) else ()
-    inputs = {facts.task_id: facts.input for facts in told} | {task.id: task.input for task in tasks.values()}
+    # a report of schema 1, which knows no difficulty, knows no input either
+    inputs = {facts.task_id: facts.input for facts in told if facts.difficulty is not None}
+    inputs |= {task.id: task.input for task in tasks.values()}
     if not task_ids <= inputs.keys():
         inputs |= {task.id: task.input for task in _tasks(run, quiet, task_ids - inputs.keys()).values()}
     return inputs

@@ -28,6 +28,8 @@ def mark(found: Artifacts, tasks: tuple[TaskView, ...]) -> Marked:
     """Return the marks of a run that was decided: before that, the inputs that an answer may repeat are not told."""
     if not any(task.instruction and task.base_samples for task in tasks):
         return Marked(tasks)
+    if any(task.difficulty is None for task in tasks):
+        return Marked(tasks, why_not="Gate E's report is of a version that did not store what the tasks gave as input.")
     try:
         scorer, weights = scorer_of_run(read_config(found)), read_weights()
         marked = tuple(_with_marks(task, scorer) for task in tasks)
