@@ -338,7 +338,14 @@ def test_each_file_of_an_answer_is_read_for_itself() -> None:
         "-- file: ServerScriptService/Main.server.luau\nlocal config = require(script.Parent.Config)\nprint(config)\n"
         "-- file: ServerScriptService/Config.luau\nlocal config = { size = 1 }\nreturn config\n"
     )
-    assert scorer_of(domain_named("roblox")).marks(files, PASSED) == BEST
+    scorer = scorer_of(domain_named("roblox"))
+    assert scorer.marks(files, PASSED) == BEST
+    wrong = files.replace("print(config)", 'print(config)\ngame:GetService("UserInputService")')
+    assert scorer.marks(wrong, PASSED).bugs == 0.5
+    assert scorer.findings(wrong) == (
+        "ServerScriptService/Main.server.luau: side: UserInputService is the client's, and this script runs on the "
+        "server (line 3)",
+    )
 
 
 def test_the_code_that_tool_calls_carry_is_read_and_repeated_calls_count_once() -> None:
@@ -360,6 +367,7 @@ def test_the_code_that_tool_calls_carry_is_read_and_repeated_calls_count_once() 
         "x = " + "{" * 9_000 + "}" * 9_000,
         "-- " + "a" * 10_000_000 + "\nx = 1",
         "function " * 14_000,
+        '{"calls": ' + "[" * 90_000,
     ],
 )
 @pytest.mark.parametrize("name", ["luanti", "roblox"])

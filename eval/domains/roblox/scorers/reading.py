@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from eval.domains.roblox.findings import Finding, findings_in
+from eval.domains.roblox.findings import Finding, Side, findings_in
 from eval.domains.roblox.findings.inference import infer
 from eval.domains.roblox.findings.reading import Binding, Reading
 from eval.domains.roblox.findings.tree import Node, NotRead, read
@@ -48,21 +48,23 @@ def read_answer(code: str) -> Answer:
     An answer that is too long or too deep to be read has no statements. Raises Refusal without tree-sitter-luau.
     """
     calls = _calls(code)
+    sources = _sources(code, calls)
     try:
-        readings = [infer(read(source)) for source in _sources(code, calls)]
+        readings = [infer(read(source.code)) for source in sources]
     except NotRead as reason:
         return Answer(0, 0, 0.0, 0.0, Counter(), (f"unread: the program was not read: it is {reason}",))
     unread = [_unread(reading) for reading in readings]
-    read_in = [finding for reading in readings for finding in sorted({*findings_in(reading)})]
-    found = [*_unknown_classes(calls), *read_in]
+    found = [("", finding) for finding in _unknown_classes(calls)]
+    for source, reading in zip(sources, readings, strict=True):
+        found += [(source.path, finding) for finding in sorted({*findings_in(reading, source.side)})]
     declared = sum(len(_variables(reading)) for reading in readings)
     return Answer(
         statements=sum(_statements(reading) for reading in readings) + len(calls),
         uses=sum(_uses(*pair) for pair in zip(readings, unread, strict=True)) + len(_passed(calls, "className")),
         read=1 - sum(map(len, unread)) / declared if declared else 1.0,
         distinct=len({*map(str, calls)}) / len(calls) if calls else distinct_lines(code),
-        findings=Counter(finding.kind for finding in found),
-        sentences=tuple(map(str, found[:MOST_SENTENCES])),
+        findings=Counter(finding.kind for _, finding in found),
+        sentences=tuple(f"{path}: {finding}" if path else str(finding) for path, finding in found[:MOST_SENTENCES]),
     )
 
 
@@ -72,20 +74,36 @@ def _calls(code: str) -> list[Any]:
         return []
     try:
         document = json.loads(code)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return list(document["calls"]) if isinstance(document.get("calls"), list) else []
 
 
-def _sources(code: str, calls: list[Any]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One text of Luau in an answer: the side that it runs on and the path of its file, as far as they are told."""
+
+    code: str
+    side: Side = ""
+    path: str = ""
+
+
+def _sources(code: str, calls: list[Any]) -> list[_Source]:
     """Return the Luau of an answer: the code that calls carry, each file, or the whole."""
     if calls:
-        return _passed(calls, "code")
+        return [_Source(passed) for passed in _passed(calls, "code")]
     headers = list(HEADER.finditer(code))
     if not headers:
-        return [code]
+        return [_Source(code)]
     ends = [header.start() for header in headers[1:]] + [len(code)]
-    return [code[header.end() : end] for header, end in zip(headers, ends, strict=True)]
+    pairs = zip(headers, ends, strict=True)
+    # without the line break behind the header: a file begins with line 1
+    return [_Source(code[header.end() + 1 : end], _side_of(header[1]), header[1]) for header, end in pairs]
+
+
+def _side_of(path: str) -> Side:
+    name = path.rpartition("/")[2]
+    return "client" if ".client." in name else "server" if ".server." in name else ""
 
 
 def _passed(calls: list[Any], name: str) -> list[str]:
