@@ -1,6 +1,6 @@
 """What the fields of public Roblox rows mean: the family of a category, the terms of a source.
 
-The categories and sources are those of the vertigo-lora files (Apache-2.0; its raw folder lists the terms of each file).
+The categories and sources are those of the vertigo-lora files (Apache-2.0; their folder lists the terms of each).
 """
 
 from __future__ import annotations
