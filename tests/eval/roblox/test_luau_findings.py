@@ -202,6 +202,26 @@ def test_files_are_read_from_the_command_line(tmp_path: Path, capsys: pytest.Cap
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "have no list of messages, such as line 1"),
+        ('{"messages": [{"content": "x"}]}', "a.jsonl:1 is no row of messages (KeyError('role'))"),
+        (
+            '{"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": "{"}}]}]}',
+            "a.jsonl:1 is no row",
+        ),
+    ],
+)
+def test_rows_that_cannot_be_measured_are_refused_by_line(
+    row: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.jsonl").write_text(f"{row}\n", encoding="utf-8")
+    assert main(["measure", str(tmp_path)]) == 2
+    assert named in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public rows are not on this machine")
 def test_on_public_rows_the_findings_are_as_good_as_the_documentation_says() -> None:
     measured = measure(PUBLIC)

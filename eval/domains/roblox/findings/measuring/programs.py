@@ -35,8 +35,12 @@ def programs_in(folder: Path) -> Iterator[Program]:
         raise Refusal(f"{folder} holds no .jsonl file.", "Name a folder of chat rows, one JSON object a line.")
     for file in files:
         for number, row in _rows(file):
-            for message in row["messages"]:
-                yield from (Program(f"{file.name}:{number}", code) for code in _codes(message))
+            place = f"{file.name}:{number}"
+            try:
+                codes = [code for message in row["messages"] for code in _codes(message)]
+            except (KeyError, TypeError, ValueError) as error:
+                raise Refusal(f"{place} is no row of messages ({error!r}).", "Correct it, or leave it out.") from None
+            yield from (Program(place, code) for code in codes)
 
 
 def pairs_in(file: Path) -> Iterator[tuple[Program, Program]]:
