@@ -108,9 +108,11 @@ FAULTS = "python -m tests.faults"
 # What CI runs itself: here only that the Makefile has it.
 MAKE = (
     "make demo",
+    "make demo DOMAIN=roblox",
     "make quick",
     "make test",
     "make test-full",
+    "make test-unsloth",
     "make setup-mlx",
     "make setup",
     "make setup-unsloth",
