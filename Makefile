@@ -9,6 +9,10 @@ PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check $(if $(T
 PIP = $(BIN)/$(PIP_INSTALL)
 # Two tests at a time with one torch thread each: two busy cores and two threads each collapse.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
+# What the demo is about, and the profile that runs it.
+DOMAIN ?= luanti
+DEMO_luanti = --from-defaults
+DEMO_roblox = --from-defaults profile=tiny_roblox
 # For CI: PYTEST_FLAGS='--durations=25'
 PYTEST_FLAGS ?=
 # What a target leaves out because it has run already: EXCEPT=quick
@@ -21,8 +25,8 @@ EXCEPT ?=
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup ## set-up, then gates A to E on the embedded model
-	$(BIN)/python -m runner new --from-defaults
+demo: setup ## set-up, then gates A to E on an embedded model: DOMAIN=luanti or roblox
+	$(BIN)/python -m runner new $(or $(DEMO_$(DOMAIN)),$(error DOMAIN=$(DOMAIN): there is no such demo. Choose luanti or roblox))
 	$(BIN)/python -m runner advance; code=$$?; $(BIN)/python -m runner report; \
 	  test $$code -eq 0 -o $$code -eq 3   # 3: the decision was not PROCEED, which is an answer too
 

@@ -11,7 +11,11 @@ SPLITS: tuple[Split, ...] = ("dev", "test")
 
 
 class Outcome(StrEnum):
-    """The outcome of one candidate. HARNESS_ERROR is missing data: neither a pass nor a fail."""
+    """The outcome of one candidate.
+
+    HARNESS_ERROR is missing data: neither a pass nor a fail. NEEDS_STUDIO used what only the real engine has: it counts
+    as not passed, since a candidate must not be able to choose to be missing.
+    """
 
     PASSED = "PASSED"
     WRONG = "WRONG"
@@ -22,6 +26,7 @@ class Outcome(StrEnum):
     NO_CODE = "NO_CODE"
     PATCH_REJECTED = "PATCH_REJECTED"
     CRASHED = "CRASHED"
+    NEEDS_STUDIO = "NEEDS_STUDIO"
     HARNESS_ERROR = "HARNESS_ERROR"
 
 
@@ -57,10 +62,13 @@ class Task:
         kind: the subject inside the family, such as "node" or "craft".
         cluster: tasks that share a template or a source share a cluster; splits and intervals go by it.
         input: code, documentation excerpt or broken code that the instruction refers to; may be empty.
-        answer: "code" when the model writes the program, "diff" when it writes a unified diff against ``input``.
+        answer: "code" when the model writes the program, "diff" when it writes a unified diff against ``input``,
+            "calls" when it writes calls of tools.
         reference: an answer in the requested form that passes every check.
         difficulty: 1 (one field) to 5.
         mod_name: the mod that programs run as, where the domain has mods; "" leaves it to each program's own names.
+        worlds: what is there before the program runs, as the domain's verifier reads it: the program must pass in each
+            world; without one in the verifier's own.
     """
 
     id: str
@@ -70,13 +78,14 @@ class Task:
     split: Literal["dev", "test"]
     instruction: str
     input: str
-    answer: Literal["code", "diff"]
+    answer: Literal["code", "diff", "calls"]
     reference: str
     checks: tuple[TaskCheck, ...]
     near_misses: tuple[NearMiss, ...] = ()
     difficulty: int = 1
     source: str = ""
     mod_name: str = ""
+    worlds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +156,7 @@ class Candidate:
         code: the program to execute; None when there is none (then ``outcome`` says why).
         rule: which extraction rule fired ("fence", "bare", ...).
         patch_level: how exactly a diff's hunks matched ("exact", "rstrip", "whitespace"); "" when not a diff.
-        outcome: NO_CODE or PATCH_REJECTED when ``code`` is None, else None.
+        outcome: NO_CODE, PATCH_REJECTED, or SYNTAX_ERROR of calls, when ``code`` is None; else None.
         detail: the reason for ``outcome``.
     """
 

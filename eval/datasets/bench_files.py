@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -13,10 +14,11 @@ import yaml
 from env.counts import counted, lines_text
 from env.refusal import Refusal, choices_hint
 from eval.datasets.task_files import problems
+from eval.domains import Worlds
 from eval.records import NearMiss, Task, TaskCheck
 
 REQUIRED = ("id", "difficulty", "cluster", "instruction", "reference", "checks", "near_misses")
-OPTIONAL = ("input", "answer")
+OPTIONAL = ("input", "answer", "worlds")
 CHECK_KEYS = {"name", "lua", "needs"}
 NEAR_MISS_KEYS = {"why", "answer"}
 MIN_NEAR_MISSES = 2
@@ -38,12 +40,15 @@ class Entry:
         return f"{self.file.parent.name}/{self.file.name}:{self.line} {name}"
 
 
-def read_bench(name: str, folder: Path, families: Mapping[str, str], mod_name: str) -> tuple[Task, ...]:
+def read_bench(
+    name: str, folder: Path, families: Mapping[str, str], mod_name: str, worlds: Worlds | None = None
+) -> tuple[Task, ...]:
     """Return every task of the benchmark, split by cluster into dev and test, ordered by id.
 
-    A file is ``<kind>/<family>.yaml``: a list of tasks. The split follows from the clusters' names alone. ``name`` is
+    A file is ``<kind>/<family>.yaml``: a list of tasks. A task's ``worlds`` are texts, or data that the domain's
+    verifier reads as JSON. The split follows from the clusters' names alone. ``name`` is
     the benchmark's, for the tasks' sources; ``families`` gives each family the form of its answers,
-    ``mod_name`` is what their programs run as ("" in a domain without mods).
+    ``mod_name`` is what their programs run as ("" in a domain without mods), ``worlds`` tells of the tasks' worlds.
 
     Raises:
         Refusal: naming file, line and id of everything that is wrong (the first 30 in full).
@@ -51,10 +56,19 @@ def read_bench(name: str, folder: Path, families: Mapping[str, str], mod_name: s
     entries = [entry for file in sorted(folder.glob("*/*.yaml")) for entry in read_entries(file)]
     found = [f"{entry}: {wrong}" for entry in entries for wrong in entry_problems(entry, families)]
     _refuse(folder, found)
-    tasks = split_by_cluster([replace(_task(name, entry, families), mod_name=mod_name) for entry in entries])
+    made = [replace(_task(name, entry, families), mod_name=mod_name) for entry in entries]
+    if worlds is not None:
+        wrong = [(entry, worlds.world_problems(task.worlds)) for entry, task in zip(entries, made, strict=True)]
+        _refuse(folder, [f"{entry}: {sentence}" for entry, sentences in wrong for sentence in sentences])
+        made = [replace(task, input=_told(task, worlds)) for task in made]
+    tasks = split_by_cluster(made)
     where = {task_entry.data["id"]: task_entry for task_entry in entries}
     _refuse(folder, [_placed(sentence, where) for sentence in problems(tasks, families)])
     return tuple(sorted(tasks, key=lambda task: task.id))
+
+
+def _told(task: Task, worlds: Worlds) -> str:
+    return "\n\n".join(part for part in (task.input, worlds.brief(task.worlds)) if part)
 
 
 def _refuse(folder: Path, found: Sequence[str]) -> None:
@@ -101,11 +115,17 @@ def entry_problems(entry: Entry, families: Collection[str]) -> list[str]:
     if "difficulty" in data and (not isinstance(data["difficulty"], int) or isinstance(data["difficulty"], bool)):
         found.append(f"difficulty is {data['difficulty']!r}, not a number from 1 to 5")
     found += _part_problems(data.get("checks", []), "check", {"name", "lua"}, CHECK_KEYS)
+    if not _is_worlds(data.get("worlds", [])):
+        found.append("worlds is no list of texts or mappings")
     misses = data.get("near_misses", [])
     found += _part_problems(misses, "near miss", NEAR_MISS_KEYS, NEAR_MISS_KEYS)
     if isinstance(misses, list) and len(misses) < MIN_NEAR_MISSES:
         found.append(f"has {len(misses)} near misses, at least {MIN_NEAR_MISSES} are needed")
     return found
+
+
+def _is_worlds(worlds: Any) -> bool:
+    return isinstance(worlds, list) and all(isinstance(world, str | dict) for world in worlds)
 
 
 def _part_problems(parts: Any, name: str, required: set[str], known: set[str]) -> list[str]:
@@ -139,6 +159,7 @@ def _task(name: str, entry: Entry, families: Mapping[str, str]) -> Task:
         near_misses=tuple(NearMiss(answer=miss["answer"], why=miss["why"]) for miss in data["near_misses"]),
         difficulty=data["difficulty"],
         source=f"{name}/{entry.file.parent.name}/{entry.file.name}:{entry.line}",
+        worlds=tuple(world if isinstance(world, str) else json.dumps(world) for world in data.get("worlds", ())),
     )
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from eval.domains import Derives, Domain
 from eval.pipeline.extract import extract
-from eval.pipeline.patching import PatchRejected, apply_patch
+from eval.pipeline.forms.patching import PatchRejected, apply_patch
 from eval.records import NearMiss, Row, Task
 
 # Of one task: a reference with more shared values is long, and its first ones tell enough.
@@ -26,7 +26,7 @@ def derived_misses(task: Task, domain: Domain) -> tuple[NearMiss, ...]:
     row = Row(task.instruction, task.input, task.reference, task.family)
     found = []
     for variant in deriver.variants(row, program)[:MOST]:
-        answer = variant.program if task.answer == "code" else _diff(task.input, variant.program)
+        answer = _diff(task.input, variant.program) if task.answer == "diff" else variant.program
         if answer is not None:
             found.append(NearMiss(answer, variant.change))
     return tuple(found)

@@ -19,7 +19,7 @@ from eval.datasets.bench_files import read_bench
 from eval.datasets.public_format import read_public
 from eval.datasets.public_tasks import Wanted
 from eval.datasets.task_files import require_sound
-from eval.domains import DOMAINS, Domain, dataset_names, domain_named
+from eval.domains import DOMAINS, Domain, Worlds, dataset_names, domain_named
 from eval.records import Dataset, Row, Task
 
 # A dataset of the user's own files; every other name is a row of a domain's table.
@@ -38,6 +38,7 @@ class DatasetSettings:
         dev_tasks, test_tasks, rows: how many tasks and rows are generated. Of a hand-written benchmark and of files 0
             means all, and a number a fixed part: of files at most as many as there are.
         mod_name: the mod that programs of files run as; None reads it from prompts and programs.
+        waived: sources of training rows that are used although their licence does not allow training, by name.
         shuffle_answers: give every training row the answer of another (the negative control).
         exclude_broken_references: measure without tasks whose own reference fails, instead of refusing them.
     """
@@ -53,6 +54,7 @@ class DatasetSettings:
     shuffle_answers: bool
     exclude_broken_references: bool
     mod_name: str | None
+    waived: tuple[str, ...]
 
     def __post_init__(self) -> None:
         """Raises Refusal naming the first key that is missing or contradicts the dataset's name."""
@@ -120,7 +122,8 @@ def _own(settings: DatasetSettings, domain: Domain) -> Dataset:
         dealt = tuple(task for split, n in sizes.items() for task in dealer.tasks(split, n, settings.seed))
         require_sound(dealt, settings.name, domain.families)
     else:
-        every = read_bench(settings.name, Path(dealer.__path__[0]), domain.families, domain.mod_name)
+        worlds: Worlds | None = import_module(domain.worlds) if domain.worlds else None  # type: ignore[assignment]
+        every = read_bench(settings.name, Path(dealer.__path__[0]), domain.families, domain.mod_name, worlds)
         dealt = (*_part(every, "dev", settings.dev_tasks), *_part(every, "test", settings.test_tasks))
     trained = import_module(source.rows).rows(settings.rows, settings.seed)
     content = {"tasks": [asdict(task) for task in dealt], "rows": [asdict(row) for row in trained]}
@@ -137,7 +140,7 @@ def _part(tasks: Sequence[Task], split: str, count: int) -> list[Task]:
 
 
 def _public(settings: DatasetSettings, domain: Domain) -> Dataset:
-    wanted = Wanted(settings.seed, settings.dev_tasks, settings.test_tasks, settings.mod_name or "")
+    wanted = Wanted(settings.seed, settings.dev_tasks, settings.test_tasks, settings.mod_name or "", settings.waived)
     return read_public(Path(settings.eval or ""), Path(settings.train or ""), wanted, settings.rows, domain)
 
 

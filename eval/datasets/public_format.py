@@ -1,7 +1,8 @@
 """Files of rows ``instruction, input, output, family``, one JSON object a line, read with every problem at once.
 
 A row may be a chat instead: ``messages`` in place of the first three (see eval/datasets/chat_format.py). ``input`` may
-be missing or null; ``kind`` and ``cluster`` may be added. Other keys are named once and not used.
+be missing or null; ``kind`` and ``cluster`` may be added. Other keys are named once and not used. A file whose rows
+name no family is read where the domain knows its layout (see eval/datasets/formats); a folder is all of its files.
 """
 
 from __future__ import annotations
@@ -11,22 +12,25 @@ import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from env.counts import counted, listed_text
-from env.files import digest, sha256_file
+from env.files import digest
 from env.refusal import Refusal, choices_hint
 from eval.datasets.chat_format import flattened
+from eval.datasets.formats.folders import ReadRows, content_of, read_folder
+from eval.datasets.formats.foreign import read_foreign, reader_of
 from eval.datasets.json_lines import Line, json_type, read_objects
 from eval.datasets.problem_groups import LINES_SHOWN, Problem, refusal
 from eval.datasets.public_tasks import Wanted, build_tasks
 from eval.datasets.row_formats import recognised
-from eval.domains import Domain
-from eval.records import Dataset, Remark, Row
+from eval.domains import Domain, Foreign
+from eval.overlap.contamination import Status, survey
+from eval.records import Dataset, Remark, Row, Task
 
 REQUIRED_KEYS = ("instruction", "output", "family")
 OPTIONAL_KEYS = ("input", "kind", "cluster")
@@ -40,14 +44,6 @@ _SIGNS_SHOWN = 60
 _TEMPLATE_TOKEN = re.compile(r"<\|[A-Za-z_]{1,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]")
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRows:
-    """The rows of a file, each with its 1-based line, and what in it was not used as it is."""
-
-    rows: tuple[Row, ...]
-    remarks: tuple[Remark, ...]
-
-
 def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int, domain: Domain) -> Dataset:
     """Return the items of ``eval_path`` as tasks and those of ``train_path`` (``n_train`` of them; 0: all) as rows.
 
@@ -57,21 +53,23 @@ def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int,
     Raises:
         Refusal: a file is missing, empty or has broken rows, or no item gives a task.
     """
-    items, trained = read_rows(eval_path, domain.families), read_rows(train_path, domain.families)
+    items, trained = (read_source(path, domain, wanted.waived) for path in (eval_path, train_path))
     built = build_tasks(items.rows, wanted, eval_path.name, domain)
     if not built.tasks:
         why = f" {built.remarks[0].value}." if built.remarks else ""
-        raise Refusal(f"{eval_path}: no item can be checked by execution.{why}", "Give items that register something.")
+        raise Refusal(f"{eval_path}: no item can be checked by execution.{why}", "Give items that show something.")
     content = {
         "reader": _READER_VERSION,
         "seed": wanted.seed,
-        "eval": sha256_file(eval_path),
-        "train": sha256_file(train_path),
+        "eval": content_of(eval_path),
+        "train": content_of(train_path),
         "sizes": [wanted.dev_tasks, wanted.test_tasks, n_train],
         "mod": wanted.mod_name,
+        **({"waived": wanted.waived} if wanted.waived else {}),
     }
     rows = _part(trained.rows, n_train)
-    remarks = (*items.remarks, *trained.remarks, *built.remarks, *_unused_rows(trained.rows, rows))
+    leaks = _leaked_remark(built.unmeasured, rows)
+    remarks = (*items.remarks, *trained.remarks, *built.remarks, *leaks, *_unused_rows(trained.rows, rows))
     return Dataset(eval_path.stem, built.tasks, rows, digest(content), built.notes, remarks)
 
 
@@ -88,8 +86,42 @@ def _unused_rows(rows: Sequence[Row], used: Sequence[Row]) -> list[Remark]:
     return [Remark("rows used", value, "The others are not trained on.", "dataset.rows=0 uses every row.")]
 
 
-def read_rows(path: Path, families: Collection[str]) -> ReadRows:
-    """Return the rows of a JSON-lines file.
+def _leaked_remark(unmeasured: Sequence[Task], rows: Sequence[Row]) -> list[Remark]:
+    """Name what training repeats of the items that are no tasks: Gate A looks for leaks of tasks alone."""
+    found = survey(unmeasured, rows)
+    leaked = found.ids(Status.CONTAMINATED)
+    if not leaked:
+        return []
+    return [
+        Remark(
+            "left-out items in training",
+            f"{len(leaked)} of {len(unmeasured)} items that are not measured stand in the training rows",
+            "The training rows repeat this benchmark: figures that others report on it after such training say little.",
+            "Leave those rows out, where the whole benchmark is to stay unseen.",
+            tuple(str(overlap) for overlap in found.overlaps if overlap.tier == "T1"),
+        )
+    ]
+
+
+def read_source(path: Path, domain: Domain, waived: Collection[str] = ()) -> ReadRows:
+    """Return the rows of a file, or of a folder's ``*.jsonl`` files in the order of their names.
+
+    Of a folder the lines are counted through: a remark says which of them are whose. Rows whose licence does not allow
+    training are left out unless ``waived`` names their source.
+
+    Raises:
+        Refusal: there is no such file, or its lines cannot be read.
+    """
+    foreign: Foreign | None = import_module(domain.foreign) if domain.foreign else None  # type: ignore[assignment]
+    if not path.is_dir():
+        return read_rows(path, domain.families, foreign, waived)
+    return read_folder(path, lambda file: read_rows(file, domain.families, foreign, waived))
+
+
+def read_rows(
+    path: Path, families: Collection[str], foreign: Foreign | None = None, waived: Collection[str] = ()
+) -> ReadRows:
+    """Return the rows of a JSON-lines file; ``foreign`` says what rows without a family mean.
 
     Raises:
         Refusal: the file cannot be read or holds no row, or naming what is wrong with its lines, equal problems once.
@@ -98,6 +130,10 @@ def read_rows(path: Path, families: Collection[str]) -> ReadRows:
     if not lines:
         keys = ", ".join(REQUIRED_KEYS)
         raise Refusal(f"{path}: holds no rows.", f"Each line must be a JSON object with the keys {keys}.")
+    reader = reader_of(lines) if foreign is not None else None
+    if reader is not None and foreign is not None:
+        used, left_out = read_foreign(path, lines, reader, foreign, waived)
+        return ReadRows(used, left_out)
     _refuse_foreign(path, lines, families)
     rows: list[Row] = []
     problems: list[Problem] = []

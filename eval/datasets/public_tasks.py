@@ -10,10 +10,10 @@ from importlib import import_module
 
 from env.counts import counted
 from eval.datasets.clustering import cluster_items, dev_clusters
-from eval.domains import Derived, Derives, Domain
+from eval.domains import Derived, Derives, Domain, Worlds
 from eval.overlap.ngrams import normalise
 from eval.pipeline.extract import extract
-from eval.pipeline.patching import parse_hunks
+from eval.pipeline.forms.patching import parse_hunks
 from eval.records import Remark, Row, Task
 
 
@@ -24,21 +24,24 @@ class Wanted:
     Attributes:
         seed: of the split; ``dev_tasks`` and ``test_tasks`` are how many of each split are used, 0 is all.
         mod_name: the mod that programs run as; "" reads it from prompts and programs.
+        waived: sources of training rows that are used although their licence does not allow it.
     """
 
     seed: int
     dev_tasks: int = 0
     test_tasks: int = 0
     mod_name: str = ""
+    waived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The tasks of a file, how they came about, and what was left out."""
+    """The tasks of a file, how they came about, and what was left out: items without a check are ``unmeasured``."""
 
     tasks: tuple[Task, ...]
     notes: tuple[str, ...]
     remarks: tuple[Remark, ...]
+    unmeasured: tuple[Task, ...] = ()
 
 
 def build_tasks(items: Sequence[Row], wanted: Wanted, source_name: str, domain: Domain) -> Built:
@@ -51,21 +54,24 @@ def build_tasks(items: Sequence[Row], wanted: Wanted, source_name: str, domain: 
     tasks: list[Task] = []
     notes: list[str] = []
     missing: list[tuple[Row, str]] = []
+    unmeasured: list[Task] = []
     for item, cluster in zip(items, cluster_items(items), strict=True):
         task = _task(item, cluster, domain.families[item.family], source_name)
         program, note = _reference_program(task, domain)
         derived = deriver.derive(item, program)
-        notes += [f"{task.source}: {remark}" for remark in (note, derived.remark) if remark]
+        said = (note if task.reference else "", derived.remark)
+        notes += [f"{task.source}: {remark}" for remark in said if remark]
         if derived.checks:
-            tasks.append(_checked(task, derived, wanted.mod_name))
+            tasks.append(_checked(task, derived, wanted.mod_name, domain))
         else:
             missing.append((item, derived.missing))
+            unmeasured.append(task)
     dev = dev_clusters([(task.family, task.cluster) for task in tasks], wanted.seed)
     split = [replace(task, split="dev" if task.cluster in dev else "test") for task in tasks]
     used_ids = _used_ids(split, wanted)
     used = [task for task in split if task.id in used_ids]
     remarks = [*_missing_remark(missing, len(items), source_name), *_unused_remark(split, used, wanted)]
-    return Built(tuple(used), (*notes, *_split_notes(used)), tuple(remarks))
+    return Built(tuple(used), (*notes, *_split_notes(used)), tuple(remarks), tuple(unmeasured))
 
 
 def _task(item: Row, cluster: str, answer: str, source_name: str) -> Task:
@@ -84,13 +90,18 @@ def _task(item: Row, cluster: str, answer: str, source_name: str) -> Task:
     )
 
 
-def _checked(task: Task, derived: Derived, mod_name: str) -> Task:
+def _checked(task: Task, derived: Derived, mod_name: str, domain: Domain) -> Task:
+    worlds: Worlds | None = import_module(domain.worlds) if domain.worlds else None  # type: ignore[assignment]
+    brief = worlds.brief(derived.worlds) if worlds is not None else ""
     return replace(
         task,
+        input="\n\n".join(part for part in (task.input, brief) if part),
         kind=task.kind or derived.kind,
         checks=derived.checks,
         difficulty=min(5, max(1, len(derived.checks) - 3)),
         mod_name=mod_name or derived.mod_name,
+        reference=task.reference or derived.reference,
+        worlds=derived.worlds,
     )
 
 

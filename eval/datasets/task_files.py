@@ -19,6 +19,7 @@ SCHEMA_VERSION = 1
 
 _HEADER = {"schema": "luagate-tasks", "version": SCHEMA_VERSION}
 _SHOWN = 20
+ANSWERS = ("code", "diff", "calls")
 
 
 def problems(tasks: Sequence[Task], families: Collection[str]) -> list[str]:
@@ -44,7 +45,7 @@ def _task_problems(task: Task, families: Collection[str]) -> list[str]:
         (not task.id, "has no id"),
         (task.family not in families, f'unknown family "{task.family}". {choices_hint(task.family, families)}'),
         (task.split not in SPLITS, f'unknown split "{task.split}". {choices_hint(task.split, SPLITS)}'),
-        (task.answer not in ("code", "diff"), f'unknown answer form "{task.answer}". Choices: code, diff.'),
+        (task.answer not in ANSWERS, f'unknown answer form "{task.answer}". {choices_hint(task.answer, ANSWERS)}'),
         (not task.cluster, "has no cluster"),
         (not task.instruction.strip(), "has no instruction"),
         (not task.reference.strip(), "has no reference answer"),
@@ -122,4 +123,5 @@ def task_from_json(data: dict[str, Any]) -> Task:
     """Rebuild a Task from ``dataclasses.asdict``. Raises KeyError, TypeError or ValueError on foreign data."""
     checks = tuple(TaskCheck(**check) for check in data["checks"])
     near_misses = tuple(NearMiss(**miss) for miss in data["near_misses"])
-    return Task(**{**data, "checks": checks, "near_misses": near_misses})
+    worlds = tuple(data.get("worlds", ()))
+    return Task(**{**data, "checks": checks, "near_misses": near_misses, "worlds": worlds})

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from env.refusal import Refusal, choices_hint
 from eval.pipeline.language import Language
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Row, TaskCheck
 
+if TYPE_CHECKING:
+    # gates import this module, and what they read must not depend on marks
+    from eval.pipeline.scoring import Scorer
+
 # Name to the module whose ``DOMAIN`` is its record.
-DOMAINS = {"luanti": "eval.domains.luanti.domain"}
+DOMAINS = {"luanti": "eval.domains.luanti.domain", "roblox": "eval.domains.roblox.domain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Domain:
 
     Attributes:
         title: for screens and reports.
-        families: each family of tasks with the form of its answers: "code" or "diff".
+        families: each family of tasks with the form of its answers: "code", "diff" or "calls".
         datasets: the project's own datasets by name.
         verifiers: name to the module that opens it: ``open_pool(settings) -> Verifier``.
         constant_answers: texts that no task may accept.
@@ -45,6 +49,9 @@ class Domain:
             they should reject, and what failing references have in common.
         packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
         mod_name: what the programs of its own tasks run as; a domain without mods leaves it away.
+        scorers: a module with what ``Scorer`` of eval/pipeline/scoring says: the marks of a program that ran.
+        worlds: a module with what ``Worlds`` says; "" where tasks come without worlds, or tell of them themselves.
+        foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
     """
 
     name: str
@@ -55,8 +62,11 @@ class Domain:
     verifiers: Mapping[str, str]
     constant_answers: tuple[str, ...]
     derive: str
+    scorers: str
     packages: tuple[str, ...] = ()
     mod_name: str = ""
+    worlds: str = ""
+    foreign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,8 @@ class Derived:
         remark: what had to be guessed; "" where nothing was.
         mod_name: the mod that the item's prompt says a program belongs to; "" where it leaves that open.
         missing: why there are no checks.
+        reference: an answer that passes the checks, for an item that comes without one.
+        worlds: what is there before a program runs (``Task.worlds``).
     """
 
     kind: str
@@ -76,6 +88,8 @@ class Derived:
     remark: str = ""
     mod_name: str = ""
     missing: str = ""
+    reference: str = ""
+    worlds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,38 @@ class Derives(Protocol):
         ...
 
 
+class Worlds(Protocol):
+    """What ``Domain.worlds`` names: how the worlds of tasks are told and checked."""
+
+    def brief(self, worlds: Sequence[str]) -> str:
+        """Return what a prompt says of them, behind the task's own input; "" where it says nothing."""
+        ...
+
+    def world_problems(self, worlds: Sequence[str]) -> list[str]:
+        """Return what is wrong with them, one sentence each."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Under what terms a public row was published: its source, and why training on it is refused ("": it is not)."""
+
+    source: str
+    refused: str = ""
+
+
+class Foreign(Protocol):
+    """What ``Domain.foreign`` names: what the fields of public rows mean here."""
+
+    def family_of(self, values: Mapping[str, Any]) -> str:
+        """Return the family of a row of another layout; "" where its fields do not tell."""
+        ...
+
+    def licence_of(self, values: Mapping[str, Any]) -> Licence:
+        """Return the terms of a row of another layout."""
+        ...
+
+
 def domain_named(name: str) -> Domain:
     """Return a domain's record. Raises Refusal where there is none of that name."""
     if name not in DOMAINS:
@@ -122,6 +168,12 @@ def domain_named(name: str) -> Domain:
 def dataset_names() -> dict[str, str]:
     """Return every dataset of the project's own with the name of its domain."""
     return {dataset: name for name in DOMAINS for dataset in domain_named(name).datasets}
+
+
+def scorer_of(domain: Domain) -> Scorer:
+    """Return what marks the programs of ``domain``."""
+    scorer: Scorer = import_module(domain.scorers)  # type: ignore[assignment]
+    return scorer
 
 
 def open_verifier(domain: Domain, settings: VerifierSettings) -> Verifier:

@@ -288,7 +288,8 @@ def _cover(grams: Hashes, shared: dict[int, list[int]], size: int) -> float:
 
 
 def _task_prompt(task: Task) -> str:
-    return f"{task.instruction}\n{task.input}"
+    """Return what a task asks. The input of one that is answered by calls only tells its world's tools or rules."""
+    return task.instruction if task.answer == "calls" else f"{task.instruction}\n{task.input}"
 
 
 def _row_prompt(row: Row) -> str:

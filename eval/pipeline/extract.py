@@ -2,8 +2,8 @@
 
 Rules, from the outside in: the final channel or what follows the thinking ("harmony", "think"), the text before the
 first end of the turn, then a fenced block ("fence", "fence-longest", "fence-open" without its end, "fence-end" without
-its start), else the text itself ("bare") or its part between sentences ("prose"). Not covered: a program spread over
-several blocks; the longest block counts.
+its start), else the text itself ("bare") or its part between sentences ("prose"). Of several blocks the longest counts,
+unless each begins a file of its own ("fence-files"). Not covered: a program spread over several blocks.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import textwrap
 from dataclasses import dataclass
 
 from eval.pipeline.fences import Block, fenced_blocks
+from eval.pipeline.forms.calls import MalformedCalls, NoCalls, find_calls
+from eval.pipeline.forms.patching import PatchRejected, apply_patch
 from eval.pipeline.language import Language
-from eval.pipeline.patching import PatchRejected, apply_patch
 from eval.pipeline.prose import is_code_line, is_sentence, without_sentences
 from eval.pipeline.thoughts import answer_part
 from eval.records import Candidate, Outcome, Task
@@ -28,7 +29,7 @@ class _Found:
 
 
 def extract(task: Task, text: str, language: Language) -> Candidate:
-    """Return the program in ``text``: the code itself, or the task's input with the diff applied.
+    """Return the program in ``text``: the code itself, the task's input with the diff applied, or the calls as JSON.
 
     ``language`` distinguishes programs from prose. A whole program where a diff was requested is PATCH_REJECTED (rule
     "whole-file"): the task is to write the diff.
@@ -37,6 +38,8 @@ def extract(task: Task, text: str, language: Language) -> Candidate:
     if not answer.text.strip():
         why = _why_empty(text, answer.opening)
         return Candidate(None, answer.opening or "empty", outcome=Outcome.NO_CODE, detail=why)
+    if task.answer == "calls":
+        return _called(answer.text, answer.opening)
     found = _find(answer.text, language, wants_diff=task.answer == "diff")
     rule = "+".join(part for part in (answer.opening, found.rule) if part)
     if not found.text.strip():
@@ -44,6 +47,17 @@ def extract(task: Task, text: str, language: Language) -> Candidate:
     if task.answer == "diff":
         return _patched(task.input, found.text, rule, language)
     return Candidate(found.text, rule)
+
+
+def _called(text: str, opening: str) -> Candidate:
+    """Return the calls of an answer as a JSON document."""
+    try:
+        found = find_calls(text)
+    except NoCalls as error:
+        return Candidate(None, opening or "calls", outcome=Outcome.NO_CODE, detail=str(error))
+    except MalformedCalls as error:
+        return Candidate(None, opening or "calls", outcome=Outcome.SYNTAX_ERROR, detail=str(error))
+    return Candidate(found.document(), "+".join(part for part in (opening, f"calls-{found.rule}") if part))
 
 
 def _patched(source: str, diff: str, rule: str, language: Language) -> Candidate:
@@ -92,8 +106,15 @@ def _choose(blocks: list[Block], language: Language, wants_diff: bool) -> _Found
     if wants_diff:
         labelled = labelled or [b for b in blocks if looks_like_diff(textwrap.dedent(b.text), language)]
     pool = labelled or unlabelled or blocks
+    files = [block.text.strip("\n") for block in pool if _is_file(block, language)]
+    if len(files) > 1 and not wants_diff:
+        return _Found("\n\n".join(files), "fence-files")
     best = max(enumerate(pool), key=lambda item: (len(item[1].text.strip()), item[0]))[1]
     return _Found(_diff_in(best.text, language) if wants_diff else best.text, _fence_rule(best, len(pool)))
+
+
+def _is_file(block: Block, language: Language) -> bool:
+    return language.file_header is not None and language.file_header.match(block.text.lstrip()) is not None
 
 
 def _fence_rule(block: Block, rivals: int) -> str:

@@ -15,9 +15,12 @@ class Language:
         labels: the words at an opening fence that mark a block of this language, in lower case.
         comment: what opens a comment up to the end of its line. A diff's removed line must not look like one.
         code_line: matches a line of text that can only be program text.
+        file_header: matches the line that begins a file where an answer may be several; blocks that begin with it are
+            one answer. None where an answer is one file.
     """
 
     name: str
     labels: tuple[str, ...]
     comment: str
     code_line: re.Pattern[str]
+    file_header: re.Pattern[str] | None = None

@@ -75,7 +75,7 @@ def plan_chunks(units: Sequence[Unit], prompt_length: Callable[[Task], int], sam
 def _candidate_future(verifier: Verifier, task: Task, candidate: Candidate) -> Future[Verdict]:
     """Submit a candidate; one without code has its verdict already."""
     if candidate.code is not None:
-        return verifier.submit(Job(candidate.code, task.checks, task.mod_name))
+        return verifier.submit(Job(candidate.code, task.checks, task.mod_name, task.worlds))
     if candidate.outcome is None:
         raise ValueError(f"{task.id}: a candidate without code must say why")
     done: Future[Verdict] = Future()

@@ -16,12 +16,14 @@ from eval.records import Task, TaskCheck, Verdict
 class Job:
     """One program to verify and the checks it must pass, in order.
 
-    ``mod_name`` is the mod it runs as, where its domain has mods; "" is what its own registrations say.
+    ``mod_name`` is the mod it runs as, where its domain has mods; "" is what its own registrations say. ``worlds`` are
+    those of its task: it passes when it passes in each.
     """
 
     code: str
     checks: tuple[TaskCheck, ...] = ()
     mod_name: str = ""
+    worlds: tuple[str, ...] = ()
 
 
 # What the limits may be: below, no program is judged; above, one that never ends, or a machine that swaps.

@@ -61,6 +61,7 @@ class Member(Protocol):
 
     isolation: str
     isolation_reason: str
+    runtime: str
 
     @property
     def settings(self) -> Limits: ...
@@ -87,7 +88,7 @@ class Pool(Generic[T]):
     def __init__(
         self, settings: Any, workers: int, require_isolation: str = "", start: Callable[[Any], Member] = Child
     ) -> None:
-        self.isolation, self.isolation_reason = probe(settings, start)
+        self.isolation, self.isolation_reason, self.runtime = probe(settings, start)
         insist(require_isolation, self.isolation, self.isolation_reason)
         self._settings, self._start = settings, start
         self._queue: queue.SimpleQueue[_Work[T] | None] = queue.SimpleQueue()
@@ -230,8 +231,8 @@ def _died(child: Member, why: str, seconds: float) -> Ending:
     return Ending("lost", detail=f"its process ended ({why}) {child.last_words()}".strip(), seconds=seconds)
 
 
-def probe(settings: Any, start: Callable[[Any], Member] = Child) -> tuple[str, str]:
-    """Start one child, query its isolation, end it; return (isolation, reason).
+def probe(settings: Any, start: Callable[[Any], Member] = Child) -> tuple[str, str, str]:
+    """Start one child, query its isolation, end it; return (isolation, reason, name and version of its runtime).
 
     Raises:
         Refusal: no child starts.
@@ -241,7 +242,7 @@ def probe(settings: Any, start: Callable[[Any], Member] = Child) -> tuple[str, s
     except StartFailed as error:
         raise Refusal(
             f"No verifier process starts: {error}.",
-            "Check that lupa is installed in this environment, or that the engine starts.",
+            "Check that the language's library (lupa, pluau) is installed here, or that the engine starts.",
         ) from None
     child.kill()
-    return child.isolation, child.isolation_reason
+    return child.isolation, child.isolation_reason, child.runtime

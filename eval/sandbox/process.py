@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.sandbox.isolation import Wrapper, bubblewrap, describe, without
+from eval.sandbox.languages import LIBRARIES, library_folder, module_file
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -34,13 +34,14 @@ class ChildSettings:
     """What a child runs and its limits.
 
     Attributes:
-        program: the judging program, file name to Lua source, in loading order.
+        program: the judging program, file name to source, in loading order.
         on_demand: the part of it that is loaded when a program needs it, in the same form.
         warm_up: argument lists of harmless jobs, run before the child locks itself down.
         timeout_s: wall time of one program; generous, since CPU time is the real limit.
         cpu_s: CPU time of one program.
-        memory_mb: Lua heap of one program.
+        memory_mb: heap of one program.
         recycle_after: programs a child runs before it is replaced.
+        language: what it and the programs are written in: a module of ``eval.sandbox.languages``.
     """
 
     program: dict[str, str]
@@ -50,9 +51,13 @@ class ChildSettings:
     cpu_s: float
     memory_mb: int
     recycle_after: int
+    language: str = "lua"
 
 
-TRIAL = ChildSettings({"trial.lua": "function P.judge() end"}, {}, (), 10.0, 2.0, 64, 1)
+TRIALS = {
+    "lua": ChildSettings({"trial.lua": "function P.judge() end"}, {}, (), 10.0, 2.0, 64, 1),
+    "luau": ChildSettings({"trial.luau": "function W.judge() end"}, {}, (), 10.0, 2.0, 64, 1, "luau"),
+}
 
 
 class Child:
@@ -68,10 +73,10 @@ class Child:
         self.settings = settings
         self._served = 0
         self._last_words = ""
-        wrapper = wrapper or choose_wrapper()
+        wrapper = wrapper or choose_wrapper(settings.language)
         self._wrapped = bool(wrapper.prefix)
         with tempfile.TemporaryDirectory(prefix="luagate-sandbox-") as folder:
-            self._process = _start(wrapper, folder)
+            self._process = _start(wrapper, folder, settings.language)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._write_fd, self._read_fd = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -83,7 +88,7 @@ class Child:
             raise StartFailed(f"{type(error).__name__} {error} {self.last_words()}".strip()) from None
         self.isolation = describe(self._wrapped, ready["layers"])
         self.isolation_reason = "; ".join(part for part in (wrapper.reason, ready["refused"]) if part)
-        self.luajit = str(ready["luajit"])
+        self.runtime = str(ready["runtime"])
         self._life_cpu_s = float(ready["life_cpu_s"])
 
     def ask(self, arguments: list[str], job_id: int) -> dict[str, Any]:
@@ -160,10 +165,18 @@ class Child:
         return read_frame(self._read_fd, deadline)
 
 
-def _start(wrapper: Wrapper, folder: str) -> subprocess.Popen[bytes]:
+def _start(wrapper: Wrapper, folder: str, language: str) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return subprocess.Popen(
-        [*wrapper.prefix, sys.executable, "-I", "-B", str(CHILD), _library_folder()],
+        [
+            *wrapper.prefix,
+            sys.executable,
+            "-I",
+            "-B",
+            str(CHILD),
+            str(module_file(language)),
+            _library_folder(language),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -174,27 +187,28 @@ def _start(wrapper: Wrapper, folder: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _library_folder() -> str:
-    """Return the folder that lupa is imported from here: an isolated interpreter does not look everywhere for it.
+def _library_folder(language: str) -> str:
+    """Return the folder of a language's library: an isolated interpreter does not look everywhere for it.
 
     Raises:
         StartFailed: it is not installed.
     """
-    found = importlib.util.find_spec("lupa")
-    if found is None or found.origin is None:
-        raise StartFailed("lupa is not installed in this environment")
-    return str(Path(found.origin).parents[1])
+    folder = library_folder(language)
+    if folder is None:
+        raise StartFailed(f"{LIBRARIES[language]} is not installed in this environment")
+    return str(folder)
 
 
 @cache
-def choose_wrapper() -> Wrapper:
+def choose_wrapper(language: str = "lua") -> Wrapper:
     """Return bubblewrap where a child comes up inside it, else no wrapper, with the reason."""
-    own = (sys.base_prefix, sys.prefix, _library_folder(), str(PACKAGE_ROOT / "eval"), str(PACKAGE_ROOT / "env"))
+    library = _library_folder(language)
+    own = (sys.base_prefix, sys.prefix, library, str(PACKAGE_ROOT / "eval"), str(PACKAGE_ROOT / "env"))
     wrapper = bubblewrap((), [(path, path) for path in own], ("--chdir", "/tmp"))
     if not wrapper.prefix:
         return wrapper
     try:
-        Child(TRIAL, wrapper).kill()
+        Child(TRIALS[language], wrapper).kill()
     except StartFailed as failed:
         return without(wrapper, str(failed))
     return wrapper

@@ -13,6 +13,7 @@ from eval.datasets.splits import MIN_CLUSTERS, Selection, all_dev, choose_select
 from eval.domains import Cause, Domain
 from eval.overlap.clusters import ALIKE_JACCARD, alike_across_clusters
 from eval.overlap.contamination import Contamination, Overlap, Status, Tier, survey
+from eval.pipeline.extract import extract
 from eval.pipeline.instrument import KINDS, Kind, KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
 from eval.pipeline.verifier import Caveat, Verifier
@@ -126,7 +127,7 @@ def require_clusters(dataset: Dataset, selection: Selection, cause: Cause | None
 
 
 def _judge_answers(rows: Sequence[Row], domain: Domain, mod_name: str, verifier: Verifier) -> list[tuple[Row, Verdict]]:
-    """Execute every training answer without any check: does it apply, parse and load?"""
+    """Execute every training answer without any check: does it apply, parse and load? Calls are only read."""
     tasks = [
         Task(
             id=str(number),
@@ -136,15 +137,30 @@ def _judge_answers(rows: Sequence[Row], domain: Domain, mod_name: str, verifier:
             split="dev",
             instruction=row.instruction,
             input=row.input,
-            answer=domain.families[row.family],  # type: ignore[arg-type]
+            answer="diff" if _is_diff(row) else domain.families[row.family],  # type: ignore[arg-type]
             reference=row.output,
             checks=(),
             mod_name=mod_name,
         )
         for number, row in enumerate(rows)
     ]
-    verdicts = judge([(task, task.reference) for task in tasks], verifier)
-    return [(row, verdict) for row, (_, verdict) in zip(rows, verdicts, strict=True)]
+    executed = [task for task in tasks if task.answer != "calls"]
+    judged = judge([(task, task.reference) for task in executed], verifier)
+    verdicts = {task.id: verdict for task, (_, verdict) in zip(executed, judged, strict=True)}
+    verdicts |= {task.id: _read_verdict(task, verifier) for task in tasks if task.answer == "calls"}
+    return [(row, verdicts[str(number)]) for number, row in enumerate(rows)]
+
+
+def _is_diff(row: Row) -> bool:
+    """Whether a row answers by a diff of the code it is given; a family of programs may hold such rows too."""
+    return bool(row.input) and any(line.startswith("@@ ") for line in row.output.splitlines())
+
+
+def _read_verdict(task: Task, verifier: Verifier) -> Verdict:
+    """Return whether a row's calls can be read: a row has no world to execute them in."""
+    candidate = extract(task, task.reference, verifier.language)
+    outcome = candidate.outcome or Outcome.PASSED
+    return Verdict(outcome, candidate.detail, 0.0, "extraction", "none: nothing was executed")
 
 
 def _size_sentence(dataset: Dataset) -> str:

@@ -18,6 +18,7 @@ from gates.context import GateContext
 from gates.e_decision.canary import measure_canary
 from gates.e_decision.openings import record_opening
 from gates.measuring.bench import Bench
+from gates.measuring.beyond_model import require_even
 from gates.measuring.stored import base_of, cell_file, verified_checkpoints
 from gates.report.results import Arms, EnvironmentResults, Opening, SweepResults
 
@@ -58,6 +59,7 @@ def _on_unseen_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> 
     with bench.model.adapter(folder, cell.scale):
         samples = bench.measure(cell.name, "test", path, f"{cell.name} on test", 0, bench.planned("test"))
     base, result = base_of(bench, context, "test"), bench.evaluate(samples, cell.name, "test")
+    require_even(base, result)
 
     def judged(evidence: Evidence) -> Decision:
         return decide(base.scores, result.scores, rule, evidence)
@@ -72,6 +74,7 @@ def _on_all_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> Tri
     chosen, *others = _cells_to_judge(context, base.scores, cells, rule)
     canary = measure_canary(context, bench, [chosen, *others])
     result = bench.evaluate(read_samples(cell_file(context, chosen)), chosen.name, "dev")
+    require_even(base, result)
 
     def judged(evidence: Evidence) -> Decision:
         return decide_max_t(base.scores, cells, rule, evidence)[1]

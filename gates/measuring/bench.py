@@ -21,6 +21,7 @@ from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Dataset, EvalResult, Metric, Outcome, Sample, Task, TaskScore
 from gates.context import GateContext, Progress
+from gates.measuring.beyond_model import require_modelled
 from gates.measuring.pace import recorded_pace, samples_per_call, with_recorded_threads
 from gates.measuring.prompting import prompt_of, recorded_form, require_same_prompts
 from gates.report.results import AnyResults, BaseFacts, EnvironmentResults, JudgeFacts
@@ -89,7 +90,8 @@ class Bench:
         """Require that nearly all of ``samples`` could be verified.
 
         Raises:
-            Refusal: more than rule.max_missing_pct of the samples are HARNESS_ERROR: the harness failed, not the model.
+            Refusal: more than rule.max_missing_pct of the samples are HARNESS_ERROR: the harness failed, not the model;
+                or too many need the real engine.
         """
         limit_pct = self.context.experiment.rule.max_missing_pct
         lost = [s for s in samples if s.verdict.outcome == Outcome.HARNESS_ERROR]
@@ -99,6 +101,7 @@ class Bench:
                 f"(limit {limit_pct}%): {lost[0].verdict.detail}",
                 "Fix the verifier (see `python -m runner doctor`), then run `advance`; stored samples are kept.",
             )
+        require_modelled(samples, whose)
 
     def result(self, samples: Sequence[Sample], arm: str, split: str, only: Collection[str] = ()) -> EvalResult:
         """Return scores and metrics of one arm on one split, or on ``only`` those tasks of it."""

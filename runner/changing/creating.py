@@ -88,9 +88,11 @@ def require_data_files(config: dict[str, Any]) -> None:
         value = config["dataset"].get(key)
         if not value:
             continue
-        if not os.path.isfile(value):
-            raise Refusal(f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file.")
-        if not Path(value).stat().st_size:
+        if not Path(value).exists():
+            raise Refusal(
+                f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file, or of a folder of them."
+            )
+        if os.path.isfile(value) and not Path(value).stat().st_size:
             raise Refusal(f"dataset.{key}: {value} is empty.", "Give a JSONL file with one object a line.")
 
 

@@ -8,6 +8,7 @@ from gates import GATES
 from runner.report.data import GateSection, ReportData, SampleSource, Verdict
 from runner.report.sections.exposure import contamination_sentence
 from runner.report.sections.limits import read_limits
+from runner.report.sections.marks import mark
 from runner.report.sections.measures import read_curves, read_outcomes, read_passes
 from runner.report.sections.next_steps import read_next_steps, read_repair
 from runner.report.sections.provenance import read_gates, read_provenance, read_reproduction
@@ -28,6 +29,7 @@ def build(run: Run) -> ReportData:
     gates = found.section("Gates", lambda artifacts: read_gates(artifacts, view), NOTHING)
     decided = _decided(found)
     measured = _measured(found)
+    marked = mark(found, measured.pop("tasks"))
     config: dict[str, Any] = found.section("config.yaml", read_config, {})
     limits = found.section(
         "Limits",
@@ -36,14 +38,14 @@ def build(run: Run) -> ReportData:
             decided["groups"],
             decided["sweep"],
             measured["outcomes"],
-            measured["tasks"],
+            marked.tasks,
             config,
         ),
         NOTHING,
     )
     provenance = read_provenance(found)
     trust = found.section(
-        "Trust", lambda artifacts: read_trust(artifacts, measured["tasks"], config.get("verifier") or {}), NOTHING
+        "Trust", lambda artifacts: read_trust(artifacts, marked.tasks, config.get("verifier") or {}), NOTHING
     )
     return ReportData(
         run_id=run.id,
@@ -63,6 +65,9 @@ def build(run: Run) -> ReportData:
         reproduce=read_reproduction(found),
         next_steps=read_repair(found)
         or found.section("Recommendations", lambda artifacts: read_next_steps(artifacts, view), NOTHING),
+        tasks=marked.tasks,
+        marks=marked.rows,
+        no_marks=marked.why_not,
         problems=tuple(dict.fromkeys(found.problems)),
         **decided,
         **measured,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from eval.pipeline.scoring import Scores
 from eval.records import Sample
+
+Marks = tuple[Scores | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +145,29 @@ class ArmOutcomes:
 
 @dataclass(frozen=True, slots=True)
 class PassRow:
-    """pass@k of base and adapter over one group of tasks."""
+    """pass@k of base and adapter over one group of tasks; ``gain`` is the paired difference in pp."""
 
     group: str
     metric: str
     tasks: int
     base: Interval | None
     adapter: Interval | None
+    gain: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRow:
+    """The mean of one mark, 0 to 1, or of their total; ``gain`` is the paired difference.
+
+    ``weight`` is what the mark counts in the total, ``samples`` how many each task has in an arm.
+    """
+
+    mark: str
+    weight: float
+    samples: int
+    base: Interval
+    adapter: Interval | None
+    gain: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +245,7 @@ class TaskView:
     ``base_rate``, ``cell_rate`` are pass@k in %, ``gain`` their difference in pp, None where undefined or not measured.
     ``prompt`` is what the model reads, every sign of it; "" where the run did not store it.
     ``status`` is what training has seen of it: CLEAN, PARTIAL or CONTAMINATED; ``seen`` says where.
+    ``base_marks`` and ``cell_marks`` are those of the samples, in their order; () where nothing is marked.
     """
 
     task_id: str
@@ -249,6 +269,8 @@ class TaskView:
     gain: float | None
     base_samples: tuple[Sample, ...] = ()
     cell_samples: tuple[Sample, ...] = ()
+    base_marks: Marks = ()
+    cell_marks: Marks = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +329,7 @@ class ReportData:
         contamination: what training has seen of the tasks, in one sentence, which stands there too.
         k: the rule's, of pass@k; None before Gate A froze it.
         limits: what the numbers do not say, each sentence with the number behind it.
+        marks: mean marks of both arms; ``no_marks`` says why there are none, "" where that needs no reason.
     """
 
     run_id: str
@@ -336,12 +359,15 @@ class ReportData:
     provenance: Provenance
     reproduce: tuple[str, ...]
     next_steps: tuple[NextStep, ...] = field(default_factory=tuple)
+    marks: tuple[MarkRow, ...] = ()
+    no_marks: str = ""
 
 
 def to_json(data: ReportData) -> dict[str, Any]:
     """Return the report as plain data, for ``--format json``; samples stay in the files that ``source`` names."""
-    bare = tuple(replace(task, base_samples=(), cell_samples=()) for task in data.tasks)
+    bare = tuple(replace(task, base_samples=(), cell_samples=(), base_marks=(), cell_marks=()) for task in data.tasks)
     plain = asdict(replace(data, tasks=bare))
     for task in plain["tasks"]:
-        del task["base_samples"], task["cell_samples"]
+        for kept in ("base_samples", "cell_samples", "base_marks", "cell_marks"):
+            del task[kept]
     return plain

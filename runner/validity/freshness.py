@@ -10,6 +10,7 @@ from typing import Any
 
 from env.files import digest, sha256_file, write_atomic
 from env.refusal import Refusal
+from eval.datasets.formats.folders import content_of
 from gates import GATES as GATE_RECORDS
 from gates.report import GateReport, read_report
 from runner.runs.folder import Run
@@ -72,9 +73,9 @@ def _file_digests(config: dict[str, Any], uses: tuple[str, ...]) -> dict[str, st
         for key in ("eval", "train"):
             if config["dataset"].get(key):
                 path = Path(config["dataset"][key])
-                if not path.is_file():
+                if not path.exists():
                     raise Refusal(f"dataset.{key}: {path} is not a file.", "Give the path of a JSONL file.")
-                found[f"file.dataset.{key}"] = sha256_file(path)
+                found[f"file.dataset.{key}"] = digest(content_of(path)) if path.is_dir() else sha256_file(path)
     folder = Path(config["model"]["path"]) if "model" in uses else None
     if folder is not None and folder.is_dir():
         found["file.model"] = digest(

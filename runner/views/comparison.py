@@ -25,13 +25,16 @@ Measured = tuple[Metric | None, Metric | None, Metric | None]
 
 @dataclass(frozen=True, slots=True)
 class GroupResult:
-    """What one run's report says about one group of tasks."""
+    """What one run's report says about one group of tasks: pass@k of both arms, and the paired gain by cluster."""
 
     by: str
     name: str
     tasks: int
     gain: Metric
     flag: str
+    clusters: int
+    base: Metric
+    adapter: Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,10 @@ def _size(found: Artifacts) -> str:
 def _groups(found: Artifacts) -> tuple[GroupResult, ...]:
     results = found.results(DecisionResults)
     groups = results.groups if results is not None else ()
-    return tuple(GroupResult(group.by, group.name, group.tasks, group.gain, group.flag) for group in groups)
+    return tuple(
+        GroupResult(g.by, g.name, g.tasks, g.gain, g.flag, clusters=g.clusters, base=g.base, adapter=g.cell)
+        for g in groups
+    )
 
 
 def _without_contaminated(found: Artifacts) -> str:

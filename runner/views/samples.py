@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from env.counts import listed_text
@@ -15,7 +15,8 @@ from gates.measuring.prompting import read_prompts
 from gates.report import GateReport, changed_artifacts, read_report
 from gates.report.results import AnyResults, BaselineResults, DecisionResults, SweepResults, gate_of
 from runner.runs.folder import Run, command
-from runner.views.artifacts import Artifacts, read_sample_lines
+from runner.views.artifacts import Artifacts, read_config, read_sample_lines
+from runner.views.marks import SampleId, SampleReading, read_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class FoundSamples:
         labels: of their tasks, as far as they are known.
         tasks: their tasks as the dataset has them, where the prompt was requested.
         prompts: the exact text that the model read, by task, where it was requested and Gate A stored it.
+        readings: what reading the programs of the samples tells, by arm, task and index.
         problems: torn lines, files that changed since the gate concluded.
     """
 
@@ -68,6 +70,7 @@ class FoundSamples:
     tasks: dict[str, Task]
     problems: tuple[str, ...]
     prompts: dict[str, str] = field(default_factory=dict)
+    readings: dict[SampleId, SampleReading] = field(default_factory=dict)
 
 
 def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = False) -> FoundSamples:
@@ -87,6 +90,8 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
     prompts = _prompts(run, found) if with_prompts else {}
     matching = [sample for sample in stored if _matches(sample, wanted, labels)]
     shown = tuple(matching[: wanted.limit])
+    tasks = _tasks(run, found, {s.task_id for s in shown}) if with_prompts else {}
+    readings = _readings(run, found, shown, tasks)
     return FoundSamples(
         gate=gate,
         files=tuple(file.relative_to(run.folder).as_posix() for file in files),
@@ -95,10 +100,40 @@ def find_samples(run: Run, gate: str, wanted: Wanted, *, with_prompts: bool = Fa
         outcomes=dict(Counter(sample.verdict.outcome.value for sample in matching).most_common()),
         samples=shown,
         labels={s.task_id: labels[s.task_id] for s in shown if s.task_id in labels},
-        tasks=_tasks(run, found, {s.task_id for s in shown}) if with_prompts else {},
+        tasks=tasks,
         problems=tuple(dict.fromkeys(found.problems)),
         prompts={s.task_id: prompts[s.task_id] for s in shown if s.task_id in prompts},
+        readings=readings,
     )
+
+
+def _readings(
+    run: Run, found: Artifacts, shown: Sequence[Sample], tasks: Mapping[str, Task]
+) -> dict[SampleId, SampleReading]:
+    """Return what reading the samples that are shown tells; {} where they cannot be read, which is named."""
+    if not shown:
+        return {}
+    try:
+        return read_samples(shown, _inputs(run, {sample.task_id for sample in shown}, tasks), read_config(found))
+    except (Refusal, ValueError) as error:
+        found.problems.append(f"No marks: {str(error).rstrip('.')}.")
+        return {}
+
+
+def _inputs(run: Run, task_ids: set[str], tasks: Mapping[str, Task]) -> dict[str, str]:
+    """Return what each task gave its answers to work on, as Gate E's report tells it, else as the dataset has it.
+
+    A task that neither has any more is left out: an answer that repeats its input could not be told from another.
+    """
+    quiet = Artifacts(run, {})
+    report = _report(run, "e", quiet)
+    told = report.results.tasks if report is not None and isinstance(report.results, DecisionResults) else ()
+    # a report of schema 1, which knows no difficulty, knows no input either
+    inputs = {facts.task_id: facts.input for facts in told if facts.difficulty is not None}
+    inputs |= {task.id: task.input for task in tasks.values()}
+    if not task_ids <= inputs.keys():
+        inputs |= {task.id: task.input for task in _tasks(run, quiet, task_ids - inputs.keys()).values()}
+    return inputs
 
 
 def sample_rows(found: FoundSamples) -> dict[str, Any]:
@@ -119,7 +154,10 @@ def _row(sample: Sample, found: FoundSamples) -> dict[str, Any]:
     about = {} if labels is None else {"family": labels.family, "kind": labels.kind, "split": labels.split}
     asked = {} if task is None else {"instruction": task.instruction, "input": task.input, "reference": task.reference}
     read = {"prompt": found.prompts[sample.task_id]} if sample.task_id in found.prompts else {}
-    return {**sample.to_json(), **about, **asked, **read}
+    reading = found.readings.get((sample.arm, sample.task_id, sample.index))
+    marks = {} if reading is None else {"marks": {**asdict(reading.marks), "total": reading.total}}
+    findings = {} if reading is None else {"findings_read": list(reading.findings)}
+    return {**sample.to_json(), **about, **asked, **read, **marks, **findings}
 
 
 def _prompts(run: Run, found: Artifacts) -> dict[str, str]:

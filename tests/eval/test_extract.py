@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eval.domains.luanti.domain import LUA
+from eval.pipeline import extract as extraction
 from eval.records import Outcome, Task
 from tests.support.luanti import extract
 
@@ -128,3 +133,14 @@ def test_any_text_gives_a_program_or_a_reason(text: str, answer: str) -> None:
 def test_any_heap_of_markers_gives_a_program_or_a_reason(text: str) -> None:
     candidate = extract(task(), text)
     assert (candidate.code is None) == bool(candidate.detail)
+
+
+def test_blocks_that_each_begin_a_file_are_one_answer() -> None:
+    header = re.compile(r"--[ \t]*file:", re.IGNORECASE)
+    several = replace(LUA, file_header=header)
+    text = "First:\n```lua\n-- file: a.lua\nreturn 1\n```\nand\n```lua\n-- file: b.lua\nreturn 22222\n```\nDone."
+    found = extraction.extract(task(), text, several)
+    assert (found.code, found.rule) == ("-- file: a.lua\nreturn 1\n\n-- file: b.lua\nreturn 22222", "fence-files")
+    assert extraction.extract(task(), text, LUA).rule == "fence-longest"
+    alone = extraction.extract(task(), text.replace("-- file: a.lua\n", ""), several)
+    assert (alone.code, alone.rule) == ("-- file: b.lua\nreturn 22222\n", "fence-longest")

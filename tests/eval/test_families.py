@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from itertools import product
 
 import pytest
 
 from eval.datasets.loading import load_dataset, shuffle_answers
-from eval.domains.luanti.mini.generate import FRAMES, Dealt, pretraining, rows, tasks
-from eval.domains.luanti.mini.kinds import KINDS
-from eval.domains.luanti.mini.kinds.repair import normal_diff, unified_diff
-from eval.domains.luanti.mini.loosening import loosen
+from eval.dealing.dealer import Dealer, Dealt
+from eval.dealing.diffs import normal_diff, unified_diff
+from eval.dealing.loosening import loosen
+from eval.dealing.pools import SPLITS, numbers, owner
+from eval.dealing.problem import Phrases
+from eval.dealing.wording import pattern, say
+from eval.dealing.words import DEV_WORDS, TEST_WORDS, TRAIN_WORDS
+from eval.domains import Domain, domain_named, open_verifier
+from eval.domains.luanti.mini import generate as luanti
+from eval.domains.luanti.mini.kept_words import KEPT
 from eval.domains.luanti.mini.phrases import doc_phrases
-from eval.domains.luanti.mini.pools import SPLITS, numbers, owner
-from eval.domains.luanti.mini.problem import Phrases
-from eval.domains.luanti.mini.wording import pattern, say
-from eval.domains.luanti.mini.words import DEV_WORDS, TEST_WORDS, TRAIN_WORDS
-from eval.records import Outcome, Row, Task
+from eval.domains.roblox.mini import generate as roblox
+from eval.overlap.contamination import survey
+from eval.pipeline.extract import extract
+from eval.pipeline.verifier import Job
+from eval.records import Outcome, Row, Task, Verdict
 from tests.support.settings import dataset_settings, verifier_settings
 
 CORPUS_TEXTS = 4_000
@@ -28,26 +36,35 @@ EXCERPTS = (
     doc_phrases.CALLBACK_EXCERPT,
     doc_phrases.DELAY_EXCERPT,
 )
+DEALERS = (luanti.DEALER, roblox.DEALER)
+PHRASES = [
+    phrases for dealer in DEALERS for phrases in (*(kind.phrases for kind in dealer.kinds), *dealer.frames.values())
+]
+
+
+@pytest.fixture(scope="module", params=DEALERS, ids=lambda dealer: dealer.name)
+def dealer(request: pytest.FixtureRequest) -> Dealer:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def dev() -> tuple[Task, ...]:
-    return tasks("dev", 60, seed=0)
+def dev(dealer: Dealer) -> tuple[Task, ...]:
+    return dealer.tasks("dev", 60, seed=0)
 
 
 @pytest.fixture(scope="module")
-def unseen() -> tuple[Task, ...]:
-    return tasks("test", 120, seed=0)
+def unseen(dealer: Dealer) -> tuple[Task, ...]:
+    return dealer.tasks("test", 120, seed=0)
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[Row, ...]:
-    return rows(800, seed=0)
+def trained(dealer: Dealer) -> tuple[Row, ...]:
+    return dealer.rows(800, seed=0)
 
 
 @pytest.fixture(scope="module")
-def corpus() -> list[tuple[Dealt, str]]:
-    return list(pretraining(CORPUS_TEXTS, seed=0))
+def corpus(dealer: Dealer) -> list[tuple[Dealt, str]]:
+    return list(dealer.pretraining(CORPUS_TEXTS, seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +88,14 @@ def numbers_of(text: str) -> set[int]:
     return {int(number) for number in re.findall(r"\d+", text)}
 
 
-def test_the_default_sizes_reach_enough_clusters(dev, unseen):
+def test_the_default_sizes_reach_enough_clusters(dealer, dev, unseen):
     assert len({task.cluster for task in dev}) >= 30
     assert len({task.cluster for task in unseen}) >= 60
-    assert {task.family for task in (*dev, *unseen)} == {"scaffold", "repair", "doc"}
+    assert {task.family for task in dev} == {task.family for task in unseen} == set(dealer.frames)
 
 
-def test_every_kind_has_training_and_held_out_wordings():
-    for kind in KINDS:
+def test_every_kind_has_training_and_held_out_wordings(dealer):
+    for kind in dealer.kinds:
         assert len(kind.phrases.train) >= 6, kind.name
         assert len(kind.phrases.dev) >= 2, kind.name
         assert len(kind.phrases.test) >= 3, kind.name
@@ -117,17 +134,25 @@ def test_dev_and_test_share_no_word_number_or_cluster(dev, unseen):
     assert not {task.cluster for task in dev} & {task.cluster for task in unseen}
 
 
-def test_no_held_out_wording_is_seen_before_the_measurement(learnable):
+def test_gate_a_finds_no_task_in_the_training_rows(dealer, trained):
+    """Not even by 13 words of an answer: a name or a number stands between the fixed parts of every program."""
+    measured = (*dealer.tasks("dev", 66, seed=0), *dealer.tasks("test", 165, seed=0))
+    assert [str(overlap) for overlap in survey(measured, trained).overlaps] == []
+
+
+def test_no_held_out_wording_is_seen_before_the_measurement(dealer, learnable):
     held_out = {
         f"{kind.family}/{kind.name}": [pattern(text) for text in (*kind.phrases.dev, *kind.phrases.test)]
-        for kind in KINDS
+        for kind in dealer.kinds
     }
     for kind, instruction, _, _ in learnable:
         assert not [found.pattern for found in held_out[kind] if found.search(instruction)], instruction
 
 
-def test_no_held_out_frame_is_seen_before_the_measurement(learnable):
-    held_out = {family: [pattern(frame) for frame in (*frames.dev, *frames.test)] for family, frames in FRAMES.items()}
+def test_no_held_out_frame_is_seen_before_the_measurement(dealer, learnable):
+    held_out = {
+        family: [pattern(frame) for frame in (*frames.dev, *frames.test)] for family, frames in dealer.frames.items()
+    }
     for kind, instruction, _, _ in learnable:
         assert not any(found.fullmatch(instruction) for found in held_out[kind.split("/")[0]]), instruction
 
@@ -139,7 +164,7 @@ def test_no_held_out_excerpt_layout_is_seen_before_the_measurement(learnable):
             assert not any(found.search(excerpt) for found in held_out), excerpt
 
 
-@pytest.mark.parametrize("phrases", [*(kind.phrases for kind in KINDS), *FRAMES.values(), *EXCERPTS])
+@pytest.mark.parametrize("phrases", [*PHRASES, *EXCERPTS])
 def test_no_wording_can_say_what_another_split_says(phrases: Phrases):
     for split, other in product(SPLITS, SPLITS):
         if split != other:
@@ -176,8 +201,34 @@ def test_the_same_settings_give_the_same_dataset_and_another_seed_another():
     )
 
 
-def test_a_larger_dataset_starts_with_the_smaller_one(unseen):
-    assert tasks("test", 30, seed=0) == unseen[:30]
+def digest_of(texts: object) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+
+
+def plain(task: Task) -> list[object]:
+    misses = [[miss.answer, miss.why] for miss in task.near_misses]
+    checks = [[check.name, check.lua] for check in task.checks]
+    asked = [task.id, task.family, task.kind, task.cluster, task.split, task.instruction, task.input, task.answer]
+    return [*asked, task.reference, checks, misses, task.difficulty, task.mod_name]
+
+
+# The figures of an embedded model's card hold for these bytes alone.
+PUBLISHED = {
+    "luanti_mini": ("a5b0f15390cb7165", "73e08f33ff62b061", "ac2e639497512ac9", "b9cc8f0550aadfaa"),
+    "roblox_mini": ("1e1e94a832df1e89", "64bf91a7ff4ae40f", "be2dbea8d3769f2d", "1664244b0039cc15"),
+}
+
+
+def test_tasks_rows_and_corpus_are_those_of_the_published_figures_byte_for_byte(dealer, dev, trained, corpus):
+    questions = [[dealt.instruction, dealt.problem.input, answer] for dealt, answer in corpus]
+    answered = [[row.instruction, row.input, row.output, row.family, row.cluster, row.kind] for row in trained]
+    plain_dev, plain_test = ([plain(task) for task in split] for split in (dev, dealer.tasks("test", 150, seed=0)))
+    digests = tuple(digest_of(texts)[:16] for texts in (plain_dev, plain_test, answered, questions))
+    assert digests == PUBLISHED[dealer.name]
+
+
+def test_a_larger_dataset_starts_with_the_smaller_one(dealer, unseen):
+    assert dealer.tasks("test", 30, seed=0) == unseen[:30]
 
 
 def test_training_rows_repeat_no_question(trained):
@@ -204,35 +255,51 @@ def test_the_shuffle_of_distinct_answers_leaves_none_in_place():
         assert all(a.output != b.output for a, b in zip(own, shuffle_answers(own, seed), strict=True))
 
 
-def test_every_reference_passes_and_every_near_miss_fails_when_executed():
-    from eval.pipeline.verifier import Job
-    from tests.support.luanti import extract, open_verifier
+# Dataset to its domain and the verifiers under which references and near misses are run.
+VERIFIERS = {
+    "luanti_mini": ("luanti", "recorder", "recorder"),
+    "roblox_mini": ("roblox", "conditions", "world"),  # references in both signal modes, under three seeds
+}
 
-    wrong = []
-    with open_verifier(verifier_settings(workers=1)) as verifier:
-        waiting = []
-        for task in (*tasks("dev", 2 * len(KINDS), seed=7), *tasks("test", 3 * len(KINDS), seed=7)):
-            answers = [(task.reference, "reference"), *((miss.answer, miss.why) for miss in task.near_misses)]
-            for answer, why in answers:
-                candidate = extract(task, answer)
-                if candidate.code is None:
-                    waiting.append((task, why, candidate.outcome, candidate.detail, None))
-                else:
-                    verdict = verifier.submit(Job(candidate.code, task.checks))
-                    waiting.append((task, why, None, "", verdict))
-        for task, why, outcome, detail, verdict in waiting:
-            ended = outcome if verdict is None else verdict.result().outcome
-            said = detail if verdict is None else verdict.result().detail
-            if (why == "reference") != (ended == Outcome.PASSED) or ended in (Outcome.HARNESS_ERROR, Outcome.CRASHED):
-                wrong.append(f"{task.id}: {why}: {ended}: {said}")
-    assert wrong == []
+
+def test_every_reference_passes_and_every_near_miss_fails_when_executed(dealer):
+    name, of_references, of_misses = VERIFIERS[dealer.name]
+    kinds = len(dealer.kinds)
+    dealt = (*dealer.tasks("dev", 2 * kinds, seed=7), *dealer.tasks("test", 3 * kinds, seed=7))
+    references = [(task, "reference", task.reference) for task in dealt]
+    misses = [(task, miss.why, miss.answer) for task in dealt for miss in task.near_misses]
+    passing = outcomes(domain_named(name), of_references, references)
+    failing = outcomes(domain_named(name), of_misses, misses)
+    assert [text for text, outcome in passing if outcome != Outcome.PASSED] == []
+    accidents = (Outcome.PASSED, Outcome.HARNESS_ERROR, Outcome.CRASHED, Outcome.NEEDS_STUDIO)
+    assert [text for text, outcome in failing if outcome in accidents] == []
+
+
+def outcomes(domain: Domain, verifier: str, answers: list[tuple[Task, str, str]]) -> list[tuple[str, Outcome]]:
+    """Every answer, told by its task and what it is, with how it ended."""
+    ended = []
+    with open_verifier(domain, verifier_settings(name=verifier, workers=1, memory_mb=96)) as running:
+        for task, why, answer in answers:
+            candidate = extract(task, answer, domain.language)
+            if candidate.code is None:
+                assert candidate.outcome is not None
+                verdict = Verdict(candidate.outcome, candidate.detail, 0.0, "", "")
+                ended.append((task, why, verdict))
+            else:
+                ended.append((task, why, running.submit(Job(candidate.code, task.checks))))
+        verdicts = [
+            (task, why, done if isinstance(done, Verdict) else done.result(timeout=120)) for task, why, done in ended
+        ]
+    return [
+        (f"{task.id}: {why}: {verdict.outcome}: {verdict.detail}", verdict.outcome) for task, why, verdict in verdicts
+    ]
 
 
 def test_loosening_leaves_slots_and_meaning_alone():
     import random
 
     wording = "please a shapeless recipe that {first} quickly {second} for {count} {output}."
-    loosened = {loosen(wording, random.Random(seed)) for seed in range(100)}
+    loosened = {loosen(wording, KEPT, random.Random(seed)) for seed in range(100)}
     assert len(loosened) > 50
     for text in loosened:
         assert re.findall(r"\{\w+\}", text) == ["{first}", "{second}", "{count}", "{output}"]
@@ -253,4 +320,4 @@ def test_the_normal_diff_is_what_the_diff_command_prints(before: str, after: str
 
 
 def test_a_pure_insertion_keeps_the_line_before_it_as_context():
-    assert unified_diff("a\nb\n", "a\nb\nend\n").splitlines()[2:] == ["@@ -2 +2,2 @@", " b", "+end"]
+    assert unified_diff("a\nb\n", "a\nb\nend\n", "init.lua").splitlines()[2:] == ["@@ -2 +2,2 @@", " b", "+end"]

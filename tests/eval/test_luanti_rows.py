@@ -19,8 +19,8 @@ from eval.domains.luanti.rows.dealing import CheckedRow, break_code, rows, rows_
 from eval.domains.luanti.rows.filling import Style, fill, written
 from eval.domains.luanti.rows.seed_files import Seed, read_seeds
 from eval.overlap.contamination import Status, survey
+from eval.pipeline.forms.patching import apply_patch
 from eval.pipeline.loop import judge
-from eval.pipeline.patching import apply_patch
 from eval.pipeline.verifier import Job, Verifier
 from eval.records import Outcome, Row
 from tests.support.luanti import BENCH as BENCH_FOLDER

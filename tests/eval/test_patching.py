@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eval.pipeline.patching import PatchRejected, apply_patch, parse_hunks
+from eval.pipeline.forms.patching import PatchRejected, apply_patch, parse_hunks
 
 PUBLIC = Path(__file__).resolve().parents[3] / "shared/data/public/luanti-fine-tune/data/eval/luanti_eval.jsonl"
 SOURCE = "a = 1\nb = 2\nc = 3\nd = 4\ne = 5\n"

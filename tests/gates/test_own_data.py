@@ -50,6 +50,15 @@ def test_a_mod_of_any_name_passes_as_it_is(tmp_path: Path) -> None:
     assert checks["training answers"].ok
 
 
+def test_a_family_of_programs_may_hold_rows_that_answer_by_a_diff() -> None:
+    sizes = [f"dataset.{key}={count}" for key, count in {"dev_tasks": 33, "test_tasks": 33, "rows": 66}.items()]
+    experiment, _ = compose_experiment(["profile=smoke", "dataset=roblox_mini", "verifier=world", *sizes])
+    dataset = dataset_of(experiment)
+    assert {row.family for row in dataset.rows if "@@ " in row.output} == {"bugfix"}
+    checks = {check.name: check for check in inspect_data(experiment, dataset).checks}
+    assert checks["training answers"].value == "66 of 66 apply, parse and load"
+
+
 def test_the_cause_of_failing_references_comes_before_what_follows_from_it(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         checks_of(tmp_path, garden.items()[:6], "dataset.mod_name=mymod")

@@ -221,3 +221,17 @@ def test_compare_refuses_one_run_a_run_twice_and_an_unknown_one(cli: Cli, result
         assert words in text
         assert "Traceback" not in text
     assert not (results / "comparisons").exists()
+
+
+def test_each_run_tells_its_families_with_both_rates_and_the_paired_gain(good: Run, weak: Run) -> None:
+    comparison = compare_runs([good, weak])
+    text = text_of(comparison)
+    for side in comparison.sides:
+        families = [group for group in side.groups if group.by == "family"]
+        assert {group.name for group in families} == {"scaffold", "repair", "doc"}
+        for group in families:
+            assert group.gain.value == pytest.approx(group.adapter.value - group.base.value)
+            assert group.clusters <= group.tasks
+            row = f"{group.base.value:.1f} ({group.base.low:.1f} to {group.base.high:.1f})"
+            assert row in text
+    assert "by family, each adapter against its own base" in text

@@ -325,3 +325,14 @@ def test_results_of_another_gate_are_no_results(present: Run) -> None:
     edit_json(path, lambda report: report.update(gate="d"))
     with pytest.raises(Refusal, match="results are of gate b, the report of gate d"):
         read_report(path)
+
+
+@SCHEMAS
+def test_an_older_run_has_marks_where_its_report_tells_the_inputs_and_else_says_why(results: Path, schema: int) -> None:
+    data = build(unpacked(results, schema))
+    if schema == 1:
+        assert not data.marks
+        assert "did not store what the tasks gave as input" in data.no_marks
+    else:
+        assert [row.mark for row in data.marks] == ["syntax", "api", "bugs", "quality", "total"]
+    assert all(row.gain is not None for row in data.passes)

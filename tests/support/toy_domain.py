@@ -9,6 +9,7 @@ from typing import Self
 
 from eval.domains import Cause, DatasetSource, Derived, Domain, Variant
 from eval.pipeline.language import Language
+from eval.pipeline.scoring import Scores, checks_passed
 from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import CheckResult, NearMiss, Outcome, Row, Task, TaskCheck, Verdict
 
@@ -83,6 +84,14 @@ def variants(item: Row, program: str) -> tuple[Variant, ...]:
     return (Variant(f"{program} + 1", "one too many"),)
 
 
+def marks(code: str, verdict: Verdict) -> Scores:
+    return Scores(1.0, 1.0, checks_passed(verdict), 1.0)
+
+
+def findings(code: str) -> tuple[str, ...]:
+    return ()
+
+
 def common_cause(details: Sequence[str]) -> Cause | None:
     return None
 
@@ -96,4 +105,5 @@ DOMAIN = Domain(
     verifiers={"adder": __name__},
     constant_answers=("", "0", "return true"),
     derive=__name__,
+    scorers=__name__,
 )

@@ -43,6 +43,9 @@ HOMES = {
     "mlx": ["training/backends/mlx"],
     "mlx_lm": ["training/backends/mlx"],
     "luaparser": ["eval/domains/luanti/items/structure.py"],
+    "tree_sitter": ["eval/domains/roblox/findings"],
+    "tree_sitter_luau": ["eval/domains/roblox/findings"],
+    "jsonschema": ["eval/domains/roblox/studio"],
 }
 STDLIB = set(sys.stdlib_module_names)
 BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "manager", "misc"}
@@ -62,6 +65,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("records", "sandbox"),
         ("estimation", "overlap"),
         ("pipeline",),
+        ("dealing",),
         ("domains", "decision", "curation", "judge"),
         ("datasets", "simulate"),
         ("interop",),

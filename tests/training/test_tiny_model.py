@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.domains.luanti.mini.words import DEV_WORDS, TEST_WORDS
+from eval.dealing.words import DEV_WORDS, TEST_WORDS
 from training.tiny.texts import Text, batches, encode, tensors
 
 FOLDER = Path(__file__).parents[2] / "training" / "tiny" / "model"
@@ -86,7 +86,7 @@ def test_the_tokenizer_adds_no_token_of_its_own(tokenizer):
 def test_the_card_says_what_the_model_is_not():
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert "say nothing about real models" in card
-    assert "python -m eval.domains.luanti.mini.kinds corpus" in card
+    assert "python -m eval.domains.luanti.mini corpus" in card
     assert "python -m training.tiny.train" in card
 
 

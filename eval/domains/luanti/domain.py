@@ -41,5 +41,6 @@ DOMAIN = Domain(
     constant_answers=("", "return true", "local mod = {}\nreturn mod"),
     derive="eval.domains.luanti.items.derived_checks",
     mod_name=DEFAULT_MOD,
+    scorers="eval.domains.luanti.scorers",
     packages=("lupa", "luaparser"),
 )

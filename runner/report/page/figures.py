@@ -15,7 +15,7 @@ from runner.report.page.axes import Axis, axis_over
 # Outcomes in the order of how far a program came, each with a colour class of its own.
 OUTCOME_ORDER = (
     "PASSED", "WRONG", "RUNTIME_ERROR", "TIMEOUT", "MEMORY", "CRASHED",
-    "SYNTAX_ERROR", "PATCH_REJECTED", "NO_CODE", "HARNESS_ERROR",
+    "NEEDS_STUDIO", "SYNTAX_ERROR", "PATCH_REJECTED", "NO_CODE", "HARNESS_ERROR",
 )  # fmt: skip
 _ROW = 26.0
 

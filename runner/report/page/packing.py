@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from env.counts import counted
+from eval.pipeline.scoring import PARTS, Scores
 from eval.records import Outcome, Sample
 from runner.report.data import ReportData, SampleSource, TaskView
 
@@ -89,6 +90,7 @@ class _Packer:
         self._texts: _Table[str] = _Table()
         self._checks: _Table[tuple[tuple[str, bool | None, str], ...]] = _Table()
         self._lists: _Table[tuple[str, ...]] = _Table()
+        self._marks: _Table[tuple[float, ...]] = _Table()
         self._cut: dict[int, int] = {}
         self.samples = 0
 
@@ -104,6 +106,7 @@ class _Packer:
             "cut": self._cut,
             "checks": self._checks.values,
             "lists": self._lists.values,
+            "marks": self._marks.values,
         }
 
     def left_out(self, tasks: Sequence[TaskView]) -> str:
@@ -138,16 +141,17 @@ class _Packer:
             "prompt": self._text(task.prompt),
             "gain": None if task.gain is None else round(task.gain, 1),
         }
-        for arm, c, n, samples in (
-            ("base", task.base_c, task.base_n, task.base_samples),
-            ("cell", task.cell_c, task.cell_n, task.cell_samples),
+        for arm, c, n, samples, marks in (
+            ("base", task.base_c, task.base_n, task.base_samples, task.base_marks),
+            ("cell", task.cell_c, task.cell_n, task.cell_samples, task.cell_marks),
         ):
+            of_index = {sample.index: _rounded(each) for sample, each in zip(samples, marks, strict=False)}
             at_most = self._samples_of_arm
             shown = samples if at_most is None else representatives(samples, at_most)
-            row[arm] = {"c": c, "n": n, "samples": [self._sample(s) for s in shown]}
+            row[arm] = {"c": c, "n": n, "samples": [self._sample(s, of_index.get(s.index)) for s in shown]}
         return row
 
-    def _sample(self, sample: Sample) -> list[Any]:
+    def _sample(self, sample: Sample, marks: tuple[float, ...] | None) -> list[Any]:
         self.samples += 1
         verdict, candidate = sample.verdict, sample.candidate
         written = self._text(sample.completion.text)
@@ -166,6 +170,7 @@ class _Packer:
             round(1000 * verdict.seconds, 1),
             # a 62-bit seed is more than a number of JavaScript can hold
             str(sample.seed),
+            None if marks is None else self._marks.of(marks),
         ]
 
 
@@ -177,6 +182,11 @@ def _circumstances(sample: Sample) -> tuple[str, ...]:
         f"verifier {sample.verdict.verifier}" if sample.verdict.verifier else "",
         f"isolation {sample.verdict.isolation}" if sample.verdict.isolation else "",
     )
+
+
+def _rounded(scores: Scores | None) -> tuple[float, ...] | None:
+    """Return the four marks in the order of PARTS, to hundredths; None for a sample without."""
+    return None if scores is None else tuple(round(getattr(scores, part), 2) for part in PARTS)
 
 
 def representatives(samples: Sequence[Sample], at_most: int) -> list[Sample]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from runner.report.data import GainGroup, Interval, ReportData
+from runner.report.data import GainGroup, Interval, PassRow, ReportData
 
 Row = tuple[Any, ...]
 
@@ -33,9 +33,20 @@ def _tables(data: ReportData) -> Iterator[Table]:
     )
     yield Table(
         "pass_at_k",
-        ("group", "metric", "tasks", "base_pct", "base_low", "base_high", "adapter_pct", "adapter_low", "adapter_high"),
-        tuple((p.group, p.metric, p.tasks, *_bounds(p.base), *_bounds(p.adapter)) for p in data.passes),
-    )
+        ("group", "metric", "tasks", "base_pct", "base_low", "base_high", "adapter_pct", "adapter_low", "adapter_high",
+         "clusters", "gain_pp", "gain_low", "gain_high"),
+        tuple(_rates(row) for row in data.passes),
+    )  # fmt: skip
+    yield Table(
+        "marks",
+        ("mark", "weight", "tasks", "clusters", "samples_a_task", "base", "base_low", "base_high", "adapter",
+         "adapter_low", "adapter_high", "gain", "gain_low", "gain_high"),
+        tuple(
+            (row.mark, row.weight, row.base.n, row.base.clusters, row.samples, *_bounds(row.base),
+             *_bounds(row.adapter), *_bounds(row.gain))
+            for row in data.marks
+        ),
+    )  # fmt: skip
     yield Table(
         "outcomes",
         ("arm", "outcome", "samples"),
@@ -59,6 +70,14 @@ def _gain(group: GainGroup) -> Row:
     gain = group.gain
     numbers = (gain.n, gain.clusters, gain.value, gain.low, gain.high)
     return (group.by, gain.label, *numbers, group.base, group.adapter, gain.mark)
+
+
+def _rates(row: PassRow) -> Row:
+    clusters = row.gain.clusters if row.gain is not None else None
+    return (
+        *(row.group, row.metric, row.tasks, *_bounds(row.base), *_bounds(row.adapter)),
+        *(clusters, *_bounds(row.gain)),
+    )
 
 
 def _bounds(interval: Interval | None) -> Row:

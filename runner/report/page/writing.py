@@ -31,7 +31,7 @@ _COMMAND = re.compile(r"(`(?:python -m runner|tmux|git) [^`|\n]*`)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _MAX_MARKDOWN_TASKS = 30
 # In the order in which they build on each other.
-_SCRIPTS = ("elements.js", "tables.js", "lua.js", "diff.js", "samples.js", "pane.js", "browser.js")
+_SCRIPTS = ("elements.js", "tables.js", "lua.js", "diff.js", "samples.js", "world.js", "pane.js", "browser.js")
 
 
 def write_html(data: ReportData, folder: Path) -> Path:

@@ -131,7 +131,7 @@ def _slow(tasks: Sequence[TaskView], limits: Mapping[str, Any]) -> Iterable[Trus
 
 
 def _findings(tasks: Sequence[TaskView]) -> Iterable[TrustRow]:
-    """How many passing programs define something that the API's facts do not know; the engine takes that too."""
+    """How many passing programs have findings: what the API's facts do not know, and what reading them finds."""
     told = []
     for name, samples in (("the base", _samples(tasks, "base")), ("the adapter", _samples(tasks, "cell"))):
         passed = [sample for sample in samples if sample.verdict.outcome == Outcome.PASSED]
@@ -140,7 +140,8 @@ def _findings(tasks: Sequence[TaskView]) -> Iterable[TrustRow]:
             told.append((odd, f"{odd:,} of {len(passed):,} passing programs of {name}"))
     if told:
         state = "warns" if any(odd for odd, _ in told) else "ok"
-        answer = f"{' and '.join(text for _, text in told)} use fields, types or ranges the API does not define."
+        what = "names, types or ranges the API does not define, or mistakes"
+        answer = f"{' and '.join(text for _, text in told)} have findings: {what}."
         yield TrustRow("Does a pass mean clean code?", state, answer)
 
 

@@ -32,6 +32,7 @@ def comparison_lines(comparison: Comparison) -> list[Line]:
         line(),
         *_table(_measured(comparison.sides)),
         line(),
+        *_family_lines(comparison.sides),
         line(("adapter against adapter, on the same test tasks", "bold")),
         *paired,
         line(),
@@ -64,6 +65,21 @@ def _measured(sides: Sequence[Side]) -> list[list[str]]:
         metrics = [_metric(metric, signed) for metric, signed in ((side.base, 0), (side.adapter, 0), (side.gain, 1))]
         rows.append([str(side.number), *metrics, side.cell or "-", side.size or "-"])
     return rows
+
+
+def _family_lines(sides: Sequence[Side]) -> Iterator[Line]:
+    """Yield each family's rates and paired gain, run by run; nothing where no run has come so far."""
+    groups = [(side.number, group) for side in sides for group in side.groups if group.by == "family"]
+    if not groups:
+        return
+    rows = [["family", "run", f"base pass@{groups[0][1].gain.k}", "adapter", "gain, pp", "tasks", "clusters"]]
+    for number, group in sorted(groups, key=lambda item: (item[1].name, item[0])):
+        rates = [_metric(group.base, 0), _metric(group.adapter, 0), _metric(group.gain, 1)]
+        sizes = [f"{group.tasks}", f"{group.clusters}"]
+        rows.append([group.name, str(number), *rates, *sizes])
+    yield line(("by family, each adapter against its own base", "bold"))
+    yield from _table(rows)
+    yield line()
 
 
 def _metric(metric: Metric | None, signed: int) -> str:

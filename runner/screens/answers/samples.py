@@ -14,7 +14,9 @@ from env.counts import counted, more_text
 from runner.screens.ink import Line, Paper, foreign_lines, line, paper_of, rendered, write_text
 
 if TYPE_CHECKING:
+    from eval.pipeline.scoring import Scores
     from eval.records import CheckResult, Sample
+    from runner.views.marks import SampleReading
     from runner.views.samples import FoundSamples, Labels
 
 _INDENT = "    "
@@ -32,7 +34,9 @@ def samples_text(found: FoundSamples, matching: str, paper: Paper) -> str:
     """Return the samples as written on ``paper``: coloured where it supports colour, else plain."""
     parts = [_laid([line(("! ", "odd"), problem, hang=2) for problem in found.problems], paper)]
     for sample in found.samples:
-        parts.append(_sample_text(sample, found.labels.get(sample.task_id), _asked(found, sample.task_id), paper))
+        reading = found.readings.get((sample.arm, sample.task_id, sample.index))
+        about = found.labels.get(sample.task_id)
+        parts.append(_sample_text(sample, about, _asked(found, sample.task_id), reading, paper))
     return "".join([*parts, _laid([summary_line(found, matching)], paper)])
 
 
@@ -57,7 +61,13 @@ def _asked(found: FoundSamples, task_id: str) -> tuple[str, str]:
     return ("asked", f"{task.instruction}\n{task.input}".strip()) if task is not None else ("", "")
 
 
-def _sample_text(sample: Sample, labels: Labels | None, asked: tuple[str, str], paper: Paper) -> str:
+def _sample_text(
+    sample: Sample,
+    labels: Labels | None,
+    asked: tuple[str, str],
+    reading: SampleReading | None,
+    paper: Paper,
+) -> str:
     verdict, candidate = sample.verdict, sample.candidate
     text = candidate.code if candidate.code is not None else sample.completion.text
     parts = [_laid(_head(sample, labels), paper)]
@@ -65,14 +75,22 @@ def _sample_text(sample: Sample, labels: Labels | None, asked: tuple[str, str], 
         parts.append(_foreign(*asked, paper))
     lines = [_detail("why", verdict.detail or candidate.detail)]
     lines += _check_lines(verdict.checks)
-    lines += [_detail("finding", finding) for finding in verdict.findings]
+    lines += [_detail("finding", finding) for finding in (*verdict.findings, *(reading.findings if reading else ()))]
     lines += [_detail("made", ", ".join(verdict.registered))]
+    lines += [_detail("calls", ", ".join(verdict.api_calls))]
+    lines += [_detail("marks", _marks_text(reading.marks, reading.total) if reading is not None else "")]
     lines += [_detail("judge", f"{verdict.verifier}, isolation {verdict.isolation}, {1000 * verdict.seconds:.0f} ms")]
     lines += [_detail("drawn", _drawn(sample))]
     parts.append(_laid([item for item in lines if item.spans], paper))
     if candidate.code is None:
         parts.append(_laid([_detail("code", "no program found; raw completion:")], paper))
     return "".join([*parts, _program(text, paper, in_lua=candidate.code is not None), "\n"])
+
+
+def _marks_text(scores: Scores, total: float) -> str:
+    """Return 'syntax 1.00, api 0.50, bugs 0.33, quality 0.90: 0.58 in all'."""
+    parts = (("syntax", scores.syntax), ("api", scores.api), ("bugs", scores.bugs), ("quality", scores.quality))
+    return f"{', '.join(f'{name} {mark:.2f}' for name, mark in parts)}: {total:.2f} in all"
 
 
 def _check_lines(checks: Sequence[CheckResult]) -> list[Line]:
@@ -120,7 +138,7 @@ def _program(text: str, paper: Paper, in_lua: bool) -> str:
 
 
 def _highlighted(rows: Sequence[str]) -> list[str]:
-    """Return the lines of a Lua program with colour codes, none of them longer or shorter than before."""
+    """Return the lines of a Lua or Luau program with colour codes, none of them longer or shorter than before."""
     from pygments.token import Comment, Keyword, Name, Number, String, Token  # type: ignore[import-untyped]
     from rich.console import Console
     from rich.style import Style
@@ -132,7 +150,7 @@ def _highlighted(rows: Sequence[str]) -> list[str]:
     width = 2 * max(map(len, rows), default=0) + 2
     console = Console(file=StringIO(), force_terminal=True, color_system="standard", width=width, markup=False)
     with console.capture() as captured:
-        console.print(Syntax("", "lua", theme=theme).highlight("\n".join(rows)), end="", soft_wrap=True)
+        console.print(Syntax("", "luau", theme=theme).highlight("\n".join(rows)), end="", soft_wrap=True)
     return captured.get().split("\n")[: len(rows)]
 
 

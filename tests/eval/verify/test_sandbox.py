@@ -34,7 +34,7 @@ LOOP = Job("while true do end")
 def _no_wrapper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Signals must reach the child itself and not bubblewrap around it."""
     if "debian" not in request.keywords:
-        monkeypatch.setattr(process_module, "choose_wrapper", lambda: Wrapper((), "not wrapped in this test"))
+        monkeypatch.setattr(process_module, "choose_wrapper", lambda language: Wrapper((), "not wrapped in this test"))
 
 
 def child_pid(verifier: Recorder) -> int:

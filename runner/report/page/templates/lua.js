@@ -1,11 +1,13 @@
-// Lua as coloured lines: [[kind, text], ...] for each line. Never markup: whoever draws makes text nodes of them.
+// Lua and Luau as coloured lines: [[kind, text], ...] for each line. Never markup: whoever draws makes text nodes of them.
 const LUA_TOKEN = new RegExp(
   [
     String.raw`(?<comment>--\[(?<c>=*)\[[\s\S]*?(?:\]\k<c>\]|$)|--[^\n]*)`,
     String.raw`(?<string>"(?:\\[\s\S]|[^"\\\n])*"?|'(?:\\[\s\S]|[^'\\\n])*'?|\[(?<s>=*)\[[\s\S]*?(?:\]\k<s>\]|$))`,
-    String.raw`(?<number>0[xX][\da-fA-F.]+|\d[\d.]*(?:[eE][+-]?\d+)?)`,
-    String.raw`(?<name>[A-Za-z_]\w*)`,
-    String.raw`(?<other>[^\w"'\-\[]+|[\s\S])`,
+    // Luau's interpolated strings; what stands in their braces is coloured with them
+    "(?<backtick>`(?:\\\\[\\s\\S]|[^`\\\\\\n])*`?)",
+    String.raw`(?<number>0[xX][\da-fA-F._]+|0[bB][01_]+|\d[\d._]*(?:[eE][+-]?\d+)?)`,
+    String.raw`(?<name>@?[A-Za-z_]\w*)`,
+    String.raw`(?<other>[^\w"'\-\[\x60@]+|[\s\S])`,
   ].join("|"),
   "y",
 );
@@ -14,15 +16,16 @@ const LUA_KEYWORDS = new Set(
     "continue export type self").split(" "),
 );
 const LUA_GLOBALS = new Set(
-  ("core minetest vector ItemStack VoxelArea PerlinNoise Settings game workspace Instance Vector3 CFrame Enum task " +
-    "string table math os pairs ipairs print error assert pcall type tostring tonumber setmetatable require").split(" "),
+  ("core minetest vector ItemStack VoxelArea PerlinNoise Settings game workspace script Instance Vector3 Vector2 CFrame " +
+    "Color3 BrickColor UDim UDim2 TweenInfo NumberRange RaycastParams Enum task buffer bit32 utf8 coroutine typeof warn string table math os pairs ipairs print error assert pcall type tostring tonumber setmetatable require").split(" "),
 );
 
 function luaKind(groups) {
   if (groups.name !== undefined) {
-    return LUA_KEYWORDS.has(groups.name) ? "keyword" : LUA_GLOBALS.has(groups.name) ? "global" : "";
+    if (LUA_KEYWORDS.has(groups.name) || groups.name[0] === "@") return "keyword";
+    return LUA_GLOBALS.has(groups.name) ? "global" : "";
   }
-  return groups.comment !== undefined ? "comment" : groups.string !== undefined ? "string" : groups.number !== undefined ? "number" : "";
+  return groups.comment !== undefined ? "comment" : groups.string !== undefined || groups.backtick !== undefined ? "string" : groups.number !== undefined ? "number" : "";
 }
 
 function luaLines(text) {

@@ -53,7 +53,7 @@ function programView(task, arm, sample, other, view) {
   }
   if (view === "reference") return diffBlock(referenceProgram(task), sample.program, ["the reference", here]);
   if (view === "base" && other && other.program) return diffBlock(other.program, sample.program, [`base sample ${other.index}`, here]);
-  return textBlock(sample.program, asLua, `program, ${here}`);
+  return textBlock(sample.program, task.answer === "calls" ? asCalls : asLua, `program, ${here}`);
 }
 
 // A repair's reference is a diff: what it is compared with is the input, once the diff is applied to it.
@@ -123,7 +123,7 @@ function armPane(book, task, state, arm, acts) {
       element("button", { type: "button", "aria-pressed": String(name === view), onclick: () => acts.show(arm, name) }, VIEWS[name]))),
     programView(task, arm, sample, other, view),
     checkList(sample),
-    element("dl", { class: "told" }, named("registered", sample.registered), named("calls", sample.calls), named("findings", sample.findings)),
+    element("dl", { class: "told" }, markList(sample.marks), madeTree(sample.registered), named("calls", sample.calls), findingList(sample.findings)),
     element("p", { class: "small muted" }, `${sample.tokens} tokens · ${sample.milliseconds} ms · seed ${sample.seed} · ${sample.circumstances}`),
     element("p", { class: "replay" }, element("code", {}, command),
       copyButton("the command", command)),
@@ -135,8 +135,8 @@ function taskPane(book, task, state, acts) {
   const about = [task.family, task.kind, task.difficulty ? `difficulty ${task.difficulty}` : "", `cluster ${task.cluster}`];
   const block = (title, shown, lines, open) => shown.text
     ? element("details", { open }, element("summary", {}, title), textBlock(shown, lines, title, lines === asPlain ? "prose" : null)) : "";
-  // A documentation task's input is prose; every other one is a program.
-  const input = task.family === "doc" ? asPlain : asLua;
+  // A documentation task's input is prose, and so is what a task for tool calls tells of its place.
+  const input = task.family === "doc" || task.answer === "calls" ? asPlain : asLua;
   return element("article", { class: "task-pane", "aria-label": `Task ${task.name}` },
     element("h3", {}, task.name, task.gain === null ? "" : element("span", { class: `gain ${toneOf(task.gain)}` }, ` ${signed(task.gain)} pp`),
       task.status === "CLEAN" ? "" : element("span", { class: "tag no" }, task.status.toLowerCase())),
@@ -145,7 +145,7 @@ function taskPane(book, task, state, acts) {
     element("p", { class: "instruction" }, task.instruction.text, task.instruction.cut ? " …" : ""),
     block("Prompt, exactly as the model reads it", task.prompt, asPlain, false),
     block("Input", task.input, input, true),
-    block("Reference answer", task.reference, task.answer === "diff" ? asPlain : asLua, false),
+    block("Reference answer", task.reference, task.answer === "code" ? asLua : asPlain, false),
     element("div", { class: "arms" }, armPane(book, task, state, "base", acts), book.cell ? armPane(book, task, state, "cell", acts) : ""),
   );
 }

@@ -2,7 +2,7 @@
 const NO_BREAK_CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const OUTCOME_SIGNS = {
   PASSED: "✓", WRONG: "✗", RUNTIME_ERROR: "R", SYNTAX_ERROR: "S", TIMEOUT: "T", MEMORY: "M",
-  NO_CODE: "N", PATCH_REJECTED: "P", CRASHED: "C", HARNESS_ERROR: "H",
+  NO_CODE: "N", PATCH_REJECTED: "P", CRASHED: "C", NEEDS_STUDIO: "?", HARNESS_ERROR: "H",
 };
 
 async function unpackSamples(packed) {
@@ -24,7 +24,7 @@ function readBook(raw) {
     index: line[0], outcome: line[1], detail: texts[line[2]], program: shown(line[3]), written: shown(line[4]),
     isWritten: line[3] === line[4], checks: raw.checks[line[5]], registered: raw.lists[line[6]],
     calls: raw.lists[line[7]], findings: raw.lists[line[8]], circumstances: texts[line[9]],
-    tokens: line[10], milliseconds: line[11], seed: line[12],
+    tokens: line[10], milliseconds: line[11], seed: line[12], marks: line[13] === null ? null : raw.marks[line[13]],
   });
   book.tasks = raw.tasks.map((task, place) => ({
     ...task, place, name: visible(task.id), family: visible(task.family), kind: visible(task.kind), cluster: visible(task.cluster), seen: raw.lists[task.seen], instruction: shown(task.instruction), input: shown(task.input),

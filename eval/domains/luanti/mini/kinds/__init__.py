@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from eval.dealing.problem import Kind
 from eval.domains.luanti.mini.kinds import doc, repair, scaffold_behaviour, scaffold_items, scaffold_recipes
-from eval.domains.luanti.mini.problem import Kind
 
 KINDS: tuple[Kind, ...] = (
     *scaffold_items.KINDS,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from eval.dealing.pools import Draw
+from eval.dealing.problem import Kind, Phrases, Problem
 from eval.domains.luanti.mini.lua import field_equals, nested_equals, register
+from eval.domains.luanti.mini.names import item_name, texture_file
 from eval.domains.luanti.mini.phrases import doc_phrases as phrases
-from eval.domains.luanti.mini.pools import Draw
-from eval.domains.luanti.mini.problem import Kind, Phrases, Problem
 from eval.records import NearMiss, TaskCheck
 
 ENTRIES = 3
@@ -22,7 +23,7 @@ def group(draw: Draw) -> Problem:
     meanings = draw.stream.sample(phrases.GROUP_MEANINGS, ENTRIES)
     entries = [{"group": draw.word(), "meaning": meaning} for meaning in meanings]
     asked, other = draw.stream.sample(entries, 2)
-    name, texture, rating = draw.name(), draw.texture(), draw.number(1, 999)
+    name, texture, rating = item_name(draw), texture_file(draw), draw.number(1, 999)
     tiles = f'tiles = {{"{texture}"}}'
 
     def old(groups: str) -> str:
@@ -53,7 +54,7 @@ def field(draw: Draw) -> Problem:
     meanings = draw.stream.sample(phrases.FIELD_MEANINGS, ENTRIES)
     entries = [{"field": f"_{draw.word()}", "meaning": meaning} for meaning in meanings]
     asked, other = draw.stream.sample(entries, 2)
-    name, texture, value = draw.name(), draw.texture(), draw.number(2, 999)
+    name, texture, value = item_name(draw), texture_file(draw), draw.number(2, 999)
     image = f'inventory_image = "{texture}"'
 
     def item(last: str, api: str = "core") -> str:
@@ -80,7 +81,7 @@ def flag(draw: Draw) -> Problem:
     chosen = draw.stream.sample(phrases.FLAGS, ENTRIES)
     entries = [{"field": name, "value": value, "meaning": meaning} for name, value, meaning in chosen]
     asked, other = draw.stream.sample(entries, 2)
-    name, texture = draw.name(), draw.texture()
+    name, texture = item_name(draw), texture_file(draw)
     tiles = f'tiles = {{"{texture}"}}'
 
     def node(last: str, api: str = "core") -> str:

@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-
+from eval.dealing.diffs import mended
+from eval.dealing.pools import Draw
+from eval.dealing.problem import Kind, Problem
 from eval.domains.luanti.mini.lua import field_equals, register, register_table
+from eval.domains.luanti.mini.names import item_name, texture_file
 from eval.domains.luanti.mini.phrases import repair_phrases as phrases
-from eval.domains.luanti.mini.pools import Draw
-from eval.domains.luanti.mini.problem import Kind, Problem
-from eval.records import NearMiss, TaskCheck
+from eval.records import TaskCheck
 
-
-def unified_diff(before: str, after: str) -> str:
-    """Return the unified diff without context that turns ``before`` into ``after``.
-
-    A pure insertion keeps the line before it as context, so that the diff says where it belongs.
-    """
-    diff = _diff(before, after, context=0)
-    if not any(line.startswith("-") and not line.startswith("---") for line in diff):
-        diff = _diff(before, after, context=1)
-    return "".join(diff)
-
-
-def _diff(before: str, after: str, context: int) -> list[str]:
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    return list(difflib.unified_diff(old, new, "init.lua", "init.lua", n=context))
-
-
-def normal_diff(before: str, after: str) -> str:
-    """Return the change in the format ``diff`` writes without ``-u`` (POSIX): one change, a hunk without context."""
-    old, new = before.splitlines(), after.splitlines()
-    changes = difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes()
-    tag, i1, i2, j1, j2 = next(change for change in changes if change[0] != "equal")
-    if tag == "insert":
-        return "".join((f"{i1}a{j1 + 1}\n", *(f"> {line}\n" for line in new[j1:j2])))
-    removed, added = (f"< {line}\n" for line in old[i1:i2]), (f"> {line}\n" for line in new[j1:j2])
-    return "".join((f"{i1 + 1}c{j1 + 1}\n", *removed, "---\n", *added))
-
-
-def mended(broken: str, whole: str, checks: tuple[TaskCheck, ...], slots: dict[str, str] | None = None) -> Problem:
-    """Return the problem of turning ``broken`` into ``whole``; careless models send the file or another format."""
-    return Problem(
-        slots=slots or {},
-        input=broken.rstrip("\n"),
-        answer=unified_diff(broken, whole),
-        outdated=(
-            NearMiss(whole, "the file, not a diff"),
-            NearMiss(normal_diff(broken, whole), "a diff, but not a unified one"),
-        ),
-        slips=(NearMiss(unified_diff(whole, broken), "the diff is turned around"),),
-        checks=checks,
-    )
+FILE = "init.lua"
 
 
 def missing_comma(draw: Draw) -> Problem:
     """A definition of two fields; the first lost its comma."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
+    name, texture, count = item_name(draw), texture_file(draw), draw.number(2, 999)
     first, second = draw.stream.choice(
         (
             (f'inventory_image = "{texture}"', f"stack_max = {count}"),
@@ -63,12 +23,12 @@ def missing_comma(draw: Draw) -> Problem:
         )
     )
     whole = register("register_craftitem", name, first, second)
-    return mended(whole.replace(f"{first},", first), whole, _item_checks(name, texture, count))
+    return mended(whole.replace(f"{first},", first), whole, FILE, _item_checks(name, texture, count))
 
 
 def wrong_field(draw: Draw) -> Problem:
     """A definition in which one field has a name the engine does not know."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
+    name, texture, count = item_name(draw), texture_file(draw), draw.number(2, 999)
     whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
     right, wrong = draw.stream.choice(
         (
@@ -78,44 +38,44 @@ def wrong_field(draw: Draw) -> Problem:
             ("stack_max", "stack_size"),
         )
     )
-    return mended(whole.replace(right, wrong), whole, _item_checks(name, texture, count))
+    return mended(whole.replace(right, wrong), whole, FILE, _item_checks(name, texture, count))
 
 
 def string_number(draw: Draw) -> Problem:
     """A definition in which a number is in quotes."""
     if draw.stream.random() < 0.5:
-        name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
+        name, texture, count = item_name(draw), texture_file(draw), draw.number(2, 999)
         whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
         checks = _item_checks(name, texture, count)
-        return mended(whole.replace(f"= {count}", f'= "{count}"'), whole, checks)
-    source, seconds = draw.name(), draw.number(2, 999)
+        return mended(whole.replace(f"= {count}", f'= "{count}"'), whole, FILE, checks)
+    source, seconds = item_name(draw), draw.number(2, 999)
     whole = register_table("register_craft", 'type = "fuel"', f'recipe = "{source}"', f"burntime = {seconds}")
     check = TaskCheck(
         "fuel",
         'local entry = all("craft")[1]\nexpect(entry, "no recipe was registered")\n'
         f'equal(entry.def, {{type = "fuel", recipe = "{source}", burntime = {seconds}}}, "recipe")',
     )
-    return mended(whole.replace(f"= {seconds}", f'= "{seconds}"'), whole, (check,))
+    return mended(whole.replace(f"= {seconds}", f'= "{seconds}"'), whole, FILE, (check,))
 
 
 def missing_mod(draw: Draw) -> Problem:
     """An item whose name lacks its mod's prefix."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
+    name, texture, count = item_name(draw), texture_file(draw), draw.number(2, 999)
     mod, bare = name.split(":")
     whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
-    return mended(whole.replace(name, bare), whole, _item_checks(name, texture, count), {"mod": mod})
+    return mended(whole.replace(name, bare), whole, FILE, _item_checks(name, texture, count), {"mod": mod})
 
 
 def open_brace(draw: Draw) -> Problem:
     """A node whose list of tiles is never closed."""
-    name, texture, rating = draw.name(), draw.texture(), draw.number(2, 999)
+    name, texture, rating = item_name(draw), texture_file(draw), draw.number(2, 999)
     whole = register("register_node", name, f'tiles = {{"{texture}"}}', f"groups = {{cracky = {rating}}}")
     broken = whole.replace(f'"{texture}"}}', f'"{texture}"')
     checks = (
         field_equals("tiles", f'node("{name}")', "tiles", f'{{"{texture}"}}'),
         field_equals("groups", f'node("{name}")', "groups", f"{{cracky = {rating}}}"),
     )
-    return mended(broken, whole, checks)
+    return mended(broken, whole, FILE, checks)
 
 
 def missing_end(draw: Draw) -> Problem:
@@ -124,12 +84,18 @@ def missing_end(draw: Draw) -> Problem:
     symbol = draw.stream.choice("*+-")
     body = f"function {name}(x)\n\treturn x {symbol} {number}\n"
     check = TaskCheck("result", f'equal(run(global("{name}"), 7), 7 {symbol} {number}, "result")')
-    return mended(body, f"{body}end\n", (check,))
+    return mended(body, f"{body}end\n", FILE, (check,))
 
 
 def wrong_ingredient(draw: Draw) -> Problem:
     """A recipe that takes the wrong item."""
-    output, other, good, bad, count = draw.name(), draw.name(), draw.name(), draw.name(), draw.number(2, 999)
+    output, other, good, bad, count = (
+        item_name(draw),
+        item_name(draw),
+        item_name(draw),
+        item_name(draw),
+        draw.number(2, 999),
+    )
     rows = [f'\t\t{{"{item}"}},\n' for item in draw.stream.sample((good, other), 2)]
     whole = f'core.register_craft({{\n\toutput = "{output} {count}",\n\trecipe = {{\n{"".join(rows)}\t}},\n}})\n'
     recipe = "{" + "".join(row.strip() for row in rows) + "}"
@@ -137,15 +103,15 @@ def wrong_ingredient(draw: Draw) -> Problem:
         field_equals("output", f'craft("{output}")', "output", f'"{output} {count}"'),
         field_equals("recipe", f'craft("{output}")', "recipe", recipe),
     )
-    return mended(whole.replace(good, bad), whole, checks, {"good": good, "bad": bad})
+    return mended(whole.replace(good, bad), whole, FILE, checks, {"good": good, "bad": bad})
 
 
 def wrong_call(draw: Draw) -> Problem:
     """A register call with a misspelt name."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
+    name, texture, count = item_name(draw), texture_file(draw), draw.number(2, 999)
     whole = register("register_craftitem", name, f'inventory_image = "{texture}"', f"stack_max = {count}")
     wrong = draw.stream.choice(("register_crafitem", "registr_craftitem", "register_item_craft", "add_craftitem"))
-    return mended(whole.replace("register_craftitem", wrong), whole, _item_checks(name, texture, count))
+    return mended(whole.replace("register_craftitem", wrong), whole, FILE, _item_checks(name, texture, count))
 
 
 def _item_checks(name: str, texture: str, count: int) -> tuple[TaskCheck, ...]:

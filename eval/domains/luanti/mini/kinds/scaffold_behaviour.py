@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from eval.dealing.pools import Draw
+from eval.dealing.problem import Kind, Problem
 from eval.domains.luanti.mini.lua import register, register_table
+from eval.domains.luanti.mini.names import item_name
 from eval.domains.luanti.mini.phrases import scaffold_behaviour_phrases as phrases
-from eval.domains.luanti.mini.pools import Draw
-from eval.domains.luanti.mini.problem import Kind, Problem
 from eval.records import NearMiss, TaskCheck
 
 
@@ -73,7 +74,7 @@ def privilege(draw: Draw) -> Problem:
 
 def abm(draw: Draw) -> Problem:
     """An active block modifier that replaces a node; careless code passes a name where a node is wanted."""
-    source, target, interval, chance = draw.name(), draw.name(), draw.number(2, 999), draw.number(2, 999)
+    source, target, interval, chance = item_name(draw), item_name(draw), draw.number(2, 999), draw.number(2, 999)
     timing = (f'nodenames = {{"{source}"}}', f"interval = {interval}", f"chance = {chance}")
     place = f'action = function(pos) core.set_node(pos, {{name = "{target}"}}) end'
     old_place = f'action = function(pos) minetest.set_node(pos, "{target}") end'

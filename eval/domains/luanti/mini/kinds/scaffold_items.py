@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from eval.dealing.pools import Draw
+from eval.dealing.problem import Kind, Problem
 from eval.domains.luanti.mini.lua import field_equals, nested_equals, register
+from eval.domains.luanti.mini.names import item_name, texture_file
 from eval.domains.luanti.mini.phrases import scaffold_items_phrases as phrases
-from eval.domains.luanti.mini.pools import Draw
-from eval.domains.luanti.mini.problem import Kind, Problem
 from eval.records import NearMiss, TaskCheck
 
 GROUPS = ("cracky", "crumbly", "choppy", "snappy", "flammable")
@@ -13,7 +14,7 @@ GROUPS = ("cracky", "crumbly", "choppy", "snappy", "flammable")
 
 def node(draw: Draw) -> Problem:
     """A node with one texture; old code wrote ``tile_images``."""
-    name, texture = draw.name(), draw.texture()
+    name, texture = item_name(draw), texture_file(draw)
     tiles = f'tiles = {{"{texture}"}}'
     return Problem(
         slots={"name": name, "texture": texture},
@@ -22,14 +23,14 @@ def node(draw: Draw) -> Problem:
             NearMiss(_old("register_node", name, f'tile_images = {{"{texture}"}}'), "tile_images was renamed tiles"),
             NearMiss(_old("register_node", name, f'tile = "{texture}"'), "there is no field tile"),
         ),
-        slips=(NearMiss(register("register_node", draw.name(), tiles), "another name"),),
+        slips=(NearMiss(register("register_node", item_name(draw), tiles), "another name"),),
         checks=(_tiles(name, texture),),
     )
 
 
 def lit_node(draw: Draw) -> Problem:
     """A node that gives light; old code wrote the level as a string, or ``light``."""
-    name, texture, light = draw.name(), draw.texture(), draw.number(1, 14)
+    name, texture, light = item_name(draw), texture_file(draw), draw.number(1, 14)
     tiles = f'tiles = {{"{texture}"}}'
     old_tiles = f'tile_images = {{"{texture}"}}'
     return Problem(
@@ -52,7 +53,7 @@ def lit_node(draw: Draw) -> Problem:
 
 def group_node(draw: Draw) -> Problem:
     """A node in one group; old code wrote the groups as a string or as a material."""
-    name, texture, rating = draw.name(), draw.texture(), draw.number(1, 999)
+    name, texture, rating = item_name(draw), texture_file(draw), draw.number(1, 999)
     group = draw.stream.choice(GROUPS)
     tiles = f'tiles = {{"{texture}"}}'
     return Problem(
@@ -74,7 +75,7 @@ def group_node(draw: Draw) -> Problem:
 
 def tool(draw: Draw) -> Problem:
     """A tool with damage; old code wrote ``image`` and a flat damage."""
-    name, texture, damage = draw.name(), draw.texture(), draw.number(1, 999)
+    name, texture, damage = item_name(draw), texture_file(draw), draw.number(1, 999)
     image = f'inventory_image = "{texture}"'
     capabilities = f"tool_capabilities = {{damage_groups = {{fleshy = {damage}}}}}"
     return Problem(
@@ -101,7 +102,7 @@ def tool(draw: Draw) -> Problem:
 
 def craftitem(draw: Draw) -> Problem:
     """A craft item with a description; old code wrote ``image`` and left the mod out."""
-    name, title, texture = draw.name(), draw.title(), draw.texture()
+    name, title, texture = item_name(draw), draw.title(), texture_file(draw)
     described, image = f'description = "{title}"', f'inventory_image = "{texture}"'
     bare = name.split(":")[1]
     return Problem(
@@ -121,7 +122,7 @@ def craftitem(draw: Draw) -> Problem:
 
 def stack_item(draw: Draw) -> Problem:
     """A craft item with a stack limit; careless code writes the limit as a string or under another name."""
-    name, texture, count = draw.name(), draw.texture(), draw.number(2, 999)
+    name, texture, count = item_name(draw), texture_file(draw), draw.number(2, 999)
     image = f'inventory_image = "{texture}"'
     return Problem(
         slots={"name": name, "texture": texture, "count": str(count)},
@@ -144,7 +145,7 @@ def stack_item(draw: Draw) -> Problem:
 
 def food(draw: Draw) -> Problem:
     """An item that can be eaten; old code wrote an ``on_eat`` number or forgot to call ``item_eat``."""
-    name, texture, health = draw.name(), draw.texture(), draw.number(1, 999)
+    name, texture, health = item_name(draw), texture_file(draw), draw.number(1, 999)
     image = f'inventory_image = "{texture}"'
     return Problem(
         slots={"name": name, "texture": texture, "health": str(health)},
@@ -172,7 +173,7 @@ def food(draw: Draw) -> Problem:
 
 def entity(draw: Draw) -> Problem:
     """An entity with health and a picture; old code wrote ``hp`` and ``texture`` outside of initial_properties."""
-    name, texture, health = draw.name(), draw.texture(), draw.number(1, 999)
+    name, texture, health = item_name(draw), texture_file(draw), draw.number(1, 999)
     answer = register(
         "register_entity", name, f'initial_properties = {{hp_max = {health}, textures = {{"{texture}"}}}}'
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from eval.dealing.pools import Draw
+from eval.dealing.problem import Kind, Problem
 from eval.domains.luanti.mini.lua import field_equals, register_table
+from eval.domains.luanti.mini.names import item_name
 from eval.domains.luanti.mini.phrases import scaffold_recipes_phrases as phrases
-from eval.domains.luanti.mini.pools import Draw
-from eval.domains.luanti.mini.problem import Kind, Problem
 from eval.records import NearMiss, TaskCheck
 
 
 def shaped(draw: Draw) -> Problem:
     """Two ingredients in a column; old code wrote the item type into every string."""
-    top, bottom, output, count = draw.name(), draw.name(), draw.name(), draw.number(2, 999)
+    top, bottom, output, count = item_name(draw), item_name(draw), item_name(draw), draw.number(2, 999)
     made = f'output = "{output} {count}"'
     return Problem(
         slots={"top": top, "bottom": bottom, "output": output, "count": str(count)},
@@ -37,7 +38,7 @@ def shaped(draw: Draw) -> Problem:
 
 def shapeless(draw: Draw) -> Problem:
     """Two ingredients in any order; careless code forgets the type."""
-    first, second, output, count = draw.name(), draw.name(), draw.name(), draw.number(2, 999)
+    first, second, output, count = item_name(draw), item_name(draw), item_name(draw), draw.number(2, 999)
     kind, made, recipe = 'type = "shapeless"', f'output = "{output} {count}"', f'recipe = {{"{first}", "{second}"}}'
     return Problem(
         slots={"first": first, "second": second, "output": output, "count": str(count)},
@@ -66,7 +67,7 @@ def shapeless(draw: Draw) -> Problem:
 
 def cooking(draw: Draw) -> Problem:
     """A furnace recipe; careless code writes the input as ``input`` or the time as a string."""
-    source, output, seconds = draw.name(), draw.name(), draw.number(2, 999)
+    source, output, seconds = item_name(draw), item_name(draw), draw.number(2, 999)
     kind, made = 'type = "cooking"', f'output = "{output}"'
     recipe, time = f'recipe = "{source}"', f"cooktime = {seconds}"
     return Problem(
@@ -87,7 +88,7 @@ def cooking(draw: Draw) -> Problem:
 
 def fuel(draw: Draw) -> Problem:
     """A fuel; careless code calls a function that never existed or spells the field apart."""
-    source, seconds = draw.name(), draw.number(2, 999)
+    source, seconds = item_name(draw), draw.number(2, 999)
     kind, recipe = 'type = "fuel"', f'recipe = "{source}"'
     return Problem(
         slots={"source": source, "seconds": str(seconds)},
@@ -116,7 +117,7 @@ def fuel(draw: Draw) -> Problem:
 
 def alias(draw: Draw) -> Problem:
     """An alias; careless code swaps the names or passes a table."""
-    old, new = draw.name(), draw.name()
+    old, new = item_name(draw), item_name(draw)
     return Problem(
         slots={"old": old, "new": new},
         answer=f'core.register_alias("{old}", "{new}")\n',

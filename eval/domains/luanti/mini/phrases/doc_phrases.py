@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval.domains.luanti.mini.problem import Phrases
+from eval.dealing.problem import Phrases
 
 GROUP = Phrases(
     train=(

@@ -86,7 +86,7 @@ class Server:
         self.isolation_reason = settings.wrapper.reason
         if ready["limits"] != "true":
             self.isolation_reason += "; its Lua has no ffi, so only the outer limits hold"
-        self.version, self.luajit = _text(ready["engine"]), _text(ready["luajit"])
+        self.version, self.runtime = _text(ready["engine"]), _text(ready["luajit"])
         self._cpu_s_before = cpu_s_of_tree(self._process.pid)
 
     def ask(self, arguments: list[str], job_id: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""RobloxBench: hand-written tasks with executable checks, one file a kind and family."""

@@ -1,0 +1,1 @@
+"""How users request the generated Roblox tasks, by kind and split."""

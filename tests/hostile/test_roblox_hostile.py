@@ -1,0 +1,113 @@
+"""Hostile Luau programs end in the right outcome: no escape, no crash, no lost verdict, no false pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from eval.domains import domain_named, open_verifier
+from eval.pipeline.verifier import Job, Verifier
+from eval.records import Outcome, TaskCheck, Verdict
+from tests.hostile.roblox_bombs import PARSER_BOMBS
+from tests.support.settings import verifier_settings
+
+SHORT = verifier_settings(name="world", workers=2, cpu_s=0.3, timeout_s=20.0, memory_mb=48)
+PROGRAMS: dict[str, list[dict[str, Any]]] = yaml.safe_load(
+    Path(__file__).with_name("roblox_programs.yaml").read_text(encoding="utf-8")
+)
+SPENT = ("TIMEOUT", "MEMORY", "RUNTIME_ERROR")
+ENDS = {
+    "loops": ("TIMEOUT",),
+    "bombs": SPENT,
+    "deep": SPENT,
+    "odd_errors": ("RUNTIME_ERROR",),
+    "escapes": ("PASSED", "RUNTIME_ERROR"),
+    "forgeries": ("WRONG",),
+}
+NOT_ESCAPED = TaskCheck("not escaped", 'equal(workspace:GetAttribute("Escaped"), nil, "Escaped")')
+HONEST = """
+local Players = game:GetService("Players")
+local prize = Instance.new("Part")
+prize.Name = "Prize"
+prize.Size = Vector3.new(1, 2, 3)
+prize.Parent = workspace
+prize.Touched:Connect(function(hit)
+    local player = Players:GetPlayerFromCharacter(hit.Parent)
+    if player then
+        player:SetAttribute("Won", 7)
+    end
+end)
+"""
+PRIZE = TaskCheck(
+    "prize",
+    'local part = get("Workspace/Prize")\nexpect(part:IsA("Part"), "a part")\n'
+    'equal(part.Size, Vector3.new(1, 2, 3), "Size")\n'
+    'local ann = join("Ann")\nequal(ann:GetAttribute("Won"), nil, "Won before")\n'
+    'touch(ann, part)\nequal(ann:GetAttribute("Won"), 7, "Won")',
+)
+
+
+def cases(*groups: str) -> list[Any]:
+    """Return each program of ``groups`` with the outcomes it may end in, named by group and program."""
+    return [
+        pytest.param(group, item["code"], tuple(item.get("ends", ENDS[group])), id=f"{group}: {item['name']}")
+        for group in groups
+        for item in PROGRAMS[group]
+    ]
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Iterator[Verifier]:
+    with open_verifier(domain_named("roblox"), SHORT) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def verdicts(verifier: Verifier) -> Mapping[tuple[str, str], Future[Verdict]]:
+    """Every program of every group, all of them queued at once: most of their time is one CPU's."""
+    checks = {"forgeries": (PRIZE,), "texts": (PRIZE,), "escapes": (NOT_ESCAPED,)}
+    programs = [(group, item["code"]) for group, items in PROGRAMS.items() for item in items]
+    programs += [("texts", code) for code in PARSER_BOMBS.values()]
+    return {(group, code): verifier.submit(Job(code, checks.get(group, ()))) for group, code in programs}
+
+
+Verdicts = Mapping[tuple[str, str], Future[Verdict]]
+
+
+@pytest.mark.parametrize(("group", "code", "ends"), cases("loops", "bombs", "deep", "odd_errors"))
+def test_an_attack_ends_in_the_right_outcome(verdicts: Verdicts, group: str, code: str, ends: tuple[str, ...]) -> None:
+    verdict = verdicts[group, code].result(timeout=120)
+    assert verdict.outcome in ends, verdict.detail
+    assert "\n" not in verdict.detail
+
+
+@pytest.mark.parametrize(("group", "code", "ends"), cases("escapes"))
+def test_nothing_beyond_the_engine_is_in_reach(
+    verdicts: Verdicts, group: str, code: str, ends: tuple[str, ...]
+) -> None:
+    verdict = verdicts[group, code].result(timeout=120)
+    assert verdict.outcome in ends, verdict.detail
+
+
+@pytest.mark.parametrize(("group", "code", "ends"), cases("forgeries"))
+def test_a_forged_result_is_not_a_pass(verdicts: Verdicts, group: str, code: str, ends: tuple[str, ...]) -> None:
+    verdict = verdicts[group, code].result(timeout=120)
+    assert verdict.outcome in ends, verdict.detail
+
+
+@pytest.mark.parametrize("code", PARSER_BOMBS.values(), ids=PARSER_BOMBS)
+def test_a_text_that_is_an_attack_ends_in_a_verdict_and_never_passes(verdicts: Verdicts, code: str) -> None:
+    verdict = verdicts["texts", code].result(timeout=120)
+    assert verdict.outcome not in (Outcome.PASSED, Outcome.HARNESS_ERROR, Outcome.CRASHED), verdict.detail
+
+
+def test_the_honest_program_passes_before_and_after_every_forgery(verifier: Verifier) -> None:
+    honest = Job(HONEST, (PRIZE,))
+    pairs = [(verifier.submit(Job(item["code"], (PRIZE,))), verifier.submit(honest)) for item in PROGRAMS["forgeries"]]
+    assert {second.result(timeout=60).outcome for _, second in pairs} == {Outcome.PASSED}
+    assert len(pairs) + sum(map(len, PROGRAMS.values())) >= 170
