@@ -124,16 +124,16 @@ def step_batches(
 def _encode(example: Example, name: str, tokenizers: Tokenizers) -> TokenRow:
     prompt, answer = tokenizers.prompt(example.prompt), tokenizers.answer(example.answer)
     if not answer:
-        raise Refusal(f"Training row {name}: its answer is empty.", "Remove the row.")
+        raise Refusal(f"Training {name}: its answer is empty.", "Remove the row.")
     if not prompt:
-        raise Refusal(f"Training row {name}: its prompt is empty.", "Remove the row.")
+        raise Refusal(f"Training {name}: its prompt is empty.", "Remove the row.")
     return TokenRow((*prompt, *answer, tokenizers.end_token), len(prompt))
 
 
 def _refuse_too_long(row: TokenRow, name: str, settings: TrainSettings, limit: int) -> None:
     if settings.on_too_long == "error":
         raise Refusal(
-            f"Training row {name} has {counted(len(row.ids), 'token')}, more than {_spell_limit(settings, limit)}.",
+            f"Training {name} has {counted(len(row.ids), 'token')}, more than {_spell_limit(settings, limit)}.",
             "Raise gate.c.train.max_length, shorten the row, or set gate.c.train.on_too_long=drop.",
         )
 

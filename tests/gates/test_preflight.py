@@ -184,7 +184,7 @@ def test_rows_that_are_too_long_are_named_before_the_baseline_and_do_not_stop_th
     assert found.value == "5 of 64 training rows are too long and will be left out"
     assert (found.level, found.evidence) == ("warn", tuple(f"row {number}" for number in range(1, 6)))
     assert named(checks, "training step").ok
-    with pytest.raises(Refusal, match=r"row 1 has \d+ tokens, more than gate\.c\.train\.max_length"):
+    with pytest.raises(Refusal, match=r"Training row 1 has [\d,]+ tokens, more than gate\.c\.train\.max_length"):
         probe_model(experiment("gate.c.train.on_too_long=error"), dataset, Looking(NOW, tmp_path / "prompts.jsonl"))
 
 
