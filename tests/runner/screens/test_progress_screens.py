@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_a_pipe_gets_a_progress_line_within_ten_seconds_and_at_each_phase() -> N
     assert [line.split()[7] for line in lines] == ["0/300", "6/300", "12/300", "18/300", "24/300", "0/300"]
 
 
-@pytest.mark.parametrize("early_s", [0.1, 1.0, 3.5, 3.9])
+@pytest.mark.parametrize("early_s", [0.1, 1.4, 3.4, 3.9])
 def test_however_the_pulses_fall_no_silence_lasts_ten_seconds(early_s: float) -> None:
     stream, clock = io.StringIO(), Clock()
     screen = live.PipeScreen(stream, clock, lambda: datetime(2026, 11, 20, 9, 2, 11))
@@ -57,7 +58,7 @@ def test_however_the_pulses_fall_no_silence_lasts_ten_seconds(early_s: float) ->
         screen.pulse("a", pulse(phase="model", done=0, total=0))
         if len(stream.getvalue()) > written:
             written, told_s = len(stream.getvalue()), [*told_s, at_s]
-    assert max(after - before for before, after in zip(told_s, told_s[1:], strict=False)) < 10
+    assert max(after - before for before, after in pairwise(told_s)) < 10
 
 
 def test_tokens_inside_a_call_show_the_pace_before_a_sample_is_stored() -> None:
