@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -101,6 +102,10 @@ def _composed(words: Sequence[str], profile: Path | None) -> tuple[dict[str, Any
     except (HydraException, OmegaConfBaseException) as error:
         sentence = " ".join(str(error).split("\n")[0].split()).replace(f"{PROFILE}/{_OWN}", str(profile)).rstrip(".")
         raise Refusal(f"The configuration does not compose: {sentence}.", "See conf/ for groups and keys.") from None
+    except yaml.MarkedYAMLError as error:
+        mark, problem = error.problem_mark, error.problem or "not YAML"
+        where = f"{mark.name}, line {mark.line + 1}" if mark else str(CONF)
+        raise Refusal(f"{where}: {problem}.", "Correct that file of conf/.") from None
     finally:
         store.repo.pop(PROFILE, None)
     assert isinstance(plain, dict)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from runner.advance.loop import Screen
     from runner.validity.freshness import Freshness
 
-# Pulses come at least every four seconds: with every second one nothing is silent for more than ten.
-PIPE_INTERVAL_S = 7.5
+# A line is written when a pulse comes, and pulses come at least every four seconds: together less than ten.
+PIPE_INTERVAL_S = 5.5
 BAR_COLUMNS = 12
 # On a narrower terminal text is more useful than a bar.
 BAR_FROM_COLUMNS = 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -243,3 +245,17 @@ def repeated(group: str, choice: str) -> dict[str, object]:
 @pytest.mark.parametrize(("group", "choice"), [pair for pair in CHOICES if pair[0] not in ("profile", "size")])
 def test_a_choice_says_only_what_differs_from_what_it_builds_on(group: str, choice: str) -> None:
     assert repeated(group, choice) == {}
+
+
+def test_a_file_of_conf_that_is_damaged_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = shutil.copytree(CONF, tmp_path / "conf")
+    monkeypatch.setattr("runner.runs.config.CONF", conf)
+    config = conf / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    for damage, said in (("seed: 1\n", "found duplicate key seed"), ("seed: [1\n", "expected")):
+        config.write_text(text + damage, encoding="utf-8")
+        assert re.search(rf"config\.yaml, line \d+: .*{said}", refusal())
+
+
+def test_no_file_of_conf_names_a_key_twice() -> None:
+    assert compose_experiment([])[0].profile == "tiny"

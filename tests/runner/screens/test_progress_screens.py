@@ -9,11 +9,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from env.heartbeat import ALIVE_INTERVAL_S
 from runner.advance.failure import Failure
 from runner.runs.folder import Run
 from runner.screens import live, watching
@@ -42,7 +44,21 @@ def test_a_pipe_gets_a_progress_line_within_ten_seconds_and_at_each_phase() -> N
     screen.pulse("b", pulse(phase="base on test", done=0, rate=None, eta_s=None))
     lines = stream.getvalue().splitlines()
     assert lines[0] == "2026-11-20 09:02:11  B baseline  base on dev  0/300 samples  24/s over 60 s  eta 0:08"
-    assert [line.split()[7] for line in lines] == ["0/300", "8/300", "16/300", "24/300", "0/300"]
+    assert [line.split()[7] for line in lines] == ["0/300", "6/300", "12/300", "18/300", "24/300", "0/300"]
+
+
+@pytest.mark.parametrize("early_s", [0.1, 1.4, 3.4, 3.9])
+def test_however_the_pulses_fall_no_silence_lasts_ten_seconds(early_s: float) -> None:
+    stream, clock = io.StringIO(), Clock()
+    screen = live.PipeScreen(stream, clock, lambda: datetime(2026, 11, 20, 9, 2, 11))
+    written, told_s = 0, [0.0]
+    pulses_s = [0.0, early_s, *(early_s + ALIVE_INTERVAL_S * number for number in range(1, 12))]
+    for at_s in pulses_s:
+        clock.at_s = at_s
+        screen.pulse("a", pulse(phase="model", done=0, total=0))
+        if len(stream.getvalue()) > written:
+            written, told_s = len(stream.getvalue()), [*told_s, at_s]
+    assert max(after - before for before, after in pairwise(told_s)) < 10
 
 
 def test_tokens_inside_a_call_show_the_pace_before_a_sample_is_stored() -> None:
