@@ -166,7 +166,7 @@ function m.look()
 		if type(f) == "function" then table.insert(found, debug.info(f, "s")) end
 		local ok, env = pcall(getfenv, level)
 		if ok and env.equal then table.insert(found, "equal") end
-		if pcall(setfenv, level + 1, {}) then table.insert(found, "setfenv") end
+		if pcall(setfenv, level + 2, {}) then table.insert(found, "setfenv") end
 	end
 	return found
 end
