@@ -130,6 +130,8 @@ def _part(part: dict[str, Any], text: str) -> Part:
 
 
 def _checks(named: dict[str, str]) -> tuple[TaskCheck, ...]:
+    if odd := [name for pair in named.items() for name in pair if not isinstance(name, str)]:
+        raise ValueError(f"{odd[0]!r} in its checks is no text")  # YAML reads on, off and numbers as values
     return tuple(TaskCheck(name, lua) for name, lua in named.items())
 
 
