@@ -164,8 +164,8 @@ function m.look()
 	for level = 1, 20 do
 		local f = debug.info(level, "f")
 		if type(f) == "function" then table.insert(found, debug.info(f, "s")) end
-		local ok, env = pcall(getfenv, level)
-		if ok and env.equal then table.insert(found, "equal") end
+		local ok, names = pcall(getfenv, level)
+		if ok and names.equal then table.insert(found, "equal") end
 		if pcall(setfenv, level + 2, {}) then table.insert(found, "setfenv") end
 	end
 	return found
