@@ -51,9 +51,10 @@ def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int,
     how the tasks were split; ``remarks`` what was left out.
 
     Raises:
-        Refusal: a file is missing, empty or has broken rows, or no item gives a task.
+        Refusal: a file is missing, empty or has broken rows, no item gives a task, or a source is waived in vain.
     """
     items, trained = (read_source(path, domain, wanted.waived) for path in (eval_path, train_path))
+    _require_known(wanted.waived, trained.unlicensed)
     built = build_tasks(items.rows, wanted, eval_path.name, domain)
     if not built.tasks:
         why = f" {built.remarks[0].value}." if built.remarks else ""
@@ -84,6 +85,17 @@ def _unused_rows(rows: Sequence[Row], used: Sequence[Row]) -> list[Remark]:
         return []
     value = f"dataset.rows={len(used)}: {len(used)} of {len(rows)} training rows are used"
     return [Remark("rows used", value, "The others are not trained on.", "dataset.rows=0 uses every row.")]
+
+
+def _require_known(waived: Sequence[str], unlicensed: Sequence[str]) -> None:
+    """Raise Refusal where a source is waived that no training row needs a waiver for: its name may be misspelt."""
+    unknown = [name for name in waived if name not in unlicensed]
+    if unknown:
+        told = ", ".join(unknown)
+        raise Refusal(
+            f"dataset.waived: no training row comes from {told} without a licence.",
+            choices_hint(unknown[0], unlicensed) if unlicensed else "Waive nothing: dataset.waived=[].",
+        )
 
 
 def _leaked_remark(unmeasured: Sequence[Task], rows: Sequence[Row]) -> list[Remark]:
@@ -132,8 +144,7 @@ def read_rows(
         raise Refusal(f"{path}: holds no rows.", f"Each line must be a JSON object with the keys {keys}.")
     reader = reader_of(lines) if foreign is not None else None
     if reader is not None and foreign is not None:
-        used, left_out = read_foreign(path, lines, reader, foreign, waived)
-        return ReadRows(used, left_out)
+        return read_foreign(path, lines, reader, foreign, waived)
     _refuse_foreign(path, lines, families)
     rows: list[Row] = []
     problems: list[Problem] = []

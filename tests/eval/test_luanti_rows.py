@@ -15,9 +15,12 @@ from env.refusal import Refusal
 from eval.datasets.__main__ import main
 from eval.datasets.chat_format import instruction_and_input, to_chat
 from eval.datasets.loading import load_dataset
-from eval.domains.luanti.rows.dealing import CheckedRow, break_code, rows, rows_with_checks
-from eval.domains.luanti.rows.filling import Style, fill, written
-from eval.domains.luanti.rows.seed_files import Seed, read_seeds
+from eval.datasets.seeds.dealing import CheckedRow
+from eval.datasets.seeds.filling import fill
+from eval.datasets.seeds.programs import Seed, break_code
+from eval.domains.luanti.rows.dealing import rows, rows_with_checks, scaffold_row, task_of
+from eval.domains.luanti.rows.dealing import seeds as read_seeds
+from eval.domains.luanti.rows.filling import Style, written
 from eval.overlap.contamination import Status, survey
 from eval.pipeline.forms.patching import apply_patch
 from eval.pipeline.loop import judge
@@ -52,7 +55,7 @@ def recorder() -> Iterator[Verifier]:
 
 
 def test_every_answer_passes_its_own_checks(dealt: tuple[CheckedRow, ...], recorder: Verifier) -> None:
-    tasks = [row.task(number) for number, row in enumerate(dealt)]
+    tasks = [task_of(row, number) for number, row in enumerate(dealt)]
     verdicts = [verdict for _, verdict in judge([(task, task.reference) for task in tasks], recorder)]
     assert [
         f"{task.id}: {verdict.outcome} {verdict.detail}"
@@ -74,7 +77,7 @@ def test_a_program_that_is_to_be_changed_does_not_pass_unchanged(
 
 
 def test_a_program_to_refactor_keeps_the_old_checks(seeds: tuple[Seed, ...], recorder: Verifier) -> None:
-    told = [(seed, seed.refactor) for seed in seeds if seed.refactor]
+    told = [(seed, seed.parts["refactor"]) for seed in seeds if "refactor" in seed.parts]
     values = [{name: each[0] for name, each in seed.slots.items()} for seed, _ in told]
     futures = [
         recorder.submit(
@@ -92,7 +95,7 @@ def test_a_program_to_refactor_keeps_the_old_checks(seeds: tuple[Seed, ...], rec
 def test_every_kind_has_five_programs_in_every_family(seeds: tuple[Seed, ...]) -> None:
     told: Counter[tuple[str, str]] = Counter()
     for seed in seeds:
-        told.update((seed.kind, name) for name in ("scaffold", "doc", "refactor") if getattr(seed, name))
+        told.update((seed.kind, name) for name in (*seed.asked, *seed.parts))
         told.update([(seed.kind, "repair")] if seed.bugs else [])
     assert {kind for kind, _ in told} == KINDS
     assert {cell: told[cell] for kind in KINDS for family in FAMILIES if told[cell := (kind, family)] < 5} == {}
@@ -201,15 +204,13 @@ def test_the_benchmark_is_a_dataset_with_these_rows() -> None:
 
 def test_checks_are_named_once_a_program(seeds: tuple[Seed, ...]) -> None:
     for seed in seeds:
-        for more in (seed.doc, seed.refactor):
-            names = [check.name for check in (*seed.checks, *(more.checks if more else ()))]
+        for checks in ((), *(part.checks for part in seed.parts.values())):
+            names = [check.name for check in (*seed.checks, *checks)]
             assert len(set(names)) == len(names), seed.cluster
 
 
 def test_a_stream_of_its_own_makes_each_row(seeds: tuple[Seed, ...]) -> None:
-    from eval.domains.luanti.rows.dealing import scaffold_row
-
-    seed = next(seed for seed in seeds if seed.scaffold)
+    seed = next(seed for seed in seeds if "scaffold" in seed.asked)
     assert scaffold_row(seed, random.Random("a")) == scaffold_row(seed, random.Random("a"))
 
 

@@ -49,6 +49,13 @@ def test_rows_without_a_licence_are_trained_on_only_when_the_configuration_waive
     assert waived.digest != kept.digest
 
 
+def test_a_source_that_needs_no_waiver_is_refused_with_those_that_do(named: list[str]) -> None:
+    with pytest.raises(Refusal) as caught:
+        dataset_of(compose_experiment([*named, "dataset.waived=[devforum_qs]"])[0])
+    assert caught.value.sentence == "dataset.waived: no training row comes from devforum_qs without a licence."
+    assert "devforum_qa" in caught.value.fix
+
+
 def test_an_unknown_domain_is_refused_with_the_choices(named: list[str]) -> None:
     with pytest.raises(Refusal, match='there is no domain "robloks"'):
         compose_experiment([*named, "dataset.domain=robloks"])

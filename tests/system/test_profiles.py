@@ -79,6 +79,17 @@ def test_the_mac_profile_is_what_was_requested() -> None:
     assert (found.gate.c.lora.r, found.gate.c.lora.target_modules) == (32, LINEAR)
 
 
+@pytest.mark.parametrize("profile", ["mac_qwen_4b", "cuda_mistral_7b"])
+def test_a_roblox_profile_is_its_luanti_twin_but_for_data_verifier_and_prompt(profile: str) -> None:
+    twin, found = composed(f"profile={profile}"), composed(f"profile={profile}_roblox")
+    assert (found.dataset.name, found.verifier.name) == ("robloxbench", "world")
+    assert "Luau" in found.prompt.system
+    for part in ("model", "backend", "sampling", "rule", "seed"):
+        assert getattr(found, part) == getattr(twin, part), part
+    assert found.gate.c == twin.gate.c
+    assert "pluau" in found.gate.a.machine.require_packages
+
+
 @pytest.mark.parametrize(
     ("profile", "sizes", "layers"),
     [

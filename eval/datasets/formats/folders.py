@@ -16,10 +16,14 @@ from eval.records import Remark, Row
 
 @dataclass(frozen=True, slots=True)
 class ReadRows:
-    """The rows of a file, each with its 1-based line, and what in it was not used as it is."""
+    """The rows of a file, each with its 1-based line, and what in it was not used as it is.
+
+    ``unlicensed`` are the sources in it whose licence does not allow training, waived ones too.
+    """
 
     rows: tuple[Row, ...]
     remarks: tuple[Remark, ...]
+    unlicensed: tuple[str, ...] = ()
 
 
 def content_of(path: Path) -> Any:
@@ -40,11 +44,13 @@ def read_folder(folder: Path, read: Callable[[Path], ReadRows]) -> ReadRows:
     rows: list[Row] = []
     remarks: list[Remark] = []
     places: list[str] = []
+    unlicensed: set[str] = set()
     offset = 0
     for file in _files(folder):
         found = read(file)
         rows += [replace(row, line=row.line + offset) for row in found.rows]
         remarks += found.remarks
+        unlicensed.update(found.unlicensed)
         count = max(line.number for line in read_objects(file))
         places.append(f"lines {offset + 1} to {offset + count}: {file.name}")
         offset += count
@@ -52,7 +58,7 @@ def read_folder(folder: Path, read: Callable[[Path], ReadRows]) -> ReadRows:
         raise Refusal(f"{folder}: holds no *.jsonl file.", "Name a JSON-lines file, or a folder of them.")
     told = f"{folder.name}: {len(places)} files, lines counted through"
     where = Remark("files read", told, "A line's number alone does not say its file.", "Nothing.", tuple(places))
-    return ReadRows(tuple(rows), (where, *_together(remarks, folder.name)))
+    return ReadRows(tuple(rows), (where, *_together(remarks, folder.name)), tuple(sorted(unlicensed)))
 
 
 def _together(remarks: Sequence[Remark], folder: str) -> Iterator[Remark]:

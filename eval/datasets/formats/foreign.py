@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from env.counts import listed_text
 from eval.datasets.formats.chat_turns import conversation
+from eval.datasets.formats.folders import ReadRows
 from eval.datasets.json_lines import Line
 from eval.datasets.problem_groups import LINES_SHOWN
 from eval.domains import Foreign
@@ -52,20 +53,24 @@ def _is_prompt(values: Mapping[str, Any]) -> bool:
 
 def read_foreign(
     path: Path, lines: Sequence[Line], reader: Reader, foreign: Foreign, waived: Collection[str]
-) -> tuple[tuple[Row, ...], tuple[Remark, ...]]:
+) -> ReadRows:
     """Return the rows of a file that can be used, and remarks on the others by reason.
 
     A row whose licence forbids training is not used, unless ``waived`` names its source.
     """
     reading = Reading()
     refused: dict[str, list[int]] = defaultdict(list)
+    unlicensed: set[str] = set()
     for line in lines:
         licence = foreign.licence_of(line.values)
+        if licence.refused:
+            unlicensed.add(licence.source)
         if licence.refused and licence.source not in waived:
             refused[f"{licence.source} ({licence.refused})"].append(line.number)
         else:
             reader(line, foreign, reading)
-    return tuple(reading.rows), tuple(_remarks(path, reading, refused, len(lines)))
+    remarks = tuple(_remarks(path, reading, refused, len(lines)))
+    return ReadRows(tuple(reading.rows), remarks, tuple(sorted(unlicensed)))
 
 
 def _read_chat(line: Line, foreign: Foreign, reading: Reading) -> None:

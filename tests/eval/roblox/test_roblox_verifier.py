@@ -156,3 +156,38 @@ def test_errors_of_a_child_s_answer_are_missing_data_and_not_a_pass(world: World
     ):
         assert judge(Ending("answer", fields)).outcome is Outcome.HARNESS_ERROR
     assert judge(Ending("answer", ("PASSED", "", 1, "passed", "", 0, 0, 0))).outcome is Outcome.PASSED
+
+
+REACHING = """
+local m = {}
+function m.look()
+	local found = {}
+	for level = 1, 20 do
+		local f = debug.info(level, "f")
+		if type(f) == "function" then table.insert(found, debug.info(f, "s")) end
+		local ok, names = pcall(getfenv, level)
+		if ok and names.equal then table.insert(found, "equal") end
+		if pcall(setfenv, level + 2, {}) then table.insert(found, "setfenv") end
+	end
+	return found
+end
+function m.steal()
+	local thread = coroutine.running()
+	task.defer(function()
+		coroutine.resume(thread)
+		coroutine.close(thread)
+	end)
+	task.wait(1)
+end
+return m
+"""
+
+
+def test_a_function_that_a_check_calls_reaches_neither_the_check_nor_its_environment(world: World) -> None:
+    verdict = judged(world, REACHING, 'equal(module().look(), { "ReplicatedStorage.Module" }, "reached")')
+    assert verdict.outcome is Outcome.PASSED, verdict.detail
+
+
+@pytest.mark.parametrize("rest", ["fail('still judged')", "error('still judged')", "local x = nil x.y = 1"])
+def test_a_check_whose_thread_is_stolen_does_not_pass(world: World, rest: str) -> None:
+    assert judged(world, REACHING, f"module().steal()\n{rest}").outcome is Outcome.WRONG

@@ -76,6 +76,18 @@ def test_a_module_that_cannot_be_had_says_why(world: World, module: str, outcome
     assert outcome == "PASSED" or says in verdict.detail
 
 
+def test_a_module_may_return_a_function_of_several_lines(world: World) -> None:
+    code = (
+        "-- file: ReplicatedStorage/Double.luau\nreturn function(x)\n\treturn 2 * x\nend\n\n"
+        "-- file: ServerScriptService/S.server.luau\nprint(require(game.ReplicatedStorage.Double)(4))"
+    )
+    assert_prints(world, code, ["8"])
+
+
+def test_a_script_whose_last_block_returns_at_the_margin_is_no_module(world: World) -> None:
+    assert_prints(world, "print(script.ClassName)\nif true then\nreturn\nend\n", ["Script"])
+
+
 def test_a_client_sees_nothing_of_the_server_s_containers(world: World) -> None:
     code = """-- file: ServerStorage/Secret.luau
 return 1

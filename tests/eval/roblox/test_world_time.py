@@ -135,3 +135,12 @@ def test_a_script_that_waits_for_ever_is_no_fault(world: World) -> None:
 
 def test_a_loop_that_waits_for_the_clock_ends(world: World) -> None:
     assert judged(world, "local t = os.clock() while os.clock() - t < 0.01 do end").outcome is Outcome.PASSED
+
+
+def test_what_came_before_the_task_library_tells_the_seconds_that_passed(world: World) -> None:
+    code = (
+        "delay(0.5, function(passed, now) print(string.format('%.2f %.2f', passed, now)) end)\n"
+        "spawn(function(passed) print(string.format('%.2f', passed)) end)"
+    )
+    verdict = judged(world, code, 'step(1)\nequal(prints(), { "0.03", "0.50 0.50" }, "printed")')
+    assert verdict.outcome is Outcome.PASSED, verdict.detail

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 
 from env.refusal import Refusal
+from eval.datasets.seeds.dealing import CheckedRow, Teller, cells, checked_row, deal, filled_checks
+from eval.datasets.seeds.filling import draw_values, fill
+from eval.datasets.seeds.programs import Bug, Layout, Part, Seed, break_code, read_seeds
 from eval.domains.luanti.domain import DOMAIN
 from eval.domains.luanti.mod_names import DEFAULT_MOD
-from eval.domains.luanti.rows.filling import draw_style, draw_values, fill, written
-from eval.domains.luanti.rows.seed_files import Bug, Part, Seed, read_seeds
-from eval.records import Row, Task, TaskCheck
+from eval.domains.luanti.rows.filling import draw_style, written
+from eval.records import Row, Task
 
-TRIES = 60
+LAYOUT = Layout("rows", ("scaffold",), "repair", {"doc": "excerpt", "refactor": "before"})
 FRAMES = {
     "scaffold": (
         "{it}",
@@ -40,30 +43,28 @@ FRAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRow:
-    """A training row and the executable checks that its answer passes; ``input`` unchanged must fail them."""
+def task_of(dealt: CheckedRow, number: int) -> Task:
+    """Return a row as a task, so that the benchmark's own code can verify its answer."""
+    row = dealt.row
+    return Task(
+        id=f"{number:04d}.{row.cluster}.{row.family}",
+        family=row.family,
+        kind=row.kind,
+        cluster=row.cluster,
+        split="dev",
+        instruction=row.instruction,
+        input=row.input,
+        answer=DOMAIN.families[row.family],  # type: ignore[arg-type]
+        reference=row.output,
+        checks=dealt.checks,
+        source="luanti_rows",
+        mod_name=DEFAULT_MOD,
+    )
 
-    row: Row
-    checks: tuple[TaskCheck, ...]
 
-    def task(self, number: int) -> Task:
-        """Return the row as a task, so that the benchmark's own code can verify its answer."""
-        row = self.row
-        return Task(
-            id=f"{number:04d}.{row.cluster}.{row.family}",
-            family=row.family,
-            kind=row.kind,
-            cluster=row.cluster,
-            split="dev",
-            instruction=row.instruction,
-            input=row.input,
-            answer=DOMAIN.families[row.family],  # type: ignore[arg-type]
-            reference=row.output,
-            checks=self.checks,
-            source="luanti_rows",
-            mod_name=DEFAULT_MOD,
-        )
+def seeds() -> tuple[Seed, ...]:
+    """Return every seed program."""
+    return read_seeds(Path(__file__).resolve().parent, LAYOUT)
 
 
 def rows(n: int, seed: int) -> tuple[Row, ...]:
@@ -79,75 +80,28 @@ def rows_with_checks(n: int, seed: int) -> tuple[CheckedRow, ...]:
     """
     if n < 1:
         raise Refusal(f"rows: {n} is not a positive number.")
-    dealt = [row for _, row in zip(range(n), _deal(read_seeds(), seed), strict=False)]
+    sources = cells(seeds(), tuple(DOMAIN.families), _tellers)
+    dealt = list(islice(deal(sources, random.Random(f"luanti_rows/{seed}")), n))
     if len(dealt) < n:
         raise Refusal(f"rows: {n} were requested, the seeds give about {len(dealt)}.", f"Use {len(dealt)}.")
     return tuple(dealt)
 
 
-def _deal(seeds: tuple[Seed, ...], seed: int) -> Iterator[CheckedRow]:
-    """Yield distinct rows: in every round one of each kind and family, whose seeds take turns, until none is left."""
-    stream = random.Random(f"luanti_rows/{seed}")
-    turns = {cell: list(tellers) for cell, tellers in _cells(seeds).items()}
-    seen: set[tuple[str, str]] = set()
-    while turns:
-        for cell in stream.sample(sorted(turns), len(turns)):
-            row = _next_row(turns[cell], seen, stream)
-            if row is None:
-                del turns[cell]
-            else:
-                yield row
-
-
-Teller = Callable[[random.Random], CheckedRow]
-
-
-def _next_row(tellers: list[Teller], seen: set[tuple[str, str]], stream: random.Random) -> CheckedRow | None:
-    """Return a new row from the first source that has one, and move that source to the end; None when none has."""
-    while tellers:
-        teller = tellers.pop(0)
-        for _ in range(TRIES):
-            dealt = teller(stream)
-            key = (_words(dealt.row.input), _words(dealt.row.output))
-            if key not in seen:
-                seen.add(key)
-                tellers.append(teller)
-                return dealt
-    return None
-
-
-def _words(text: str) -> str:
-    """Return ``text`` as rows are compared: two indentations of one program are the same program."""
-    return " ".join(text.split())
-
-
-def _cells(seeds: tuple[Seed, ...]) -> dict[tuple[str, str], list[Teller]]:
-    """Return the sources of rows of each kind and family: a seed each; for repair a bug each, first bugs first."""
-    cells: dict[tuple[str, str], list[tuple[int, Teller]]] = {}
-    for seed in seeds:
-        for family in DOMAIN.families:
-            for turn, teller in enumerate(_tellers(seed, family)):
-                cells.setdefault((seed.kind, family), []).append((turn, teller))
-    return {cell: [teller for _, teller in sorted(told, key=lambda one: one[0])] for cell, told in cells.items()}
-
-
 def _tellers(seed: Seed, family: str) -> list[Teller]:
     if family == "scaffold":
-        return [lambda stream: scaffold_row(seed, stream)] if seed.scaffold else []
+        return [lambda stream: scaffold_row(seed, stream)] if family in seed.asked else []
     if family == "repair":
         return [lambda stream, bug=bug: repair_row(seed, bug, stream) for bug in seed.bugs]  # type: ignore[misc]
     if family == "doc":
-        part = seed.doc
-        return [lambda stream: doc_row(seed, part, stream)] if part else []
-    after = seed.refactor
-    return [lambda stream: refactor_row(seed, after, stream)] if after else []
+        return [lambda stream: doc_row(seed, seed.parts[family], stream)] if family in seed.parts else []
+    return [lambda stream: refactor_row(seed, seed.parts[family], stream)] if family in seed.parts else []
 
 
 def scaffold_row(seed: Seed, stream: random.Random) -> CheckedRow:
     """Return the seed as a request for its program."""
     values = draw_values(seed.slots, stream)
     output = written(fill(seed.code, values), draw_style(stream, given=False))
-    return _row(seed, "scaffold", seed.scaffold, "", output, values, stream)
+    return _row(seed, "scaffold", seed.asked["scaffold"], ("", output), values, stream)
 
 
 def repair_row(seed: Seed, bug: Bug, stream: random.Random) -> CheckedRow:
@@ -155,25 +109,15 @@ def repair_row(seed: Seed, bug: Bug, stream: random.Random) -> CheckedRow:
     values = draw_values(seed.slots, stream)
     style = draw_style(stream, given=True)
     broken, fixed = (written(fill(code, values), style) for code in (break_code(seed, bug), seed.code))
-    return _row(seed, "repair", bug.asks, broken, unified_diff(broken, fixed), values, stream)
-
-
-def break_code(seed: Seed, bug: Bug) -> str:
-    """Return the seed's code with the bug in it. Raises ValueError unless each replaced text occurs exactly once."""
-    code = seed.code
-    for old, new in bug.swaps:
-        if code.count(old) != 1:
-            raise ValueError(f"{seed.cluster}: {old!r} occurs {code.count(old)} times in its code")
-        code = code.replace(old, new)
-    return code
+    return _row(seed, "repair", bug.asks, (broken, unified_diff(broken, fixed)), values, stream)
 
 
 def doc_row(seed: Seed, part: Part, stream: random.Random) -> CheckedRow:
     """Return the seed as a request with an excerpt of documentation."""
     values = draw_values(seed.slots, stream)
     output = written(fill(seed.code, values), draw_style(stream, given=False))
-    dealt = _row(seed, "doc", part.asks, fill(part.input, values), output, values, stream)
-    return replace(dealt, checks=(*dealt.checks, *_filled(part.checks, values)))
+    dealt = _row(seed, "doc", part.asks, (fill(part.input, values), output), values, stream)
+    return replace(dealt, checks=(*dealt.checks, *filled_checks(part.checks, values)))
 
 
 def refactor_row(seed: Seed, part: Part, stream: random.Random) -> CheckedRow:
@@ -181,8 +125,8 @@ def refactor_row(seed: Seed, part: Part, stream: random.Random) -> CheckedRow:
     values = draw_values(seed.slots, stream)
     style = draw_style(stream, given=True)
     before, after = (written(fill(code, values), style) for code in (part.input, seed.code))
-    dealt = _row(seed, "refactor", part.asks, before, after, values, stream)
-    return replace(dealt, checks=(*dealt.checks, *_filled(part.checks, values)))
+    dealt = _row(seed, "refactor", part.asks, (before, after), values, stream)
+    return replace(dealt, checks=(*dealt.checks, *filled_checks(part.checks, values)))
 
 
 def unified_diff(broken: str, fixed: str) -> str:
@@ -195,16 +139,8 @@ def _row(
     seed: Seed,
     family: str,
     asks: tuple[str, ...],
-    given: str,
-    output: str,
+    texts: tuple[str, str],
     values: dict[str, str],
     stream: random.Random,
 ) -> CheckedRow:
-    frame = stream.choice(FRAMES[family])
-    instruction = frame.format(it=fill(" ".join(stream.choice(asks).split()), values))
-    row = Row(instruction, given, output, family, cluster=seed.cluster, kind=seed.kind)
-    return CheckedRow(row, _filled(seed.checks, values))
-
-
-def _filled(checks: tuple[TaskCheck, ...], values: dict[str, str]) -> tuple[TaskCheck, ...]:
-    return tuple(replace(check, lua=fill(check.lua, values)) for check in checks)
+    return checked_row(seed, family, (FRAMES[family], asks), texts, values, stream)
