@@ -66,7 +66,7 @@ def test_junk_in_any_argument_raises_an_error_of_the_engine_not_of_this_world(wo
     end
     for name, library in {{ {", ".join(f"{name} = {name}" for name in types)} }} do
         for key, f in library do
-            if type(f) ~= "function" or key == "new" and name == "Instance" then continue end
+            if type(f) ~= "function" or key == "new" and name == "Instance" or key == "palette" then continue end
             try(name, f)
             for at, first in junk do
                 local second, third = junk[at % #junk + 1], junk[(at * 5) % #junk + 1]
