@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from env.files import write_atomic
 from env.installed.typed_words import carried_out, strange_word, unusable_path
 from env.refusal import Refusal
 from eval.datasets.__main__ import main as datasets
-from eval.domains.luanti.mini.__main__ import main as mini
+from eval.dealing.corpus import main as write_texts
+from eval.domains.luanti.mini.generate import DEALER
 from training.tiny_random.__main__ import main as tiny_random
 
 TOO_LONG = "x" * 300
+mini = partial(write_texts, DEALER, "python -m eval.domains.luanti.mini")
 
 
 def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
