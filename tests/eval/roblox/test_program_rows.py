@@ -1,0 +1,188 @@
+"""Pairs and repairs to train on: right answers, real faults, nothing of the benchmark in them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from env.refusal import Refusal
+from eval.datasets.bench_files import read_bench
+from eval.datasets.seeds.dealing import CheckedRow, filled_checks
+from eval.datasets.seeds.filling import fill, indented
+from eval.datasets.seeds.programs import break_code, read_seeds
+from eval.domains.roblox import bench
+from eval.domains.roblox.api import facts
+from eval.domains.roblox.domain import DOMAIN
+from eval.domains.roblox.rows.dealing import rows
+from eval.domains.roblox.rows.programs.dealing import LAYOUT, PAIRS, REPAIRS, dealt, pairs, repairs, seeds, task_of
+from eval.domains.roblox.studio import worlds
+from eval.domains.roblox.verify.verifier import World
+from eval.overlap.contamination import Status, survey
+from eval.overlap.ngrams import normalise, tokens_of
+from eval.pipeline.loop import judge
+from eval.pipeline.verifier import Job
+from eval.records import Outcome, Row, Task
+
+ROWS = 960
+PAIR_ROWS, REPAIR_ROWS = 360, 330
+# Executed in each run of the tests; the others behind the mark slow.
+SAMPLE = 60
+# Words in a row that a request must not share with one of the benchmark.
+RUN = 9
+# Numbers up to this count things; larger ones would give an answer away.
+SMALL = 25
+SERVICE = r"\b(?:[Ww]orkspace|ReplicatedStorage|ServerStorage|ServerScriptService)"
+NAME = re.compile(rf'"([A-Z][A-Za-z0-9]+)"|{SERVICE}[./]([A-Z]\w+)')
+
+
+@pytest.fixture(scope="module")
+def checked() -> tuple[CheckedRow, ...]:
+    return (*dealt(PAIRS, PAIR_ROWS, 0), *dealt(REPAIRS, REPAIR_ROWS, 0))
+
+
+@pytest.fixture(scope="module")
+def many() -> tuple[Row, ...]:
+    return (*pairs(3 * PAIR_ROWS, 1), *repairs(3 * REPAIR_ROWS, 1))
+
+
+@pytest.fixture(scope="module")
+def tasks() -> Sequence[Task]:
+    return read_bench("robloxbench", Path(bench.__path__[0]), DOMAIN.families, DOMAIN.mod_name, worlds)
+
+
+def failed(made: Sequence[CheckedRow], world: World) -> list[str]:
+    """Return the answers that do not pass their checks, and the inputs that do or cannot be judged."""
+    answers = [task_of(row, number) for number, row in enumerate(made)]
+    verdicts = [verdict for _, verdict in judge([(task, task.reference) for task in answers], world)]
+    wrong = [
+        f"{task.id}: {verdict.outcome} {verdict.detail}"
+        for task, verdict in zip(answers, verdicts, strict=True)
+        if verdict.outcome is not Outcome.PASSED or any(each.startswith("unmodelled") for each in verdict.findings)
+    ]
+    given = [row for row in made if row.row.input]
+    futures = [world.submit(Job(row.row.input, row.checks)) for row in given]
+    outcomes = [future.result().outcome for future in futures]
+    unfit = (Outcome.PASSED, Outcome.HARNESS_ERROR, Outcome.NEEDS_STUDIO)
+    return wrong + [
+        f"{row.row.cluster}: its {row.row.family} input is {outcome}"
+        for row, outcome in zip(given, outcomes, strict=True)
+        if outcome in unfit
+    ]
+
+
+def test_a_sample_of_answers_passes_and_of_inputs_fails(checked: Sequence[CheckedRow], world: World) -> None:
+    assert failed(checked[:: len(checked) // SAMPLE], world) == []
+
+
+@pytest.mark.slow
+def test_every_answer_passes_and_every_input_fails(checked: Sequence[CheckedRow], world: World) -> None:
+    assert failed(checked, world) == []
+
+
+def test_a_program_to_refactor_does_what_the_new_one_does(world: World) -> None:
+    told = [(seed, seed.parts["refactor"]) for seed in seeds() if "refactor" in seed.parts]
+    assert len(told) >= 20
+    values = [{name: each[0] for name, each in seed.slots.items()} for seed, _ in told]
+    futures = [
+        world.submit(Job(indented(fill(part.input, own), "\t"), filled_checks(seed.checks, own)))
+        for (seed, part), own in zip(told, values, strict=True)
+    ]
+    assert [
+        seed.cluster
+        for (seed, _), future in zip(told, futures, strict=True)
+        if future.result().outcome is not Outcome.PASSED
+    ] == []
+
+
+def test_all_forms_are_dealt_in_their_shares() -> None:
+    counts = Counter(row.family for row in rows(ROWS, 0))
+    assert sum(counts[family] for family in PAIRS) >= ROWS / 3
+    assert sum(counts[family] for family in REPAIRS) >= ROWS * 0.3
+    assert counts["tools"] >= ROWS / 5
+    assert set(counts) == set(DOMAIN.families)
+    assert survey((), rows(ROWS, 0)).row_duplicates == ()
+
+
+def test_programs_are_spread_over_kinds_and_families(checked: Sequence[CheckedRow]) -> None:
+    families = Counter(row.row.family for row in checked)
+    assert min(families.values()) >= 30
+    assert max(Counter(row.row.cluster for row in checked).values()) <= len(checked) * 0.03
+    assert len({row.row.cluster for row in checked}) == len(seeds()) >= 120
+
+
+def test_every_seed_is_whole() -> None:
+    for seed in seeds():
+        assert seed.asked, seed.cluster
+        assert all(break_code(seed, bug) != seed.code for bug in seed.bugs)
+        checks = [seed.checks, *((*seed.checks, *part.checks) for part in seed.parts.values())]
+        assert all(len({check.name for check in each}) == len(each) for each in checks), seed.cluster
+    assert len({seed.cluster for seed in seeds()}) == len(seeds())
+
+
+def test_no_row_is_near_a_benchmark_task(many: Sequence[Row], tasks: Sequence[Task]) -> None:
+    for found_in in (many, rows(ROWS, 0)):
+        found = survey(tasks, found_in)
+        assert [str(overlap) for overlap in found.overlaps] == []
+        assert found.ids(Status.CLEAN) == tuple(task.id for task in tasks)
+    assert not {task.cluster for task in tasks} & {row.cluster for row in many}
+
+
+def runs(text: str) -> set[str]:
+    words = tokens_of(normalise(text))
+    return {" ".join(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
+
+
+def test_no_request_shares_a_run_of_words_with_the_benchmark(many: Sequence[Row], tasks: Sequence[Task]) -> None:
+    asked = {run for task in tasks for run in runs(task.instruction)}
+    assert {(row.cluster, run) for row in many for run in runs(row.instruction) & asked} == set()
+
+
+def numbers(*texts: str) -> set[float]:
+    return {float(text) for text in re.findall(r"\d+(?:\.\d+)?", " ".join(texts)) if float(text) > SMALL}
+
+
+def test_no_larger_number_is_one_of_the_benchmark(many: Sequence[Row], tasks: Sequence[Task]) -> None:
+    asked = {number for task in tasks for number in numbers(task.instruction, task.reference)}
+    assert {(row.cluster, n) for row in many for n in numbers(row.instruction, row.output) & asked} == set()
+
+
+def engine_names() -> set[str]:
+    """Return the names that the engine gives: of classes, members and items of enums."""
+    known = facts.load()
+    members = {name for found in known.classes.values() for name in found.members}
+    return {*known.classes, *members, *(item for items in known.enums.values() for item in items)}
+
+
+def names(*texts: str) -> Iterator[str]:
+    for text in texts:
+        yield from (first or second for first, second in NAME.findall(text))
+
+
+def test_no_name_is_one_of_the_benchmark(many: Sequence[Row], tasks: Sequence[Task]) -> None:
+    asked = {name for task in tasks for name in names(task.instruction, task.reference)} - engine_names()
+    taught = {(row.cluster, name) for row in many for name in names(row.instruction, row.output) if name in asked}
+    assert taught == set()
+
+
+def test_rows_follow_from_number_and_seed() -> None:
+    assert pairs(100, 3) == pairs(200, 3)[:100]
+    assert repairs(100, 3) != repairs(100, 4)
+    assert rows(200, 1) == rows(200, 1)
+    with pytest.raises(Refusal, match="the seeds give"):
+        pairs(10**5, 0)
+
+
+def test_a_check_that_yaml_read_as_another_type_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("- {name: x, code: 'x = 1', checks: {on: 'expect(true)'}}\n")
+    with pytest.raises(Refusal, match=r"a\.yaml: seed 1 x: .*True in its checks is no text"):
+        read_seeds(tmp_path, LAYOUT)
+
+
+def test_an_answer_keeps_the_indentation_of_its_input(checked: Sequence[CheckedRow]) -> None:
+    for row in (each.row for each in checked if each.row.family == "bugfix"):
+        margins = [{line[0] for line in text.splitlines() if line[:1].isspace()} for text in (row.input, row.output)]
+        assert margins[0] == margins[1], row.cluster
