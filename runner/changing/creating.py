@@ -70,10 +70,11 @@ def make_run(results: Path, proposal: Proposal, fresh: bool = False) -> Path:
     """Make the proposed run and return its folder; a ``fresh`` one reuses no gate of another run.
 
     Raises:
-        Refusal: the model, the backend or a data file is not there. Nothing was made then.
+        Refusal: the model, the backend, a data file or the engine is not there. Nothing was made then.
     """
     experiment, config = proposal.experiment, proposal.config
     require_data_files(config)
+    require_engine(experiment)
     require_model(experiment)
     origin: dict[str, Any] = {"subject": subject_of(config)}
     if proposal.like is not None:
@@ -94,6 +95,13 @@ def require_data_files(config: dict[str, Any]) -> None:
             )
         if os.path.isfile(value) and not Path(value).stat().st_size:
             raise Refusal(f"dataset.{key}: {value} is empty.", "Give a JSONL file with one object a line.")
+
+
+def require_engine(experiment: Experiment) -> None:
+    """Raise Refusal when the configuration names an engine by a path where nothing is."""
+    engine = experiment.verifier.engine
+    if engine and not Path(engine).exists():
+        raise Refusal(f"verifier.engine: {engine} is not there.", "Give the path of an engine's folder or program.")
 
 
 def require_model(experiment: Experiment) -> None:
