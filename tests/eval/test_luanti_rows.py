@@ -15,9 +15,9 @@ from env.refusal import Refusal
 from eval.datasets.__main__ import main
 from eval.datasets.chat_format import instruction_and_input, to_chat
 from eval.datasets.loading import DatasetSettings, load_dataset
-from eval.datasets.seeds.dealing import CheckedRow
-from eval.datasets.seeds.filling import fill
-from eval.datasets.seeds.programs import Seed, break_code
+from eval.dealing.seeds.dealing import CheckedRow
+from eval.dealing.seeds.filling import fill
+from eval.dealing.seeds.programs import Seed, break_code
 from eval.domains.luanti.rows.dealing import rows, rows_with_checks, scaffold_row, task_of
 from eval.domains.luanti.rows.dealing import seeds as read_seeds
 from eval.domains.luanti.rows.filling import Style, written

@@ -11,9 +11,9 @@ import pytest
 
 from env.refusal import Refusal
 from eval.datasets.bench_files import read_bench
-from eval.datasets.seeds.dealing import CheckedRow, filled_checks
-from eval.datasets.seeds.filling import fill, indented
-from eval.datasets.seeds.programs import break_code, read_seeds
+from eval.dealing.seeds.dealing import CheckedRow, filled_checks
+from eval.dealing.seeds.filling import fill, indented
+from eval.dealing.seeds.programs import break_code, read_seeds
 from eval.domains.roblox import bench
 from eval.domains.roblox.api import facts
 from eval.domains.roblox.domain import DOMAIN

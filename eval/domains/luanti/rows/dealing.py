@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from env.refusal import Refusal
-from eval.datasets.seeds.dealing import CheckedRow, Teller, cells, checked_row, deal, filled_checks
-from eval.datasets.seeds.filling import draw_values, fill
-from eval.datasets.seeds.programs import Bug, Layout, Part, Seed, break_code, read_seeds
+from eval.dealing.seeds.dealing import CheckedRow, Teller, cells, checked_row, deal, filled_checks
+from eval.dealing.seeds.filling import draw_values, fill
+from eval.dealing.seeds.programs import Bug, Layout, Part, Seed, break_code, read_seeds
 from eval.domains.luanti.domain import DOMAIN
 from eval.domains.luanti.mod_names import DEFAULT_MOD
 from eval.domains.luanti.rows.filling import draw_style, written

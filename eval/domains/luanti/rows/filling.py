@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from eval.datasets.seeds.filling import indented
+from eval.dealing.seeds.filling import indented
 
 _API = re.compile(r"\bcore(?=[.:])")
 

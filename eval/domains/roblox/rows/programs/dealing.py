@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from env.refusal import Refusal
-from eval.datasets.seeds.dealing import CheckedRow, Teller, cells, checked_row, deal, filled_checks
-from eval.datasets.seeds.filling import draw_values, fill, indented
-from eval.datasets.seeds.programs import Bug, Layout, Seed, break_code, read_seeds
+from eval.dealing.seeds.dealing import CheckedRow, Teller, cells, checked_row, deal, filled_checks
+from eval.dealing.seeds.filling import draw_values, fill, indented
+from eval.dealing.seeds.programs import Bug, Layout, Seed, break_code, read_seeds
 from eval.domains.roblox.domain import DOMAIN
 from eval.records import Row, Task
 

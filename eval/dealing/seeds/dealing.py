@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eval.datasets.seeds.filling import fill
-from eval.datasets.seeds.programs import Seed
+from eval.dealing.seeds.filling import fill
+from eval.dealing.seeds.programs import Seed
 from eval.records import Row, TaskCheck
 
 TRIES = 60
