@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo"), pytest.mark.tim
 
 
 def decided(results: Path, *overrides: str) -> tuple[int, dict[str, Any], str]:
-    """Run profile tiny A to E; return exit code, the decision and what was printed."""
+    """Run a profile A to E, the default one unless named; return exit code, the decision and what was printed."""
     done = subprocess.run(
         [sys.executable, "-m", "runner", "advance", *overrides],
         cwd=PROJECT,
@@ -31,8 +31,14 @@ def decided(results: Path, *overrides: str) -> tuple[int, dict[str, Any], str]:
     return done.returncode, json.loads(path.read_text(encoding="utf-8"))["decision"], done.stdout
 
 
-def test_the_demo_decides_proceed_from_a_partly_able_base_with_a_gain_that_is_not_luck(tmp_path: Path) -> None:
-    code, decision, printed = decided(tmp_path)
+PROFILES = pytest.mark.parametrize("profile", ["tiny", "tiny_roblox"])
+
+
+@PROFILES
+def test_the_demo_decides_proceed_from_a_partly_able_base_with_a_gain_that_is_not_luck(
+    profile: str, tmp_path: Path
+) -> None:
+    code, decision, printed = decided(tmp_path, f"profile={profile}")
     assert 0.15 <= decision["base"]["value"] <= 0.60
     assert decision["gain"]["value"] >= 0.15
     assert decision["gain"]["lower"] > 0
@@ -40,7 +46,8 @@ def test_the_demo_decides_proceed_from_a_partly_able_base_with_a_gain_that_is_no
     assert "PROCEED" in printed
 
 
-def test_training_on_shuffled_answers_does_not_proceed(tmp_path: Path) -> None:
-    code, decision, printed = decided(tmp_path, "dataset.shuffle_answers=true")
+@PROFILES
+def test_training_on_shuffled_answers_does_not_proceed(profile: str, tmp_path: Path) -> None:
+    code, decision, printed = decided(tmp_path, f"profile={profile}", "dataset.shuffle_answers=true")
     assert decision["verdict"] != "PROCEED", printed
     assert code == 3
