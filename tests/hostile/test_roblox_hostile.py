@@ -28,8 +28,14 @@ ENDS = {
     "odd_errors": ("RUNTIME_ERROR",),
     "escapes": ("PASSED", "RUNTIME_ERROR"),
     "forgeries": ("WRONG",),
+    "called": ("WRONG",),
 }
 NOT_ESCAPED = TaskCheck("not escaped", 'equal(workspace:GetAttribute("Escaped"), nil, "Escaped")')
+SUM = TaskCheck(
+    "sum",
+    'local sums = module()\nlocal first = sums.sum(2, 3)\nequal(first, 5, "sum")\n'
+    'raises(sums.sum, nil, 1)\nequal(sums.sum(1, 1), 2, "sum")',
+)
 HONEST = """
 local Players = game:GetService("Players")
 local prize = Instance.new("Part")
@@ -70,7 +76,7 @@ def verifier() -> Iterator[Verifier]:
 @pytest.fixture(scope="module")
 def verdicts(verifier: Verifier) -> Mapping[tuple[str, str], Future[Verdict]]:
     """Every program of every group, all of them queued at once: most of their time is one CPU's."""
-    checks = {"forgeries": (PRIZE,), "texts": (PRIZE,), "escapes": (NOT_ESCAPED,)}
+    checks = {"forgeries": (PRIZE,), "texts": (PRIZE,), "escapes": (NOT_ESCAPED,), "called": (SUM,)}
     programs = [(group, item["code"]) for group, items in PROGRAMS.items() for item in items]
     programs += [("texts", code) for code in PARSER_BOMBS.values()]
     return {(group, code): verifier.submit(Job(code, checks.get(group, ()))) for group, code in programs}
@@ -94,10 +100,20 @@ def test_nothing_beyond_the_engine_is_in_reach(
     assert verdict.outcome in ends, verdict.detail
 
 
-@pytest.mark.parametrize(("group", "code", "ends"), cases("forgeries"))
+@pytest.mark.parametrize(("group", "code", "ends"), cases("forgeries", "called"))
 def test_a_forged_result_is_not_a_pass(verdicts: Verdicts, group: str, code: str, ends: tuple[str, ...]) -> None:
     verdict = verdicts[group, code].result(timeout=120)
     assert verdict.outcome in ends, verdict.detail
+
+
+def test_the_honest_module_passes_the_check_that_calls_it(verifier: Verifier) -> None:
+    honest = Job("return { sum = function(a, b) return a + b end }", (SUM,))
+    assert verifier.submit(honest).result(timeout=60).outcome is Outcome.PASSED
+
+
+def test_a_function_that_is_not_there_does_not_raise(verifier: Verifier) -> None:
+    lacking = Job("return {}", (TaskCheck("raises", "raises(module().sum, 1)"),))
+    assert verifier.submit(lacking).result(timeout=60).outcome is Outcome.WRONG
 
 
 @pytest.mark.parametrize("code", PARSER_BOMBS.values(), ids=PARSER_BOMBS)

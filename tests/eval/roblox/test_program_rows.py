@@ -18,7 +18,8 @@ from eval.domains.roblox import bench
 from eval.domains.roblox.api import facts
 from eval.domains.roblox.domain import DOMAIN
 from eval.domains.roblox.rows.dealing import rows
-from eval.domains.roblox.rows.programs.dealing import LAYOUT, PAIRS, REPAIRS, dealt, pairs, repairs, seeds, task_of
+from eval.domains.roblox.rows.programs import dealing
+from eval.domains.roblox.rows.programs.dealing import LAYOUT, PAIRS, REPAIRS, dealt, seeds, task_of
 from eval.domains.roblox.studio import worlds
 from eval.domains.roblox.verify.verifier import World
 from eval.overlap.contamination import Status, survey
@@ -28,11 +29,12 @@ from eval.pipeline.verifier import Job
 from eval.records import Outcome, Row, Task
 
 ROWS = 960
-PAIR_ROWS, REPAIR_ROWS = 360, 330
+# Rows of each family; three times as many are compared with the benchmark.
+DEALT = {"coding": 200, "architecture": 100, "typing": 90, "bugfix": 210, "refactor": 100}
 # Executed in each run of the tests; the others behind the mark slow.
 SAMPLE = 60
-# Words in a row that a request must not share with one of the benchmark.
-RUN = 9
+# Words in a row that a request, and a program, must not share with one of the benchmark.
+RUN, CODE_RUN = 9, 13
 # Numbers up to this count things; larger ones would give an answer away.
 SMALL = 25
 SERVICE = r"\b(?:[Ww]orkspace|ReplicatedStorage|ServerStorage|ServerScriptService)"
@@ -41,12 +43,12 @@ NAME = re.compile(rf'"([A-Z][A-Za-z0-9]+)"|{SERVICE}[./]([A-Z]\w+)')
 
 @pytest.fixture(scope="module")
 def checked() -> tuple[CheckedRow, ...]:
-    return (*dealt(PAIRS, PAIR_ROWS, 0), *dealt(REPAIRS, REPAIR_ROWS, 0))
+    return tuple(row for family, count in DEALT.items() for row in dealt(family, count, 0))
 
 
 @pytest.fixture(scope="module")
 def many() -> tuple[Row, ...]:
-    return (*pairs(3 * PAIR_ROWS, 1), *repairs(3 * REPAIR_ROWS, 1))
+    return tuple(row for family, count in DEALT.items() for row in dealing.rows(family, 3 * count, 1))
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +104,16 @@ def test_all_forms_are_dealt_in_their_shares() -> None:
     counts = Counter(row.family for row in rows(ROWS, 0))
     assert sum(counts[family] for family in PAIRS) >= ROWS / 3
     assert sum(counts[family] for family in REPAIRS) >= ROWS * 0.3
+    assert min(counts[family] for family in DEALT) >= ROWS * 0.08
     assert counts["tools"] >= ROWS / 5
     assert set(counts) == set(DOMAIN.families)
     assert survey((), rows(ROWS, 0)).row_duplicates == ()
 
 
 def test_programs_are_spread_over_kinds_and_families(checked: Sequence[CheckedRow]) -> None:
-    families = Counter(row.row.family for row in checked)
-    assert min(families.values()) >= 30
+    for family in DEALT:
+        kinds = Counter(row.row.kind for row in checked if row.row.family == family)
+        assert max(kinds.values()) - min(kinds.values()) <= 1
     assert max(Counter(row.row.cluster for row in checked).values()) <= len(checked) * 0.03
     assert len({row.row.cluster for row in checked}) == len(seeds()) >= 120
 
@@ -131,14 +135,20 @@ def test_no_row_is_near_a_benchmark_task(many: Sequence[Row], tasks: Sequence[Ta
     assert not {task.cluster for task in tasks} & {row.cluster for row in many}
 
 
-def runs(text: str) -> set[str]:
+def runs(text: str, size: int = RUN) -> set[str]:
     words = tokens_of(normalise(text))
-    return {" ".join(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
+    return {" ".join(words[at : at + size]) for at in range(len(words) - size + 1)}
 
 
 def test_no_request_shares_a_run_of_words_with_the_benchmark(many: Sequence[Row], tasks: Sequence[Task]) -> None:
     asked = {run for task in tasks for run in runs(task.instruction)}
     assert {(row.cluster, run) for row in many for run in runs(row.instruction) & asked} == set()
+
+
+def test_no_program_shares_a_longer_run_of_words_with_the_benchmark(many: Sequence[Row], tasks: Sequence[Task]) -> None:
+    programs = [text for task in tasks if task.answer != "calls" for text in (task.reference, task.input)]
+    known = {run for text in programs for run in runs(text, CODE_RUN)}
+    assert {(row.cluster, run) for row in many for run in runs(row.output, CODE_RUN) & known} == set()
 
 
 def numbers(*texts: str) -> set[float]:
@@ -169,11 +179,11 @@ def test_no_name_is_one_of_the_benchmark(many: Sequence[Row], tasks: Sequence[Ta
 
 
 def test_rows_follow_from_number_and_seed() -> None:
-    assert pairs(100, 3) == pairs(200, 3)[:100]
-    assert repairs(100, 3) != repairs(100, 4)
+    assert dealing.rows("coding", 100, 3) == dealing.rows("coding", 200, 3)[:100]
+    assert dealing.rows("bugfix", 100, 3) != dealing.rows("bugfix", 100, 4)
     assert rows(200, 1) == rows(200, 1)
     with pytest.raises(Refusal, match="the seeds give"):
-        pairs(10**5, 0)
+        dealing.rows("typing", 10**4, 0)
 
 
 def test_a_check_that_yaml_read_as_another_type_is_refused(tmp_path: Path) -> None:

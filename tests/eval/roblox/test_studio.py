@@ -126,6 +126,38 @@ def test_what_is_changed_while_playing_is_lost_when_it_stops(world: World) -> No
     passes(world, calls[:-1], "equal(studio.mode, 'Play')", "equal(studio.find('Workspace.Hall'), nil)")
 
 
+def test_what_is_set_of_a_service_is_a_change_unless_playing_took_it_back(world: World) -> None:
+    lighter = call("run_code", code="workspace.Gravity = 1")
+    passes(world, [lighter], "contains(studio.changed(), 'Workspace')", readonly=True)
+    passes(
+        world,
+        [call("run_code", code="workspace:SetAttribute('A', 1)")],
+        "contains(studio.changed(), 'A=1')",
+        readonly=True,
+    )
+    playing = [call("start_stop_play", action="start"), lighter, call("start_stop_play", action="stop")]
+    passes(world, playing, "equal(studio.changed(), '') near(workspace.Gravity, 196.2)", readonly=True)
+
+
+def test_only_instances_can_be_selected(world: World) -> None:
+    forged = "game:GetService('Selection'):Set({ { GetFullName = function() return 'Workspace.Lamp' end } })"
+    passes(
+        world,
+        [call("run_code", code=forged)],
+        "contains(studio.failed(), 'Unable to cast table to Object') equal(studio.selected(), {})",
+    )
+
+
+def test_a_source_that_would_kill_the_compiler_is_refused(world: World) -> None:
+    written = "workspace.Parent.ServerScriptService.Main.Source = string.rep('a = 1 ', 4e6)"
+    verdict = judged(
+        world,
+        [call("run_code", code=written), call("start_stop_play", action="start")],
+        "expect(false, 'a check ran')",
+    )
+    assert verdict.outcome is Outcome.WRONG, verdict.detail
+
+
 def test_scripts_run_only_while_the_place_plays_and_write_to_the_console(world: World) -> None:
     read = call("get_console_output", limit=1)
     passes(world, [read], "equal(studio.calls[1].result.output, {})")

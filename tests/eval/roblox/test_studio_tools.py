@@ -73,9 +73,12 @@ def test_a_job_is_one_run_a_world_with_faults_beside_the_calls() -> None:
     assert '["mode"]="play"' in second.data
 
 
-def test_a_job_whose_code_calls_nothing_is_malformed() -> None:
-    with pytest.raises(MalformedCalls, match="calls no tool"):
-        runs(Job("return {}", (), "", (world(),)))
+@pytest.mark.parametrize(
+    ("code", "why"), [("return {}", "calls no tool"), ('{"calls": [], "answer": ""}', "calls is empty")]
+)
+def test_a_job_whose_code_calls_nothing_is_malformed(code: str, why: str) -> None:
+    with pytest.raises(MalformedCalls, match=why):
+        runs(Job(code, (), "", (world(),)))
 
 
 def test_a_prompt_tells_the_offered_tools_and_how_values_are_written_where_they_are() -> None:

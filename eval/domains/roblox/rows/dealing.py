@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 
 from eval.domains.roblox.rows.plans import dealing as plan_rows
-from eval.domains.roblox.rows.programs.dealing import pairs, repairs
+from eval.domains.roblox.rows.programs import dealing as program_rows
 from eval.domains.roblox.rows.trajectories import dealing as trajectory_rows
 from eval.records import Row
 
-# What deals each form, and its share of the whole.
-FORMS = ((trajectory_rows.rows, 0.25), (plan_rows.rows, 0.05), (pairs, 0.36), (repairs, 0.34))
+# What deals each family, and its share of the whole.
+FORMS: tuple[tuple[Callable[[int, int], tuple[Row, ...]], float], ...] = (
+    (trajectory_rows.rows, 0.24),
+    (plan_rows.rows, 0.06),
+    (partial(program_rows.rows, "coding"), 0.20),
+    (partial(program_rows.rows, "architecture"), 0.10),
+    (partial(program_rows.rows, "typing"), 0.09),
+    (partial(program_rows.rows, "bugfix"), 0.21),
+    (partial(program_rows.rows, "refactor"), 0.10),
+)
 
 
 def rows(count: int, seed: int) -> tuple[Row, ...]:

@@ -41,11 +41,10 @@ def runs(job: Job) -> tuple[Run, ...]:
 def _calls(code: str) -> Calls:
     """Return the calls of a candidate: extraction wrote a document, a file of answers may hold any spelling."""
     try:
-        return read_document(code)
-    except MalformedCalls:
-        pass
-    try:
-        return find_calls(code)
+        try:
+            return read_document(code)
+        except MalformedCalls:
+            return find_calls(code)
     except NoCalls as error:
         raise MalformedCalls(str(error)) from None
 

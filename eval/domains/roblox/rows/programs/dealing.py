@@ -75,28 +75,21 @@ def seeds() -> tuple[Seed, ...]:
     return read_seeds(Path(__file__).resolve().parent, LAYOUT)
 
 
-def pairs(n: int, seed: int) -> tuple[Row, ...]:
-    """Return ``n`` rows of a request and its program; the same numbers give the same ones. Raises Refusal."""
-    return tuple(each.row for each in dealt(PAIRS, n, seed))
+def rows(family: str, n: int, seed: int) -> tuple[Row, ...]:
+    """Return the rows of ``dealt``."""
+    return tuple(each.row for each in dealt(family, n, seed))
 
 
-def repairs(n: int, seed: int) -> tuple[Row, ...]:
-    """Return ``n`` rows of a program to repair or to rework; the same numbers give the same ones. Raises Refusal."""
-    return tuple(each.row for each in dealt(REPAIRS, n, seed))
-
-
-def dealt(families: tuple[str, ...], n: int, seed: int) -> tuple[CheckedRow, ...]:
-    """Return ``n`` different rows of ``families`` with their checks.
+def dealt(family: str, n: int, seed: int) -> tuple[CheckedRow, ...]:
+    """Return ``n`` different rows of a family with their checks; the same numbers give the same ones.
 
     Raises:
         Refusal: the seeds give fewer.
     """
-    stream = random.Random(f"roblox_rows/{'/'.join(families)}/{seed}")
-    found = tuple(islice(deal(cells(seeds(), families, tellers), stream), n))
+    stream = random.Random(f"roblox_rows/{family}/{seed}")
+    found = tuple(islice(deal(cells(seeds(), (family,), tellers), stream), n))
     if len(found) < n:
-        raise Refusal(
-            f"{n} rows of {', '.join(families)} were requested, the seeds give {len(found)}.", "Request fewer."
-        )
+        raise Refusal(f"{n} rows of {family} were requested, the seeds give {len(found)}.", "Request fewer.")
     return found
 
 
