@@ -1,4 +1,4 @@
-"""``python -m training.tiny.train --corpus FILE --out FOLDER``: train the embedded base model from scratch."""
+"""``python -m training.tiny.train --corpus FILE --out FOLDER``: train an embedded base model, or train one further."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 class Recipe:
     """Everything the weights depend on besides the corpus.
 
+    ``start`` is the model folder whose weights and tokenizer it begins with; "" is an untrained model of this layout.
+
     Learning rates hold for the first third and then fall linearly to zero. Muon (Jordan et al. 2024) turns the
     matrices, AdamW the embedding and the norms.
     """
 
     seed: int = 0
+    start: str = ""
     vocabulary: int = 1024
     hidden: int = 192
     layers: int = 4
@@ -122,11 +125,9 @@ def train_step(
 
 
 def train(texts: list[Text], recipe: Recipe, folder: Path, save_every: int) -> Report:
-    """Train from scratch and save into ``folder``, every ``save_every`` steps and at the end."""
-    sample = (text.prompt + text.answer for text in texts[: recipe.tokenizer_texts])
-    tokenizer = train_tokenizer(sample, recipe.vocabulary, recipe.max_tokens)
+    """Train and save into ``folder``, every ``save_every`` steps and at the end."""
+    tokenizer, model = _beginning(texts, recipe)
     encoded = encode(texts, tokenizer)
-    model = build_model(recipe, tokenizer)
     optimizers = build_optimizers(model, recipe)
     steps = round(recipe.epochs * len(encoded) / recipe.batch_texts)
     started, tokens, average = time.monotonic(), 0, 0.0
@@ -140,6 +141,19 @@ def train(texts: list[Text], recipe: Recipe, folder: Path, save_every: int) -> R
             save(model, tokenizer, folder)
     save(model, tokenizer, folder)
     return Report(recipe, steps, tokens, (time.monotonic() - started) / 60, average)
+
+
+def _beginning(texts: list[Text], recipe: Recipe) -> tuple[PreTrainedTokenizerFast, LlamaForCausalLM]:
+    """Return the tokenizer and the model that training begins with."""
+    if recipe.start:
+        import torch
+        from transformers import AutoTokenizer, LlamaForCausalLM
+
+        model = LlamaForCausalLM.from_pretrained(recipe.start, dtype=torch.float32, local_files_only=True)
+        return AutoTokenizer.from_pretrained(recipe.start, local_files_only=True), model
+    sample = (text.prompt + text.answer for text in texts[: recipe.tokenizer_texts])
+    tokenizer = train_tokenizer(sample, recipe.vocabulary, recipe.max_tokens)
+    return tokenizer, build_model(recipe, tokenizer)
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -166,13 +180,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.tiny.train", description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="JSON lines with prompt and answer")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
+    parser.add_argument("--start", type=Path, help="a model folder to begin with; default: an untrained model")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=float, default=Recipe().epochs)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--save-every", type=int, default=500, metavar="STEPS")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    recipe = Recipe(seed=arguments.seed, epochs=arguments.epochs)
+    start = "" if arguments.start is None else arguments.start.as_posix()
+    recipe = Recipe(seed=arguments.seed, start=start, epochs=arguments.epochs)
     report = train(read_texts(arguments.corpus), recipe, arguments.out, arguments.save_every)
     write_atomic(arguments.out / "training.json", json.dumps(asdict(report), indent=2) + "\n")
 
