@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from eval.pipeline.language import Language
 from eval.pipeline.lua_text import Quoted
@@ -66,13 +67,13 @@ def fenced_blocks(text: str, language: Language, wants_diff: bool) -> list[Block
         after = text[_line_end(text, fence.end) : fences[number + 1].start if number + 1 < len(fences) else len(text)]
         if fence.in_comment and fence.words:
             number += 1
-        elif _only_closes(fence, before, after, fences[number + 1 :], language, wants_diff):
+        elif _only_closes(fence, before, after, fences[number + 1 : number + 2], language, wants_diff):
             blocks.append(Block("", before if wants_diff else without_sentences(before, language), is_opened=False))
             number, behind = number + 1, _line_end(text, fence.end)
         else:
             end = _end_of(fences, number)
             blocks.append(_block(text, fence, end))
-            number = fences.index(end) + (not end.begins) if end else len(fences)
+            number = fences.index(end, number) + (not end.begins) if end else len(fences)
             behind = end.end if end else len(text)
     return blocks
 
@@ -104,7 +105,8 @@ def _only_closes(
 def _end_of(fences: Sequence[_Fence], number: int) -> _Fence | None:
     """Return the fence that ends the block which fence ``number`` opens: its closing one, or one that opens another."""
     opened = fences[number]
-    later = [fence for fence in fences[number + 1 :] if fence.mark.startswith(opened.mark)]
+    # lazily: the end is near, and an answer may consist of fences
+    later = (fence for fence in islice(fences, number + 1, None) if fence.mark.startswith(opened.mark))
     # a comment may speak of fences: only the last one can be glued to it
     return next((f for f in later if f.starts_line or not f.in_comment or f is fences[-1]), None)
 

@@ -114,3 +114,9 @@ def test_extraction_gives_a_verdict_for_no_calls_and_for_malformed_ones() -> Non
     assert (none.code, none.outcome, none.detail) == (None, Outcome.NO_CODE, "the answer calls no tool")
     assert (broken.code, broken.outcome) == (None, Outcome.SYNTAX_ERROR)
     assert broken.detail.startswith("call 1 is not JSON")
+
+
+def test_half_of_a_sign_in_json_leaves_a_document_that_can_be_written() -> None:
+    document = find_calls('[{"name": "run_code", "arguments": {"code": "\\ud800"}}]').document()
+    assert document.encode("utf-8")
+    assert read_document(document).calls[0].arguments == {"code": "?"}

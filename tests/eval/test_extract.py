@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -144,3 +145,10 @@ def test_blocks_that_each_begin_a_file_are_one_answer() -> None:
     assert extraction.extract(task(), text, LUA).rule == "fence-longest"
     alone = extraction.extract(task(), text.replace("-- file: a.lua\n", ""), several)
     assert (alone.code, alone.rule) == ("-- file: b.lua\nreturn 22222\n", "fence-longest")
+
+
+@pytest.mark.parametrize("line", ["```\n", "~~~lua\n", "```json\n{"])
+def test_an_answer_of_fences_is_read_within_a_moment(line: str) -> None:
+    started = time.process_time()
+    extraction.extract(task(), line * 12_000, LUA)
+    assert time.process_time() - started < 2

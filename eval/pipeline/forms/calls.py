@@ -59,7 +59,9 @@ class Calls:
     def document(self) -> str:
         """Return them as JSON: ``{"calls": [{"name", "arguments"}, ...], "answer": text}``."""
         calls = [{"name": call.name, "arguments": call.arguments} for call in self.calls]
-        return json.dumps({"calls": calls, "answer": self.answer}, ensure_ascii=False)
+        text = json.dumps({"calls": calls, "answer": self.answer}, ensure_ascii=False)
+        # JSON may spell half of a sign, which no file can hold
+        return text.encode("utf-8", "replace").decode()
 
 
 def listed(calls: Sequence[Call]) -> str:

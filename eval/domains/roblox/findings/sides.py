@@ -23,13 +23,16 @@ _MEMBERS: dict[str, Side] = {
     **dict.fromkeys(("OnServerEvent", "OnServerInvoke"), "server"),
     **dict.fromkeys(("OnClientEvent", "OnClientInvoke", "RenderStepped", "LocalPlayer"), "client"),
 }
-_CLIENT_COMMENT = re.compile(r"--.*\b(?:LocalScript|[Cc]lient [Ss]cript)\b|--.*\.client\.luau?\b")
-_SERVER_COMMENT = re.compile(r"--.*\b[Ss]erver [Ss]cript\b|--.*\.server\.luau?\b|--.*\(server\)", re.IGNORECASE)
+# A line is looked at once: what begins anew at each sign of a long line takes time that grows with its square.
+_COMMENT = re.compile(r"--[^\n]*")
+_CLIENT_WORDS = re.compile(r"\b(?:LocalScript|[Cc]lient [Ss]cript)\b|\.client\.luau?\b")
+_SERVER_WORDS = re.compile(r"\b[Ss]erver [Ss]cript\b|\.server\.luau?\b|\(server\)", re.IGNORECASE)
 
 
 def stated_side(code: str) -> Side:
     """Return the side that comments say a program runs on; "" where none does, or both are spoken of."""
-    is_client, is_server = _CLIENT_COMMENT.search(code) is not None, _SERVER_COMMENT.search(code) is not None
+    comments = "\n".join(_COMMENT.findall(code))
+    is_client, is_server = _CLIENT_WORDS.search(comments) is not None, _SERVER_WORDS.search(comments) is not None
     return "" if is_client == is_server else "client" if is_client else "server"
 
 

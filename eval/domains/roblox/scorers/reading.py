@@ -11,9 +11,9 @@ from typing import Any
 from eval.domains.roblox.findings import Finding, Side, findings_in
 from eval.domains.roblox.findings.inference import infer
 from eval.domains.roblox.findings.reading import Binding, Reading
-from eval.domains.roblox.findings.tree import Node, NotRead, read
+from eval.domains.roblox.findings.tree import MAX_BYTES, Node, NotRead, read
 from eval.domains.roblox.findings.value_types import facts
-from eval.domains.roblox.items.file_blocks import HEADER
+from eval.domains.roblox.items.file_blocks import HEADER, MAX_FILES
 from eval.pipeline.scoring.words import distinct_lines
 
 MOST_SENTENCES = 50
@@ -50,7 +50,7 @@ def read_answer(code: str) -> Answer:
     calls = _calls(code)
     sources = _sources(code, calls)
     try:
-        readings = [infer(read(source.code)) for source in sources]
+        readings = _readings(sources)
     except NotRead as reason:
         return Answer(0, 0, 0.0, 0.0, Counter(), (f"unread: the program was not read: it is {reason}",))
     unread = [_unread(reading) for reading in readings]
@@ -66,6 +66,15 @@ def read_answer(code: str) -> Answer:
         findings=Counter(finding.kind for _, finding in found),
         sentences=tuple(f"{path}: {finding}" if path else str(finding) for path, finding in found[:MOST_SENTENCES]),
     )
+
+
+def _readings(sources: list[_Source]) -> list[Reading]:
+    """Return what is read of each text. Raises NotRead where one of them, or all together, are too much."""
+    if len(sources) > MAX_FILES:
+        raise NotRead(f"of more than {MAX_FILES} files")
+    if sum(len(source.code) for source in sources) > MAX_BYTES:
+        raise NotRead(f"longer than {MAX_BYTES // 1024} KB")
+    return [infer(read(source.code)) for source in sources]
 
 
 def _calls(code: str) -> list[Any]:
@@ -98,7 +107,9 @@ def _sources(code: str, calls: list[Any]) -> list[_Source]:
     ends = [header.start() for header in headers[1:]] + [len(code)]
     pairs = zip(headers, ends, strict=True)
     # without the line break behind the header: a file begins with line 1
-    return [_Source(code[header.end() + 1 : end], _side_of(header[1]), header[1]) for header, end in pairs]
+    return [
+        _Source(code[header.end() + 1 : end], _side_of(header[1].strip()), header[1].strip()) for header, end in pairs
+    ]
 
 
 def _side_of(path: str) -> Side:
@@ -110,7 +121,8 @@ def _passed(calls: list[Any], name: str) -> list[str]:
     """Return the texts that calls pass as their argument ``name``."""
     given = [call.get("arguments") for call in calls if isinstance(call, dict)]
     texts = [each.get(name) for each in given if isinstance(each, dict)]
-    return [text for text in texts if isinstance(text, str)]
+    # JSON may spell half of a sign, which no file can hold
+    return [text.encode("utf-8", "replace").decode() for text in texts if isinstance(text, str)]
 
 
 def _unknown_classes(calls: list[Any]) -> list[Finding]:
