@@ -15,7 +15,7 @@ from eval.domains.luanti.verify.engine.installation import engine_version, find_
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "luagate" / "engines"
 WITHOUT_NAMESPACES = [sys.executable, str(ROOT / "tests" / "support" / "without_namespaces.py")]
-LINE = re.compile(r"^(\S+) \(([\w+]+)\): 1920 programs verified, 0 faults, 0 tasks skipped$", re.MULTILINE)
+LINE = re.compile(r"^(\S+) \(([\w+]+)\): 1,920 programs verified, 0 faults, 0 tasks skipped$", re.MULTILINE)
 
 
 @pytest.mark.slow
