@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import queue
 import signal
 import threading
@@ -43,6 +44,13 @@ class _Work(Generic[T]):
     arguments: list[str]
     judge: Callable[[Ending], T]
     future: Future[T] = field(default_factory=Future)
+
+
+def usable_cpus() -> int:
+    """Return the number of CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Limits(Protocol):

@@ -12,10 +12,10 @@ from pathlib import Path
 from env.refusal import Refusal
 from eval.domains.luanti.verify.engine.game import lua_source
 from eval.domains.luanti.verify.engine.installation import FIX, engine_version, find_installation
-from eval.domains.luanti.verify.recorder import WARM_UP, Recorder, further_source, usable_cpus
+from eval.domains.luanti.verify.recorder import WARM_UP, Recorder, further_source
 from eval.domains.luanti.verify.versions import NEWEST, absent, caveat, project, series
 from eval.pipeline.verifier import VerifierSettings
-from eval.sandbox.pool import Pool
+from eval.sandbox.pool import Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
 
 # builtin's folders that a server loads; client, main menu and tests stay out.

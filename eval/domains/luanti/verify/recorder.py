@@ -7,7 +7,6 @@ needs="world" and is refused here.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future
 from importlib.resources import files
 from typing import Self
@@ -18,7 +17,7 @@ from eval.domains.luanti.mod_names import mod_of
 from eval.domains.luanti.verify.findings import Series, findings_in
 from eval.pipeline.verifier import Caveat, Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
-from eval.sandbox.pool import Ending, Pool
+from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
 
 NAME = "recorder/luajit21"
@@ -124,13 +123,6 @@ class Recorder:
         outcome = OUTCOME_OF.get(ending.kind, Outcome.HARNESS_ERROR)
         not_reached = tuple(CheckResult(check.name, None) for check in job.checks)
         return Verdict(outcome, ending.detail, ending.seconds, self.name, self.isolation, not_reached)
-
-
-def usable_cpus() -> int:
-    """Return the number of CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def open_pool(settings: VerifierSettings) -> Recorder:

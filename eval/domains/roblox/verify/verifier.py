@@ -7,7 +7,6 @@ makes the outcome NEEDS_STUDIO. Not covered: physics, rendering, replication del
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -22,7 +21,7 @@ from eval.pipeline.forms.calls import MalformedCalls
 from eval.pipeline.verifier import Caveat, Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.languages import library_folder
-from eval.sandbox.pool import Ending, Pool
+from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
 
 LANGUAGE = "luau"
@@ -62,7 +61,7 @@ class World:
             recycle_after=settings.recycle_after,
             language=LANGUAGE,
         )
-        self._pool: Pool[Verdict] = Pool(child, settings.workers or _usable_cpus(), settings.require_isolation)
+        self._pool: Pool[Verdict] = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
         self.name = self._pool.runtime.lower().replace(" ", "/")
         self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason
 
@@ -188,12 +187,6 @@ def _require_machine() -> None:
             "There is no Luau VM in this environment, and Roblox programs are judged by running them.",
             'Install it: pip install "luagate[roblox]" (or pip install -c env/locks/core.txt pluau).',
         )
-
-
-def _usable_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def open_pool(settings: VerifierSettings) -> World:

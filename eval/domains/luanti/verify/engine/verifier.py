@@ -13,12 +13,12 @@ from env.refusal import Refusal
 from eval.domains.luanti.verify.engine.game import GameFiles
 from eval.domains.luanti.verify.engine.installation import FIX, Installation, find_installation
 from eval.domains.luanti.verify.engine.server import Server, ServerSettings, container
-from eval.domains.luanti.verify.recorder import Recorder, usable_cpus
+from eval.domains.luanti.verify.recorder import Recorder
 from eval.domains.luanti.verify.versions import caveat, series
 from eval.pipeline.verifier import VerifierSettings
 from eval.records import TaskCheck
 from eval.sandbox.isolation import insist, without
-from eval.sandbox.pool import Pool
+from eval.sandbox.pool import Pool, usable_cpus
 from eval.sandbox.process import StartFailed
 
 SERVERS_A_CPU = 2  # a third of a server's life is waiting for its own threads
