@@ -57,7 +57,7 @@ def test_a_source_that_needs_no_waiver_is_refused_with_those_that_do(named: list
 
 
 def test_an_unknown_domain_is_refused_with_the_choices(named: list[str]) -> None:
-    with pytest.raises(Refusal, match='there is no domain "robloks"'):
+    with pytest.raises(Refusal, match='no domain "robloks"'):
         compose_experiment([*named, "dataset.domain=robloks"])
 
 
