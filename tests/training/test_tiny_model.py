@@ -11,8 +11,8 @@ from eval.dealing.words import DEV_WORDS, TEST_WORDS
 from training.tiny.texts import Text, batches, encode, tensors
 
 TINY = Path(__file__).parents[2] / "training" / "tiny"
-# folder, domain, and a word of its programs that is one token
-MODELS = {"model": ("luanti", "core"), "roblox_model": ("roblox", "workspace")}
+# folder, domain, and a word of the corpus its tokenizer was learnt from, which is one token
+MODELS = {"model": ("luanti", "core"), "roblox_model": ("roblox", "core")}
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -149,8 +149,8 @@ def _beginning(texts: list[Text], recipe: Recipe) -> tuple[PreTrainedTokenizerFa
         import torch
         from transformers import AutoTokenizer, LlamaForCausalLM
 
-        model = LlamaForCausalLM.from_pretrained(recipe.start, dtype=torch.float32, local_files_only=True)
-        return AutoTokenizer.from_pretrained(recipe.start, local_files_only=True), model
+        model = LlamaForCausalLM.from_pretrained(recipe.start, dtype=torch.float32)
+        return AutoTokenizer.from_pretrained(recipe.start), model
     sample = (text.prompt + text.answer for text in texts[: recipe.tokenizer_texts])
     tokenizer = train_tokenizer(sample, recipe.vocabulary, recipe.max_tokens)
     return tokenizer, build_model(recipe, tokenizer)
