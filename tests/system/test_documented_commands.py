@@ -91,6 +91,7 @@ RUNNER: dict[str, tuple[tuple[int, ...], str]] = {
 # Commands that take minutes as they stand, with the sizes that make them quick.
 MADE_SMALL: dict[str, str] = {
     "python -m eval.datasets validate": "--verifier recorder",
+    "python -m eval.datasets validate --dataset robloxbench": "--verifier world",
     "python -m eval.datasets export --format chat --out rows.jsonl": f"--rows 8 --out {gettempdir()}/luagate-rows.jsonl",
     "python -m eval.simulate": "--trials 2 --gains-pp 0 --resamples 1000 --processes 1",
     "python -m eval.simulate plan --margin-pp 15 --base-pct 28 --budget 3000": "--check 2",
