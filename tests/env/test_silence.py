@@ -64,6 +64,7 @@ def test_a_reader_that_went_away_does_not_end_the_work() -> None:
     stream.close()
     work = Work("reading", stream)
     work.tell()
+    assert stream.closed, "nothing opened it again"
 
 
 def test_no_silence_lasts_ten_seconds() -> None:
