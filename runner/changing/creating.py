@@ -94,7 +94,7 @@ def require_data_files(config: dict[str, Any]) -> None:
                 f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file, or of a folder of them."
             )
         if os.path.isfile(value) and not Path(value).stat().st_size:
-            raise Refusal(f"dataset.{key}: {value} is empty.", "Give a JSONL file with one object a line.")
+            raise Refusal(f"dataset.{key}: {value} holds no rows.", "Give a JSONL file with one object a line.")
 
 
 def require_engine(experiment: Experiment) -> None:

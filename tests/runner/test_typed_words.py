@@ -73,7 +73,7 @@ def test_a_file_is_no_folder_of_runs(cli: Cli, tmp_path: Path) -> None:
 def test_no_run_is_made_of_an_empty_file(cli: Cli, results: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").touch()
     files = [f"dataset.{key}={tmp_path}/rows.jsonl" for key in ("eval", "train")]
-    assert "rows.jsonl is empty" in refused(cli, "new", "dataset=jsonl", *files)
+    assert "rows.jsonl holds no rows" in refused(cli, "new", "dataset=jsonl", *files)
     assert not run_folders(results)
 
 

@@ -249,7 +249,8 @@ def test_a_profile_runs_to_a_decision_on_a_random_model_of_its_architecture(prof
 @pytest.mark.timeout(900)
 def test_gpt_oss_killed_in_training_and_in_the_sweep_ends_as_if_undisturbed(undisturbed: Path, tmp_path: Path) -> None:
     profile = ("profile=rtx3090_gpt_oss_20b", *REHEARSED["rtx3090_gpt_oss_20b"], *QUICK)
-    # in the step after the first checkpoint; then with a cell's first calls stored: one, or those verified together
+    # in the step after the first checkpoint; then with a cell's first samples stored: as many, in the order of the
+    # plan, as had their verdict when the first call ended
     in_training = Point("worker", "write", "gate_c/metrics.jsonl", 4)
     samples = "gate_d/cells/step-000003_x1.00/samples.jsonl"
     advance_until(in_training, *profile, results=tmp_path).kill()
@@ -257,7 +258,6 @@ def test_gpt_oss_killed_in_training_and_in_the_sweep_ends_as_if_undisturbed(undi
     advance_until(Point("worker", "write", samples, 2), results=tmp_path).kill()
     stored = (run / samples).read_text().count("\n")
     assert stored > 0
-    assert stored % 10 == 0, "samples of one call are stored together"
     done = runner("advance", results=tmp_path)
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert [event["gate"] for event in events(run) if event["type"] == "gate_started"] == [*"abccdde"]
