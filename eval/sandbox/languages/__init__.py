@@ -7,6 +7,7 @@ it judges.
 from __future__ import annotations
 
 import importlib.util
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,8 +44,9 @@ class Runtime(Protocol):
         ...
 
 
-# Language to the package that its runtime comes from.
-LIBRARIES = {"lua": "lupa", "luau": "pluau"}
+# Language to the package that its runtime comes from, and the extension module of it that it needs.
+LIBRARIES = {"lua": "lupa", "lua51": "lupa", "luau": "pluau"}
+EXTENSIONS = {"lua": "luajit21", "lua51": "lua51", "luau": "_pluau"}
 
 
 def module_file(language: str) -> Path:
@@ -56,3 +58,10 @@ def library_folder(language: str) -> Path | None:
     """Return the folder that holds a language's library; None where it is not installed. Nothing is imported."""
     found = importlib.util.find_spec(LIBRARIES[language])
     return None if found is None or found.origin is None else Path(found.origin).parents[1]
+
+
+def has_runtime(language: str) -> bool:
+    """Whether the library that is installed holds the language's runtime for this interpreter. Nothing is imported."""
+    folder = library_folder(language)
+    names = [EXTENSIONS[language] + suffix for suffix in EXTENSION_SUFFIXES]
+    return folder is not None and any((folder / LIBRARIES[language] / name).is_file() for name in names)

@@ -18,7 +18,7 @@ from eval.domains.roblox.domain import LUAU
 from eval.domains.roblox.verify.runs import Condition, arguments_of, read_answer
 from eval.domains.roblox.verify.world_files import on_demand, program
 from eval.pipeline.forms.calls import MalformedCalls
-from eval.pipeline.verifier import Caveat, Job, VerifierSettings
+from eval.pipeline.verifier import Caveat, Job, VerifierSettings, require_own_vm
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.languages import library_folder
 from eval.sandbox.pool import Ending, Pool, usable_cpus
@@ -49,6 +49,7 @@ class World:
     conditions: tuple[Condition, ...] = (CANDIDATE,)
 
     def __init__(self, settings: VerifierSettings) -> None:
+        require_own_vm(settings)
         _require_machine()
         self._settings = settings
         child = ChildSettings(
