@@ -41,8 +41,6 @@ local function escape(text, at)
 	elseif letter == "z" then
 		local _, last = find(text, "^%s*", at + 2)
 		return "", last
-	elseif letter == "*" then
-		return "*", at + 1
 	elseif letter == "\r" or letter == "\n" then
 		local _, last = find(text, letter == "\r" and "^\n?" or "^\r?", at + 2)
 		return sub(text, at, last), last
@@ -99,7 +97,8 @@ end
 local function rewritten(text, name)
 	local out, from, at = {}, 1, 1
 	local lacks, lacks_at, before = nil, nil, ""
-	local uses_arg = false
+	-- Without a use of ... Lua 5.1 gives a function of any number of arguments a table called arg.
+	local names_arg = find(text, "%f[%w_]arg%f[^%w_]")
 	local function replace(first, last, by)
 		out[#out + 1], out[#out + 2] = sub(text, from, first - 1), by
 		from = last + 1
@@ -131,7 +130,7 @@ local function rewritten(text, name)
 			if ended then
 				miss("goto", at)
 				replace(at, ended, (gsub(sub(text, at, ended), "[^\n]", " ")))
-				last = ended
+				one, last = "", ended
 			end
 		elseif find(one, "%d") or (one == "." and find(text, "^%.%d", at) and before ~= ".") then
 			local written, ended, missing = number(text, at)
@@ -153,20 +152,19 @@ local function rewritten(text, name)
 				miss("goto", at)
 				replace(at, ended, "do end" .. gsub(sub(text, at, ended), "[^\n]", ""))
 				last = ended
-			elseif word == "arg" then
-				uses_arg = true
+			elseif word == "function" and names_arg then
+				local _, closed = find(text, "^%s*[%w_%.:]*%s*%([%w_,%s]*%.%.%.%s*%)", last + 1)
+				if closed then
+					replace(closed + 1, closed, " do local _ = ... end")
+					last = closed
+				end
 			end
 		end
 		before = one
 		at = last + 1
 	end
 	out[#out + 1] = sub(text, from)
-	local program = concat(out)
-	-- Without a use of ... Lua 5.1 gives a function of any number of arguments a table called arg.
-	if uses_arg then
-		program = gsub(program, "(%f[%w_]function%f[^%w_][^%(%)]*%([^%(%)]*%.%.%.%s*%))", "%1 do local _ = ... end")
-	end
-	return program, lacks, lacks and line_of(text, lacks_at)
+	return concat(out), lacks, lacks and line_of(text, lacks_at)
 end
 
 -- Like the real one: a function, or nil and why not.

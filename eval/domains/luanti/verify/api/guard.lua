@@ -104,7 +104,9 @@ function env.setfenv(target, wanted)
 		target = target + 1
 	end
 	if private_envs[raw_getfenv(target)] then error("'setfenv' cannot change environment of given object", 2) end
-	return raw_setfenv(target, wanted)
+	-- no tail call: that would take this function's level away, and the next one's environment would be set
+	local changed = raw_setfenv(target, wanted)
+	return changed
 end
 
 -- ---------------------------------------- output
