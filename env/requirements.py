@@ -265,22 +265,30 @@ def _package(installed: Mapping[str, str], name: str, wanted: str) -> Check:
 
 def _verification(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     engine, bubblewrap = facts.programs.get("engine", ""), facts.programs.get("bubblewrap", "")
-    has_luajit = "luajit21" in facts.lupa.runtimes
     return [
-        judged(
-            "lua",
-            "block",
-            has_luajit,
-            f"lupa {facts.lupa.version}: {', '.join(facts.lupa.runtimes)}" if has_luajit else "no LuaJIT 2.1",
-            "lupa with LuaJIT 2.1",
-            reason="candidates are Lua programs in the engine's dialect: nothing could be verified",
-            fix="pip install -c env/locks/core.txt lupa",
-        ),
+        _lua(facts),
         _optional("engine", engine, rules.require_engine, "the recorder verifies instead", "minetest-server"),
         _optional(
             "bubblewrap", bubblewrap, rules.require_bubblewrap, "process limits are its only isolation", "bubblewrap"
         ),
     ]
+
+
+def _lua(facts: MachineFacts) -> Check:
+    """Say which Lua will judge: LuaJIT, or where lupa comes without it (macOS) Lua 5.1 in its place."""
+    found = f"lupa {facts.lupa.version}: {', '.join(facts.lupa.runtimes)}" if facts.lupa.runtimes else "lupa has no Lua"
+    if "lua51" in facts.lupa.runtimes and "luajit21" not in facts.lupa.runtimes:
+        without = "no LuaJIT in it: Lua 5.1 judges, and a program that needs LuaJIT (goto) gets no verdict"
+        return fact("lua", found, f"{without}; docs/luantibench.md lists the differences")
+    return judged(
+        "lua",
+        "block",
+        "luajit21" in facts.lupa.runtimes,
+        found,
+        "lupa with LuaJIT 2.1 or Lua 5.1",
+        reason="candidates are Lua programs in the engine's dialect: nothing could be verified",
+        fix="pip install -c env/locks/core.txt lupa",
+    )
 
 
 def _optional(name: str, path: str, is_required: bool, without: str, package: str) -> Check:

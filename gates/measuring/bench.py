@@ -162,6 +162,7 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
     experiment = context.experiment
     dataset = approved_dataset(context)
     with open_judge(experiment) as verifier:
+        require_same_judge(context, verifier)
         context.on_progress(Progress("testing the instrument", 0, 0, "", counted(len(dataset.tasks), "task")))
         require_right_instrument(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
         context.safe_point()
@@ -173,6 +174,21 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
             yield Bench(context, model, verifier, dataset, form)
         finally:
             model.close()
+
+
+def require_same_judge(context: GateContext, verifier: Verifier) -> None:
+    """Require the verifier that Gate A recorded: an engine, or a Lua in place of LuaJIT, must not change within a run.
+
+    Raises:
+        Refusal: another one would judge here.
+    """
+    report = context.report("a")
+    before = next((check.value for check in report.checks if check.name == "verifier"), "") if report else ""
+    if before and before != verifier.name:
+        raise Refusal(
+            f"Gate A's verdicts are by {before}, this machine judges by {verifier.name}: verdicts of two are not mixed.",
+            "Continue where the first one is installed, or `python -m runner rewind A` to begin anew with this one.",
+        )
 
 
 def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constants: Sequence[str]) -> None:

@@ -124,6 +124,13 @@ def test_an_accelerator_without_cuda_is_not_judged_by_cuda_numbers() -> None:
     assert blocking(judge(facts, RULES)) == ()
 
 
+def test_without_luajit_lua_5_1_judges_and_doctor_says_so() -> None:
+    mac = named(judge(replace(GOOD, lupa=LupaFacts("2.8", ("lua51", "lua52", "lua55"))), RULES), "lua")
+    assert mac.ok
+    assert "Lua 5.1 judges, and a program that needs LuaJIT (goto) gets no verdict" in mac.reason
+    assert named(judge(replace(GOOD, lupa=LupaFacts("2.8", ("lua54",))), RULES), "lua").blocks
+
+
 def test_python_versions_compare_as_numbers() -> None:
     assert named(judge(replace(GOOD, python="3.9.1"), RULES), "python").blocks
     assert not named(judge(replace(GOOD, python="3.14.0"), RULES), "python").blocks

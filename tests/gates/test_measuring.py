@@ -21,6 +21,7 @@ from gates.measuring.bench import (
     dataset_of,
     require_right_instrument,
     require_same_base,
+    require_same_judge,
     sampling_settings,
 )
 from gates.report import read_report
@@ -51,6 +52,17 @@ def verifier() -> Iterator[Verifier]:
 def test_a_right_instrument_is_let_through(verifier: Verifier) -> None:
     tasks = [task("lamp", LAMP, IS_LAMP)]
     require_right_instrument(tasks, verifier, CONSTANTS)
+
+
+def test_another_verifier_than_gate_a_s_judges_nothing(tmp_path: Path, verifier: Verifier) -> None:
+    run = make_run(tmp_path, Story(gates="a"))
+    context = gate_context(run.folder, compose_experiment([])[0], "b")
+    recorded = {"name": "verifier", "level": "info", "ok": True, "value": verifier.name}
+    edit_json(run.gate_folder("a") / "report.json", lambda report: report["checks"].append(recorded))
+    require_same_judge(context, verifier)
+    other = SimpleNamespace(name="recorder/lua51")
+    with pytest.raises(Refusal, match=r"by recorder/luajit21, this machine judges by recorder/lua51"):
+        require_same_judge(context, other)  # type: ignore[arg-type]
 
 
 def test_a_reference_that_fails_its_own_checks_stops_everything(verifier: Verifier) -> None:
