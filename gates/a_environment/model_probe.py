@@ -14,6 +14,7 @@ from typing import Any
 
 from env.checks import Check, fact, judged
 from env.counts import counted
+from env.space import size_text
 from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed
@@ -22,7 +23,9 @@ from gates.a_environment.speed import GenerationSpeed, call_size, time_generatio
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
 from gates.measuring.prompting import examples_of, prompt_of, store_prompts
 from gates.report.results import AdapterProbe, ModelProbe, Pace, SampleProbe
+from gates.a_environment.model_files import revision_facts
 from gates.settings import Experiment
+from training.backends.local.hub import downloads_told
 from training.examples import EncodedExamples
 from training.hooks import NoHooks
 from training.models import load_model
@@ -68,7 +71,8 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     form = PromptForm(experiment.prompt.system, looking.moment)
     looking.tell("loading the weights")
     began_s = time.monotonic()
-    model = load_model(experiment.backend.name, one_process(experiment.model))
+    with downloads_told(lambda brought: looking.tell(f"downloading it: {size_text(brought)} so far")):
+        model = load_model(experiment.backend.name, one_process(experiment.model))
     load_s = looking.start_s + time.monotonic() - began_s
     try:
         config = experiment.gate.c
@@ -93,6 +97,8 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
         model.close()
     rows = _rows_check(data, len(examples), experiment)
     checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
+    # known only now where it was downloaded just now
+    checks += revision_facts(experiment)
     found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored)
     if watch.record is None:
         return Probed(checks, found)

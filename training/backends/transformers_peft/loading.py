@@ -62,7 +62,7 @@ def load_base(settings: ModelSettings) -> Loaded:
     device, device_reason = choose_device(settings)
     choose_dtype(settings, device)  # a bad request is refused before any file is
     dequantized, evaluation_reason = choose_evaluation(settings, device)
-    folder = model_folder(settings.path)
+    folder = model_folder(settings.path, settings.revision)
     require_files(folder)
     config = read_config(folder, settings)
     texts = texts_of(folder, config)
