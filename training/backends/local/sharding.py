@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from env.installed.own_modules import module_command, module_environment
+from env.machine.out_of_memory import DeviceLost
 from env.refusal import Refusal
 from training.backends.base import DrawStep, LoadedModel, ModelIdentity, Request, Sampling
 from training.backends.local.batched_model import DrawnModel
@@ -143,6 +144,8 @@ class Shard:
         kind, value = self._pipe.recv()
         if kind == "refused":
             raise Refusal(*value)
+        if kind == "lost":
+            raise DeviceLost(*value)
         if kind == "failed":
             raise RuntimeError(f"a generation process failed:\n{value}")
         return value

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from env.machine.out_of_memory import ran_out_of_memory
 from env.refusal import Refusal
 from training.backends.base import ModelIdentity
 from training.backends.local.identity import model_identity
@@ -249,7 +250,7 @@ def read_or_refuse(folder: Path, name: str, reading: Any) -> Any:
     except Refusal:
         raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        if ran_out_of_memory(error):
             raise
         raise _unreadable(folder, name, error) from error
     except Exception as error:
