@@ -165,7 +165,7 @@ def _gpu(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     told = f"{listed}, driver {best.driver}"
     if not rules.require_gpu:
         capability = f", compute capability {best.compute_capability:g}" if best.compute_capability else ""
-        return [fact("gpu", told + capability, facts.gpu.note), *_torch_checks(facts, best, "warn")]
+        return [fact("gpu", told + capability, facts.gpu.note), *_torch_checks(facts, best, "warn"), *_compiler(facts)]
     checks = [
         ok("gpu", told, "a GPU"),
         judged(
@@ -181,7 +181,30 @@ def _gpu(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     # 0.0 is an accelerator without CUDA, where the number has no meaning
     if best.compute_capability:
         checks.append(_capability(best.compute_capability, rules.min_compute_capability))
-    return [*checks, *_torch_checks(facts, best, "block")]
+    return [*checks, *_torch_checks(facts, best, "block"), *_compiler(facts)]
+
+
+def _compiler(facts: MachineFacts) -> list[Check]:
+    """Return whether Triton can compile kernels here; [] without a torch for CUDA, which brings Triton."""
+    if not facts.torch_cuda:
+        return []
+    triton, tools = facts.packages.get("triton", ""), facts.toolchain
+    parts = (
+        f"triton {triton}" if triton else "no triton",
+        tools.compiler or "no C compiler",
+        tools.headers or "no Python.h",
+    )
+    return [
+        judged(
+            "kernel compiler",
+            "warn",
+            bool(triton and tools.compiler and tools.headers),
+            ", ".join(parts),
+            "triton, gcc and Python's headers",
+            reason="unsloth's kernels and torch.compile are compiled at their first call: the gate would crash there",
+            fix="Debian: apt install gcc python3-dev; triton comes with torch's build for CUDA.",
+        )
+    ]
 
 
 def _torch_checks(facts: MachineFacts, gpu: Gpu, level: Level) -> list[Check]:
@@ -265,12 +288,16 @@ def _package(installed: Mapping[str, str], name: str, wanted: str) -> Check:
 
 def _verification(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     engine, bubblewrap = facts.programs.get("engine", ""), facts.programs.get("bubblewrap", "")
+    without = "process limits are its only isolation"
+    if facts.system.startswith("macOS"):
+        without = (
+            "macOS has neither bubblewrap nor seccomp: programs run in processes with limits of time, files and heap, "
+            "without a wall to the network and to what this user can read"
+        )
     return [
         _lua(facts),
         _optional("engine", engine, rules.require_engine, "the recorder verifies instead", "minetest-server"),
-        _optional(
-            "bubblewrap", bubblewrap, rules.require_bubblewrap, "process limits are its only isolation", "bubblewrap"
-        ),
+        _optional("bubblewrap", bubblewrap, rules.require_bubblewrap, without, "bubblewrap"),
     ]
 
 

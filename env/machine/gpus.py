@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from env.machine.hardware import memory, processor
 
@@ -73,7 +74,7 @@ def survey_gpus() -> GpuSurvey:
         total_gb = memory().total_gb or 0.0
         return GpuSurvey((Gpu(processor().model, total_gb, None, "metal", 0.0),), "memory is shared with the CPU")
     if shutil.which("nvidia-smi") is None:
-        return GpuSurvey((), "nvidia-smi is not installed")
+        return GpuSurvey((), f"nvidia-smi is not installed{_other_makers()}")
     only = _visible()
     if only is None:
         return GpuSurvey((), "CUDA_VISIBLE_DEVICES hides every GPU")
@@ -89,6 +90,15 @@ def survey_gpus() -> GpuSurvey:
         return GpuSurvey((), f"nvidia-smi failed: {words[0] if words else f'exit code {result.returncode}'}")
     gpus = parse_nvidia_smi(result.stdout)
     return GpuSurvey(gpus, "" if gpus else "nvidia-smi lists no GPU")
+
+
+def _other_makers(root: Path = Path("/")) -> str:
+    """Return what to say of a GPU of another maker, by the devices of its driver; "" without one."""
+    if (root / "dev/kfd").exists() or shutil.which("rocminfo"):
+        return "; there is an AMD GPU: ROCm was never tried, so it is neither counted nor promised to work"
+    if shutil.which("xpu-smi"):
+        return "; there is an Intel GPU: luagate computes on NVIDIA and Apple GPUs and on CPUs alone"
+    return ""
 
 
 def _visible() -> list[str] | None:

@@ -19,11 +19,11 @@ from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
+from gates.a_environment.model_files import revision_facts
 from gates.a_environment.speed import GenerationSpeed, call_size, time_generation, with_processes
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
 from gates.measuring.prompting import examples_of, prompt_of, store_prompts
 from gates.report.results import AdapterProbe, ModelProbe, Pace, SampleProbe
-from gates.a_environment.model_files import revision_facts
 from gates.settings import Experiment
 from training.backends.local.hub import downloads_told
 from training.examples import EncodedExamples

@@ -52,7 +52,9 @@ def failure_of(error: BaseException, project: Path) -> Failure:
     ]
     where = f"{Path(ours[-1].filename).relative_to(project)}:{ours[-1].lineno}" if ours else ""
     first_line = str(error).strip().split("\n")[0]
-    kind: Literal["memory", "crash"] = "memory" if ran_out_of_memory(error) or isinstance(error, DeviceLost) else "crash"
+    kind: Literal["memory", "crash"] = (
+        "memory" if ran_out_of_memory(error) or isinstance(error, DeviceLost) else "crash"
+    )
     rows = error.rows if isinstance(error, DeviceLost) else 0
     return Failure(kind, f"{type(error).__name__}: {first_line}"[:400], where=where, rows=rows)
 

@@ -75,7 +75,10 @@ def test_a_backend_s_locks_resolve_for_an_nvidia_machine(backend: Backend, tmp_p
     report = tmp_path / "report.json"
     done = resolved([*PROJECT["dependencies"], *extras], locks, report)
     assert done.returncode == 0, done.stderr[-2000:]
-    found = {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in json.loads(report.read_text())["install"]}
+    found = {
+        item["metadata"]["name"].lower(): item["metadata"]["version"]
+        for item in json.loads(report.read_text())["install"]
+    }
     pins = {pin.name: pin.version for lock in locks for pin in read_pins(lock)}
     assert found["lupa"] == pins["lupa"]
     if "torch" in found:

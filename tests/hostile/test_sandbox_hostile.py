@@ -36,7 +36,9 @@ def verifier(request: pytest.FixtureRequest) -> Iterator[Verifier]:
 @pytest.mark.parametrize("attack", ALL, ids=lambda attack: attack.name)
 def test_an_attack_ends_in_the_right_outcome(verifier: Verifier, attack: Hostile) -> None:
     verdict = verifier.submit(Job(attack.code, (TaskCheck("never", 'fail("reached")'),))).result(timeout=60)
-    lacking = {Outcome.HARNESS_ERROR} if verifier.name.endswith("lua51") and attack.name == "goto loop" else attack.outcomes
+    lacking = (
+        {Outcome.HARNESS_ERROR} if verifier.name.endswith("lua51") and attack.name == "goto loop" else attack.outcomes
+    )
     assert verdict.outcome in lacking, verdict.detail
     assert "\n" not in verdict.detail
 

@@ -71,7 +71,10 @@ def test_the_library_answers_as_luajit_s_does() -> None:
 
 def test_bit_operations_agree_on_random_numbers() -> None:
     draw = random.Random(5)
-    numbers = [draw.choice((draw.randrange(-(2**31), 2**32), draw.uniform(-1e6, 1e6), draw.randrange(2**51))) for _ in range(60)]
+    numbers = [
+        draw.choice((draw.randrange(-(2**31), 2**32), draw.uniform(-1e6, 1e6), draw.randrange(2**51)))
+        for _ in range(60)
+    ]
     names = ("band", "bor", "bxor", "lshift", "rshift", "arshift", "rol", "ror")
     programs = [
         f"return bit.{name}({a!r}, {b!r}), bit.bnot({a!r}), bit.tohex({a!r}), bit.bswap({a!r})"
@@ -93,14 +96,19 @@ def test_two_programs_in_one_child_get_the_same_random_numbers() -> None:
         ("local x = 10LL", "a 64-bit integer (line 1)"),
         ("local größe = 1", "a name that is not ASCII (line 1)"),
         ("coroutine.wrap(function() pcall(coroutine.yield) end)()", "a coroutine that yields through pcall"),
-        ("local t = setmetatable({}, {__index = function() coroutine.yield() end}) coroutine.wrap(function() return t.x end)()", "a coroutine that yields"),
+        (
+            "local t = setmetatable({}, {__index = function() coroutine.yield() end}) coroutine.wrap(function() return t.x end)()",
+            "a coroutine that yields",
+        ),
         ("local s = ('%a'):format(1)", "string.format's %a"),
         ("loadstring('goto a ::a::')()", "goto"),
         ("pcall(loadstring, 'goto a ::a::')", "goto"),
         ("core.register_on_joinplayer(function() loadstring('goto a ::a::') end)", "goto"),
     ],
 )
-def test_what_lua_5_1_lacks_is_missing_data_and_neither_a_pass_nor_a_fail(judge51: Verifier, program: str, lacks: str) -> None:
+def test_what_lua_5_1_lacks_is_missing_data_and_neither_a_pass_nor_a_fail(
+    judge51: Verifier, program: str, lacks: str
+) -> None:
     checks = (TaskCheck("join", 'fire("on_joinplayer", player("x"))'), TaskCheck("never", "expect(true)"))
     verdict = judge51.submit(Job(program, checks)).result(timeout=60)
     assert verdict.outcome is Outcome.HARNESS_ERROR

@@ -92,9 +92,7 @@ def download(path: str, revision: str) -> Path:
     try:
         with repeating(lambda: say(max(0, _cached_bytes(path) - held)), _PULSE_S):
             return Path(
-                snapshot_download(
-                    path, revision=revision or None, allow_patterns=WANTED, ignore_patterns=UNWANTED
-                )
+                snapshot_download(path, revision=revision or None, allow_patterns=WANTED, ignore_patterns=UNWANTED)
             )
     except Exception as error:
         raise refusal_of(error, path, revision) from error
@@ -126,7 +124,9 @@ def refusal_of(error: Exception, path: str, revision: str) -> Refusal:
             "Free space there, or set HF_HOME to a folder on a larger disk; what was downloaded is kept.",
         )
     if isinstance(error, PermissionError):
-        return Refusal(f"{named}: {hub_cache()} cannot be written.", "Make it writable, or set HF_HOME to another folder.")
+        return Refusal(
+            f"{named}: {hub_cache()} cannot be written.", "Make it writable, or set HF_HOME to another folder."
+        )
     if "OfflineModeIsEnabled" in kinds or is_offline():
         return Refusal(f"{named}: it is not downloaded, and HF_HUB_OFFLINE forbids to contact the hub.", _OFFLINE_FIX)
     if isinstance(error, TimeoutError) or any("Timeout" in kind for kind in kinds):

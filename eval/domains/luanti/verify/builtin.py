@@ -13,8 +13,8 @@ from env.refusal import Refusal
 from eval.domains.luanti.verify.engine.game import lua_source
 from eval.domains.luanti.verify.engine.installation import FIX, engine_version, find_installation
 from eval.domains.luanti.verify.recorder import WARM_UP, Recorder, further_source
-from eval.domains.luanti.verify.vms import PREFERRED, choose_vm
 from eval.domains.luanti.verify.versions import NEWEST, absent, caveat, project, series
+from eval.domains.luanti.verify.vms import PREFERRED, choose_vm
 from eval.pipeline.verifier import VerifierSettings
 from eval.sandbox.pool import Pool, usable_cpus
 from eval.sandbox.process import ChildSettings

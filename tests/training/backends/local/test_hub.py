@@ -104,10 +104,13 @@ def test_second_copies_of_the_weights_are_not_downloaded(monkeypatch: pytest.Mon
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda path, **options: asked.update(options) or tmp_path)
     download("org/name", COMMIT)
     assert asked["revision"] == COMMIT
-    files = ["config.json", "model-00001-of-00002.safetensors", "consolidated.safetensors", "original/model.safetensors"]
-    kept = filter_repo_objects(
-        files, allow_patterns=asked["allow_patterns"], ignore_patterns=asked["ignore_patterns"]
-    )
+    files = [
+        "config.json",
+        "model-00001-of-00002.safetensors",
+        "consolidated.safetensors",
+        "original/model.safetensors",
+    ]
+    kept = filter_repo_objects(files, allow_patterns=asked["allow_patterns"], ignore_patterns=asked["ignore_patterns"])
     assert list(kept) == files[:2]
 
 
