@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-# As the libraries spell it: torch's allocators for CUDA, HIP, XPU and MPS, CUDA's runtime and driver, the math libraries'
-# status codes, Triton, torch's allocator for the CPU, and mlx's for Metal.
+# As the libraries spell it: torch's allocators for CUDA, HIP, XPU, MPS and CPU, CUDA's runtime and driver, the math
+# libraries' status codes, Triton, and mlx's allocator for Metal.
 _SPELLINGS = re.compile(
-    r"(CUDA|HIP|XPU) (error: |driver error: )?out of memory|MPS backend out of memory|Triton Error \[\w+\]: out of memory"
+    r"(CUDA|HIP|XPU) (error: |driver error: )?out of memory|MPS backend out of memory"
+    r"|Triton Error \[\w+\]: out of memory"
     r"|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory"
     r"|(CUBLAS|CUDNN|CUSOLVER|CUSPARSE|CUFFT|HIPBLAS|HIPSOLVER|HIPSPARSE|HIPFFT)_\w*ALLOC\w*_FAILED"
     r"|rocblas_status_memory_error|miopenStatusAllocFailed|UR_RESULT_ERROR_OUT_OF_(HOST|DEVICE)_MEMORY"

@@ -17,6 +17,9 @@ class Toolchain:
     headers: str
 
 
+NO_TOOLS = Toolchain("", "")
+
+
 def toolchain() -> Toolchain:
     """Return what Triton would compile with: $CC, else gcc, else clang, and the headers of this interpreter."""
     wanted = (os.environ.get("CC", ""), "gcc", "clang", "cc")

@@ -198,7 +198,7 @@ def require_same_judge(context: GateContext, verifier: Verifier) -> None:
     before = next((check.value for check in report.checks if check.name == "verifier"), "") if report else ""
     if before and before != verifier.name:
         raise Refusal(
-            f"Gate A's verdicts are by {before}, this machine judges by {verifier.name}: verdicts of two are not mixed.",
+            f"Gate A's verdicts are by {before}, here {verifier.name} judges: verdicts of two are not mixed.",
             "Continue where the first one is installed, or `python -m runner rewind A` to begin anew with this one.",
         )
 

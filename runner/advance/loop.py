@@ -289,13 +289,14 @@ def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) ->
 
 
 def _with_fewer_rows(run: Run, config: dict[str, Any], failure: Failure) -> str:
-    """After a GPU was lost for memory, store half the rows for the next worker; return that as a sentence, "" if not."""
+    """Where a GPU was lost for memory, store half the rows for the next worker; return that in words, else ""."""
     before = int(config["model"]["batch_size"])
     rows = min(failure.rows, before) // 2
     if rows < 1:
         return ""
     accept(run, propose(run, [f"model.batch_size={rows}"]))
-    return f"{failure.sentence}; a new process continues with model.batch_size={rows} instead of {before}, for the whole run"
+    change = f"model.batch_size={rows} instead of {before}"
+    return f"{failure.sentence}; a new process continues with {change}, and so does the rest of the run"
 
 
 def _stopped_after(here: Advance, gate: str) -> int | None:

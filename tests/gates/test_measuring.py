@@ -61,7 +61,7 @@ def test_another_verifier_than_gate_a_s_judges_nothing(tmp_path: Path, verifier:
     edit_json(run.gate_folder("a") / "report.json", lambda report: report["checks"].append(recorded))
     require_same_judge(context, verifier)
     other = SimpleNamespace(name="recorder/lua51")
-    with pytest.raises(Refusal, match=r"by recorder/luajit21, this machine judges by recorder/lua51"):
+    with pytest.raises(Refusal, match=r"by recorder/luajit21, here recorder/lua51 judges"):
         require_same_judge(context, other)  # type: ignore[arg-type]
 
 

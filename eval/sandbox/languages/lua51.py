@@ -1,7 +1,7 @@
-"""Lua 5.1 by lupa where there is no LuaJIT (its wheels for macOS): files in ``as_luajit`` make it read and offer the same.
+"""Lua 5.1 by lupa, where that has no LuaJIT (on macOS): files in ``as_luajit`` make it read and offer the same.
 
-What they cannot make the same is listed in docs/luantibench.md. A program that meets it is told by ``P.lacks`` and gets no
-verdict.
+What they cannot make the same is listed in docs/luantibench.md. ``P.lacks`` tells of a program that meets it, and that
+program gets no verdict.
 """
 
 from __future__ import annotations

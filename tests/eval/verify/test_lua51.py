@@ -167,7 +167,7 @@ def test_auto_takes_luajit_and_without_it_lua_5_1_and_says_so(monkeypatch: pytes
     assert choose_vm("lua51").choice == "requested by name; Lua 5.1, by verifier.vm"
     monkeypatch.setattr(vms, "has_runtime", lambda language: language == "lua51")
     assert choose_vm("auto").reason == "Lua 5.1, since lupa has no LuaJIT 2.1 here"
-    with pytest.raises(Refusal, match="lupa has no LuaJIT 2.1 here: lua51"):
+    with pytest.raises(Refusal, match=r"lupa has no LuaJIT 2\.1 here: lua51"):
         choose_vm("luajit21")
     with open_verifier(verifier_settings(name="auto", engine="", workers=1)) as opened:
         assert opened.name.startswith("engine/") or opened.name.endswith("lua51")

@@ -247,7 +247,7 @@ class BatchedModel(DrawnModel):
 
     @abstractmethod
     def _free_memory(self) -> None:
-        """Release what the library's allocator holds in reserve. Raises RuntimeError where the device answers no more."""
+        """Release what the library's allocator holds in reserve. Raises RuntimeError where the device is lost."""
 
     def _recover(self, rows: int, why: str) -> None:
         """Release memory after it ran out. Raises DeviceLost where this process cannot use the device any more."""

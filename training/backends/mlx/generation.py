@@ -18,6 +18,7 @@ from training.backends.local.stopping import completed, completes_stop, stop_win
 from training.backends.local.texts import Texts
 from training.backends.mlx.drawing import Ids, draw, uniform_numbers
 from training.backends.mlx.kv_cache import RowCache, new_caches
+from training.backends.mlx.metal import give_back
 
 # positions read at once: bounds the memory of attention scores over long prompts
 _PREFILL = 512
@@ -53,6 +54,7 @@ def _prefill(
         # mlx computes only what is needed: without the logits the output layer never runs here
         model(ids[:, start : min(start + _PREFILL, longest - 1)], cache=caches)
         mx.eval([(cache.keys, cache.values) for cache in caches])
+        mx.clear_cache()
     return caches, model(ids[:, -1:], cache=caches)[:, -1]
 
 
@@ -70,18 +72,21 @@ def _decode(
         is_last = step + 1 == settings.max_new_tokens
         rows = [(row, drawn[held[row], : step + 1]) for row in np.flatnonzero(live)]
         ended = [(row, own) for row, own in rows if is_last or _has_ended(texts, own, settings)]
-        yield RowStep(
-            len(rows), tuple((int(held[row]), completed(texts, own.tolist(), settings)) for row, own in ended)
-        )
+        told = [(int(held[row]), own) for row, own in ended]
         live[[row for row, _ in ended]] = False
+        if live.any():
+            if (~live).sum() >= _ENDED_SHARE * len(live):
+                kept = np.flatnonzero(live)
+                for cache in caches:
+                    cache.take(mx.array(kept))
+                held, ids, live = held[kept], ids[kept], live[kept]
+            logits = model(mx.array(ids)[:, None], cache=caches)[:, -1]
+            # computed while texts are decoded here, and stored and judged by whoever asked
+            mx.async_eval(logits)
+        give_back(step)
+        yield RowStep(len(rows), tuple((number, completed(texts, own.tolist(), settings)) for number, own in told))
         if not live.any():
             return
-        if (~live).sum() >= _ENDED_SHARE * len(live):
-            kept = np.flatnonzero(live)
-            for cache in caches:
-                cache.take(mx.array(kept))
-            held, ids, live = held[kept], ids[kept], live[kept]
-        logits = model(mx.array(ids)[:, None], cache=caches)[:, -1]
 
 
 def _has_ended(texts: Texts, drawn: Ids, settings: Sampling) -> bool:

@@ -24,6 +24,7 @@ from training.backends.local.texts import Texts
 from training.backends.local.tokenizer import load_texts
 from training.backends.mlx.choosing import QUANTIZATIONS, choose_compilation, choose_device, choose_dtype
 from training.backends.mlx.layouts import config_changes, model_classes
+from training.backends.mlx.metal import wire_memory
 from training.needs.weight_headers import weight_files
 from training.records import LoraSettings, ModelSettings
 
@@ -94,6 +95,7 @@ def load_base(settings: ModelSettings) -> Loaded:
         "evaluation": "as loaded: mlx multiplies by quantised weights without unpacking them",
         "compilation": f"{'compiled' if compiled else 'plain'}: {compiled_reason}",
         "quantization": note,
+        **wire_memory(device, mx.get_active_memory()),
         "attention": _attention_note(text_config, windows),
         **texts.choices,
     }

@@ -1,4 +1,4 @@
-"""The recorder: a model of Luanti's API in Lua under LuaJIT or Lua 5.1, which records what a program registers and calls.
+"""The recorder: a model of Luanti's API in Lua, under LuaJIT or Lua 5.1; it records what a program registers and calls.
 
 It is strict where the engine is (name prefixes, recipes, unknown functions) and lenient where the engine is (missing
 tiles, light above 14). Not covered: rendering, light, physics, mapgen, the network; a check that needs them has

@@ -15,7 +15,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Vm:
-    """``name`` stands in verdicts, ``language`` is a module of eval.sandbox.languages, ``reason`` why it is this one ("": the best)."""
+    """``name`` stands in verdicts, ``language`` is the child's, ``reason`` why it is this one ("": the best)."""
 
     @property
     def choice(self) -> str:

@@ -116,7 +116,7 @@ def test_a_device_that_is_lost_with_its_memory_asks_for_a_new_process(
     monkeypatch.setattr(starved, "_generate_together", fails)
     with monkeypatch.context() as lost:
         lost.setattr(starved, "_free_memory", does_not_answer)
-        with pytest.raises(DeviceLost, match="memory ran out with 18 rows, .* CUBLAS_STATUS_ALLOC_FAILED") as caught:
+        with pytest.raises(DeviceLost, match=r"memory ran out with 18 rows, .* CUBLAS_STATUS_ALLOC_FAILED") as caught:
             starved.generate(REQUESTS, SAMPLING)
         assert caught.value.rows == 18
 

@@ -103,7 +103,7 @@ def test_as_many_processes_as_gpus_and_no_more(llama: Path, monkeypatch: pytest.
     settings = model_settings(str(llama), device="cuda", processes=2, quantization="none")
     assert choosing.choose_device(settings) == ("cuda", "requested")
     assert claimed == ["GPU-1"]
-    with pytest.raises(Refusal, match="model.processes = 3: there are 2 GPUs, each driven by one process"):
+    with pytest.raises(Refusal, match=r"model\.processes = 3: there are 2 GPUs, each driven by one process"):
         choosing.choose_device(replace(settings, processes=3))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(Refusal, match="a cuda device is driven by one process"):
