@@ -103,6 +103,7 @@ class TrainSettings:
         max_length: tokens of prompt, answer and end token together; longer rows follow ``on_too_long``.
         max_adapter_mb: a checkpoint whose adapter file is larger is refused (1 MB = 1e6 bytes); 0 is off.
         group_by_length: batches hold rows of similar length, in random order.
+        logit_chunk: answer tokens whose logits exist at once; 0: all of a batch.
     """
 
     max_steps: int
@@ -121,6 +122,7 @@ class TrainSettings:
     max_adapter_mb: float
     gradient_checkpointing: bool
     group_by_length: bool
+    logit_chunk: int
 
     def __post_init__(self) -> None:
         counts = [
@@ -149,6 +151,7 @@ class TrainSettings:
                 self.warmup_steps,
                 f"between 0 and gate.c.train.max_steps ({self.max_steps})",
             ),
+            _wrong(self.logit_chunk >= 0, "gate.c.train.logit_chunk", self.logit_chunk, "0 or a count of tokens"),
             _wrong(0 <= self.seed < 2**63, "gate.c.train.seed", self.seed, "in [0, 2^63)"),
             _wrong(self.max_length >= 2, "gate.c.train.max_length", self.max_length, "at least 2 tokens"),
             _unknown("gate.c.train.scheduler", self.scheduler, Scheduler),

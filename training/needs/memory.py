@@ -176,7 +176,7 @@ def _training(shape: Shape, lora: LoraSettings, train: TrainSettings, width: int
         "adapter, gradient and AdamW in float32": adapter * 16 / 1e9,
         f"activations of {train.batch_size} x {train.max_length} tokens": tokens * shape.hidden * kept / 1e9,
         # as loaded, in float32, and its gradient
-        "logits": tokens * shape.vocabulary * (width + 8) / 1e9,
+        "logits": min(tokens, train.logit_chunk or tokens) * shape.vocabulary * (width + 8) / 1e9,
     }
 
 
