@@ -183,10 +183,12 @@ def _training(shape: Shape, lora: LoraSettings, train: TrainSettings, width: int
 def _generating(
     shape: Shape, sizes: dict[str, tuple[int, ...]], settings: ModelSettings, tokens: int, width: int, on_gpu: bool
 ) -> dict[str, float]:
-    cache = 2 * shape.layers * shape.key_value_width * settings.batch_size * tokens * width
+    # of several sizes the smallest must fit: Gate A leaves out those that do not
+    rows = settings.batch_sizes[0]
+    cache = 2 * shape.layers * shape.key_value_width * rows * tokens * width
     parts = {
-        f"attention cache of {settings.batch_size} rows x {tokens} tokens": cache / 1e9,
-        "logits": settings.batch_size * shape.vocabulary * (width + 8) / 1e9,
+        f"attention cache of {rows} rows x {tokens} tokens": cache / 1e9,
+        "logits": rows * shape.vocabulary * (width + 8) / 1e9,
     }
     dequantised = settings.evaluation == "dequantized" or (settings.evaluation == "auto" and not on_gpu)
     if settings.quantization == "nf4" and dequantised:
