@@ -290,8 +290,8 @@ def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) ->
 
 def _with_fewer_rows(run: Run, config: dict[str, Any], failure: Failure) -> str:
     """Where a GPU was lost for memory, store half the rows for the next worker; return that in words, else ""."""
-    before = int(config["model"]["batch_size"])
-    rows = min(failure.rows, before) // 2
+    before = config["model"]["batch_size"]
+    rows = min(failure.rows, before if isinstance(before, int) else max(before)) // 2
     if rows < 1:
         return ""
     accept(run, propose(run, [f"model.batch_size={rows}"]))

@@ -13,8 +13,8 @@ from env.machine.hardware import Memory, Processor
 from env.machine.probe import MachineFacts, Shell
 from env.machine.programs import LupaFacts
 from env.machine.source import Source
-from env.machine.torch_build import built_for
 from env.machine.toolchain import Toolchain
+from env.machine.torch_build import built_for
 from env.pins import CORE_LOCK, LOCKS, PinDifference
 from env.requirements import EnvironmentRules, judge
 

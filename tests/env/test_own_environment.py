@@ -178,7 +178,9 @@ def test_what_runs_before_the_environment_is_found_is_read_by_older_pythons(name
     }
 
 
-def test_windows_is_told_where_luagate_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_windows_is_told_where_luagate_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(SystemExit) as ended:
         enter()
