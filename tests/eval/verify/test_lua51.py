@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import lupa.lua51
 import pytest
 
 from env.refusal import Refusal
@@ -82,6 +84,17 @@ def test_bit_operations_agree_on_random_numbers() -> None:
         for name in names
     ]
     assert answers(lua, programs) == answers(lua51, programs)
+
+
+def test_a_program_that_both_read_alike_is_left_byte_for_byte() -> None:
+    source = (Path(lua51.__file__).parent / "as_luajit" / "texts.lua").read_text(encoding="utf-8")
+    opened = source.replace("function loadstring(text, name)", "local function unused(text, name)")
+    machine = lupa.lua51.LuaRuntime(encoding=None, register_eval=False)
+    rewritten = machine.eval(f"(function() local P = {{}} {opened} return rewritten end)()".encode())
+    tasks = read_bench()
+    programs = {text for task in tasks for text in (task.reference, task.input, *(m.answer for m in task.near_misses))}
+    assert len(programs) > 1000
+    assert [text for text in programs if rewritten(text.encode(), b"x")[0] != text.encode()] == []
 
 
 def test_two_programs_in_one_child_get_the_same_random_numbers() -> None:
