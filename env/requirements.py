@@ -305,7 +305,7 @@ def _lua(facts: MachineFacts) -> Check:
     """Say which Lua will judge: LuaJIT, or where lupa comes without it (macOS) Lua 5.1 in its place."""
     found = f"lupa {facts.lupa.version}: {', '.join(facts.lupa.runtimes)}" if facts.lupa.runtimes else "lupa has no Lua"
     if "lua51" in facts.lupa.runtimes and "luajit21" not in facts.lupa.runtimes:
-        without = "no LuaJIT in it: Lua 5.1 judges, and a program that needs LuaJIT (goto) gets no verdict"
+        without = "no LuaJIT in it: Lua 5.1 judges, and a program that it cannot express gets no verdict"
         return fact("lua", found, f"{without}; docs/luantibench.md lists the differences")
     return judged(
         "lua",

@@ -12,7 +12,7 @@ import lupa.lua51 as lua
 
 from eval.sandbox.languages.lupa_vm import LupaVm
 
-FIRST = ("library", "bits", "texts")
+FIRST = ("library", "bits", "jumps", "texts")
 
 _folder = Path(__file__).with_name("as_luajit")
 _VM = LupaVm(lua, {f"as_luajit/{name}.lua": (_folder / f"{name}.lua").read_text(encoding="utf-8") for name in FIRST})

@@ -54,6 +54,21 @@ return (pcall(bit.band)), (pcall(bit.band, {})), bit.tobit(1.5), bit.tobit(2.5),
 ALIKE.append("return 'a\\z\n   \\n b', debug.traceback('x', 1):match('^x')")
 
 
+# The goto that Lua 5.1 can be given: on to a loop's next round.
+ROUNDS = """
+local o = {} for i = 1, 5 do if i % 2 == 0 then goto continue end o[#o + 1] = i ::continue:: end return table.concat(o, ",")
+local o = {} for i = 1, 3 do for j = 1, 3 do if j == 2 then goto continue end o[#o + 1] = i .. j ::continue:: end if i == 2 then goto continue end o[#o + 1] = "x" ::continue:: end return table.concat(o, ",")
+local o = {} for i = 1, 3 do local f = function() for j = 1, 2 do if j == 1 then goto continue end o[#o + 1] = j ::continue:: end end f() if i == 2 then goto continue end o[#o + 1] = "i" .. i ::continue:: end return table.concat(o, ",")
+local o = {} for i = 1, 3 do repeat if i == 2 then break end o[#o + 1] = i until true if i == 1 then goto next_one end o[#o + 1] = "n" ::next_one:: end return table.concat(o, ",")
+local t = {} for k, v in pairs({a = 1, b = 2}) do if v == 2 then goto continue end t[k] = function() return v end ::continue:: end return t.a(), t.b
+local function f(...) for i = 1, select("#", ...) do local g = function(...) return ... end if g(i) == 2 then goto continue end ::continue:: end return ... end return f(1, 2, 3)
+""".strip().splitlines()
+ROUNDS.append(
+    "local o, i = {}, 0 while i < 5 do i = i + 1 if i == 2 then\n goto\n continue end o[#o + 1] = i -- c\n ::continue:: -- the end\n"
+    " end return table.concat(o, ','), debug.traceback():match(':(%d+)')"
+)
+
+
 def answers(module: Any, programs: list[str]) -> list[list[str | float]]:
     """Return what each of ``programs`` returns under one language."""
     compiled = module.compile_program(JUDGE, {})
@@ -68,6 +83,11 @@ def judge51() -> Iterator[Verifier]:
 
 def test_the_library_answers_as_luajit_s_does() -> None:
     for text, one, other in zip(ALIKE, answers(lua, ALIKE), answers(lua51, ALIKE), strict=True):
+        assert one == other, text
+
+
+def test_a_goto_to_the_next_round_of_a_loop_does_what_it_does_in_luajit() -> None:
+    for text, one, other in zip(ROUNDS, answers(lua, ROUNDS), answers(lua51, ROUNDS), strict=True):
         assert one == other, text
 
 
@@ -87,8 +107,9 @@ def test_bit_operations_agree_on_random_numbers() -> None:
 
 
 def test_a_program_that_both_read_alike_is_left_byte_for_byte() -> None:
-    source = (Path(lua51.__file__).parent / "as_luajit" / "texts.lua").read_text(encoding="utf-8")
-    opened = source.replace("function loadstring(text, name)", "local function unused(text, name)")
+    folder = Path(lua51.__file__).parent / "as_luajit"
+    jumps, texts = (f"do {(folder / name).read_text(encoding='utf-8')} " for name in ("jumps.lua", "texts.lua"))
+    opened = f"{jumps} end {texts[3:]}".replace("function loadstring(text, name)", "local function unused(text, name)")
     machine = lupa.lua51.LuaRuntime(encoding=None, register_eval=False)
     rewritten = machine.eval(f"(function() local P = {{}} {opened} return rewritten end)()".encode())
     tasks = read_bench()
@@ -105,7 +126,9 @@ def test_two_programs_in_one_child_get_the_same_random_numbers() -> None:
 @pytest.mark.parametrize(
     ("program", "lacks"),
     [
-        ("for i = 1, 3 do\nif i == 2 then goto continue end\n::continue:: end", "goto (line 2)"),
+        ("for i = 1, 3 do\nfor j = 1, 3 do goto done end\nend ::done::", "goto (line 2)"),
+        ("for i = 1, 3 do if i == 2 then goto continue end if i == 3 then break end ::continue:: end", "goto (line 1)"),
+        ("for i = 1, 3 do goto skip ::skip:: local j = i end", "goto (line 1)"),
         ("local x = 10LL", "a 64-bit integer (line 1)"),
         ("local größe = 1", "a name that is not ASCII (line 1)"),
         ("coroutine.wrap(function() pcall(coroutine.yield) end)()", "a coroutine that yields through pcall"),

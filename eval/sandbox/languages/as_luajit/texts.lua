@@ -95,17 +95,17 @@ end
 
 -- Returns the program for Lua 5.1, what it lacks (or nil) and its line; nil and a message where LuaJIT refuses it too.
 local function rewritten(text, name)
-	local out, from, at = {}, 1, 1
+	local edits, at = {}, 1
 	local lacks, lacks_at, before = nil, nil, ""
 	-- Without a use of ... Lua 5.1 gives a function of any number of arguments a table called arg.
 	local names_arg = find(text, "%f[%w_]arg%f[^%w_]")
 	local function replace(first, last, by)
-		out[#out + 1], out[#out + 2] = sub(text, from, first - 1), by
-		from = last + 1
+		edits[#edits + 1] = { first = first, last = last, by = by, number = #edits }
 	end
 	local function miss(what, where)
-		lacks, lacks_at = lacks or what, lacks_at or where
+		if lacks_at == nil or where < lacks_at then lacks, lacks_at = what, where end
 	end
+	local follow = P.follow_jumps(replace, miss)
 	while true do
 		at = find(text, "[%w_\128-\255\"'%[%-:%.]", at)
 		if not at then break end
@@ -126,9 +126,9 @@ local function rewritten(text, name)
 			last = ended
 			if written ~= sub(text, at, last) then replace(at, last, written) end
 		elseif one == ":" then
-			local _, ended = find(text, "^::%s*[%a_\128-\255][%w_\128-\255]*%s*::", at)
+			local _, ended, label = find(text, "^::%s*([%a_\128-\255][%w_\128-\255]*)%s*::", at)
 			if ended then
-				miss("goto", at)
+				follow.label(label)
 				replace(at, ended, (gsub(sub(text, at, ended), "[^\n]", " ")))
 				one, last = "", ended
 			end
@@ -141,18 +141,24 @@ local function rewritten(text, name)
 			elseif written ~= sub(text, at, last) then
 				replace(at, last, written)
 			end
-		elseif one ~= "." then
+		elseif one == "." then
+			-- .. and ... are followed by words, one dot by a field's name
+			_, last = find(text, "^%.+", at)
+			one = last == at and "." or ""
+		else
 			_, last = find(text, "^[%w_\128-\255]+", at)
 			local word = sub(text, at, last)
 			if find(word, "[\128-\255]") then
 				miss("a name that is not ASCII", at)
 				replace(at, last, (gsub(word, "[\128-\255]", function(c) return format("_%d", byte(c)) end)))
 			elseif word == "goto" and before ~= "." and before ~= ":" and find(text, "^%s+[%a_\128-\255]", last + 1) then
-				local _, ended = find(text, "^%s+[%w_\128-\255]+", last + 1)
-				miss("goto", at)
-				replace(at, ended, "do end" .. gsub(sub(text, at, ended), "[^\n]", ""))
+				local _, ended, label = find(text, "^%s+([%w_\128-\255]+)", last + 1)
+				follow.jump(label, at, ended, (gsub(sub(text, at, ended), "[^\n]", "")))
 				last = ended
-			elseif word == "function" and names_arg then
+			elseif before ~= "." and before ~= ":" then
+				follow.word(word, at, last)
+			end
+			if word == "function" and names_arg then
 				local _, closed = find(text, "^%s*[%w_%.:]*%s*%([%w_,%s]*%.%.%.%s*%)", last + 1)
 				if closed then
 					replace(closed + 1, closed, " do local _ = ... end")
@@ -162,6 +168,16 @@ local function rewritten(text, name)
 		end
 		before = one
 		at = last + 1
+	end
+	follow.finish()
+	table.sort(edits, function(a, b)
+		if a.first ~= b.first then return a.first < b.first end
+		return a.number < b.number
+	end)
+	local out, from = {}, 1
+	for _, edit in ipairs(edits) do
+		out[#out + 1], out[#out + 2] = sub(text, from, edit.first - 1), edit.by
+		from = edit.last + 1
 	end
 	out[#out + 1] = sub(text, from)
 	return concat(out), lacks, lacks and line_of(text, lacks_at)
