@@ -20,7 +20,7 @@ PACKAGE = "luau-web"
 VERSION = "1.4.0"
 # sha256sum of src/lib/Luau.Web.Asyncify.js in the package whose sha512 stands in env/locks/luau-web/package-lock.json
 SHA256 = "3b3036d27d7b1983c6d6f91da546f5171bf98af00c77416fe46d88933efb98ca"
-RUNTIME = f"Luau {PACKAGE}-{VERSION}"
+RUNTIME = f"{PACKAGE} {VERSION}"
 FOLDER = Path(sys.prefix) / PACKAGE
 LAUNCH, CHILD = (Path(__file__).resolve().with_name(name) for name in ("launch.py", "child.mjs"))
 FIX = (

@@ -63,6 +63,7 @@ export class Judge {
       if (machine.wasRefused) throw new OutOfMemory();
       throw error;
     }
+    if (machine.isOverrun(this.#copy)) throw new Trapped("the C stack is too deep");
     if (result.ok) return result.values.map(plain);
     const said = String(result.values[0]?.error ?? "no reason");
     if (machine.wasRefused || MEMORY_TEXTS.some((text) => said.includes(text))) throw new OutOfMemory();

@@ -5,6 +5,8 @@
 
 import { PAGE_BYTES } from "./module.mjs";
 
+const STEP_PAGES = 16;
+const GUARD_BYTES = 1024;
 const ONE_STATE = 1;
 const JOB = 1;
 const COMPILER = "luagate_compile"; // a global until the judging program has it
@@ -40,6 +42,7 @@ export class Machine {
     this.wasRefused = false; // whether memory was asked for beyond the limit since it was last set
     this.exports = new WebAssembly.Instance(module, this.#imports()).exports;
     this.exports.__wasm_call_ctors();
+    this.exports.emscripten_stack_init();
     this.state = this.exports.makeLuaState(ONE_STATE);
     const words = [COMPILER, "jfunction", "-1"].map((word) => this.#text(Buffer.from(word)));
     this.exports.pushGlobalToLua(this.state, ...words);
@@ -83,6 +86,12 @@ export class Machine {
     heap.fill(0, copy.length);
     this.exports._emscripten_stack_restore(stackPointer);
     this.wasRefused = false;
+  }
+
+  /** Whether the C stack went past its end, below which the module's own data lie, since `copy` was put back. */
+  isOverrun(copy) {
+    const end = this.exports.emscripten_stack_get_end();
+    return Buffer.from(this.memory.buffer).compare(copy, end, end + GUARD_BYTES, end, end + GUARD_BYTES) !== 0;
   }
 
   setReadOnly(reference, isReadOnly) {
@@ -167,14 +176,19 @@ export class Machine {
     return new Raised(words.getUint32(address + ERROR_LINE, true), Buffer.from(this.memory.buffer).latin1Slice(start, start + length));
   }
 
+  // In steps, while there is room for one: each makes a new view of the memory.
   #grow(bytes) {
-    try {
-      this.memory.grow(Math.ceil((bytes - this.memory.buffer.byteLength) / PAGE_BYTES));
-      return 1;
-    } catch {
-      this.wasRefused = true;
-      return 0;
+    const needed = Math.ceil((bytes - this.memory.buffer.byteLength) / PAGE_BYTES);
+    for (const pages of [Math.max(needed, STEP_PAGES), needed]) {
+      try {
+        this.memory.grow(pages);
+        return 1;
+      } catch {
+        continue;
+      }
     }
+    this.wasRefused = true;
+    return 0;
   }
 
   // A copy that ends with a zero, which the module frees. Without memory for it the module would write to address 0.
