@@ -46,7 +46,7 @@ class Runtime(Protocol):
 
 
 # Language to the package that its runtime comes from.
-LIBRARIES = {"lua": "lupa", "luau": "pluau", "luau_web": "luau-web"}
+LIBRARIES = {"lua": "lupa", "luau": "pluau"}
 # Those that run in WebAssembly under Node (eval/sandbox/web): the parent bounds their time, Node has no timer that does.
 UNDER_NODE = ("luau_web",)
 
