@@ -93,16 +93,25 @@ async function lockDown() {
   return { layers, refused: "the filter was installed but had no effect" };
 }
 
-const setup = readFrame();
-const heapBytes = (setup.memory_mb << 20) * FRAGMENTS;
-const module = readModule(packageFolder, sha256, heapBytes + STATIC_PAGES * PAGE_BYTES);
-const judge = new Judge(module, setup.program, setup.on_demand);
-for (const job of setup.warm_up) runProgram(judge, job);
-const { layers, refused } = await lockDown();
-writeFrame({ layers, refused, runtime, life_cpu_s: lifeCpuSeconds() });
-for (;;) {
-  const job = readFrame();
-  const started = performance.now();
-  const answer = runProgram(judge, job.arguments);
-  writeFrame({ ...answer, id: job.id, seconds: (performance.now() - started) / 1e3, life_cpu_s: lifeCpuSeconds() });
+async function serve() {
+  const setup = readFrame();
+  const heapBytes = (setup.memory_mb << 20) * FRAGMENTS;
+  const module = readModule(packageFolder, sha256, heapBytes + STATIC_PAGES * PAGE_BYTES);
+  const judge = new Judge(module, setup.program, setup.on_demand);
+  for (const job of setup.warm_up) runProgram(judge, job);
+  const { layers, refused } = await lockDown();
+  writeFrame({ layers, refused, runtime, life_cpu_s: lifeCpuSeconds() });
+  for (;;) {
+    const job = readFrame();
+    const started = performance.now();
+    const answer = runProgram(judge, job.arguments);
+    writeFrame({ ...answer, id: job.id, seconds: (performance.now() - started) / 1e3, life_cpu_s: lifeCpuSeconds() });
+  }
+}
+
+try {
+  await serve();
+} catch (error) {
+  writeSync(2, `${error.name}: ${error.message}\n`);
+  process.exit(70);
 }

@@ -10,20 +10,20 @@ const WITHHELD = ["collectgarbage", "gcinfo", "loadstring", "print", "require", 
 const MEMORY_TEXTS = ["not enough memory", "memory error:", "block too big"];
 // Hands over the real globals and the metatable of vectors, so that they can be opened for writing.
 const FOUND = "return getmetatable(getfenv()).__index, getmetatable(vector.one)";
+// W is a global while files are loaded: one chunk each, so that the compiler's memory is that of the longest.
 const OPENING = `
 local compile, real, vectors = luagate_compile, getmetatable(getfenv()).__index, getmetatable(vector.one)
 luagate_compile = nil
 for _, name in {${WITHHELD.map((name) => `"${name}"`).join(",")}} do real[name] = nil end
 table.clear(vectors)
-local W = {later = {}, vector_metatable = vectors}
+W = {later = {}, vector_metatable = vectors}
 function W.loadstring(source, name)
 	local chunk = compile(source, name)
 	if type(chunk) == "string" then error(chunk, 0) end
 	return chunk
 end
-compile, real, vectors = compile, nil, nil
 `;
-const CLOSING = "return function(job) return W.judge(job()) end\n";
+const CLOSING = "local W = W getfenv().W = nil return function(job) return W.judge(job()) end";
 // A run that took this much more than the copy leaves a memory that is given back to the system.
 const KEPT_BYTES = 8 << 20;
 
@@ -81,36 +81,27 @@ export class Judge {
 function build(machine, files, onDemand) {
   const found = machine.call(machine.load(Buffer.from(FOUND), "found")).values.map((value) => Number(value.value));
   for (const table of found) machine.setReadOnly(table, false);
-  const program = [OPENING, ...joined(files, onDemand), CLOSING].join("");
+  execute(machine, "opening", OPENING);
+  for (const [name, text] of Object.entries(files)) execute(machine, name, `local W = W ${text}`);
+  for (const [name, text] of Object.entries(onDemand)) {
+    execute(machine, name, `W.later["${name.replace(/\.\w+$/, "")}"] = function(W) ${text}\nend`);
+  }
+  const [judge] = execute(machine, "closing", CLOSING);
+  machine.setReadOnly(found[0], true);
+  return Number(judge.value);
+}
+
+// Every chunk is called "engine", as the world's own files expect of each other.
+function execute(machine, name, text) {
   let reference;
   try {
-    reference = machine.load(Buffer.from(program), "engine");
+    reference = machine.load(Buffer.from(text), "engine");
   } catch (error) {
-    throw new Error(fault(machine, { ...files, ...onDemand }) ?? error.message);
+    throw new Error(`${name}: ${error.message}`);
   }
-  const built = machine.call(reference);
-  if (!built.ok) throw new JudgeFailed(built.values[0]?.error);
-  machine.setReadOnly(found[0], true);
-  return Number(built.values[0].value);
-}
-
-function* joined(files, onDemand) {
-  for (const text of Object.values(files)) yield `do local f = function(W)\n${text}\nend f(W) end\n`;
-  for (const [name, text] of Object.entries(onDemand)) {
-    yield `W.later["${name.replace(/\.\w+$/, "")}"] = function(W)\n${text}\nend\n`;
-  }
-}
-
-// The first file that does not compile by itself, and why.
-function fault(machine, files) {
-  for (const [name, text] of Object.entries(files)) {
-    try {
-      machine.load(Buffer.from(`local W = ... ${text}`), name);
-    } catch (error) {
-      return error.message;
-    }
-  }
-  return null;
+  const result = machine.call(reference);
+  if (!result.ok) throw new JudgeFailed(`${name}: ${result.values[0]?.error}`);
+  return result.values;
 }
 
 function plain({ type, value }) {

@@ -70,7 +70,10 @@ class Gate:
         listener = seccomp.load(code, machine, SECCOMP_FILTER_FLAG_NEW_LISTENER)
         if listener < 0:
             return f"the kernel refused the filter ({errno.errorcode.get(ctypes.get_errno(), 'unknown error')})"
-        socket.send_fds(self._here, [b"x"], [listener])
+        try:
+            socket.send_fds(self._here, [b"x"], [listener])
+        finally:
+            os.close(listener)  # held here too, a call of ours would wait for an answer of ours
         return ""
 
     def leave_open(self) -> None:
