@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.sandbox.isolation import Wrapper, bubblewrap, describe, without
-from eval.sandbox.languages import UNDER_NODE, child_folders, child_words
+from eval.sandbox.languages import UNDER_NODE, folders_of_child, words_of_child
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -186,7 +186,7 @@ class Child:
 def _start(wrapper: Wrapper, folder: str, settings: ChildSettings) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     try:
-        words = child_words(settings.language, CHILD, 0 if wrapper.prefix else os.getpid(), settings.memory_mb)
+        words = words_of_child(settings.language, CHILD, 0 if wrapper.prefix else os.getpid(), settings.memory_mb)
     except LookupError as missing:
         raise StartFailed(missing.args[0]) from None
     return subprocess.Popen(
@@ -205,7 +205,7 @@ def _start(wrapper: Wrapper, folder: str, settings: ChildSettings) -> subprocess
 def choose_wrapper(language: str = "lua") -> Wrapper:
     """Return bubblewrap where a child comes up inside it, else no wrapper, with the reason."""
     try:
-        libraries = child_folders(language)
+        libraries = folders_of_child(language)
     except LookupError as missing:
         raise StartFailed(missing.args[0]) from None
     own = (sys.base_prefix, sys.prefix, *libraries, str(PACKAGE_ROOT / "eval"), str(PACKAGE_ROOT / "env"))

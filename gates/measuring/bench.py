@@ -202,7 +202,7 @@ def require_same_judge(context: GateContext, verifier: Verifier) -> None:
     if tested and tested[0] != verifier.name:
         raise Refusal(
             f"Gate A tested the verifier {tested[0]}, and the one here is {verifier.name}.",
-            "Install what Gate A found, or `python -m runner rewind A`, then `advance`, measures all of it with this one.",
+            "Install what Gate A found, or `python -m runner rewind A`, then `advance`, judges all with this one.",
         )
 
 

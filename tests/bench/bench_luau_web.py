@@ -51,9 +51,8 @@ def measure(title: str, jobs: list[Job], rounds: int, verifiers: tuple[World, Wo
     """Print CPU time of each implementation and their ratio: the least of ``rounds``."""
     for verifier in verifiers:
         used_ms(verifier, jobs[:50])
-    first, second = (
-        min(times) for times in zip(*[[used_ms(verifier, jobs) for verifier in verifiers] for _ in range(rounds)])
-    )
+    taken = [[used_ms(verifier, jobs) for verifier in verifiers] for _ in range(rounds)]
+    first, second = (min(times) for times in zip(*taken, strict=True))
     print(
         f"{title:16} {first:5.2f} and {second:5.2f} ms of CPU each, ratio {second / first:.2f}; "
         f"{1e3 / first:4,.0f} and {1e3 / second:4,.0f} programs per CPU second"

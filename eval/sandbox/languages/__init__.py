@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,7 +46,7 @@ class Runtime(Protocol):
 
 # Language to the package that its runtime comes from.
 LIBRARIES = {"lua": "lupa", "luau": "pluau"}
-# Those that run in WebAssembly under Node (eval/sandbox/web): the parent bounds their time, Node has no timer that does.
+# Those that run in WebAssembly under Node (eval/sandbox/web): the parent bounds their time, Node has no timer for it.
 UNDER_NODE = ("luau_web",)
 
 
@@ -59,25 +58,33 @@ def module_file(language: str) -> Path:
 def library_folder(language: str) -> Path | None:
     """Return the folder that holds a language's library; None where it is not installed. Nothing is imported."""
     if language in UNDER_NODE:
-        return _under_node().folder()
+        from eval.sandbox.web.installation import folder  # children import this module, and none of them needs that one
+
+        return folder()
     found = importlib.util.find_spec(LIBRARIES[language])
     return None if found is None or found.origin is None else Path(found.origin).parents[1]
 
 
-def child_words(language: str, child: Path, parent_pid: int, memory_mb: int) -> list[str]:
+def words_of_child(language: str, child: Path, parent_pid: int, memory_mb: int) -> list[str]:
     """Return the command of a child of ``language``: the program ``child`` under Python, or the one under Node.
 
     Raises:
         LookupError: its library is not installed; one clause why.
     """
     if language in UNDER_NODE:
-        return _under_node().child_words(parent_pid, memory_mb)
+        from eval.sandbox.web.installation import child_words
+
+        return child_words(parent_pid, memory_mb)
     return [sys.executable, "-I", "-B", str(child), str(module_file(language)), _required_folder(language)]
 
 
-def child_folders(language: str) -> list[str]:
+def folders_of_child(language: str) -> list[str]:
     """Return the folders that a child of ``language`` reads besides Python's and ours. Raises LookupError likewise."""
-    return _under_node().child_folders() if language in UNDER_NODE else [_required_folder(language)]
+    if language in UNDER_NODE:
+        from eval.sandbox.web.installation import child_folders
+
+        return child_folders()
+    return [_required_folder(language)]
 
 
 def _required_folder(language: str) -> str:
@@ -85,9 +92,3 @@ def _required_folder(language: str) -> str:
     if folder is None:
         raise LookupError(f"{LIBRARIES[language]} is not installed in this environment")
     return str(folder)
-
-
-def _under_node() -> Any:
-    from eval.sandbox.web import installation  # children import this module, and none of them needs that one
-
-    return installation

@@ -21,10 +21,11 @@ from contextlib import suppress
 
 from eval.sandbox import seccomp
 
-# What Node needs while programs run and to exit besides ``seccomp.ALLOWED``, and sendmsg, which hands the listener over:
-# it has no socket to send through, and none can be made. Numbers as there: x86_64, aarch64.
+# What Node needs besides ``seccomp.ALLOWED`` while programs run and to exit, and sendmsg, which hands the listener
+# over: it has no socket to send through, and none can be made. Numbers as there: x86_64, aarch64.
 FURTHER = {
-    "pkey_mprotect": (329, 288), "fcntl": (72, 25), "epoll_ctl": (233, 21), "epoll_pwait": (281, 22), "epoll_wait": (232, 22), "sendmsg": (46, 211),
+    "pkey_mprotect": (329, 288), "fcntl": (72, 25), "epoll_ctl": (233, 21), "epoll_pwait": (281, 22),
+    "epoll_wait": (232, 22), "sendmsg": (46, 211),
 }  # fmt: skip
 SECCOMP_FILTER_FLAG_NEW_LISTENER = 8
 RET_USER_NOTIF = 0x7FC00000

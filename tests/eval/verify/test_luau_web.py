@@ -21,8 +21,6 @@ from eval.domains import domain_named, open_verifier
 from eval.domains.roblox.verify import machines
 from eval.pipeline.verifier import Job
 from eval.records import Outcome, Task, TaskCheck, Verdict
-from eval.sandbox import pool as pool_module
-from eval.sandbox import process as process_module
 from eval.sandbox.isolation import Wrapper
 from eval.sandbox.pool import run_once
 from eval.sandbox.process import Child, ChildSettings, StartFailed
@@ -33,7 +31,9 @@ from tests.support.settings import verifier_settings
 ROOT = Path(__file__).resolve().parents[3]
 UNWRAPPED = Wrapper((), "not wrapped in this test")
 # A judge that runs its first argument as a program and returns what it returns.
-JUDGE = {"judge.luau": "W.built = (W.built or 0) + 1\nfunction W.judge(text, ...) return W.loadstring(text, '=x')(...) end"}
+JUDGE = {
+    "judge.luau": "W.built = (W.built or 0) + 1\nfunction W.judge(text, ...) return W.loadstring(text, '=x')(...) end"
+}
 LATER = {"later.luau": "W.found = 11"}
 
 
@@ -74,7 +74,9 @@ def test_every_byte_arrives_as_it_was_sent(child: Child) -> None:
 
 @needs_luau_web
 def test_each_job_gets_a_fresh_vm(child: Child) -> None:
-    spoil = "kept = 5 getfenv().type = nil local m = getmetatable(vector.one) m.__index = function() return 1 end return 1"
+    spoil = (
+        "kept = 5 getfenv().type = nil local m = getmetatable(vector.one) m.__index = function() return 1 end return 1"
+    )
     assert values(child, spoil) == (1,)
     assert values(child, "return kept == nil and 1 or 2, type(type), getmetatable(vector.one).__index == nil and 1 or 2") == (
         1, "function", 1,
@@ -125,7 +127,9 @@ def test_every_way_to_end_is_told_apart(program: str, kind: str) -> None:
 
 @needs_luau_web
 def test_errors_are_caught_inside_the_vm(child: Child) -> None:
-    caught = "local ok, why = pcall(error, 'a', 0) local k, w = coroutine.resume(coroutine.create(error), 'b') return why, w"
+    caught = (
+        "local ok, why = pcall(error, 'a', 0) local k, w = coroutine.resume(coroutine.create(error), 'b') return why, w"
+    )
     assert values(child, caught) == ("a", "b")
     assert values(child, "local ok, why = pcall(W_is_not_here) return why") == ("attempt to call a nil value",)
 
@@ -201,7 +205,9 @@ def test_a_supervisor_that_dies_before_node_has_started_lets_nothing_start() -> 
         "limits.forbid_new_privileges()\nwhy = gate.install()\nif why: print('no filter', why)\n"
         "try:\n    os.execv('/bin/sh', ['sh', '-c', 'echo started'])\nexcept OSError as error:\n    print(error.errno)\n"
     )
-    told = subprocess.run([sys.executable, "-c", script, str(ROOT)], capture_output=True, text=True, timeout=60, check=False)
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT)], capture_output=True, text=True, timeout=60, check=False
+    )
     if "no filter" in told.stdout:
         pytest.skip(told.stdout)
     assert "started" not in told.stdout
@@ -332,7 +338,7 @@ def test_a_verdict_names_luau_web_and_a_module_of_calls_is_judged_alike(monkeypa
         found = right.result(timeout=60), wrong.result(timeout=60)
     assert [verdict.outcome for verdict in found] == [Outcome.PASSED, Outcome.RUNTIME_ERROR]
     assert {verdict.verifier for verdict in found} == {"luau-web/1.4.0"}
-    assert found[1].detail == "ServerScriptService.Script:1: Lamp is not a valid member of Workspace \"Workspace\""
+    assert found[1].detail == 'ServerScriptService.Script:1: Lamp is not a valid member of Workspace "Workspace"'
 
 
 def _tasks() -> list[Task]:
