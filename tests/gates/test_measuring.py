@@ -135,9 +135,10 @@ def test_what_a_base_without_chat_template_invents_after_its_answer_ends_the_com
 
 def test_a_gate_is_not_judged_by_another_verifier_than_gate_a_tested() -> None:
     checks = [SimpleNamespace(name="isolation", value="bwrap"), SimpleNamespace(name="verifier", value="luau/0.686")]
+    tested, other = SimpleNamespace(name="luau/0.686"), SimpleNamespace(name="luau-web/1.4.0")
     context: Any = SimpleNamespace(report=lambda _gate: SimpleNamespace(checks=checks))
-    require_same_judge(context, cast(Any, SimpleNamespace(name="luau/0.686")))
+    require_same_judge(context, tested)
     with pytest.raises(Refusal, match=r"tested the verifier luau/0\.686, and the one here is luau-web/1\.4\.0"):
-        require_same_judge(context, cast(Any, SimpleNamespace(name="luau-web/1.4.0")))
+        require_same_judge(context, other)
     unknown: Any = SimpleNamespace(report=lambda _gate: None)
-    require_same_judge(unknown, cast(Any, SimpleNamespace(name="luau-web/1.4.0")))
+    require_same_judge(unknown, other)
