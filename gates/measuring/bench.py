@@ -188,21 +188,6 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
             model.close()
 
 
-def require_same_judge(context: GateContext, verifier: Verifier) -> None:
-    """Require the verifier that Gate A recorded: an engine, or a Lua in place of LuaJIT, must not change within a run.
-
-    Raises:
-        Refusal: another one would judge here.
-    """
-    report = context.report("a")
-    before = next((check.value for check in report.checks if check.name == "verifier"), "") if report else ""
-    if before and before != verifier.name:
-        raise Refusal(
-            f"Gate A's verdicts are by {before}, here {verifier.name} judges: verdicts of two are not mixed.",
-            "Continue where the first one is installed, or `python -m runner rewind A` to begin anew with this one.",
-        )
-
-
 def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constants: Sequence[str]) -> None:
     """Require that every reference passes and that no task accepts one of the domain's ``constants``.
 
@@ -215,6 +200,21 @@ def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constant
         raise Refusal(
             f"The verifier is wrong about {len(wrong)} known answer(s): " + "; ".join(wrong[:5]) + ".",
             "Fix the tasks or the verifier; nothing is measured with a verifier that fails its test.",
+        )
+
+
+def require_same_judge(context: GateContext, verifier: Verifier) -> None:
+    """Require that ``verifier`` is the one that Gate A tested: verdicts of two are not compared with each other.
+
+    Raises:
+        Refusal: names both.
+    """
+    report = context.report("a")
+    tested = [check.value for check in report.checks if check.name == "verifier"] if report is not None else []
+    if tested and tested[0] != verifier.name:
+        raise Refusal(
+            f"Gate A tested the verifier {tested[0]}, and the one here is {verifier.name}.",
+            "Install what Gate A found, or `python -m runner rewind A`, then `advance`, judges all with this one.",
         )
 
 
