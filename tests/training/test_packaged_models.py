@@ -145,7 +145,9 @@ def test_what_the_converter_says_is_told_and_nothing_is_left(home: Path, monkeyp
         assert names(home) == []
 
 
-@pytest.mark.parametrize("change", ["another weight", "one file more", "one file less", "a torn manifest"])
+@pytest.mark.parametrize(
+    "change", ["another weight", "one file more", "one file less", "a torn manifest", "an edited one"]
+)
 def test_a_changed_cache_is_refused_by_name(change: str, home: Path) -> None:
     folder = made_folder(PATH)
     cache.require_unchanged.cache_clear()
@@ -154,9 +156,12 @@ def test_a_changed_cache_is_refused_by_name(change: str, home: Path) -> None:
         "one file more": folder / "tokenizer.json",
         "one file less": folder / "config.json",
         "a torn manifest": folder / cache.MANIFEST,
+        "an edited one": folder / cache.MANIFEST,
     }[change]
     if change == "one file less":
         touched.unlink()
+    elif change == "an edited one":
+        touched.write_text(touched.read_text().replace(sha256(BYTES).hexdigest(), "0" * 64))
     else:
         touched.write_bytes(b"{")
     with pytest.raises(Refusal, match=touched.name) as refused:

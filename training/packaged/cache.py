@@ -83,9 +83,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return what a converted folder says of itself. Raises Refusal where it cannot be read."""
     try:
         found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        found["source"]["sha256"], found["digest"], dict(found["files"])
+        is_whole = bool(found["source"]["sha256"]) and digest(found["files"]) == found["digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise _changed(folder, f"{MANIFEST} is damaged or missing") from None
+        is_whole = False
+    if not is_whole:
+        raise _changed(folder, f"{MANIFEST} is damaged or missing")
     return found
 
 
