@@ -27,7 +27,7 @@ SMALL = (
     *("profile=smollm2_135m", "size=smoke", "dataset.dev_tasks=4", "dataset.test_tasks=4", "dataset.rows=8"),
     *("rule.k=1", "sampling.samples_dev=1", "sampling.samples_test=1", "sampling.max_new_tokens=6"),
     *("gate.c.train.max_steps=2", "gate.c.train.checkpoint_every=1", "gate.c.train.batch_size=1"),
-    *("gate.d.scales=[1.0]", "gate.a.machine.min_free_ram_gb=1.0"),
+    *("gate.d.scales=[1.0]", "gate.a.machine.min_free_ram_gb=1.0", "model.processes=1"),
 )
 # A quarter of a minute for each gate on an idle machine.
 DEADLINE_S = 800.0
