@@ -17,13 +17,11 @@ _NOT_READ = frozenset(
         "parameter",
         "parameters",
         "function_declaration",
-        "field",
         "type_definition",
         "object_type",
         "function_type",
     ]
 )
-_OF_LUAU = frozenset(["assert", "bit32", "buffer", "coroutine", "debug", "error", "game", "getfenv", "getmetatable", "ipairs", "loadstring", "math", "newproxy", "next", "os", "pairs", "pcall", "plugin", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "script", "select", "self", "setfenv", "setmetatable", "shared", "string", "table", "task", "tonumber", "tostring", "type", "typeof", "unpack", "utf8", "vector", "warn", "workspace", "xpcall", "_G", "_VERSION", "wait", "spawn", "delay", "tick", "time", "elapsedTime", "settings", "UserSettings", "stats", "version", "gcinfo", "collectgarbage", "Enum", "Game", "Workspace"])  # fmt: skip
 _NIL = re.compile(r"\bnil\b|missing or nil")
 _MISSING = re.compile(r"is not a valid member of|cannot be found|is not a valid Service")
 _OF_OUTCOME = {
@@ -53,10 +51,15 @@ def undefined_names(code: str) -> Iterator[str]:
         reading = infer(read(code))
     except NotRead:
         return
-    known = {*_OF_LUAU, *facts.load().others, *facts.load().classes, *reading.written_globals}
+    api = facts.load()
+    known = {"self", *api.others, *api.classes, *reading.written_globals}
+    known |= {name for kind in ("Luau globals", "Roblox globals") for name in api.others[kind]}
     for node in reading.tree.kinds.get("identifier", ()):
         parent = node.parent
-        is_read = node.field not in ("field", "method") and parent is not None and parent.kind not in _NOT_READ
+        is_key = node.field in ("field", "method") or (
+            node.field == "name" and parent is not None and parent.kind == "field"
+        )
+        is_read = not is_key and parent is not None and parent.kind not in _NOT_READ
         name = reading.tree.text(node)
         if is_read and node not in reading.bindings and name not in known:
             yield name
