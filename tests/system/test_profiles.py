@@ -87,7 +87,7 @@ def test_a_roblox_profile_is_its_luanti_twin_but_for_data_verifier_and_prompt(pr
     for part in ("model", "backend", "sampling", "rule", "seed"):
         assert getattr(found, part) == getattr(twin, part), part
     assert found.gate.c == twin.gate.c
-    assert "pluau" in found.gate.a.machine.require_packages
+    assert "tree-sitter-luau" in found.gate.a.machine.require_packages
 
 
 @pytest.mark.parametrize(
