@@ -135,7 +135,7 @@ def test_a_program_that_is_too_long_is_not_run(world: World) -> None:
 
 def test_a_machine_without_the_vm_is_refused_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machines, "library_folder", lambda language: None)
-    monkeypatch.setattr(machines.web, "find_installation", lambda: "Node is not there")
+    monkeypatch.setattr(machines.web, "find_installation", lambda: "Node is not installed")
     with pytest.raises(Refusal, match=r'no Luau VM.*pip install "luagate\[roblox\]"'):
         open_pool(verifier_settings(name="world"))
 
