@@ -14,13 +14,9 @@ from env.refusal import Refusal
 from eval.domains.luanti.domain import LUA
 from eval.domains.luanti.mod_names import mod_of
 from eval.domains.luanti.verify.findings import Series, findings_in
-<<<<<<< HEAD
 from eval.domains.luanti.verify.vms import choose_vm
-from eval.pipeline.verifier import Caveat, Job, VerifierSettings
-=======
 from eval.pipeline.pooled_verifier import CHECK_STATES, PooledVerifier
 from eval.pipeline.verifier import Job, VerifierSettings
->>>>>>> main
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
@@ -73,13 +69,8 @@ class Recorder(PooledVerifier):
             recycle_after=settings.recycle_after,
             language=vm.language,
         )
-<<<<<<< HEAD
-        self._pool: Pool[Verdict] = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
-        self.name, self.choice = f"{NAME}/{vm.name}", vm.choice
-=======
         self._pool = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
-        self.name = NAME
->>>>>>> main
+        self.name, self.choice = f"{NAME}/{vm.name}", vm.choice
         self.isolation = self._pool.isolation
         self.isolation_reason = self._pool.isolation_reason
 

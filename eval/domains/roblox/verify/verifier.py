@@ -18,12 +18,8 @@ from eval.domains.roblox.verify.machines import chosen, named
 from eval.domains.roblox.verify.runs import Condition, arguments_of, read_answer
 from eval.domains.roblox.verify.world_files import on_demand, program
 from eval.pipeline.forms.calls import MalformedCalls
-<<<<<<< HEAD
-from eval.pipeline.verifier import Caveat, Job, VerifierSettings, require_own_vm
-=======
 from eval.pipeline.pooled_verifier import CHECK_STATES, PooledVerifier
-from eval.pipeline.verifier import Job, VerifierSettings
->>>>>>> main
+from eval.pipeline.verifier import Job, VerifierSettings, require_own_vm
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
