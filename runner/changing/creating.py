@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from env.files import refuse_device_or_pipe
 from env.machine.source import source
 from env.refusal import Refusal
 from gates.settings import Experiment
@@ -70,7 +71,7 @@ def make_run(results: Path, proposal: Proposal, fresh: bool = False) -> Path:
     """Make the proposed run and return its folder; a ``fresh`` one reuses no gate of another run.
 
     Raises:
-        Refusal: the model, the backend, a data file or the engine is not there. Nothing was made then.
+        Refusal: the model, the backend, a data file or the engine is not there, or is a pipe. Nothing was made then.
     """
     experiment, config = proposal.experiment, proposal.config
     require_data_files(config)
@@ -93,6 +94,7 @@ def require_data_files(config: dict[str, Any]) -> None:
             raise Refusal(
                 f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file, or of a folder of them."
             )
+        refuse_device_or_pipe(Path(value), f"dataset.{key}")
         if os.path.isfile(value) and not Path(value).stat().st_size:
             raise Refusal(f"dataset.{key}: {value} holds no rows.", "Give a JSONL file with one object a line.")
 
@@ -102,6 +104,7 @@ def require_engine(experiment: Experiment) -> None:
     engine = experiment.verifier.engine
     if engine and not Path(engine).exists():
         raise Refusal(f"verifier.engine: {engine} is not there.", "Give the path of an engine's folder or program.")
+    refuse_device_or_pipe(Path(engine), "verifier.engine")
 
 
 def require_model(experiment: Experiment) -> None:

@@ -11,6 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from env.files import refuse_device_or_pipe
 from env.refusal import Refusal
 from runner.runs.locations import CONF
 from runner.runs.overrides import PROFILE, Override, plain_text, present_spelling, split
@@ -29,6 +30,7 @@ def read_own_profile(path: Path) -> dict[str, Any]:
     Raises:
         Refusal: it cannot be read, is not YAML, or lacks the line that puts its keys at the top.
     """
+    refuse_device_or_pipe(path)
     try:
         text = path.read_text(encoding="utf-8")
         said = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
