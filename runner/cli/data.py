@@ -44,10 +44,12 @@ def tasks(
                 "remarks": list(map(dataclasses.asdict, listing.remarks)),
                 "verifier": listing.verifier,
                 "isolation": listing.isolation,
+                "selection": dict(zip(("choice", "reason"), listing.selection, strict=True)),
             }
         )
     else:
-        screens.print_tasks(listing)
+        file = str(Path(data[0]).resolve()) if data and os.path.exists(data[0]) else ""
+        screens.print_tasks(listing, file)
     if any(one.reference.outcome != "PASSED" for one in listing.tasks):
         raise typer.Exit(Exit.GATE_SAID_NO)
 

@@ -12,7 +12,7 @@ from eval.datasets import public_format, public_tasks
 from eval.datasets.chat_format import to_chat
 from eval.datasets.formats.system_turns import SystemTurns
 from eval.datasets.loading import shuffle_answers
-from eval.domains.luanti.domain import DOMAIN, LUA
+from eval.domains.luanti.domain import DOMAIN
 from eval.records import Dataset
 from tests.support.luanti import read_rows
 

@@ -25,10 +25,16 @@ def test_tasks_lists_task_checks_cluster_and_split_with_the_reference_s_verdict(
     assert "reference passes" in text
     assert 'passes although "garden:flower" is "garden:flower_x"' in text
     assert "eval: 11 tasks; dev 4 tasks in 4 clusters, test 7 tasks in 7 clusters; 0 failing references" in text
+    assert re.search(
+        r"^selection max-t: the test tasks would form 7 clusters, and with fewer than 20", text, re.MULTILINE
+    )
+    assert f"next: python -m runner config profile=local model.path=FOLDER dataset=jsonl dataset.eval={file} " in text
     assert re.search(r"^judged by recorder/luajit21, isolation process\+rlimits", text, re.MULTILINE)
     code, text = cli("tasks", file, "dataset.mod_name=orchard", "--json")
     assert code == 3
+    assert "next:" not in cli("tasks", file, "dataset.mod_name=orchard")[1], "what fails comes first"
     assert json.loads(text)["verifier"] == "recorder/luajit21"
+    assert json.loads(text)["selection"]["choice"] == "max-t"
     assert json.loads(text)["isolation"].startswith("process+rlimits")
     assert {task["verdict"]["outcome"] for task in json.loads(text)["tasks"]} >= {"RUNTIME_ERROR", "PASSED"}
 

@@ -210,7 +210,7 @@ def test_one_command_writes_a_starter_and_never_over_a_file(cli: Cli, results: P
     file = tmp_path / "mine.yaml"
     code, text = cli("config", "--starter", str(file), "profile=cpu_small", "model=local")
     assert code == 0, text
-    assert f"config --config {file}" in text
+    assert f"doctor --model --config {file}" in text
     written = file.read_text(encoding="utf-8")
     assert written.startswith("# @package _global_\n")
     assert "path: /path/to/your/model" in written
