@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ from runner.cli.app import (
     with_file,
 )
 from runner.runs.exit_codes import Exit
-from runner.runs.locations import RESULTS
+from runner.runs.locations import RESULTS, usual_results
 from training.backends import BACKENDS
 
 LOCKS = dict.fromkeys(lock for backend in BACKENDS.values() for lock in backend.locks)
@@ -73,10 +74,20 @@ def doctor(
         else:
             screens.print_checks(checks)
     if not as_json:
-        begin = "new" if words and find_run(results, None) is not None else "advance"
-        screens.print_next_look(words, checks, with_model=model, begin=begin)
+        is_first = find_run(results, None) is None
+        begin = "advance" if is_first or not (words or from_defaults) else "new"
+        makes_run = begin == "new" and model and not any(check.blocks for check in checks)
+        flags = _flags({"--like" if makes_run else "--run": run, "--config": config}, results)
+        flags += ["--from-defaults"] if from_defaults and not is_first else []
+        screens.print_next_look([*flags, *(overrides or [])], checks, with_model=model, begin=begin)
     if any(check.blocks for check in checks):
         raise typer.Exit(Exit.GATE_SAID_NO)
+
+
+def _flags(named: Mapping[str, str | Path | None], results: Path) -> list[str]:
+    """Return the options that say whose settings were looked at, as they were typed."""
+    options = {"--results": None if results == usual_results() else results, **named}
+    return [word for option, value in options.items() if value is not None for word in (option, str(value))]
 
 
 @app.command()
