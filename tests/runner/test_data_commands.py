@@ -39,6 +39,18 @@ def test_tasks_lists_task_checks_cluster_and_split_with_the_reference_s_verdict(
     assert {task["verdict"]["outcome"] for task in json.loads(text)["tasks"]} >= {"RUNTIME_ERROR", "PASSED"}
 
 
+def test_tasks_reads_a_folder_and_a_file_of_any_name_and_shows_system_turns(tmp_path: Path, cli: Cli) -> None:
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Make the node garden:bench."}]
+    chat = {"messages": [*turns, {"role": "assistant", "content": 'core.register_node("garden:bench", {})'}]}
+    (tmp_path / "a=b").mkdir()
+    (tmp_path / "a=b" / "eval.jsonl").write_text(json.dumps(chat | {"family": "scaffold"}), encoding="utf-8")
+    for named in (tmp_path / "a=b", tmp_path / "a=b" / "eval.jsonl"):
+        code, text = cli("tasks", str(named))
+        assert code == 0, text
+        assert "system turn: Be brief." in text
+        assert f"'dataset.eval={named}'" in text or f"dataset.eval={named} " in text
+
+
 def test_judge_tells_which_check_a_program_fails(tmp_path: Path, cli: Cli) -> None:
     file, program = items_file(tmp_path), tmp_path / "apple.lua"
     program.write_text(garden.items()[0].output)
