@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -55,8 +54,8 @@ def settle(items: File, trained: File, choice: SystemTurns) -> Settled:
         return Settled(items.rows, trained.rows)
     if choice == "used" or (choice == "auto" and items.texts and trained.texts):
         return _used(items, trained)
-    dropped = (tuple(replace(row, system="") for row in file.rows) for file in (items, trained))
-    return Settled(*dropped, remarks=tuple(_unused_remark(items, trained)))
+    asked, learned = (tuple(replace(row, system="") for row in file.rows) for file in (items, trained))
+    return Settled(asked, learned, remarks=(_unused_remark(items, trained),))
 
 
 def _used(items: File, trained: File) -> Settled:
@@ -75,10 +74,10 @@ def _used(items: File, trained: File) -> Settled:
     return Settled(items.rows, trained.rows, (note,), (remark,) if unknown else ())
 
 
-def _unused_remark(items: File, trained: File) -> Iterator[Remark]:
+def _unused_remark(items: File, trained: File) -> Remark:
     texts = Counter(items.texts + trained.texts)
     [most, *others] = (text for text, _ in texts.most_common())
-    yield Remark(
+    return Remark(
         _SUBJECT,
         f"{'; '.join(str(file) for file in (items, trained) if file.texts)}, are not used",
         "Training and measuring must ask alike: all prompts are asked under prompt.system.",
