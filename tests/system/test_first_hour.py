@@ -181,7 +181,7 @@ def the_commands_of_the_readme_answer_in_a_plain_shell(desk: Desk) -> None:
             continue
         # a run to compare with, and an adapter, are what the reader has: here they are the demo and none
         words = command.replace("NAME OTHER", f"{demo} {newest(desk).name}")
-        codes = (2,) if "compare" in command or "export" in command else (0,)
+        codes = (2,) if "compare" in command or "export" in command else DECIDED if "advance" in command else (0,)
         assert desk.type(words.replace("python ", "python3 ", 1), codes).strip()
     (desk.clone / "mine.yaml").unlink()
 
