@@ -47,7 +47,7 @@ def test_tasks_reads_a_folder_and_a_file_of_any_name_and_shows_system_turns(tmp_
     for named in (tmp_path / "a=b", tmp_path / "a=b" / "eval.jsonl"):
         code, text = cli("tasks", str(named))
         assert code == 0, text
-        assert "system turn: Be brief." in text
+        assert "own system turn: Be brief." in text
         assert f"'dataset.eval={named}'" in text or f"dataset.eval={named} " in text
 
 

@@ -46,7 +46,7 @@ def _task_lines(one: ListedTask) -> list[Line]:
     rows = [
         line((task.id, "bold"), (where, "dim"), hang=4),
         line(f"    {' '.join(task.instruction.split())}", cut=True),
-        *([line(("    system turn: ", "dim"), " ".join(task.system.split()), cut=True)] if task.system else []),
+        *([line(("    own system turn: ", "dim"), " ".join(task.system.split()), cut=True)] if task.system else []),
         *(line(("  · ", "dim"), check.name, hang=4) for check in task.checks),
     ]
     said = "reference passes" if passed else f"reference {one.reference.outcome}: {one.reference.detail}"
