@@ -101,11 +101,10 @@ def _report(
     probe: ModelProbe | None,
 ) -> GateReport:
     stopping = blocking(checks)
-    least = planned.detectable.gain
-    detectable = "no gain detectable" if least is None else f"detectable gain {100 * least:.1f} pp"
     waived = sum(bool(check.waived) for check in checks)
     passed = (
-        f"{counted(len(checks), 'check')}{f' ({waived} waived)' if waived else ''} · {detectable} · "
+        f"{counted(len(checks), 'check')}{f' ({waived} waived)' if waived else ''} · "
+        f"{planned.detectable.in_short} · "
         f"{counted(planned.generations.total, 'generation')}"
     )
     return conclude(
