@@ -51,6 +51,17 @@ def test_tasks_reads_a_folder_and_a_file_of_any_name_and_shows_system_turns(tmp_
         assert f"'dataset.eval={named}'" in text or f"dataset.eval={named} " in text
 
 
+def test_of_eval_items_alone_nothing_is_said_about_training_and_nothing_twice(tmp_path: Path, cli: Cli) -> None:
+    file = Path(items_file(tmp_path))
+    unmeasured = {"instruction": "Count to three.", "output": "function f() end", "family": "scaffold", "id": 7}
+    file.write_text(file.read_text(encoding="utf-8") + json.dumps(unmeasured), encoding="utf-8")
+    code, text = cli("tasks", str(file))
+    assert code == 0, text
+    assert "items left out: 1 of 12 eval items" in text
+    assert text.count('eval.jsonl: "id" in 1 row') == 1
+    assert "in training" not in text
+
+
 def test_judge_tells_which_check_a_program_fails(tmp_path: Path, cli: Cli) -> None:
     file, program = items_file(tmp_path), tmp_path / "apple.lua"
     program.write_text(garden.items()[0].output)

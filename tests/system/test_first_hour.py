@@ -197,7 +197,8 @@ def a_profile_for_an_own_model_and_own_rows_is_written_and_edited(desk: Desk) ->
     written = file.read_text(encoding="utf-8")
     assert "learning_rate: 0.0002 " in written
     file.write_text(written.replace("learning_rate: 0.0002 ", "learning_rate: 0.0003 "), encoding="utf-8")
-    assert desk.type("python3 -m runner config gate.c.train.learning_rate --config $HOME/mine.yaml") == "0.0003\n"
+    rate = desk.type("python3 -m runner config gate.c.train.learning_rate --config $HOME/mine.yaml")
+    assert rate.splitlines()[-1] == "0.0003"
     assert "starts the run" in desk.type("python3 -m runner doctor --model --config $HOME/mine.yaml")
 
 
@@ -243,7 +244,8 @@ def wrong_turns_are_reported_in_one_sentence_and_begin_nothing(desk: Desk) -> No
     ):
         printed = desk.type(f"python3 -m runner {wrong}", (2,))
         assert word in printed
-        assert len(printed.strip().splitlines()) <= 4, printed
+        # on a busy machine it also says that it still works
+        assert len([line for line in printed.strip().splitlines() if not line.startswith("still ")]) <= 4, printed
     assert sorted((desk.clone / "results").iterdir()) == before
 
 
