@@ -17,7 +17,8 @@ from runner.runs.config import PATH_KEYS, compose_experiment
 from runner.runs.folder import Run, create_run, find_run, read_overrides
 from runner.runs.hand_edits import hand_edits
 from runner.runs.locations import PROJECT
-from runner.runs.overrides import merge_overrides, override_text, split
+from runner.runs.overrides import merge_overrides, override_text, own_profile, split
+from runner.runs.own_profile import left_by
 from runner.runs.plain_config import differing, dump_config, flatten, leaves, read_plain, subject_of
 from training.backends import require_installed
 from training.models import local_folder, require_complete_folder
@@ -49,6 +50,8 @@ class Proposal:
 def propose_run(results: Path, overrides: Sequence[str], like: str | None, from_defaults: bool = False) -> Proposal:
     """Return the run that ``new`` would make: like another run, the current one by default, with overrides on top.
 
+    What a profile of the user's own says that is named among the overrides wins over what is taken on.
+
     Raises:
         Refusal: an override is bad, there is no such run, or what that run was composed from cannot be taken on.
     """
@@ -59,6 +62,8 @@ def propose_run(results: Path, overrides: Sequence[str], like: str | None, from_
         experiment, config = compose_experiment(overrides)
         return Proposal(merge_overrides([], overrides), experiment, config, None, list(overrides), [], [])
     taken = _taken_on(pattern)
+    if (profile := own_profile(overrides)) is not None:
+        taken = left_by(profile, taken)
     composed_from = merge_overrides(taken, overrides)
     experiment, config = compose_experiment(composed_from)
     named = [split(text).key for text in overrides]

@@ -74,14 +74,23 @@ def doctor(
         else:
             screens.print_checks(checks)
     if not as_json:
-        is_first = find_run(results, None) is None
-        begin = "advance" if is_first or not (words or from_defaults) else "new"
+        looked_at = find_run(results, run)
+        begin = "new" if looked_at is not None and (words or from_defaults) else _continues(looked_at)
         makes_run = begin == "new" and model and not any(check.blocks for check in checks)
         flags = _flags({"--like" if makes_run else "--run": run, "--config": config}, results)
-        flags += ["--from-defaults"] if from_defaults and not is_first else []
+        flags += ["--from-defaults"] if from_defaults and looked_at is not None else []
         screens.print_next_look([*flags, *(overrides or [])], checks, with_model=model, begin=begin)
     if any(check.blocks for check in checks):
         raise typer.Exit(Exit.GATE_SAID_NO)
+
+
+def _continues(folder: Path | None) -> str:
+    """Return the command that starts a run, or that comes next for the one in ``folder``."""
+    from env.locking import holder
+    from runner.runs.folder import Run
+    from runner.views.run_view import next_verb
+
+    return "advance" if folder is None else next_verb(Run.open(folder), holder(folder / "run.lock") is not None)
 
 
 def _flags(named: Mapping[str, str | Path | None], results: Path) -> list[str]:

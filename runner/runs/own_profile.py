@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,20 @@ def yielding(profile: dict[str, Any], typed: Mapping[str, str]) -> dict[str, Any
     """Return a profile without the keys that the choices typed beside it say: ``model=tiny`` names its path itself."""
     said = {key for group, choice in typed.items() if group not in _GLOBAL_GROUPS for key in _said_by(group, choice)}
     return _without(profile, said)
+
+
+def left_by(profile: Path, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of another run on which a profile says nothing: neither the key, nor its group's choice."""
+    said = read_own_profile(profile)
+    entries = [entry for entry in said.pop("defaults", []) if isinstance(entry, dict)]
+    chosen = [str(group).removeprefix("override /") for entry in entries for group in entry]
+    sections = tuple(f"{group.replace('/', '.')}." for group in chosen)
+    keys = {text: split(text).key for text in overrides}
+    return [
+        text
+        for text, key in keys.items()
+        if key not in chosen and not key.startswith(sections) and key not in leaves(said)
+    ]
 
 
 def _said_by(group: str, choice: str) -> Collection[str]:

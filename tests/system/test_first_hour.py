@@ -199,7 +199,7 @@ def a_profile_for_an_own_model_and_own_rows_is_written_and_edited(desk: Desk) ->
     file.write_text(written.replace("learning_rate: 0.0002 ", "learning_rate: 0.0003 "), encoding="utf-8")
     rate = desk.type("python3 -m runner config gate.c.train.learning_rate --config $HOME/mine.yaml")
     assert rate.splitlines()[-1] == "0.0003"
-    assert "starts the run" in desk.type("python3 -m runner doctor --model --config $HOME/mine.yaml")
+    assert "makes the run" in desk.type("python3 -m runner doctor --model --config $HOME/mine.yaml")
 
 
 def an_own_model_and_own_rows_go_from_a_to_a_decision(desk: Desk) -> None:
