@@ -258,7 +258,9 @@ def every_next_command_is_one_that_can_be_typed_there(desk: Desk) -> None:
     known = re.findall(r"^  ([a-z]+)  +[A-Z]", desk.type("python3 -m runner"), re.MULTILINE)
     assert len(known) > 10
     typed = [screen for screen in desk.seen if screen.startswith("$ python3 -m runner")]
-    named = [found for screen in typed for found in re.findall(r"(?:next|fix|watch): .*?([^\s`]+ -m runner \w+)", screen)]
+    named = [
+        found for screen in typed for found in re.findall(r"(?:next|fix|watch): .*?([^\s`]+ -m runner \w+)", screen)
+    ]
     assert len(named) > 5
     assert {words for words in named if words not in {f"python3 -m runner {name}" for name in known}} == set()
 
