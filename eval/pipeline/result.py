@@ -42,6 +42,8 @@ def evaluate(
     outcomes = _outcomes(kept, wanted)
     scores = _scores(outcomes, wanted)
     total = sum(outcomes.values(), Counter[Outcome]())
+    cut = [sample for sample in kept if sample.completion.finish == "length"]
+    thoughts = [sample.completion.thought for sample in kept if sample.completion.thought is not None]
     return EvalResult(
         arm=arm,
         split=split,
@@ -54,10 +56,15 @@ def evaluate(
             for family in families_of(scores)
         },
         outcomes={outcome.value: total[outcome] for outcome in Outcome if total[outcome]},
-        truncated=sum(sample.completion.finish == "length" for sample in kept),
+        truncated=len(cut),
         samples=len(kept),
         missing_tasks=tuple(task_id for task_id in sorted(wanted) if not outcomes[task_id]),
         harness_errors=total[Outcome.HARNESS_ERROR],
+        cut_short=sum(sample.verdict.outcome is not Outcome.PASSED for sample in cut),
+        thoughts=len(thoughts),
+        thoughts_cut=sum(thought.cut for thought in thoughts),
+        thought_tokens=sum(thought.tokens for thought in thoughts),
+        answer_tokens=sum(sample.completion.answer_tokens for sample in kept),
     )
 
 

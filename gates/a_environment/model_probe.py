@@ -20,7 +20,7 @@ from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
 from gates.a_environment.speed import GenerationSpeed, call_size, time_generation, with_processes
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
-from gates.measuring.prompting import examples_of, prompt_of, store_prompts
+from gates.measuring.prompting import examples_of, form_of, prompt_of, store_prompts
 from gates.report.results import AdapterProbe, ModelProbe, Pace, SampleProbe
 from gates.settings import Experiment
 from training.examples import EncodedExamples
@@ -65,7 +65,7 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     Raises:
         Refusal: the model cannot be loaded, or cannot train or generate as configured.
     """
-    form = PromptForm(experiment.prompt.system, looking.moment)
+    form = form_of(experiment, looking.moment)
     looking.tell("loading the weights")
     began_s = time.monotonic()
     model = load_model(experiment.backend.name, one_process(experiment.model))
@@ -175,7 +175,7 @@ def _one_sample(experiment: Experiment, dataset: Dataset, model: Any, form: Prom
     task = next(task for task in dataset.tasks if task.split == "dev")
     prompt = prompt_of(task, model, form)
     request = GenerationRequest(prompt, (sample_seed(experiment.seed, task.id, 0),))
-    [[drawn]] = model.generate([request], sampling_settings(experiment, model))
+    [[drawn]] = model.generate([request], sampling_settings(experiment, model, form))
     completion = completion_after(prompt, drawn)
     with open_judge(experiment) as verifier:
         [(_, verdict)] = judge([(task, completion.text)], verifier)

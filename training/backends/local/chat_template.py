@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, tzinfo
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from env.refusal import Refusal
+from training.backends.base import ChatFacts, PromptForm
+from training.backends.local.template_arguments import known_arguments, require_allowed
+from training.backends.local.template_clock import CLOCK, clock_at
 
 # Nothing that a template could write by itself.
 _SYSTEM, _FIRST, _SECOND, _ANSWER = "Qarzo is the system.", "Make a qarzo lamp.", "Make a vintu chair.", "return vintu"
 _ANY_MOMENT = datetime(2024, 7, 26, tzinfo=UTC)
 _SHOWN = 160
+_FIX = "Correct chat_template in the model's folder (chat_template.jinja or tokenizer_config.json), or remove it."
+# A prompt that opens a thought which the template's own conversations do not hold: DeepSeek-R1's "<think>\n".
+_OPENED = re.compile(r"(?P<left>[<\[])(?P<name>[A-Za-z:_]+)(?P<right>[>\]])\s*\Z")
 
 
 class ChatTemplate:
@@ -26,9 +31,11 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        if _CLOCK in str(tokenizer.chat_template):
+        self._facts: dict[str, ChatFacts] = {}
+        self.source = str(tokenizer.chat_template)
+        if CLOCK in self.source:
             self._require_clock()
-        first, second = (self._written([_user(text)], _ANY_MOMENT) for text in (_FIRST, _SECOND))
+        first, second = (self._written([_user(text)]) for text in (_FIRST, _SECOND))
         if first == second:
             raise Refusal(f"The chat template gives two tasks the same prompt: {_some(first)}.", _FIX)
         if _FIRST not in first:
@@ -36,27 +43,93 @@ class ChatTemplate:
         self._require_assistant_turn(first)
         self.has_system_turn = self._writes_system()
 
-    def prompt(self, user: str, system: str, moment: datetime) -> str:
-        """Return the prompt that asks for the answer to ``user``.
+    def prompt(self, user: str, form: PromptForm) -> str:
+        """Return the prompt that asks for the answer to ``user``, the one text for training, measuring and scoring.
 
-        Args:
-            system: its own turn where the template has one, else the head of the user's; "" is none.
-            moment: the time that a template which prints one reads.
+        It ends in the answer prefix, so that the answer itself comes next; where ``form.thinks`` it ends before that.
+        The system text is its own turn where the template has one, else the head of the user's.
+
+        Raises:
+            Refusal: it cannot be rendered with the form's arguments.
         """
-        if system and not self.has_system_turn:
-            return self._written([_user(f"{system}\n\n{user}")], moment)
-        return self._written([*([_turn("system", system)] if system else []), _user(user)], moment)
+        asked = self._written(self._messages(user, form), form.moment, form.arguments)
+        return asked if form.thinks else asked + self.facts(form).prefix
+
+    def facts(self, form: PromptForm) -> ChatFacts:
+        """Return what the template writes around an answer under ``form``: found by rendering a whole conversation.
+
+        Raises:
+            Refusal: an argument is one that luagate sets itself, or the template cannot be rendered with it.
+        """
+        key = repr((form.system, form.moment, sorted(form.arguments.items(), key=str), form.answer_prefix))
+        if key not in self._facts:
+            self._facts[key] = self._found(form)
+        return self._facts[key]
 
     @property
-    def example(self) -> str:
-        """A prompt with everything that the template may write around a task and an answer."""
-        return self.prompt(_FIRST, _SYSTEM, _ANY_MOMENT)
+    def examples(self) -> tuple[str, str]:
+        """A prompt, and a conversation with its answer ("" where the template writes none): all that it may write."""
+        messages = [*([_turn("system", _SYSTEM)] if self.has_system_turn else []), _user(_FIRST)]
+        prompt = self._written(messages)
+        try:
+            return prompt, self._written([*messages, _turn("assistant", _ANSWER)], begin_answer=False)
+        except Refusal:
+            return prompt, ""
+
+    @property
+    def end(self) -> str:
+        """What the template writes after an answer; "" where it writes no conversation with one."""
+        _, answer, after = self.examples[1].rpartition(_ANSWER)
+        return after if answer else ""
+
+    def _found(self, form: PromptForm) -> ChatFacts:
+        require_allowed(form.arguments, self._tokenizer)
+        prefix, reason = self._answer_prefix(form)
+        if form.answer_prefix != "auto":
+            reason = f"requested; the chat template's own is {prefix!r}"
+            prefix = "" if form.answer_prefix == "none" else form.answer_prefix
+        idle = tuple(name for name in form.arguments if self._changes_nothing(name, form))
+        return ChatFacts(prefix, reason, self.end, known_arguments(self.source), idle, self.source)
+
+    def _changes_nothing(self, name: str, form: PromptForm) -> bool:
+        others = {other: value for other, value in form.arguments.items() if other != name}
+        return self._conversation(form, others) == self._conversation(form, form.arguments)
+
+    def _answer_prefix(self, form: PromptForm) -> tuple[str, str]:
+        """Return (what stands between a prompt and its answer in the template's own conversation, how it was found)."""
+        prompt, whole = self._conversation(form, form.arguments)
+        before, answer, _ = whole.rpartition(_ANSWER)
+        if answer and before.startswith(prompt):
+            found = before.removeprefix(prompt)
+            if not found.strip(" "):
+                return "", "the chat template writes an answer directly after the prompt"
+            return found, "what the chat template writes between a prompt and its answer"
+        opened = _OPENED.search(prompt)
+        if opened and answer and prompt.startswith(before):
+            tag = f"{opened['left']}/{opened['name']}{opened['right']}"
+            return f"\n{tag}\n\n", "the prompt opens a thought, which is closed at once"
+        return "", "unknown: the conversation that the chat template writes does not begin with its prompt"
+
+    def _conversation(self, form: PromptForm, arguments: Mapping[str, Any]) -> tuple[str, str]:
+        """Return an example prompt, and the same conversation with its answer ("" where the template refuses it)."""
+        messages = self._messages(_FIRST, form)
+        prompt = self._written(messages, form.moment, arguments)
+        try:
+            answered = [*messages, _turn("assistant", _ANSWER)]
+            return prompt, self._written(answered, form.moment, arguments, begin_answer=False)
+        except Refusal:
+            return prompt, ""
+
+    def _messages(self, user: str, form: PromptForm) -> list[dict[str, str]]:
+        if form.system and not self.has_system_turn:
+            return [_user(f"{form.system}\n\n{user}")]
+        return [*([_turn("system", form.system)] if form.system else []), _user(user)]
 
     def _require_clock(self) -> None:
-        """Refuse to go on where the time that templates print is not the one that ``_clock_at`` sets."""
-        with _clock_at(_ANY_MOMENT):
+        """Refuse to go on where the time that templates print is not the one that ``clock_at`` sets."""
+        with clock_at(_ANY_MOMENT):
             told = self._tokenizer.apply_chat_template(
-                [_user(_FIRST)], tokenize=False, chat_template=f"{{{{ {_CLOCK}('%Y%j') }}}}"
+                [_user(_FIRST)], tokenize=False, chat_template=f"{{{{ {CLOCK}('%Y%j') }}}}"
             )
         if told != f"{_ANY_MOMENT:%Y%j}":
             raise Refusal(
@@ -69,9 +142,9 @@ class ChatTemplate:
 
         In some families it does: "[INST] task [/INST] answer".
         """
-        if self._written([_user(_FIRST)], _ANY_MOMENT, begin_answer=False) != prompt:
+        if self._written([_user(_FIRST)], begin_answer=False) != prompt:
             return
-        whole = self._written([_user(_FIRST), _turn("assistant", _ANSWER)], _ANY_MOMENT, begin_answer=False)
+        whole = self._written([_user(_FIRST), _turn("assistant", _ANSWER)], begin_answer=False)
         if not whole.startswith(prompt) or not whole.removeprefix(prompt).lstrip().startswith(_ANSWER):
             raise Refusal(
                 f"The chat template ignores add_generation_prompt: a prompt ends before the assistant's turn, in "
@@ -81,46 +154,32 @@ class ChatTemplate:
 
     def _writes_system(self) -> bool:
         try:
-            written = self._written([_turn("system", _SYSTEM), _user(_FIRST)], _ANY_MOMENT)
+            written = self._written([_turn("system", _SYSTEM), _user(_FIRST)])
         except Refusal:
             return False
         return _SYSTEM in written and _FIRST in written
 
-    def _written(self, messages: list[dict[str, str]], moment: datetime, begin_answer: bool = True) -> str:
+    def _written(
+        self,
+        messages: list[dict[str, str]],
+        moment: datetime = _ANY_MOMENT,
+        arguments: Mapping[str, Any] | None = None,
+        begin_answer: bool = True,
+    ) -> str:
         try:
-            with _clock_at(moment):
+            with clock_at(moment):
                 written: str = self._tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=begin_answer
+                    messages, tokenize=False, add_generation_prompt=begin_answer, **(arguments or {})
                 )
         except Exception as error:
             # whatever a template's author wrote may raise anything
             said = " ".join(str(error).split())[:_SHOWN]
-            raise Refusal(f"The chat template cannot be rendered: {type(error).__name__}: {said}.", _FIX) from error
+            given = f" with prompt.template_arguments = {dict(arguments)}" if arguments else ""
+            fix = "Correct prompt.template_arguments, or the template." if arguments else _FIX
+            raise Refusal(
+                f"The chat template cannot be rendered{given}: {type(error).__name__}: {said}.", fix
+            ) from error
         return written
-
-
-@contextmanager
-def _clock_at(moment: datetime) -> Iterator[None]:
-    """Let templates that ask for the time read ``moment``: the library hands them its own clock and takes no other."""
-    from transformers.utils import chat_template_utils as library
-
-    class Held(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Any:
-            return moment
-
-    with _CLOCK_TURN:
-        real = library.datetime
-        library.datetime = Held
-        try:
-            yield
-        finally:
-            library.datetime = real
-
-
-_CLOCK = "strftime_now"
-_CLOCK_TURN = threading.Lock()
-_FIX = "Correct chat_template in the model's folder (chat_template.jinja or tokenizer_config.json), or remove it."
 
 
 def _user(text: str) -> dict[str, str]:
