@@ -274,7 +274,10 @@ def _completion(data: dict[str, Any]) -> Completion:
 
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """Counts of one task under one arm: ``n`` valid samples (HARNESS_ERROR left out), ``c`` of them PASSED."""
+    """Counts of one task under one arm: ``n`` valid samples (HARNESS_ERROR left out), ``c`` of them PASSED.
+
+    ``cut_short`` of the others were cut at the token limit: they might have passed with a higher one.
+    """
 
     task_id: str
     family: str
@@ -283,6 +286,7 @@ class TaskScore:
     c: int
     missing: int = 0
     kind: str = ""
+    cut_short: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +312,8 @@ class EvalResult:
 
     ``scores`` has every task of the split, also those in ``missing_tasks``, which have no sample at all (n = 0).
     ``harness_errors`` counts samples that were generated but could not be verified; ``samples`` counts them too.
-    ``truncated`` counts answers that were cut, ``cut_short`` those of them that did not pass, ``thoughts`` the samples
-    that thought, ``thoughts_cut`` those whose budget ended it; tokens are told for thoughts and for answers.
+    ``truncated`` counts answers that were cut, ``thoughts`` the samples that thought, and ``thoughts_cut`` those whose
+    budget ended the thought; tokens are told for thoughts and for answers.
     """
 
     arm: str
@@ -322,7 +326,6 @@ class EvalResult:
     samples: int = 0
     missing_tasks: tuple[str, ...] = ()
     harness_errors: int = 0
-    cut_short: int = 0
     thoughts: int = 0
     thoughts_cut: int = 0
     thought_tokens: int = 0

@@ -18,6 +18,7 @@ from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
+from gates.a_environment.prompt_checks import prompt_checks
 from gates.a_environment.speed import GenerationSpeed, call_size, time_generation, with_processes
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
 from gates.measuring.prompting import examples_of, form_of, prompt_of, store_prompts
@@ -74,6 +75,7 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
         config = experiment.gate.c
         examples = examples_of(dataset.rows, model, form)
         stored = store_prompts(looking.prompts, dataset.tasks, examples, model, form)
+        asked = prompt_checks(experiment, dataset, model, form, stored)
         data = model.encoded(examples, config.train)
         # the longest rows of all: running out of memory should happen here, not in the middle of training
         longest = _longest(examples, data)[: config.train.batch_size * config.train.grad_accum]
@@ -92,7 +94,7 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     finally:
         model.close()
     rows = _rows_check(data, len(examples), experiment)
-    checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
+    checks = [*asked, rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
     found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored)
     if watch.record is None:
         return Probed(checks, found)
