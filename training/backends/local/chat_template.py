@@ -50,10 +50,10 @@ class ChatTemplate:
         The system text is its own turn where the template has one, else the head of the user's.
 
         Raises:
-            Refusal: it cannot be rendered with the form's arguments.
+            Refusal: as ``facts``.
         """
-        asked = self._written(self._messages(user, form), form.moment, form.arguments)
-        return asked if form.thinks else asked + self.facts(form).prefix
+        prefix = "" if form.thinks else self.facts(form).prefix
+        return self._written(self._messages(user, form), form.moment, form.arguments) + prefix
 
     def facts(self, form: PromptForm) -> ChatFacts:
         """Return what the template writes around an answer under ``form``: found by rendering a whole conversation.
