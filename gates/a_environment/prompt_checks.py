@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from env.checks import Check, fact, judged
 from env.counts import counted, listed_text
@@ -20,6 +21,8 @@ from training.backends.base import ChatFacts, LoadedModel
 # A length is told that is enough for so many references, besides the one that is enough for all.
 _NEARLY_ALL = 0.98
 _DIGEST_SHOWN = 12
+# By which templates turn thoughts on and off.
+_SWITCHES = ("enable_thinking", "thinking")
 _OTHER_TEMPLATE = "Correct chat_template in the model's folder (chat_template.jinja or tokenizer_config.json)."
 
 
@@ -50,7 +53,7 @@ def _prefix_fact(facts: ChatFacts | None) -> Check:
 
 
 def _argument_checks(experiment: Experiment, facts: ChatFacts | None) -> list[Check]:
-    given = experiment.prompt.template_arguments
+    given = {name: value for name, value in experiment.prompt.template_arguments.items() if value is not None}
     if not given:
         return []
     idle = tuple(given) if facts is None else facts.idle_arguments
@@ -72,23 +75,38 @@ def _argument_checks(experiment: Experiment, facts: ChatFacts | None) -> list[Ch
 
 def _thought_check(experiment: Experiment, model: LoadedModel, form: PromptForm, facts: ChatFacts | None) -> Check:
     """Check that thoughts are either allowed, and how they are told, or closed before the answer."""
+    switch = next((name for name in _SWITCHES if facts and name in facts.known_arguments), "")
     if form.thinks:
         thinking = sampling_settings(experiment, model, form).thinking
-        length = f"up to {counted(thinking.max_tokens, 'token')} before the answer"
-        how = f"it ends at {thinking.closes!r}; out of budget it is closed by {thinking.forced!r}"
-        return fact("thinking", length, f"{how}; training and scoring read no thought")
+        how = f"up to {counted(thinking.max_tokens, 'token')}, to {thinking.closes!r}, by force {thinking.forced!r}"
+        return judged(
+            "thinking",
+            "warn",
+            not switch or _is_same(model, form, switch, True),
+            f"before the answer, {how}; training and scoring read no thought",
+            "a chat template that lets the model think",
+            reason="The chat template tells the model not to think unless an argument says so.",
+            fix=f"Set prompt.template_arguments={{{switch}: true}}, or sampling.thinking.max_tokens=0.",
+        )
     prompt, marks = model.apply_chat_template("Hello.", form), marks_of(model, form)
-    known = sorted({"enable_thinking", "thinking"}.intersection(facts.known_arguments if facts else ()))
-    switch = f"prompt.template_arguments={{{known[0]}: false}}, or " if known else ""
     return judged(
         "thinking",
         "warn",
-        marks is None or _is_closed(prompt or "", marks.closes),
+        marks is None
+        or _is_closed(prompt or "", marks.closes)
+        or bool(switch and _is_same(model, form, switch, False)),
         "no thought in this chat template" if marks is None else f"prompts {_end_of(prompt or '')}",
         "a thought, where the chat template knows one, is closed before the answer",
         reason="The model may begin its answer with a thought, which max_new_tokens then cuts.",
-        fix=f"Set {switch}sampling.thinking.max_tokens to what a thought may take, or prompt.answer_prefix.",
+        fix=(f"Set prompt.template_arguments={{{switch}: false}}; or " if switch else "Set ")
+        + "sampling.thinking.max_tokens to what a thought may take, or prompt.answer_prefix.",
     )
+
+
+def _is_same(model: LoadedModel, form: PromptForm, switch: str, value: bool) -> bool:
+    """Whether a prompt is what it would be with the argument ``switch`` set to ``value``."""
+    switched = replace(form, arguments={**form.arguments, switch: value})
+    return model.apply_chat_template("Hello.", switched) == model.apply_chat_template("Hello.", form)
 
 
 def _end_of(prompt: str) -> str:

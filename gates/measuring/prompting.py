@@ -38,7 +38,7 @@ def form_of(experiment: Experiment, moment: datetime) -> PromptForm:
     return PromptForm(
         system=experiment.prompt.system,
         moment=moment,
-        arguments=experiment.prompt.template_arguments,
+        arguments={name: value for name, value in experiment.prompt.template_arguments.items() if value is not None},
         answer_prefix=experiment.prompt.answer_prefix,
         thinks=experiment.sampling.thinking.max_tokens > 0,
     )

@@ -105,9 +105,10 @@ class ChatTemplate:
                 return "", "the chat template writes an answer directly after the prompt"
             return found, "what the chat template writes between a prompt and its answer"
         opened = _OPENED.search(prompt)
-        if opened and answer and prompt.startswith(before):
-            tag = f"{opened['left']}/{opened['name']}{opened['right']}"
-            return f"\n{tag}\n\n", "the prompt opens a thought, which is closed at once"
+        if opened and answer:
+            closing, reason = _closing(opened, before), "the prompt opens a thought, which is closed at once"
+            if closing:
+                return closing, reason
         return "", "unknown: the conversation that the chat template writes does not begin with its prompt"
 
     def _conversation(self, form: PromptForm, arguments: Mapping[str, Any]) -> tuple[str, str]:
@@ -180,6 +181,18 @@ class ChatTemplate:
                 f"The chat template cannot be rendered{given}: {type(error).__name__}: {said}.", fix
             ) from error
         return written
+
+
+def _closing(opened: re.Match[str], before: str) -> str:
+    """Return what closes the thought that a prompt ``opened``, in the template's own words where it has some.
+
+    ``before``: the conversation up to its answer. "" where that is not the prompt's.
+    """
+    tag = f"{opened['left']}/{opened['name']}{opened['right']}"
+    if opened.string.startswith(before):
+        return f"\n{tag}\n\n"
+    rest = before.removeprefix(opened.string.rstrip())
+    return rest.lstrip() if rest != before and rest.lstrip().startswith(tag) else ""
 
 
 def _user(text: str) -> dict[str, str]:

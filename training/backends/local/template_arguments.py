@@ -14,18 +14,25 @@ _GIVEN = frozenset({"messages", "tools", "documents", "add_generation_prompt", "
 
 
 def known_arguments(source: str) -> tuple[str, ...]:
-    """Return the names that the template in ``source`` reads and nobody else sets, sorted; () where it is not clear."""
+    """Return the names that the template in ``source`` takes from its caller, sorted; () where it cannot be parsed.
+
+    A name that the template sets itself counts only where it asks whether it was given.
+    """
     from jinja2 import TemplateError
     from jinja2.meta import find_undeclared_variables
+    from jinja2.nodes import Filter, Name, Test
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     # as the library compiles templates
     environment = ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"])
     try:
-        names = find_undeclared_variables(environment.parse(source))
+        tree = environment.parse(source)
     except TemplateError:
         return ()
-    free = names - _GIVEN - set(environment.globals)
+    asked = [node.node for node in tree.find_all((Test, Filter)) if node.name in ("defined", "undefined", "default")]
+    given = {node.name for node in asked if isinstance(node, Name)}
+    own = {node.name for node in tree.find_all(Name) if node.ctx != "load"} - given
+    free = find_undeclared_variables(tree) - own - _GIVEN - set(environment.globals)
     return tuple(sorted(name for name in free if not name.endswith("_token")))
 
 

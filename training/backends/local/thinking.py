@@ -57,10 +57,10 @@ class ThinkingRows:
         held = self._rows[row]
         is_closed = held.ids[-1] in self._texts.end_tokens
         body = held.ids[:-1] if is_closed else held.ids
-        start = len(body) if held.answer_at is None else held.answer_at
+        start = len(held.ids) if held.answer_at is None else held.answer_at
         thought, answer = self._texts.text(body[:start]), self._texts.text(body[start:])
         cuts = [answer.find(stop) for stop in self._settings.stop if stop in answer]
-        spent = None if start == 0 else Thought(min(start, len(held.ids)), held.was_cut)
+        spent = None if start == 0 else Thought(start, held.was_cut)
         text = thought + (answer[: min(cuts)] if cuts else answer)
         return Completion(text, "stop" if is_closed or cuts else "length", len(held.ids), spent)
 
