@@ -71,7 +71,7 @@ def thought_checks(context: GateContext, results: Collection[EvalResult]) -> lis
             "thoughts finish",
             "warn",
             cut * 100 <= limit * thoughts,
-            f"{thoughts - cut} of {thoughts} by themselves, {cut} at {budget} tokens; {each}",
+            f"{cut} of {thoughts} closed by force at {budget} tokens; {each}",
             f"at most {limit:g}% closed by force",
             reason="After a thought that was cut off the model answers from what it has, and may go on thinking.",
             fix="Raise sampling.thinking.max_tokens, or lower the effort by prompt.template_arguments.",
