@@ -6,7 +6,7 @@ from typing import Any
 
 from env.refusal import Refusal
 from training.backends.base import ChatFacts, PromptForm
-from training.backends.local.chat_template import ChatTemplate
+from training.backends.local.template.chat_template import ChatTemplate
 
 
 class Texts:

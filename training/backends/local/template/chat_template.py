@@ -9,8 +9,8 @@ from typing import Any
 
 from env.refusal import Refusal
 from training.backends.base import ChatFacts, PromptForm
-from training.backends.local.template_arguments import known_arguments, require_allowed
-from training.backends.local.template_clock import CLOCK, clock_at
+from training.backends.local.template.arguments import known_arguments, require_allowed
+from training.backends.local.template.clock import CLOCK, clock_at
 
 # Nothing that a template could write by itself.
 _SYSTEM, _FIRST, _SECOND, _ANSWER = "Qarzo is the system.", "Make a qarzo lamp.", "Make a vintu chair.", "return vintu"

@@ -25,7 +25,7 @@ from tests.support.chat_families import FAMILIES, Family, tokenizer_of
 from tests.support.settings import prompt_form, sampling_settings, train_settings
 from training.backends.base import Completion
 from training.backends.local.stopping import completed
-from training.backends.local.template_clock import clock_at
+from training.backends.local.template.clock import clock_at
 from training.backends.local.texts import Texts
 from training.backends.local.thinking import ThinkingRows, most_tokens
 from training.examples import encode_examples

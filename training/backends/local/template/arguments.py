@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from env.refusal import Refusal
-from training.backends.local.template_clock import CLOCK
+from training.backends.local.template.clock import CLOCK
 
 # What the library, or the conversation itself, hands to every template.
 _GIVEN = frozenset({"messages", "tools", "documents", "add_generation_prompt", "raise_exception", CLOCK})
