@@ -50,7 +50,7 @@ class _Rows:
 def generate_batch(model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
     """Yield each decoding step of the samples of ``prompts``, all of which generate together."""
     most = most_tokens(texts, settings)
-    cache = new_cache(model.config.get_text_config().num_hidden_layers)
+    cache = new_cache(model.config.get_text_config())
     logits, rows = _prefill(model, cache, prompts, most)
     yield from _decode(model, texts, cache, logits, rows, settings)
 
