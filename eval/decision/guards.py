@@ -180,7 +180,7 @@ def truncation_guard(base: Sequence[TaskScore], cell: Sequence[TaskScore], rule:
     said = f"{shares[0]:.1f}% of the base's and {shares[1]:.1f}% of the adapter's answers were cut without passing"
     if abs(shares[0] - shares[1]) <= TRUNCATED_GAP_PP:
         return Guard("truncation", "block", False, f"{said} (at most {TRUNCATED_GAP_PP:g} points apart are allowed).")
-    gains = paired_gains(*(_ended(scores) for scores in (base, cell)), 1)
+    gains = paired_gains(_ended(base), _ended(cell), 1)
     gain = estimate_gain(gains, seed=rule.seed, resamples=rule.resamples, alpha=rule.alpha)
     is_shown = gain.lower is not None and gain.lower > 0
     among = f"among answers that ended, pass@1 gains {points(gain.value)} (lower bound {points(gain.lower)})"
