@@ -87,11 +87,13 @@ $(VENV)/.smollm2: $(VENV)/.ready env/locks/smollm2.txt
 
 setup-unsloth: $(UNSLOTH_VENV)/.ready ## unsloth's own environment
 
-# A torchvision that does not fit this build of torch stops unsloth, which can do without one.
+# A torchvision that does not fit this build of torch stops unsloth, which can do without one; an xformers whose kernels do
+# not load (0.0.35 with torch 2.13) only warns at each start.
 $(UNSLOTH_VENV)/.ready: pyproject.toml env/locks/unsloth.txt
 	$(PYTHON) -m venv $(UNSLOTH_VENV)
 	$(UNSLOTH_VENV)/bin/$(PIP_INSTALL) -c env/locks/unsloth.txt -e '.[unsloth]' pytest pytest-timeout pytest-xdist hypothesis
 	@$(UNSLOTH_VENV)/bin/python -c 'import torchvision' 2>/dev/null || $(UNSLOTH_VENV)/bin/python -m pip uninstall --quiet -y torchvision
+	@$(UNSLOTH_VENV)/bin/python -c 'import xformers._cpp_lib as lib; assert lib._build_metadata' 2>/dev/null || $(UNSLOTH_VENV)/bin/python -m pip uninstall --quiet -y xformers
 	@touch $@
 
 # Where there is no npm, Node and npm come as a wheel. What is loaded of the package is compared with a checksum.

@@ -165,7 +165,7 @@ def _gpu(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     told = f"{listed}, driver {best.driver}"
     if not rules.require_gpu:
         capability = f", compute capability {best.compute_capability:g}" if best.compute_capability else ""
-        return [fact("gpu", told + capability, facts.gpu.note), *_torch_checks(facts, best, "warn")]
+        return [fact("gpu", told + capability, facts.gpu.note), *_torch_checks(facts, best, "warn"), *_compiler(facts)]
     checks = [
         ok("gpu", told, "a GPU"),
         judged(
@@ -181,7 +181,30 @@ def _gpu(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     # 0.0 is an accelerator without CUDA, where the number has no meaning
     if best.compute_capability:
         checks.append(_capability(best.compute_capability, rules.min_compute_capability))
-    return [*checks, *_torch_checks(facts, best, "block")]
+    return [*checks, *_torch_checks(facts, best, "block"), *_compiler(facts)]
+
+
+def _compiler(facts: MachineFacts) -> list[Check]:
+    """Return whether Triton can compile kernels here; [] without a torch for CUDA, which brings Triton."""
+    if not facts.torch_cuda:
+        return []
+    triton, tools = facts.packages.get("triton", ""), facts.toolchain
+    parts = (
+        f"triton {triton}" if triton else "no triton",
+        tools.compiler or "no C compiler",
+        tools.headers or "no Python.h",
+    )
+    return [
+        judged(
+            "kernel compiler",
+            "warn",
+            bool(triton and tools.compiler and tools.headers),
+            ", ".join(parts),
+            "triton, gcc and Python's headers",
+            reason="unsloth's kernels and torch.compile are compiled at their first call: the gate would crash there",
+            fix="Debian: apt install gcc python3-dev; triton comes with torch's build for CUDA.",
+        )
+    ]
 
 
 def _torch_checks(facts: MachineFacts, gpu: Gpu, level: Level) -> list[Check]:
@@ -265,22 +288,34 @@ def _package(installed: Mapping[str, str], name: str, wanted: str) -> Check:
 
 def _verification(facts: MachineFacts, rules: EnvironmentRules) -> list[Check]:
     engine, bubblewrap = facts.programs.get("engine", ""), facts.programs.get("bubblewrap", "")
-    has_luajit = "luajit21" in facts.lupa.runtimes
+    without = "process limits are its only isolation"
+    if facts.system.startswith("macOS"):
+        without = (
+            "macOS has neither bubblewrap nor seccomp: programs run in processes with limits of time, files and heap, "
+            "without a wall to the network and to what this user can read"
+        )
     return [
-        judged(
-            "lua",
-            "block",
-            has_luajit,
-            f"lupa {facts.lupa.version}: {', '.join(facts.lupa.runtimes)}" if has_luajit else "no LuaJIT 2.1",
-            "lupa with LuaJIT 2.1",
-            reason="candidates are Lua programs in the engine's dialect: nothing could be verified",
-            fix="pip install -c env/locks/core.txt lupa",
-        ),
+        _lua(facts),
         _optional("engine", engine, rules.require_engine, "the recorder verifies instead", "minetest-server"),
-        _optional(
-            "bubblewrap", bubblewrap, rules.require_bubblewrap, "process limits are its only isolation", "bubblewrap"
-        ),
+        _optional("bubblewrap", bubblewrap, rules.require_bubblewrap, without, "bubblewrap"),
     ]
+
+
+def _lua(facts: MachineFacts) -> Check:
+    """Say which Lua will judge: LuaJIT, or where lupa comes without it (macOS) Lua 5.1 in its place."""
+    found = f"lupa {facts.lupa.version}: {', '.join(facts.lupa.runtimes)}" if facts.lupa.runtimes else "lupa has no Lua"
+    if "lua51" in facts.lupa.runtimes and "luajit21" not in facts.lupa.runtimes:
+        without = "no LuaJIT in it: Lua 5.1 judges, and a program that it cannot express gets no verdict"
+        return fact("lua", found, f"{without}; docs/luantibench.md lists the differences")
+    return judged(
+        "lua",
+        "block",
+        "luajit21" in facts.lupa.runtimes,
+        found,
+        "lupa with LuaJIT 2.1 or Lua 5.1",
+        reason="candidates are Lua programs in the engine's dialect: nothing could be verified",
+        fix="pip install -c env/locks/core.txt lupa",
+    )
 
 
 def _optional(name: str, path: str, is_required: bool, without: str, package: str) -> Check:

@@ -72,7 +72,8 @@ def local_folder(settings: ModelSettings) -> Path | None:
     Raises:
         Refusal: ``settings.path`` names a folder that is not there.
     """
-    return find_folder(_with_folder(settings).path)
+    placed = _with_folder(settings)
+    return find_folder(placed.path, placed.revision)
 
 
 def require_complete_folder(settings: ModelSettings) -> None:

@@ -23,6 +23,7 @@ class ModelSettings:
 
     Attributes:
         path: a local folder, or a hub id such as "org/name".
+        revision: of a hub id: a commit, tag or branch; "" is its main branch.
         quantization: "nf4" holds the linear layers in 4 bits (Dettmers et al. 2023, arXiv:2305.14314); "q4" and "q8"
             are mlx's own 4 and 8 bits, affine in groups of 64.
         double_quantization: hold NF4's own scales in 8 bits too: 0.4 bits a parameter less.
@@ -34,6 +35,7 @@ class ModelSettings:
     """
 
     path: str
+    revision: str
     quantization: Quantization
     dtype: Dtype
     device: Device

@@ -26,6 +26,11 @@ def enter() -> None:
 
     Exits with 2 and one sentence where neither has them.
     """
+    if sys.platform == "win32":
+        sys.stderr.write(
+            "luagate runs on Linux and macOS. On Windows use WSL2 (wsl --install): it reaches NVIDIA GPUs.\n"
+        )
+        raise SystemExit(2)
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     entered = os.environ.pop(_ENTERED, "")
     if sys.version_info >= OLDEST and not missing:

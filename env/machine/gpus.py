@@ -7,8 +7,9 @@ import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
-from env.machine.hardware import memory, processor
+from env.machine.hardware import memory, processor, sysctl
 
 _QUERY = "name,memory.total,memory.free,driver_version,compute_cap"
 _USE_QUERY = "memory.used,memory.total,utilization.gpu"
@@ -71,9 +72,11 @@ def survey_gpus() -> GpuSurvey:
     """Return the accelerators that this process may use; never raises, waits at most 10 s for a hanging driver."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         total_gb = memory().total_gb or 0.0
-        return GpuSurvey((Gpu(processor().model, total_gb, None, "metal", 0.0),), "memory is shared with the CPU")
+        most_gb = metal_gb(total_gb, sysctl("iogpu.wired_limit_mb"))
+        note = f"memory is shared with the CPU, and Metal lets one program use about {most_gb:.1f} GB of it"
+        return GpuSurvey((Gpu(processor().model, total_gb, most_gb, "metal", 0.0),), note)
     if shutil.which("nvidia-smi") is None:
-        return GpuSurvey((), "nvidia-smi is not installed")
+        return GpuSurvey((), f"nvidia-smi is not installed{_other_makers()}")
     only = _visible()
     if only is None:
         return GpuSurvey((), "CUDA_VISIBLE_DEVICES hides every GPU")
@@ -89,6 +92,25 @@ def survey_gpus() -> GpuSurvey:
         return GpuSurvey((), f"nvidia-smi failed: {words[0] if words else f'exit code {result.returncode}'}")
     gpus = parse_nvidia_smi(result.stdout)
     return GpuSurvey(gpus, "" if gpus else "nvidia-smi lists no GPU")
+
+
+def metal_gb(total_gb: float, wired_limit_mb: str) -> float:
+    """Return about how much of a Mac's memory Metal lets a program use (its recommendedMaxWorkingSetSize), in GB.
+
+    As macOS reports it: two thirds up to 36 GB, three quarters above; ``wired_limit_mb`` is the administrator's own.
+    """
+    if wired_limit_mb.isdigit() and int(wired_limit_mb):
+        return round(int(wired_limit_mb) * 2**20 / 1e9, 2)
+    return round(total_gb * (2 / 3 if total_gb <= 36 * 2**30 / 1e9 else 3 / 4), 2)
+
+
+def _other_makers(root: Path = Path("/")) -> str:
+    """Return what to say of a GPU of another maker, by the devices of its driver; "" without one."""
+    if (root / "dev/kfd").exists() or shutil.which("rocminfo"):
+        return "; there is an AMD GPU: ROCm was never tried, so it is neither counted nor promised to work"
+    if shutil.which("xpu-smi"):
+        return "; there is an Intel GPU: luagate computes on NVIDIA and Apple GPUs and on CPUs alone"
+    return ""
 
 
 def _visible() -> list[str] | None:

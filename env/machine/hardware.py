@@ -61,7 +61,7 @@ def memory(root: Path = Path("/")) -> Memory:
     """Return the memory's facts; ``root`` is the folder that holds /proc and /sys."""
     table = _meminfo(root)
     if not table:
-        return Memory(_gb(_number(_sysctl("hw.memsize"))), None, "")
+        return Memory(_gb(_number(sysctl("hw.memsize"))), None, "")
     total, available = table.get("MemTotal"), table.get("MemAvailable")
     limits = [limit for limit in _memory_limits(root) if total is None or limit[0] < total]
     if not limits:
@@ -90,7 +90,7 @@ def _cpu_model(root: Path) -> str:
         name, _, value = line.partition(":")
         if name.strip() in ("model name", "Model"):
             return " ".join(value.split())
-    return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+    return sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
 
 
 def _cpu_quota(root: Path) -> float | None:
@@ -139,7 +139,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _sysctl(name: str) -> str:
+def sysctl(name: str) -> str:
+    """Return a value of macOS' kernel; "" where there is none, and on other systems."""
     if platform.system() != "Darwin":
         return ""
     try:

@@ -14,6 +14,7 @@ from env.machine.hardware import Memory, Processor, memory, processor
 from env.machine.load import busy_cores
 from env.machine.programs import LupaFacts, find_programs, lupa_facts
 from env.machine.source import Source, source
+from env.machine.toolchain import NO_TOOLS, Toolchain, toolchain
 from env.machine.torch_build import torch_cuda
 from env.pins import CORE_LOCK, Pin, PinDifference, differences, installed_versions, read_pins
 from env.refusal import Refusal
@@ -55,6 +56,7 @@ class MachineFacts:
     locks: tuple[Path, ...] = (CORE_LOCK,)
     extras: tuple[str, ...] = ("dev",)
     busy_cores: float | None = None
+    toolchain: Toolchain = NO_TOOLS
 
 
 def probe(
@@ -88,6 +90,7 @@ def probe(
         locks=locks,
         extras=extras,
         busy_cores=busy_cores(),
+        toolchain=toolchain(),
     )
 
 

@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--dataset", default=DEFAULT, choices=_written_by_hand())
     check.add_argument("--verifier", action="append", help="repeatable; default: all usable")
     check.add_argument("--workers", type=int, default=2)
+    check.add_argument("--vm", default="auto", help="what runs Lua for recorder and builtin: luajit21 or lua51")
     check.add_argument("--engine", default="", help="an engine's folder or program; default: this machine's")
     check.set_defaults(run=_validate)
     rows = commands.add_parser("export", help="the training rows as JSON lines, for this project or another")
@@ -116,7 +117,7 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _validated(domain: Domain, name: str, tasks: tuple[Task, ...], options: argparse.Namespace) -> Validation | None:
     """Return the validation under one verifier; None where it is not usable here and was not requested by name."""
-    settings = VerifierSettings(name=name, engine=options.engine, workers=options.workers, **LIMITS)
+    settings = VerifierSettings(name=name, engine=options.engine, workers=options.workers, vm=options.vm, **LIMITS)
     turn_to(f"verifying under {name}")
     try:
         with open_verifier(domain, settings) as verifier:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from env.refusal import BadSettings
+from env.refusal import BadSettings, Refusal
 from eval.pipeline.language import Language
 from eval.records import Task, TaskCheck, Verdict
 
@@ -53,6 +53,7 @@ class VerifierSettings:
         output_kb: kept of what a program prints; the rest is dropped.
         code_kb: longest program that is run at all.
         recycle_after: programs a child runs before it is replaced.
+        vm: what runs Lua where the verifier does: "luajit21", "lua51"; "auto" is the first of these that is installed.
         require_isolation: layers ("bwrap", "netns", "seccomp", joined by "+") without which nothing is run.
     """
 
@@ -65,6 +66,7 @@ class VerifierSettings:
     output_kb: int
     code_kb: int
     recycle_after: int
+    vm: str
     require_isolation: str
 
     def __post_init__(self) -> None:
@@ -83,6 +85,15 @@ class Caveat:
 
     reason: str
     fix: str
+
+
+def require_own_vm(settings: VerifierSettings) -> None:
+    """Raise Refusal where ``settings`` choose a VM for a verifier that comes with its own."""
+    if settings.vm != "auto":
+        raise Refusal(
+            f"verifier.vm = {settings.vm!r}: the verifier {settings.name} runs programs in a VM of its own.",
+            "Set verifier.vm=auto.",
+        )
 
 
 class Verifier(Protocol):

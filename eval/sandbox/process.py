@@ -56,10 +56,15 @@ class ChildSettings:
     language: str = "lua"
 
 
+# Of each language the smallest program, to find out what children start in.
 TRIALS = {
-    "lua": ChildSettings({"trial.lua": "function P.judge() end"}, {}, (), 10.0, 2.0, 64, 1),
-    "luau": ChildSettings({"trial.luau": "function W.judge() end"}, {}, (), 10.0, 2.0, 64, 1, "luau"),
-    "luau_web": ChildSettings({"trial.luau": "function W.judge() end"}, {}, (), 10.0, 2.0, 64, 1, "luau_web"),
+    language: ChildSettings({f"trial.{suffix}": f"function {table}.judge() end"}, {}, (), 10.0, 2.0, 64, 1, language)
+    for language, suffix, table in (
+        ("lua", "lua", "P"),
+        ("lua51", "lua", "P"),
+        ("luau", "luau", "W"),
+        ("luau_web", "luau", "W"),
+    )
 }
 
 

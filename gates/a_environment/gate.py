@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from gates.a_environment.data_checks import DataFindings, contamination_facts, i
 from gates.a_environment.decision_plan import PlannedDecision, plan_decision, planning_checks
 from gates.a_environment.model_files import model_checks, model_checks_or_miss
 from gates.a_environment.model_probe import Looking, probe_model
+from gates.a_environment.waiving import waive
 from gates.context import GateContext, PlanContext, Progress, conclude
 from gates.measuring.bench import dataset_of, domain_of_experiment
 from gates.measuring.pace import gate_durations
@@ -210,12 +211,3 @@ def retold(before: list[Check], later: list[Check]) -> list[Check]:
     """Return both lists as one; a check repeated by the loaded model appears once, with the loaded model's result."""
     again = {check.name for check in later}
     return [*(check for check in before if check.name not in again), *later]
-
-
-def waive(checks: list[Check], waivers: Mapping[str, str | None]) -> list[Check]:
-    """Return the checks, with failures that the user waived by name marked with the reason."""
-    reasons = {name.replace("_", " "): reason for name, reason in waivers.items() if reason}
-    return [
-        replace(check, waived=reasons[check.name]) if check.name in reasons and not check.ok else check
-        for check in checks
-    ]

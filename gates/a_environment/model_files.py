@@ -14,12 +14,11 @@ from env.space import size_text
 from gates.a_environment.adapter_fit import adapter_checks
 from gates.settings import Experiment, planned_training
 from training.backends import require_installed, require_trainer
-from training.backends.local.identity import weight_files
-from training.backends.local.model_folder import hub_cache, is_offline
+from training.backends.local.hub import commit_of, hub_cache, is_offline
 from training.models import check_settings, local_folder, source_note, text_choices
 from training.needs.disk import checkpoint_bytes
 from training.needs.memory import Footprint, estimate, read_shape
-from training.needs.weight_headers import require_whole
+from training.needs.weight_headers import require_whole, weight_files
 from training.schedule import checkpoint_count
 
 # Prompts are short beside this; the estimate of the attention cache assumes this length for all of them.
@@ -56,9 +55,20 @@ def model_checks(experiment: Experiment, results: Path) -> list[Check]:
     return [
         found,
         *([fact("model source", source)] if source else []),
+        *revision_facts(experiment),
         *facts,
         *_size_checks(experiment, folder, results),
     ]
+
+
+def revision_facts(experiment: Experiment) -> list[Check]:
+    """Return which commit of the hub's model this is; [] for a folder of the user's."""
+    folder, requested = local_folder(experiment.model), experiment.model.revision
+    commit = "" if folder is None else commit_of(folder)
+    if not commit:
+        return []
+    why = f"of {requested}, requested" if requested else f"of the main branch; model.revision={commit} pins it"
+    return [fact("model revision", commit, why)]
 
 
 def model_checks_or_miss(experiment: Experiment, results: Path) -> list[Check]:

@@ -14,16 +14,19 @@ from typing import Any
 
 from env.checks import Check, fact, judged
 from env.counts import counted
+from env.space import size_text
 from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
+from gates.a_environment.model_files import revision_facts
 from gates.a_environment.prompt_checks import prompt_checks
 from gates.a_environment.speed import GenerationSpeed, call_size, fastest, time_batches, with_processes
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
 from gates.measuring.prompting import examples_of, form_of, prompt_of, store_prompts
 from gates.report.results import AdapterProbe, ModelProbe, Pace, SampleProbe
 from gates.settings import Experiment
+from training.backends.local.hub import downloads_told
 from training.examples import EncodedExamples
 from training.hooks import NoHooks
 from training.models import load_model
@@ -69,7 +72,8 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     form = form_of(experiment, looking.moment)
     looking.tell("loading the weights")
     began_s = time.monotonic()
-    model = load_model(experiment.backend.name, one_process(experiment.model))
+    with downloads_told(lambda brought: looking.tell(f"downloading it: {size_text(brought)} so far")):
+        model = load_model(experiment.backend.name, one_process(experiment.model))
     load_s = looking.start_s + time.monotonic() - began_s
     try:
         config = experiment.gate.c
@@ -97,6 +101,8 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     if len(experiment.model.batch_sizes) > 1:
         choices.append(_batch_check(speeds, limit))
     checks = [*asked, rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
+    # known only now where it was downloaded just now
+    checks += revision_facts(experiment)
     found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored)
     if watch.record is None:
         return Probed(checks, found)

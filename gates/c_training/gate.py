@@ -10,13 +10,12 @@ from env.checks import Check, judged
 from env.counts import counted, listed_text
 from gates.c_training.hooks import Hooks, read_metrics
 from gates.context import GateContext, Progress, StopRequested, conclude
-from gates.measuring.bench import approved_dataset, base_facts, one_process, require_same_base
+from gates.measuring.bench import approved_dataset, base_facts, loaded, one_process, require_same_base
 from gates.measuring.pace import as_recorded, recorded_pace
 from gates.measuring.prompting import examples_of, recorded_form, require_same_training_prompts
 from gates.report import GateReport
 from gates.report.results import BaseFacts, CheckpointFacts, EnvironmentResults, TrainingFacts, TrainingResults
 from training.loss_watch import flat_start, idle_gradient
-from training.models import load_model
 from training.records import TrainingDiverged, TrainResult, TrainSettings
 from training.schedule import with_steps
 
@@ -27,7 +26,7 @@ def run(context: GateContext) -> GateReport:
     dataset = approved_dataset(context)
     context.on_progress(Progress("loading model", 0, 0, ""))
     held = as_recorded(one_process(experiment.model), recorded_pace(context))
-    model = load_model(experiment.backend.name, held)
+    model = loaded(context, held)
     train = with_steps(config.train, len(dataset.rows))
     hooks = Hooks(context, train.max_steps)
     try:

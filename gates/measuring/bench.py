@@ -10,6 +10,7 @@ from pathlib import Path
 from env.counts import counted
 from env.heartbeat import TokenCount
 from env.refusal import Refusal
+from env.space import size_text
 from eval.datasets.loading import domain_of, load_dataset
 from eval.datasets.splits import all_dev
 from eval.domains import Domain, open_verifier
@@ -28,6 +29,7 @@ from gates.measuring.thinking import marked_thinking
 from gates.report.results import AnyResults, BaseFacts, EnvironmentResults, JudgeFacts
 from gates.settings import Experiment
 from training.backends.base import LoadedModel
+from training.backends.local.hub import downloads_told
 from training.models import load_model
 from training.records import ModelSettings
 
@@ -168,6 +170,16 @@ def approved_dataset(context: GateContext) -> Dataset:
     return all_dev(kept) if rule is not None and rule.selection == "max-t" else kept
 
 
+def loaded(context: GateContext, settings: ModelSettings) -> LoadedModel:
+    """Return the model that ``settings`` name; a download is told in the gate's pulses. Raises as ``load_model``."""
+
+    def tell(brought: int) -> None:
+        context.on_progress(Progress("loading model", 0, 0, "", f"downloading it: {size_text(brought)} so far"))
+
+    with downloads_told(tell):
+        return load_model(context.experiment.backend.name, settings)
+
+
 @contextmanager
 def open_bench(context: GateContext) -> Iterator[Bench]:
     """Open model, verifier and tasks; test the instrument; close everything at the end."""
@@ -179,7 +191,7 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
         require_right_instrument(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
         context.safe_point()
         context.on_progress(Progress("loading model", 0, 0, ""))
-        model = load_model(experiment.backend.name, as_recorded(experiment.model, recorded_pace(context)))
+        model = loaded(context, as_recorded(experiment.model, recorded_pace(context)))
         try:
             form = recorded_form(context)
             require_same_prompts(context, dataset.tasks, model, form)

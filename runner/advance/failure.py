@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from env.files import write_atomic
+from env.machine.out_of_memory import DeviceLost, ran_out_of_memory
 from env.refusal import Refusal
 from runner.runs.exit_codes import Exit
 
@@ -25,12 +26,14 @@ class Failure:
         kind: "refusal" (we know why and say what to do), "crash" (an exception), "memory" (there was not enough),
             "killed" (a signal from outside), "stalled" (no progress, and its supervisor ended it).
         where: file and line of luagate's code that raised, "" otherwise.
+        rows: that generated together when the GPU was lost: a new worker with fewer can go on; 0 otherwise.
     """
 
     kind: Literal["refusal", "crash", "memory", "killed", "stalled"]
     sentence: str
     fix: str = ""
     where: str = ""
+    rows: int = 0
 
     @property
     def exit(self) -> Exit:
@@ -49,16 +52,11 @@ def failure_of(error: BaseException, project: Path) -> Failure:
     ]
     where = f"{Path(ours[-1].filename).relative_to(project)}:{ours[-1].lineno}" if ours else ""
     first_line = str(error).strip().split("\n")[0]
-    kind: Literal["memory", "crash"] = "memory" if _is_out_of_memory(error) else "crash"
-    return Failure(kind, f"{type(error).__name__}: {first_line}"[:400], where=where)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is Python's MemoryError or torch's OutOfMemoryError, by type: torch is never imported here."""
-    kinds = type(error).__mro__
-    return isinstance(error, MemoryError) or any(
-        kind.__name__ == "OutOfMemoryError" and kind.__module__.partition(".")[0] == "torch" for kind in kinds
+    kind: Literal["memory", "crash"] = (
+        "memory" if ran_out_of_memory(error) or isinstance(error, DeviceLost) else "crash"
     )
+    rows = error.rows if isinstance(error, DeviceLost) else 0
+    return Failure(kind, f"{type(error).__name__}: {first_line}"[:400], where=where, rows=rows)
 
 
 def write_failure(path: Path, failure: Failure) -> None:

@@ -25,7 +25,7 @@ from gates.versions import versions_of
 from runner.advance.failure import Failure, read_failure, unspoken_failure
 from runner.advance.memory_advice import memory_advice
 from runner.advance.supervisor import Ending, Stop, supervise
-from runner.changing.edits import accept_hand_edits
+from runner.changing.edits import accept, accept_hand_edits, propose
 from runner.runs.config import read_config
 from runner.runs.exit_codes import Exit
 from runner.runs.folder import Run, archive_old_attempts, command, remove_temporary_files
@@ -281,8 +281,22 @@ def _settle(here: Advance, gate: str, config: dict[str, Any], ending: Ending) ->
     run.record(
         EventType.GATE_CRASHED, gate, kind=failure.kind, sentence=failure.sentence, fix=failure.fix, where=failure.where
     )
+    if restarted := _with_fewer_rows(run, config, failure):
+        screen.noticed(run, [restarted])
+        return None
     screen.gate_crashed(run, gate, failure)
     return failure.exit
+
+
+def _with_fewer_rows(run: Run, config: dict[str, Any], failure: Failure) -> str:
+    """Where a GPU was lost for memory, store half the rows for the next worker; return that in words, else ""."""
+    before = config["model"]["batch_size"]
+    rows = min(failure.rows, before if isinstance(before, int) else max(before)) // 2
+    if rows < 1:
+        return ""
+    accept(run, propose(run, [f"model.batch_size={rows}"]))
+    change = f"model.batch_size={rows} instead of {before}"
+    return f"{failure.sentence}; a new process continues with {change}, and so does the rest of the run"
 
 
 def _stopped_after(here: Advance, gate: str) -> int | None:

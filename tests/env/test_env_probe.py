@@ -11,8 +11,8 @@ import pytest
 from env.machine import gpus, hardware, programs
 from env.machine import source as source_module
 from env.machine.disks import disk, mount_of
-from env.machine.gpus import parse_nvidia_smi, survey_gpus
-from env.machine.hardware import memory, processor
+from env.machine.gpus import metal_gb, parse_nvidia_smi, survey_gpus
+from env.machine.hardware import Memory, memory, processor
 from env.machine.probe import probe, shell
 from env.machine.source import parse_status, source
 from env.pins import CORE_LOCK, Pin, differences, installed_versions, read_pins
@@ -224,3 +224,28 @@ def test_a_lock_with_paths_is_refused_with_every_line(tmp_path: Path) -> None:
 
 def test_installed_versions_use_pips_names() -> None:
     assert "typing-extensions" in installed_versions()
+
+
+@pytest.mark.parametrize(
+    ("total_gb", "limit_mb", "most_gb"),
+    [(17.18, "", 11.45), (17.18, "0", 11.45), (34.36, "0", 22.91), (68.72, "0", 51.54), (17.18, "14336", 15.03)],
+)
+def test_a_mac_s_model_is_held_against_what_metal_may_use(total_gb: float, limit_mb: str, most_gb: float) -> None:
+    assert metal_gb(total_gb, limit_mb) == most_gb
+
+
+def test_a_mac_s_gpu_says_how_much_metal_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    monkeypatch.setattr(gpus, "memory", lambda: Memory(17.18, None, ""))
+    monkeypatch.setattr(gpus, "sysctl", lambda _name: "0")
+    found = survey_gpus()
+    assert (found.gpus[0].vram_gb, found.gpus[0].free_gb) == (17.18, 11.45)
+    assert "Metal lets one program use about 11.4 GB" in found.note
+
+
+def test_a_gpu_of_another_maker_is_named(tmp_path: Path) -> None:
+    assert gpus._other_makers(tmp_path) == ""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "kfd").touch()
+    assert "AMD GPU: ROCm was never tried" in gpus._other_makers(tmp_path)

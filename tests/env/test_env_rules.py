@@ -13,6 +13,7 @@ from env.machine.hardware import Memory, Processor
 from env.machine.probe import MachineFacts, Shell
 from env.machine.programs import LupaFacts
 from env.machine.source import Source
+from env.machine.toolchain import Toolchain
 from env.machine.torch_build import built_for
 from env.pins import CORE_LOCK, LOCKS, PinDifference
 from env.requirements import EnvironmentRules, judge
@@ -26,13 +27,14 @@ GOOD = MachineFacts(
     memory=Memory(32.0, 16.0, ""),
     disk=Disk("/data", 100.0, "ext4", "/", True),
     gpu=GpuSurvey((H200,), ""),
-    packages={"torch": "2.13.0+cpu", "hydra-core": "1.4.0rc3", "lupa": "2.8"},
+    packages={"torch": "2.13.0+cpu", "hydra-core": "1.4.0rc3", "lupa": "2.8", "triton": "3.7.1"},
     pin_differences=(),
     pin_note="",
     lupa=LupaFacts("2.8", ("lua54", "luajit21")),
     programs={"engine": "/usr/games/minetestserver", "bubblewrap": "/usr/bin/bwrap"},
     source=Source("a" * 40, ()),
     shell=Shell(False, ""),
+    toolchain=Toolchain("/usr/bin/gcc", "/usr/include/Python.h"),
 )
 RULES = EnvironmentRules(
     min_python="3.11",
@@ -122,6 +124,40 @@ def test_the_newest_of_several_gpus_decides_the_capability() -> None:
 def test_an_accelerator_without_cuda_is_not_judged_by_cuda_numbers() -> None:
     facts = replace(GOOD, gpu=GpuSurvey((Gpu("Apple M3", 64.0, None, "metal", 0.0),), ""))
     assert blocking(judge(facts, RULES)) == ()
+
+
+def test_without_luajit_lua_5_1_judges_and_doctor_says_so() -> None:
+    mac = named(judge(replace(GOOD, lupa=LupaFacts("2.8", ("lua51", "lua52", "lua55"))), RULES), "lua")
+    assert mac.ok
+    assert "Lua 5.1 judges, and a program that it cannot express gets no verdict" in mac.reason
+    assert named(judge(replace(GOOD, lupa=LupaFacts("2.8", ("lua54",))), RULES), "lua").blocks
+
+
+@pytest.mark.parametrize(
+    ("tools", "triton", "missing"),
+    [
+        (Toolchain("/usr/bin/gcc", "/usr/include/Python.h"), "3.7.1", ""),
+        (Toolchain("", "/usr/include/Python.h"), "3.7.1", "no C compiler"),
+        (Toolchain("/usr/bin/gcc", ""), "3.7.1", "no Python.h"),
+        (Toolchain("/usr/bin/gcc", "/usr/include/Python.h"), "", "no triton"),
+    ],
+)
+def test_what_triton_compiles_with_is_examined_beside_a_torch_for_cuda(
+    tools: Toolchain, triton: str, missing: str
+) -> None:
+    facts = replace(GOOD, torch_cuda="13.0", toolchain=tools, packages={**GOOD.packages, "triton": triton})
+    facts = replace(facts, gpu=GpuSurvey((replace(H200, driver="580.65"),), ""))
+    found = named(judge(facts, RULES), "kernel compiler")
+    assert found.ok is (not missing)
+    assert missing in found.value
+    assert "kernel compiler" not in {check.name for check in judge(replace(facts, torch_cuda=None), RULES)}
+
+
+def test_doctor_says_plainly_what_isolation_a_mac_has() -> None:
+    facts = replace(GOOD, system="macOS 15.1, arm64", programs={**GOOD.programs, "bubblewrap": ""})
+    found = named(judge(facts, replace(RULES, require_bubblewrap=False)), "bubblewrap")
+    assert "macOS has neither bubblewrap nor seccomp" in found.reason
+    assert "without a wall to the network" in found.reason
 
 
 def test_python_versions_compare_as_numbers() -> None:

@@ -6,6 +6,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 import venv
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from env.installed.own_environment import LIBRARIES, OLDEST
+from env.installed.own_environment import LIBRARIES, OLDEST, enter
 from env.installed.version import VERSION
 from tests.support.installed import NOT_COPIED, plain_environment, see_libraries
 from tests.support.runs import PROJECT
@@ -175,3 +176,13 @@ def test_what_runs_before_the_environment_is_found_is_read_by_older_pythons(name
         "env.installed.own_environment",
         "luagate",
     }
+
+
+def test_windows_is_told_where_luagate_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit) as ended:
+        enter()
+    assert ended.value.code == 2
+    assert "luagate runs on Linux and macOS. On Windows use WSL2" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from env.checks import Check
 from eval.overlap.contamination import Overlap, Status, survey
 from eval.records import Row, Task
 from gates.a_environment.data_checks import contamination_facts, inspect_data
-from gates.a_environment.gate import waive
+from gates.a_environment.waiving import waive
 from gates.measuring.bench import dataset_of
 from gates.report.results import Leak
 from runner.runs.config import compose_experiment

@@ -253,7 +253,8 @@ FORGERIES = (
     ),
     _of(
         "setfenv on whoever calls",
-        "core.register_on_joinplayer(function() for i = 1, 9 do pcall(setfenv, i, {fail = print}) end end)",
+        "core.register_on_joinplayer(function() local pcall, setfenv = pcall, setfenv "
+        "for i = 1, 9 do pcall(setfenv, i, {fail = print}) end end)",
         WRONG,
     ),
     _of(

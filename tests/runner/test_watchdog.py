@@ -293,7 +293,8 @@ class OutOfMemoryError(RuntimeError):
 def test_running_out_of_memory_is_distinguished_by_type_from_other_errors() -> None:
     assert failure_of(OutOfMemoryError("tried 1.2 GiB"), PROJECT).kind == "memory"
     assert failure_of(MemoryError(), PROJECT).kind == "memory"
-    assert failure_of(RuntimeError("CUDA out of memory, says a message"), PROJECT).kind == "crash"
+    assert failure_of(RuntimeError("CUDA error: out of memory"), PROJECT).kind == "memory"
+    assert failure_of(ValueError("CUDA error: out of memory, says a message"), PROJECT).kind == "crash"
 
 
 @pytest.mark.parametrize(

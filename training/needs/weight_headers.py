@@ -39,13 +39,26 @@ class Tensors:
         return self.float_bytes + 4 * self.packed_bytes
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """Return the weight files that loading reads, sorted by name; empty when the folder holds none."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return [folder / name for name in sorted(shards)]
+    single = folder / "model.safetensors"
+    return [single] if single.is_file() else []
+
+
 def read_tensors(folder: Path) -> Tensors:
-    """Return what the safetensors files of ``folder`` hold, from their headers alone.
+    """Return what the weight files that loading reads hold, from their headers alone.
 
     Raises:
         Refusal: there are none, or a header cannot be read.
     """
-    files = sorted(folder.glob("*.safetensors"))
+    try:
+        files = weight_files(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refusal(f"{folder}: model.safetensors.index.json cannot be read ({error}).", _AGAIN) from None
     if not files:
         raise Refusal(f"{folder}: holds no safetensors file.", "Download the model's weights.")
     sizes: dict[str, tuple[int, ...]] = {}

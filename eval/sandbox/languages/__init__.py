@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,8 +45,9 @@ class Runtime(Protocol):
         ...
 
 
-# Language to the package that its runtime comes from.
-LIBRARIES = {"lua": "lupa", "luau": "pluau"}
+# Language to the package that its runtime comes from, and the extension module of it that it needs.
+LIBRARIES = {"lua": "lupa", "lua51": "lupa", "luau": "pluau"}
+EXTENSIONS = {"lua": "luajit21", "lua51": "lua51", "luau": "_pluau"}
 # Those that run in WebAssembly under Node (eval/sandbox/web): the parent bounds their time, Node has no timer for it.
 UNDER_NODE = ("luau_web",)
 
@@ -63,6 +65,13 @@ def library_folder(language: str) -> Path | None:
         return folder()
     found = importlib.util.find_spec(LIBRARIES[language])
     return None if found is None or found.origin is None else Path(found.origin).parents[1]
+
+
+def has_runtime(language: str) -> bool:
+    """Whether the library that is installed holds the language's runtime for this interpreter. Nothing is imported."""
+    folder = library_folder(language)
+    names = [EXTENSIONS[language] + suffix for suffix in EXTENSION_SUFFIXES]
+    return folder is not None and any((folder / LIBRARIES[language] / name).is_file() for name in names)
 
 
 def words_of_child(language: str, child: Path, parent_pid: int, memory_mb: int) -> list[str]:

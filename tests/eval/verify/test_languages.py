@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # A judge that runs its first argument as a program and returns what it returns.
 LUA = "function P.judge(text, ...) local f = assert(loadstring(text)) return f(...) end"
 LUAU = "function W.judge(text, ...) return W.loadstring(text)(...) end"
-JUDGES = {"lua": {"judge.lua": LUA}, "luau": {"judge.luau": LUAU}}
+JUDGES = {"lua": {"judge.lua": LUA}, "lua51": {"judge.lua": LUA}, "luau": {"judge.luau": LUAU}}
 
 
 def child_of(language: str, program: dict[str, str] | None = None, memory_mb: int = 32) -> Child:
@@ -38,7 +38,7 @@ def child(request: pytest.FixtureRequest) -> Iterator[Child]:
 def test_a_child_says_which_runtime_it_is(language: str) -> None:
     running = child_of(language)
     running.kill()
-    assert running.runtime.startswith({"lua": "LuaJIT 2.1", "luau": "Luau 0."}[language])
+    assert running.runtime.startswith({"lua": "LuaJIT 2.1", "lua51": "Lua 5.1", "luau": "Luau 0."}[language])
 
 
 def test_texts_go_in_and_texts_and_numbers_come_out(child: Child) -> None:

@@ -268,7 +268,7 @@ JUDGE_ONE = (
     "from eval.domains import open_verifier\n"
     "from eval.domains.luanti.domain import DOMAIN\n"
     "from eval.pipeline.verifier import Job, VerifierSettings\n"
-    "limits = VerifierSettings('recorder', '', 1, 10.0, 2.0, 64, 64, 1024, 2000, sys.argv[2])\n"
+    "limits = VerifierSettings('recorder', '', 1, 10.0, 2.0, 64, 64, 1024, 2000, 'auto', sys.argv[2])\n"
     "with open_verifier(DOMAIN, limits) as v:\n"
     "    verdict = v.submit(Job('')).result()\n"
     "print(verdict.outcome, verdict.isolation, v.isolation_reason, sep='|')\n"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from env.machine.out_of_memory import DeviceLost, ran_out_of_memory
 from env.refusal import Refusal
 from training.backends.base import (
     ChatFacts,
@@ -166,10 +167,12 @@ class BatchedModel(DrawnModel):
                 yield DrawStep(step.tokens, drawn)
             return
         except (RuntimeError, MemoryError) as error:
-            if not self._ran_out_of_memory(error):
+            if not ran_out_of_memory(error):
                 raise
+            why = str(error).strip().split("\n")[0][:200]
         if batch.rows == 1:
             raise Refusal("One sample alone does not fit into memory.", "Lower max_new_tokens, or use a smaller model.")
+        self._recover(batch.rows, why)
         left = without(batch, ended)
         if left.rows:
             yield from self._run_halved(requests, left, settings)
@@ -262,16 +265,18 @@ class BatchedModel(DrawnModel):
         """Return the context in which a fresh adapter can train; the base is restored exactly on exit."""
 
     @abstractmethod
-    def _ran_out_of_memory(self, error: BaseException) -> bool:
-        """Return whether ``error`` says that memory ran out."""
-
-    @abstractmethod
     def _free_memory(self) -> None:
-        """Release what the library's allocator holds in reserve."""
+        """Release what the library's allocator holds in reserve. Raises RuntimeError where the device is lost."""
+
+    def _recover(self, rows: int, why: str) -> None:
+        """Release memory after it ran out. Raises DeviceLost where this process cannot use the device any more."""
+        try:
+            self._free_memory()
+        except RuntimeError as error:
+            raise DeviceLost(rows, why) from error
 
     def _run_halved(self, requests: Sequence[Request], batch: Batch, settings: Sampling) -> Iterator[DrawStep]:
         """Yield the steps of what a batch has left; its last row is tried once more, alone."""
-        self._free_memory()
         self._batch_size = max(1, batch.rows // 2)
         self.choices["batch_size"] = f"{self._batch_size}: memory ran out with {batch.rows} rows"
         for part in halves(batch) if batch.rows > 1 else (batch,):

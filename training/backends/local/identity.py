@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from env.files import digest, sha256_file
 from training.backends.base import ModelIdentity
+from training.needs.weight_headers import weight_files
 
 _HUB_BLOB = re.compile(r"[0-9a-f]{64}$")
 _TOKENIZER_FILES = (
@@ -42,16 +42,6 @@ def model_identity(
         "end_tokens": " ".join(map(str, end_tokens)),
     }
     return ModelIdentity(digest(parts), parts)
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Return the weight files that loading reads, sorted by name; empty when the folder holds none."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return [folder / name for name in sorted(shards)]
-    single = folder / "model.safetensors"
-    return [single] if single.is_file() else []
 
 
 def _file_digest(path: Path) -> str:

@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from env.refusal import Refusal
-from training.backends.local.identity import weight_files
+from training.backends.local.hub import cached, download, is_offline
+from training.needs.weight_headers import weight_files
 
-_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model"]
-_TRUE = frozenset({"1", "ON", "YES", "TRUE"})
 _CONVERT = "GGUF cannot be trained: convert it to a folder of safetensors first (docs/your-model-and-data.md)."
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
-def find_folder(path: str) -> Path | None:
+def find_folder(path: str, revision: str) -> Path | None:
     """Return the local folder of ``path``, or the hub's cached one; None for a hub id that is not fully in the cache.
 
     Offline an incomplete model is returned: its missing files cannot be downloaded and are refused by name later.
 
+    Args:
+        revision: a commit, tag or branch of a hub id; "" is its main branch.
+
     Raises:
-        Refusal: ``path`` is that of a folder that does not exist, or of a file.
+        Refusal: ``path`` is that of a folder that does not exist, or of a file, or a folder was given a revision.
     """
     folder = Path(path).expanduser()
     if folder.is_dir():
+        if revision:
+            raise Refusal(
+                f"model.revision = {revision!r}: {folder} is a folder, and only models of the hub have revisions.",
+                "Leave model.revision empty.",
+            )
         return folder
     if folder.is_file():
         fix = _CONVERT if folder.suffix == ".gguf" else f"Give the folder that holds it: model.path={folder.parent}"
         raise Refusal(f"model.path = {path!r}: a file, not a model's folder.", fix)
     if path.startswith((".", "/", "~")) or path.count("/") != 1:
         raise Refusal(f"model.path = {path!r}: no such folder.", "Give a model's folder, or a hub id like org/name.")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        cached = Path(snapshot_download(path, allow_patterns=_HUB_FILES, local_files_only=True))
-    except (LocalEntryNotFoundError, ValueError, OSError):
-        return None
-    return cached if is_offline() or _is_complete(cached) else None
-
-
-def is_offline() -> bool:
-    """Return whether the hub must not be contacted, by its library's environment variables."""
-    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-    return value.upper() in _TRUE
-
-
-def hub_cache() -> Path:
-    """Return the folder into which models are downloaded; it need not exist."""
-    from huggingface_hub import constants
-
-    return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
+    found = cached(path, revision)
+    return found if found is None or is_offline() or _is_complete(found) else None
 
 
 def _is_complete(folder: Path) -> bool:
@@ -61,24 +48,13 @@ def _is_complete(folder: Path) -> bool:
     return True
 
 
-def model_folder(path: str) -> Path:
+def model_folder(path: str, revision: str) -> Path:
     """Return the local folder of ``path``; a hub id is downloaded, or found in the hub's cache when offline.
 
     Raises:
         Refusal: there is no such folder, and the hub did not provide it.
     """
-    found = find_folder(path)
-    if found is not None:
-        return found
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(path, allow_patterns=_HUB_FILES))
-    except Exception as error:
-        raise Refusal(
-            f"model.path = {path!r}: no such folder here, and the hub did not provide it ({type(error).__name__}).",
-            "Check the name and the connection, or download the model and give its folder.",
-        ) from error
+    return find_folder(path, revision) or download(path, revision)
 
 
 def require_files(folder: Path) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from env.machine.out_of_memory import DeviceLost
 from env.refusal import Refusal
 from training.backends.base import DrawStep
 from training.backends.local.sharding import connection
@@ -74,6 +75,8 @@ def _answer(pipe: Any, work: Callable[[], Any], told: Callable[[Any], Any]) -> A
         pipe.send(("refused", (refusal.sentence, refusal.fix)))
     except (EOFError, ConnectionError):
         raise
+    except DeviceLost as lost:
+        pipe.send(("lost", (lost.rows, str(lost.__cause__))))
     except Exception:
         pipe.send(("failed", traceback.format_exc()))
     return None

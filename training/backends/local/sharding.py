@@ -6,11 +6,12 @@ batch changes nothing. Threads cannot do this: on small models they wait for eac
 
 from __future__ import annotations
 
+import os
 import queue
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from env.installed.own_modules import module_command, module_environment
+from env.machine.out_of_memory import DeviceLost
 from env.refusal import Refusal
 from training.backends.base import ChatFacts, DrawStep, LoadedModel, ModelIdentity, PromptForm, Request, Sampling
 from training.backends.local.batched_model import DrawnModel
@@ -29,6 +31,7 @@ from training.records import Example, LoraSettings, ModelSettings, TrainResult, 
 
 _CLOSE_S = 10.0
 _LOOK_S = 0.2
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 class BatchModel(LoadedModel, Protocol):
@@ -76,12 +79,12 @@ class PlainSampling:
 class Shard:
     """One more process with the same model; it ends when this one does."""
 
-    def __init__(self, backend: str, settings: ModelSettings) -> None:
+    def __init__(self, backend: str, settings: ModelSettings, variables: Mapping[str, str] = NO_VARIABLES) -> None:
         self._pipe, theirs = Pipe()
         self._process = subprocess.Popen(
             module_command("training.backends.local.shard_process", str(theirs.fileno())),
             pass_fds=[theirs.fileno()],
-            env=module_environment(),
+            env={**module_environment(), **variables},
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
@@ -153,6 +156,8 @@ class Shard:
         kind, value = self._pipe.recv()
         if kind == "refused":
             raise Refusal(*value)
+        if kind == "lost":
+            raise DeviceLost(*value)
         if kind == "failed":
             raise RuntimeError(f"a generation process failed:\n{value}")
         return value
@@ -329,13 +334,24 @@ def connection(descriptor: int) -> Connection[Any, Any]:
     return Connection(descriptor)
 
 
-def in_processes(backend: str, settings: ModelSettings, load: Callable[[], BatchModel]) -> LoadedModel:
+def card_of(number: int) -> dict[str, str]:
+    """Return the variables under which CUDA's first card is number ``number`` of those that this process may use."""
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(" ", "").split(",") if name]
+    return {"CUDA_VISIBLE_DEVICES": visible[number] if number < len(visible) else str(number)}
+
+
+def in_processes(
+    backend: str, settings: ModelSettings, load: Callable[[], BatchModel], card_each: bool = False
+) -> LoadedModel:
     """Return the model that ``load`` gives here, with ``settings.processes`` - 1 more processes that load it too.
 
-    ``backend`` names the module whose ``load`` the other processes call.
+    Args:
+        backend: names the module whose ``load`` the other processes call.
+        card_each: whether each further process has a GPU of its own, the second first.
     """
     # started first: they load while this process does
-    shards = [Shard(backend, settings) for _ in range(settings.processes - 1)]
+    numbers = range(1, settings.processes)
+    shards = [Shard(backend, settings, card_of(number) if card_each else NO_VARIABLES) for number in numbers]
     try:
         model = load()
     except BaseException:

@@ -19,6 +19,7 @@ from training.backends.local.texts import Texts
 from training.backends.local.thinking import ThinkingRows, most_tokens
 from training.backends.mlx.drawing import Ids, draw, uniform_numbers
 from training.backends.mlx.kv_cache import RowCache, new_caches
+from training.backends.mlx.metal import give_back
 
 # positions read at once: bounds the memory of attention scores over long prompts
 _PREFILL = 512
@@ -54,6 +55,7 @@ def _prefill(
         # mlx computes only what is needed: without the logits the output layer never runs here
         model(ids[:, start : min(start + _PREFILL, longest - 1)], cache=caches)
         mx.eval([(cache.keys, cache.values) for cache in caches])
+        mx.clear_cache()
     return caches, model(ids[:, -1:], cache=caches)[:, -1]
 
 
@@ -81,16 +83,21 @@ def _decode(
             over = [(row, own) for row, own in rows if step + 1 == most or _has_ended(texts, own, settings)]
             ended = [row for row, _ in over]
             completions = [(int(held[row]), completed(texts, own.tolist(), settings)) for row, own in over]
-        yield RowStep(len(working), tuple(completions))
+        count = len(working)
         live[ended] = False
+        if live.any():
+            if (~live).sum() >= _ENDED_SHARE * len(live):
+                kept = np.flatnonzero(live)
+                for cache in caches:
+                    cache.take(mx.array(kept))
+                held, ids, live = held[kept], ids[kept], live[kept]
+            logits = model(mx.array(ids)[:, None], cache=caches)[:, -1]
+            # computed while what ended is stored and judged by whoever asked
+            mx.async_eval(logits)
+        give_back(step)
+        yield RowStep(count, tuple(completions))
         if not live.any():
             return
-        if (~live).sum() >= _ENDED_SHARE * len(live):
-            kept = np.flatnonzero(live)
-            for cache in caches:
-                cache.take(mx.array(kept))
-            held, ids, live = held[kept], ids[kept], live[kept]
-        logits = model(mx.array(ids)[:, None], cache=caches)[:, -1]
 
 
 def _has_ended(texts: Texts, drawn: Ids, settings: Sampling) -> bool:

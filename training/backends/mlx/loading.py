@@ -17,13 +17,15 @@ from mlx_lm.utils import get_total_parameters, load_model
 
 from env.refusal import Refusal
 from training.backends.base import ModelIdentity
-from training.backends.local.identity import model_identity, weight_files
+from training.backends.local.identity import model_identity
 from training.backends.local.model_folder import model_folder, require_files
 from training.backends.local.targets import select_targets
 from training.backends.local.texts import Texts
 from training.backends.local.tokenizer import load_texts
 from training.backends.mlx.choosing import QUANTIZATIONS, choose_compilation, choose_device, choose_dtype
 from training.backends.mlx.layouts import config_changes, model_classes
+from training.backends.mlx.metal import wire_memory
+from training.needs.weight_headers import weight_files
 from training.records import LoraSettings, ModelSettings
 
 LINEAR = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
@@ -69,7 +71,7 @@ def load_base(settings: ModelSettings) -> Loaded:
     dtype, dtype_reason = choose_dtype(settings, device)
     compiled, compiled_reason = choose_compilation(device)
     mx.set_default_device(mx.gpu if device == "gpu" else mx.cpu)
-    folder = model_folder(settings.path)
+    folder = model_folder(settings.path, settings.revision)
     require_files(folder)
     _require_known_weights(folder)
     written = _read_config(folder)
@@ -93,6 +95,7 @@ def load_base(settings: ModelSettings) -> Loaded:
         "evaluation": "as loaded: mlx multiplies by quantised weights without unpacking them",
         "compilation": f"{'compiled' if compiled else 'plain'}: {compiled_reason}",
         "quantization": note,
+        **wire_memory(device, mx.get_active_memory()),
         "attention": _attention_note(text_config, windows),
         **texts.choices,
     }
@@ -113,7 +116,7 @@ def load_base(settings: ModelSettings) -> Loaded:
 
 def preview_texts(settings: ModelSettings) -> Texts:
     """Return the tokenizer with its end tokens; no weight is read. Raises Refusal as ``local.tokenizer.load_texts``."""
-    folder = model_folder(settings.path)
+    folder = model_folder(settings.path, settings.revision)
     require_files(folder)
     return _texts(folder, _read_config(folder))
 
@@ -127,7 +130,7 @@ def preview_targets(settings: ModelSettings, lora: LoraSettings) -> tuple[str, .
         Refusal: files are missing, the device is not there, or a module or layer does not exist or must not train.
     """
     choose_device(settings)
-    folder = model_folder(settings.path)
+    folder = model_folder(settings.path, settings.revision)
     require_files(folder)
 
     def skeleton() -> Any:

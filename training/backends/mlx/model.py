@@ -53,10 +53,5 @@ class MlxModel(BatchedModel):
     def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
         return learning(self._loaded, lora, train)
 
-    def _ran_out_of_memory(self, error: BaseException) -> bool:
-        """Whether mlx or Python ran out of memory; mlx says so only in its message (metal::malloc, malloc_or_wait)."""
-        text = str(error)
-        return isinstance(error, MemoryError) or "malloc" in text or "Insufficient Memory" in text
-
     def _free_memory(self) -> None:
         mx.clear_cache()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.backends.base import LoadedModel
 from training.backends.local.sharding import in_processes
+from training.backends.transformers_peft.choosing import choose_device
 from training.backends.transformers_peft.exporting import export
 from training.backends.transformers_peft.loading import load_base
 from training.backends.transformers_peft.model import TransformersModel
@@ -15,4 +16,8 @@ __all__ = ["check", "export", "load", "text_choices"]
 
 def load(settings: ModelSettings) -> LoadedModel:
     """Load the model of ``settings``, in as many processes. Raises Refusal when its files are missing or unfit."""
-    return in_processes(__name__, settings, lambda: TransformersModel(load_base(settings), settings))
+    # refused here, before further processes start
+    device, _ = choose_device(settings)
+    return in_processes(
+        __name__, settings, lambda: TransformersModel(load_base(settings), settings), card_each=device == "cuda"
+    )

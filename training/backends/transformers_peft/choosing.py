@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import torch
 
+from env.machine.gpu_claim import claim_gpu
 from env.machine.hardware import bfloat16_unit, processor
 from env.machine.load import busy_cores
 from env.refusal import Refusal
@@ -36,12 +37,20 @@ def choose_device(settings: ModelSettings) -> tuple[str, str]:
         raise Refusal("model.device = 'mps', but torch sees no Apple GPU.", "Set model.device=auto or cpu.")
     if device == "mps" and settings.quantization == "nf4":
         raise Refusal("model.quantization = 'nf4' does not run on mps.", "Set model.quantization=none.")
-    if device != "cpu" and settings.processes > 1:
+    cards = torch.cuda.device_count() if device == "cuda" else 1
+    if device != "cpu" and settings.processes > cards:
+        many = f"there are {cards} GPUs, each" if cards > 1 else f"a {device} device is"
         raise Refusal(
-            f"model.processes = {settings.processes}: a {device} device is driven by one process.",
-            "Set model.processes=1.",
+            f"model.processes = {settings.processes}: {many} driven by one process.", f"Set model.processes={cards}."
         )
+    if device == "cuda":
+        claim_gpu(card_name())
     return device, reason
+
+
+def card_name() -> str:
+    """Return the name of the GPU that this process computes on: its UUID, which no renumbering changes."""
+    return str(getattr(torch.cuda.get_device_properties(0), "uuid", "") or os.environ.get("CUDA_VISIBLE_DEVICES") or 0)
 
 
 def choose_dtype(settings: ModelSettings, device: str, parameters: int = 0) -> tuple[torch.dtype, str]:

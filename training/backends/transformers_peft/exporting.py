@@ -44,7 +44,7 @@ def export(settings: ModelSettings, request: ExportRequest, base_name: str) -> R
     ids = [loaded.texts.prompt(text) for text in request.texts]
     if request.form == "adapter":
         return _export_adapter(loaded, adapter, request, ids, base_name)
-    return _export_merged(loaded, adapter, request, ids, model_folder(settings.path))
+    return _export_merged(loaded, adapter, request, ids, model_folder(settings.path, settings.revision))
 
 
 def _export_adapter(

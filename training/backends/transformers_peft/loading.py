@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from env.machine.out_of_memory import ran_out_of_memory
 from env.refusal import Refusal
 from training.backends.base import ModelIdentity
 from training.backends.local.identity import model_identity
@@ -65,7 +66,7 @@ def load_base(settings: ModelSettings) -> Loaded:
     device, device_reason = choose_device(settings)
     choose_dtype(settings, device)  # a bad request is refused before any file is
     dequantized, evaluation_reason = choose_evaluation(settings, device)
-    folder = model_folder(settings.path)
+    folder = model_folder(settings.path, settings.revision)
     require_files(folder)
     config = read_config(folder, settings)
     texts = texts_of(folder, config)
@@ -265,7 +266,7 @@ def read_or_refuse(folder: Path, name: str, reading: Any) -> Any:
     except Refusal:
         raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        if ran_out_of_memory(error):
             raise
         raise _unreadable(folder, name, error) from error
     except Exception as error:

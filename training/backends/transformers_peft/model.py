@@ -60,9 +60,8 @@ class TransformersModel(BatchedModel):
     def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
         return learning(trainable_here(self._loaded.model, lora, train), train, loss_of(train))
 
-    def _ran_out_of_memory(self, error: BaseException) -> bool:
-        return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
-
     def _free_memory(self) -> None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+            # an error that the device keeps is raised here, and not by the next batch
+            torch.cuda.synchronize()

@@ -24,7 +24,7 @@ def check(settings: ModelSettings, lora: LoraSettings) -> tuple[str, ...]:
     quiet_library()
     device, _ = choose_device(settings)
     choose_dtype(settings, device)
-    folder = model_folder(settings.path)
+    folder = model_folder(settings.path, settings.revision)
     require_files(folder)
     config = read_config(folder, settings)
     return target_modules(_skeleton(config), lora)
@@ -33,7 +33,7 @@ def check(settings: ModelSettings, lora: LoraSettings) -> tuple[str, ...]:
 def text_choices(settings: ModelSettings) -> dict[str, str]:
     """Return the tokenizer's settings that affect results, name -> "value: reason". Raises Refusal if it is damaged."""
     quiet_library()
-    folder = model_folder(settings.path)
+    folder = model_folder(settings.path, settings.revision)
     return texts_of(folder, read_config(folder, settings)).choices
 
 

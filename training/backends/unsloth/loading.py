@@ -48,7 +48,7 @@ def load_base(settings: ModelSettings, started: Started) -> Loaded:
             "Set it to auto.",
         )
     dtype, dtype_reason = choose_dtype(settings, started.device)
-    folder = model_folder(settings.path)
+    folder = model_folder(settings.path, settings.revision)
     require_files(folder)
     config = read_config(folder, settings)
     texts = texts_of(folder, config)

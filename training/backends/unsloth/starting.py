@@ -12,6 +12,7 @@ from typing import Any
 from packaging.version import Version
 
 from env.cache import cache_folder
+from env.machine.gpu_claim import claim_gpu
 from env.refusal import Refusal
 from training.backends import find_backend
 from training.records import ModelSettings
@@ -95,6 +96,10 @@ def _device(settings: ModelSettings) -> tuple[str, str]:
         raise Refusal("model.device = 'mps': backend unsloth has no Apple GPU.", "Set backend=mlx.")
     if not torch.cuda.is_available():
         raise Refusal("backend = 'unsloth' sees no GPU.", "Set model.device=cpu to run its plain code, slowly.")
+    # not earlier: it imports torch, and unsloth must be first
+    from training.backends.transformers_peft.choosing import card_name
+
+    claim_gpu(card_name())
     return "cuda", f"torch sees {torch.cuda.get_device_name()}"
 
 

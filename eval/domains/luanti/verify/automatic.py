@@ -27,5 +27,5 @@ def open_pool(settings: VerifierSettings) -> Verifier:
     """
     name, reason = choose(find_installation(settings.engine))
     verifier = open_verifier(DOMAIN, replace(settings, name=name))
-    verifier.choice = f"{name}: {reason}"
+    verifier.choice = verifier.choice.replace("requested by name", f"{name}: {reason}", 1)
     return verifier

@@ -14,6 +14,7 @@ from eval.domains.luanti.verify.engine.game import lua_source
 from eval.domains.luanti.verify.engine.installation import FIX, engine_version, find_installation
 from eval.domains.luanti.verify.recorder import WARM_UP, Recorder, further_source
 from eval.domains.luanti.verify.versions import NEWEST, absent, caveat, project, series
+from eval.domains.luanti.verify.vms import PREFERRED, choose_vm
 from eval.pipeline.verifier import VerifierSettings
 from eval.sandbox.pool import Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
@@ -37,7 +38,7 @@ class Builtin(Recorder):
         if not installation.builtin:
             raise Refusal("The engine's Lua builtin is not installed here.", FIX)
         self._settings = settings
-        version = engine_version(installation)
+        version, vm = engine_version(installation), choose_vm(settings.vm)
         child = ChildSettings(
             program=program(Path(installation.builtin), version, settings.output_kb),
             on_demand={},
@@ -46,9 +47,11 @@ class Builtin(Recorder):
             cpu_s=settings.cpu_s,
             memory_mb=settings.memory_mb,
             recycle_after=settings.recycle_after,
+            language=vm.language,
         )
         self._pool = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
-        self.name = f"builtin/{version}"
+        self.name = f"builtin/{version}" + ("" if vm.name == PREFERRED else f"/{vm.name}")
+        self.choice = vm.choice
         self.caveat, self.engine = caveat(version), series(version)
         self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason
 

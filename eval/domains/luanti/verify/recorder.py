@@ -1,4 +1,4 @@
-"""The recorder: a model of Luanti's API in Lua under LuaJIT, which records what a program registers and calls.
+"""The recorder: a model of Luanti's API in Lua, under LuaJIT or Lua 5.1; it records what a program registers and calls.
 
 It is strict where the engine is (name prefixes, recipes, unknown functions) and lenient where the engine is (missing
 tiles, light above 14). Not covered: rendering, light, physics, mapgen, the network; a check that needs them has
@@ -14,13 +14,14 @@ from env.refusal import Refusal
 from eval.domains.luanti.domain import LUA
 from eval.domains.luanti.mod_names import mod_of
 from eval.domains.luanti.verify.findings import Series, findings_in
+from eval.domains.luanti.verify.vms import choose_vm
 from eval.pipeline.pooled_verifier import CHECK_STATES, PooledVerifier
 from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
 
-NAME = "recorder/luajit21"
+NAME = "recorder"
 # Loading order: what isolates the candidate first, the judge last.
 LUA_FILES = ("guard", "values", "shapes", "record", "registry", "callbacks", "checks", "judge")
 # Loaded when a program first uses what they define.
@@ -57,6 +58,7 @@ class Recorder(PooledVerifier):
 
     def __init__(self, settings: VerifierSettings) -> None:
         self._settings = settings
+        vm = choose_vm(settings.vm)
         child = ChildSettings(
             program={"settings.lua": f"P.output_cap_bytes = {settings.output_kb * 1024}", **lua_files(LUA_FILES)},
             on_demand=further_source() | lua_files(LUA_ON_DEMAND),
@@ -65,9 +67,10 @@ class Recorder(PooledVerifier):
             cpu_s=settings.cpu_s,
             memory_mb=settings.memory_mb,
             recycle_after=settings.recycle_after,
+            language=vm.language,
         )
         self._pool = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
-        self.name = NAME
+        self.name, self.choice = f"{NAME}/{vm.name}", vm.choice
         self.isolation = self._pool.isolation
         self.isolation_reason = self._pool.isolation_reason
 

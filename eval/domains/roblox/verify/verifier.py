@@ -19,7 +19,7 @@ from eval.domains.roblox.verify.runs import Condition, arguments_of, read_answer
 from eval.domains.roblox.verify.world_files import on_demand, program
 from eval.pipeline.forms.calls import MalformedCalls
 from eval.pipeline.pooled_verifier import CHECK_STATES, PooledVerifier
-from eval.pipeline.verifier import Job, VerifierSettings
+from eval.pipeline.verifier import Job, VerifierSettings, require_own_vm
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
@@ -44,6 +44,7 @@ class World(PooledVerifier):
     conditions: tuple[Condition, ...] = (CANDIDATE,)
 
     def __init__(self, settings: VerifierSettings, machine: str = "") -> None:
+        require_own_vm(settings)
         language, self.choice = named(machine) if machine else chosen()
         self._settings = settings
         child = ChildSettings(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from env.machine.out_of_memory import DeviceLost
 from env.refusal import Refusal
 from eval.pipeline.sampling import GenerationRequest
 from tests.support.model_work import REQUESTS, SAMPLING
@@ -99,6 +100,25 @@ def starving(model: Any, fails: Callable[[int, int], bool], sizes: list[int]) ->
                 raise MemoryError
 
     return draw
+
+
+def test_a_device_that_is_lost_with_its_memory_asks_for_a_new_process(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starved = load(batch_size=18)
+
+    def fails(*_arguments: Any) -> Any:
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate")
+
+    def does_not_answer() -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(starved, "_generate_together", fails)
+    with monkeypatch.context() as lost:
+        lost.setattr(starved, "_free_memory", does_not_answer)
+        with pytest.raises(DeviceLost, match=r"memory ran out with 18 rows, .* CUBLAS_STATUS_ALLOC_FAILED") as caught:
+            starved.generate(REQUESTS, SAMPLING)
+        assert caught.value.rows == 18
 
 
 def test_running_out_of_memory_halves_the_batch_and_changes_no_sample(

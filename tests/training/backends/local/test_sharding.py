@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from env.refusal import Refusal
 from eval.pipeline.sampling import GenerationRequest
 from tests.support.model_work import REQUESTS, SAMPLING, load
 from tests.support.settings import model_settings, sampling_settings
-from training.backends.local.sharding import Shard
+from training.backends.local.sharding import Shard, card_of
+from training.backends.transformers_peft import choosing
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +85,26 @@ def test_a_process_that_fails_or_refuses_says_why(llama: Path) -> None:
     with pytest.raises(Refusal, match="no such folder"):
         shard.ask("bare")
     shard.close()
+
+
+def test_each_process_has_a_card_of_its_own_among_the_visible_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [card_of(number)["CUDA_VISIBLE_DEVICES"] for number in (1, 2)] == ["1", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, GPU-7f,2")
+    assert [card_of(number)["CUDA_VISIBLE_DEVICES"] for number in (0, 1, 2)] == ["4", "GPU-7f", "2"]
+
+
+def test_as_many_processes_as_gpus_and_no_more(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _number: SimpleNamespace(uuid="GPU-1"))
+    monkeypatch.setattr(choosing, "claim_gpu", claimed.append)
+    settings = model_settings(str(llama), device="cuda", processes=2, quantization="none")
+    assert choosing.choose_device(settings) == ("cuda", "requested")
+    assert claimed == ["GPU-1"]
+    with pytest.raises(Refusal, match=r"model\.processes = 3: there are 2 GPUs, each driven by one process"):
+        choosing.choose_device(replace(settings, processes=3))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(Refusal, match="a cuda device is driven by one process"):
+        choosing.choose_device(settings)

@@ -42,12 +42,12 @@ def test_a_gguf_file_or_a_folder_of_one_is_told_to_be_converted(tmp_path: Path) 
     packed.touch()
     assert "it holds model-Q4.gguf. GGUF cannot be trained" in refused(tmp_path)
     with pytest.raises(Refusal, match="GGUF cannot be trained"):
-        find_folder(str(packed))
+        find_folder(str(packed), "")
 
 
 def test_a_file_of_weights_is_told_its_folder(model: Path) -> None:
     with pytest.raises(Refusal, match="a file, not a model's folder") as caught:
-        find_folder(str(model / "model.safetensors"))
+        find_folder(str(model / "model.safetensors"), "")
     assert caught.value.fix.endswith(f"model.path={model}")
 
 

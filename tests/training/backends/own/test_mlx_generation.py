@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from env.machine.out_of_memory import ran_out_of_memory
 from eval.pipeline.sampling import GenerationRequest
 from tests.support.mlx_models import EMBEDDED, PROMPT, load, made_comparable, needs_mlx
 from tests.support.model_work import REQUESTS, SAMPLING, trained
@@ -100,7 +101,7 @@ def test_running_out_of_metals_memory_changes_no_sample(
     monkeypatch.setattr(model_module, "generate_batch", small_memory)
     assert starved.generate(REQUESTS, SAMPLING) == expected
     assert starved.choices["batch_size"] == "4: memory ran out with 9 rows"
-    assert not starved._ran_out_of_memory(RuntimeError("shapes do not match"))
+    assert not ran_out_of_memory(RuntimeError("shapes do not match"))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ package.loaded.python = nil
 local xpcall, error, type, tostring, select = xpcall, error, type, tostring, select
 local rawset, next = rawset, next
 local raw_getfenv, raw_setfenv, loadstring = getfenv, setfenv, loadstring
-local byte, sub, concat = string.byte, string.sub, table.concat
+local byte, find, sub, concat = string.byte, string.find, string.sub, table.concat
 local real_globals = _G
 local string_metatable = getmetatable("")
 
@@ -104,7 +104,9 @@ function env.setfenv(target, wanted)
 		target = target + 1
 	end
 	if private_envs[raw_getfenv(target)] then error("'setfenv' cannot change environment of given object", 2) end
-	return raw_setfenv(target, wanted)
+	-- no tail call: that would take this function's level away, and the next one's environment would be set
+	local changed = raw_setfenv(target, wanted)
+	return changed
 end
 
 -- ---------------------------------------- output
@@ -159,13 +161,16 @@ end
 -- An error raised in this program's code gets the line of the candidate that called it, as the engine's errors have.
 local getinfo = debug.getinfo
 local function locate(problem)
-	if type(problem) ~= "string" or sub(problem, 1, 9) ~= "engine:0:" then return problem end
+	local last = type(problem) == "string" and select(2, find(problem, "^engine:%d+: "))
+	if not last then return problem end
 	for level = 2, 50 do
 		local frame = getinfo(level, "Sl")
 		if not frame then break end
-		if frame.source == "=init.lua" then return "init.lua:" .. frame.currentline .. ":" .. sub(problem, 10) end
+		if frame.source == "=init.lua" then
+			return "init.lua:" .. frame.currentline .. ": " .. sub(problem, last + 1)
+		end
 	end
-	return sub(problem, 11)
+	return sub(problem, last + 1)
 end
 
 -- Calls a function of the candidate, protected; returns like pcall. Re-entrant.

@@ -3,11 +3,17 @@
 -- "passed", "failed" or "skipped" and its detail; then three lists, each after its length: registrations, calls, shapes
 -- of definitions (see shapes.lua).
 
-local loadstring, setfenv, pcall, type, unpack = loadstring, setfenv, pcall, type, unpack
+local loadstring, setfenv, pcall, type, select, unpack = loadstring, setfenv, pcall, type, select, unpack
 local byte, sub, find = string.byte, string.sub, string.find
 local rawget, sort = rawget, table.sort
 local CHUNK = "=init.lua"
 local DETAIL_CHARACTERS, LISTED = 500, 50
+
+-- What the program uses and this VM lacks (see eval/sandbox/languages): whatever came of it says nothing about the program.
+local function beyond_vm()
+	if not P.lacks then return nil end
+	return "HARNESS_ERROR", "Lua 5.1 judges here and lacks what the program uses: " .. P.lacks
+end
 
 local function is_memory(problem)
 	return type(problem) == "string" and find(problem, "not enough memory", 1, true) ~= nil
@@ -16,11 +22,12 @@ end
 local function load_candidate(source)
 	if byte(source, 1) == 27 then return "SYNTAX_ERROR", "bytecode is not a program" end
 	local chunk, message = loadstring(source, CHUNK)
+	if P.lacks then return beyond_vm() end
 	if not chunk then return is_memory(message) and "MEMORY" or "SYNTAX_ERROR", P.error_text(message) end
 	setfenv(chunk, P.env)
 	local ok, problem = P.call(chunk)
 	if ok then ok, problem = P.call(P.enter_world) end
-	if ok then return nil end
+	if ok or P.lacks then return beyond_vm() end
 	return is_memory(problem) and "MEMORY" or "RUNTIME_ERROR", P.error_text(problem)
 end
 
@@ -30,6 +37,7 @@ local function run_check(name, text)
 	if not chunk then return "failed", message, "HARNESS_ERROR" end
 	setfenv(chunk, P.check_env)
 	local ok, problem = pcall(chunk)
+	if P.lacks then return "failed", select(2, beyond_vm()), "HARNESS_ERROR" end
 	if ok then return "passed", "" end
 	local kind = type(problem) == "table" and rawget(problem, "kind")
 	if kind == P.FAILED then return "failed", problem.message, "WRONG" end

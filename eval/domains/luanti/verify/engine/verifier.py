@@ -15,7 +15,7 @@ from eval.domains.luanti.verify.engine.installation import FIX, Installation, fi
 from eval.domains.luanti.verify.engine.server import Server, ServerSettings, container
 from eval.domains.luanti.verify.recorder import Recorder
 from eval.domains.luanti.verify.versions import caveat, series
-from eval.pipeline.verifier import VerifierSettings
+from eval.pipeline.verifier import VerifierSettings, require_own_vm
 from eval.records import TaskCheck
 from eval.sandbox.isolation import insist, without
 from eval.sandbox.pool import Pool, usable_cpus
@@ -32,6 +32,7 @@ class Engine(Recorder):
     """
 
     def __init__(self, settings: VerifierSettings) -> None:
+        require_own_vm(settings)
         engine = find_installation(settings.engine)
         if not engine.server:
             raise Refusal("The engine is not installed here.", FIX)

@@ -6,8 +6,10 @@ local floor, ceil, random = math.floor, math.ceil, math.random
 local char, concat = string.char, table.concat
 local bxor, bor, lshift, rshift, tobit = bit.bxor, bit.bor, bit.lshift, bit.rshift, bit.tobit
 
-local TWO_32, LOW_31, HIGH_31 = 4294967296, -2147483648, 2147483647
-local MULTIPLIER, SEQUENCE = 6364136223846793005ULL, 0xda3e39cb94b95bdbULL
+local TWO_16, TWO_32, LOW_31, HIGH_31 = 65536, 4294967296, -2147483648, 2147483647
+-- Numbers of 64 bits are kept as two of 32, which every Lua has: the upper half, then the lower.
+local MULTIPLIER_HIGH, MULTIPLIER_LOW = 0x5851f42d, 0x4c957f2d -- 6364136223846793005
+local SEQUENCE_HIGH, SEQUENCE_LOW = 0xda3e39cb, 0x94b95bdb
 
 local function number(value, position, name)
 	local found = tonumber(value)
@@ -18,18 +20,41 @@ local function number(value, position, name)
 	return found < 0 and ceil(found) or floor(found)
 end
 
-local function unsigned_64(value)
-	return value < 0 and 0ULL - (-value + 0ULL) or value + 0ULL
+local function halves(value)
+	return floor(value / TWO_32) % TWO_32, value % TWO_32
+end
+
+local function product_32(a, b)
+	return (floor(a / TWO_16) * b % TWO_16 * TWO_16 + a % TWO_16 * b) % TWO_32
+end
+
+-- Returns both halves of a product of two numbers of 32 bits.
+local function product_64(a, b)
+	local a_low, b_low = a % TWO_16, b % TWO_16
+	local a_high, b_high = (a - a_low) / TWO_16, (b - b_low) / TWO_16
+	local middle = a_high * b_low + a_low * b_high
+	local low = a_low * b_low + middle % TWO_16 * TWO_16
+	return a_high * b_high + floor(middle / TWO_16) + floor(low / TWO_32), low % TWO_32
+end
+
+-- Adds to the state, modulo 2^64.
+local function add(s, high, low)
+	local sum = s.low + low
+	s.high, s.low = (s.high + high + floor(sum / TWO_32)) % TWO_32, sum % TWO_32
 end
 
 -- ---------------------------------------- PCG
 -- The next 32 bits, as a number from 0 to 2^32 - 1.
 local function pcg_next(s)
-	local old = s.at
-	s.at = old * MULTIPLIER + s.step
-	local mixed = tonumber(rshift(bxor(rshift(old, 18), old), 27) % 4294967296ULL)
-	local turn = tonumber(rshift(old, 59))
-	return bor(rshift(tobit(mixed), turn), lshift(tobit(mixed), (32 - turn) % 32)) % TWO_32
+	local high, low = s.high, s.low
+	local carried
+	carried, s.low = product_64(low, MULTIPLIER_LOW)
+	s.high = (carried + product_32(high, MULTIPLIER_LOW) + product_32(low, MULTIPLIER_HIGH)) % TWO_32
+	add(s, s.step_high, s.step_low)
+	-- ((state >> 18) ^ state) >> 27, turned right by the five highest bits
+	local mixed = bor(lshift(bxor(rshift(high, 18), high), 5), rshift(bxor(bor(lshift(high, 14), rshift(low, 18)), low), 27))
+	local turn = rshift(high, 27)
+	return bor(rshift(mixed, turn), lshift(mixed, (32 - turn) % 32)) % TWO_32
 end
 
 -- From low to high, each equally often: draws below 2^32 modulo the span are dropped.
@@ -65,20 +90,19 @@ end
 local new_pcg = class(pcg)
 
 function implemented.PcgRandom(seed, sequence)
-	local from = unsigned_64(number(seed, 1, "PcgRandom"))
-	local which = tonumber(sequence) and unsigned_64(number(sequence, 2, "PcgRandom")) or SEQUENCE
-	local s = { at = 0ULL, step = which * 2ULL + 1ULL }
+	local high, low = halves(number(seed, 1, "PcgRandom"))
+	local which_high, which_low = SEQUENCE_HIGH, SEQUENCE_LOW
+	if tonumber(sequence) then which_high, which_low = halves(number(sequence, 2, "PcgRandom")) end
+	local s = { high = 0, low = 0, step_high = (which_high * 2 + floor(which_low / 2 ^ 31)) % TWO_32,
+		step_low = which_low * 2 % TWO_32 + 1 }
 	pcg_next(s)
-	s.at = s.at + from
+	add(s, high, low)
 	pcg_next(s)
 	return new_pcg(s)
 end
 
 -- ---------------------------------------- the old generator
 local RANGE = 32767
-local function product_32(a, b)
-	return (floor(a / 65536) * b % 65536 * 65536 + a % 65536 * b) % TWO_32
-end
 
 local pseudo = {}
 function pseudo.next(self, low, high)
