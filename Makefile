@@ -8,7 +8,8 @@ BIN = $(VENV)/bin
 PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP = $(BIN)/$(PIP_INSTALL)
 # Two tests at a time with one torch thread each: two busy cores and two threads each collapse.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
+# With bytecode, whatever the shell says: else each of the hundreds of processes compiles the project anew.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
 # What the demo is about, and the profile that runs it.
 DOMAIN ?= luanti
 DEMO_luanti = --from-defaults
