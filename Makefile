@@ -9,7 +9,7 @@ PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check $(if $(T
 PIP = $(BIN)/$(PIP_INSTALL)
 # Two tests at a time with one torch thread each: two busy cores and two threads each collapse.
 # With bytecode, whatever the shell says: else each of the hundreds of processes compiles the project anew.
-PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_FLAGS)
 # What the demo is about, and the profile that runs it.
 DOMAIN ?= luanti
 DEMO_luanti = --from-defaults

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from runner.runs.folder import Run
+from tests.support.distribution import longest_first
 from tests.support.quick import mark_quick
 from tests.support.runs import DEADLINE_S, PROJECT, Cli
 from training.backends import BACKENDS
@@ -29,8 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make quick` runs."""
+    """Mark what `make quick` runs; what may take longest begins first, so that no worker is left with it at the end."""
     mark_quick(items)
+    longest_first(items)
 
 
 def pytest_collection_finish() -> None:

@@ -35,7 +35,6 @@ def struck(table: dict[str, Any]) -> int:
     return sum(sum(counts.values()) for counts in table["injections"].values())
 
 
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(1800)
 def test_a_dozen_faults_from_gate_a_to_e_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
     table = campaign(tmp_path, "--injections", "12", "--jobs", "1", "--seed", "7")
@@ -44,11 +43,11 @@ def test_a_dozen_faults_from_gate_a_to_e_lose_nothing_and_change_no_byte(tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(3600)
-def test_150_faults_of_every_kind_in_every_gate_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
-    table = campaign(tmp_path, "--injections", "150")
-    assert struck(table) >= 150
+def test_80_faults_of_every_kind_in_every_gate_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
+    # each gate has 16: four times as often every kind as its share says
+    table = campaign(tmp_path, "--injections", "80")
+    assert struck(table) >= 80
     assert {kind for kind, counts in table["injections"].items() if any(counts.values())} == set(Kind)
     assert {gate for counts in table["injections"].values() for gate, count in counts.items() if count} == set("abcde")
 

@@ -134,7 +134,6 @@ def test_a_worker_deaf_to_a_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
 def test_a_stalled_gate_is_ended_named_and_continues(tmp_path: Path) -> None:
     limits = ("watch.stall_first_s=3", "watch.stall_min_s=3", "watch.stall_factor=2")
@@ -362,7 +361,6 @@ def test_memory_kills_are_read_from_the_innermost_counter_there_is(tmp_path: Pat
 # --- the folder under it
 
 
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
 def test_a_run_moved_while_it_advances_is_stopped_and_its_new_place_is_named(tmp_path: Path) -> None:
     runner("new", *SMOKE, results=tmp_path, check=True)
@@ -390,7 +388,6 @@ def test_the_watch_of_a_run_is_configured_with_units(cli: Cli) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
 def test_an_exploding_training_is_a_no_that_keeps_its_checkpoints_and_can_be_run_again(tmp_path: Path) -> None:
     watch = ("gate.c.watch.explosion_factor=1.5", "gate.c.watch.explosion_patience_steps=3")

@@ -11,7 +11,7 @@ import pytest
 from gates.measuring.prompting import read_prompts
 from tests.support.runs import PROJECT, SMOKE, events, only_run, runner
 
-pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 DATED = (
     "{{ strftime_now('%d %b %Y %H:%M:%S') }}\n{% for m in messages %}### {{ m.role }}\n{{ m.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}### Response:\n{% endif %}"

@@ -28,7 +28,7 @@ from tests.support.runs import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
