@@ -45,7 +45,7 @@ def test_a_dozen_faults_from_gate_a_to_e_lose_nothing_and_change_no_byte(tmp_pat
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_80_faults_of_every_kind_in_every_gate_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
-    # each gate has 16: four times as often every kind as its share says
+    # 16 in each gate, every kind four times as often as its share says
     table = campaign(tmp_path, "--injections", "80")
     assert struck(table) >= 80
     assert {kind for kind, counts in table["injections"].items() if any(counts.values())} == set(Kind)
