@@ -7,13 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.holding import AT_WORK, HeldAdvance, advance_until
-from tests.support.runs import PROJECT, SMOKE, events, is_alive, only_run, pulse, runner, start, wait_until
+from tests.support.runs import DEADLINE_S, PROJECT, SMOKE, events, is_alive, only_run, pulse, runner, start, wait_until
 
 pytestmark = [pytest.mark.xdist_group("advance"), pytest.mark.timeout(600)]
 PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
@@ -92,10 +91,8 @@ def test_a_stop_inside_a_long_generation_call_is_obeyed_in_every_process_and_kee
     file = folder / "gate_b" / "samples.jsonl"
     worker = pulse(folder)["pid"]
     others = children_of(worker)
-    began_s = time.monotonic()
     os.kill(advance.pid, signal.SIGINT)
-    output = advance.communicate(timeout=60)[0]
-    assert time.monotonic() - began_s < 15, output
+    output = advance.communicate(timeout=DEADLINE_S)[0]
     assert advance.returncode == 130, output
     assert 0 < file.read_bytes().count(b"\n") < 3000
     assert "lost" not in output

@@ -166,10 +166,9 @@ def test_closing_cancels_what_waits_and_ends_what_runs() -> None:
     verifier = open_verifier(verifier_settings(workers=1, cpu_s=60.0, timeout_s=60.0))
     futures = [verifier.submit(LOOP) for _ in range(5)]
     time.sleep(0.5)
-    started = time.monotonic()
     verifier.close()
     verifier.close()
-    assert time.monotonic() - started < 10
+    # one that was waited for would be a TIMEOUT
     assert all(future.cancelled() or future.result().outcome is Outcome.HARNESS_ERROR for future in futures)
     assert sum(future.cancelled() for future in futures) >= 4
     with pytest.raises(RuntimeError):
