@@ -18,25 +18,23 @@ pytestmark = [pytest.mark.xdist_group("advance"), pytest.mark.timeout(600)]
 PUBLIC = PROJECT.parent / "shared" / "data" / "public" / "luanti-fine-tune" / "data"
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results that hold a run whose Gate A has passed."""
+    results = tmp_path_factory.mktemp("made once") / "results"
+    runner("advance", "--to", "A", *SMOKE, results=results, check=True)
+    return results
+
+
+@pytest.fixture
+def after_a(made_once: Path, tmp_path: Path) -> Path:
+    """A copy of them, for a test to change."""
+    return Path(shutil.copytree(made_once, tmp_path / "results"))
+
+
 def begun(results: Path, gate: str) -> tuple[Path, HeldAdvance]:
-    """Start an advance and wait until ``gate`` is at work."""
-    runner("new", *SMOKE, results=results, check=True)
+    """Advance the run in ``results`` until ``gate`` is at work."""
     return only_run(results), advance_until(AT_WORK[gate], results=results)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_stops_at_a_safe_point_and_names_the_command_that_continues(
-    tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    folder, advance = begun(tmp_path, "b")
-    output = advance.stop(number)
-    assert advance.process.returncode == code, output
-    assert "python -m runner advance" in output
-    assert events(folder)[-1]["type"] == "gate_stopped"
-    assert not is_alive(advance.worker)
-    stored = (folder / "gate_b" / "samples.jsonl").read_bytes()
-    assert stored.endswith(b"\n"), "a stop leaves only whole lines"
-    assert "stopped" in runner("status", results=tmp_path).stdout
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +66,7 @@ def test_a_stop_is_acknowledged_on_every_screen_at_once_and_a_second_one_says_wh
     assert "! stopping since" in runner("status", results=long_call).stdout
     assert json.loads(runner("status", "--json", results=long_call).stdout)["stopping"]["at"]
     os.kill(advance.pid, signal.SIGINT)
-    output = advance.communicate(timeout=60)[0]
+    output = advance.communicate(timeout=DEADLINE_S)[0]
     assert advance.returncode == 130, output
     assert not is_alive(worker)
     last = events(folder)[-1]
@@ -114,23 +112,23 @@ def test_a_stop_of_gate_a_which_stores_no_work_ends_it_at_once(tmp_path: Path) -
     advance = start("advance", results=tmp_path)
     wait_until(lambda: pulse(folder).get("phase") == "data", "gate A looks at the data", advance)
     os.kill(advance.pid, signal.SIGINT)
-    output = advance.communicate(timeout=60)[0]
+    output = advance.communicate(timeout=DEADLINE_S)[0]
     assert advance.returncode == 130
     assert "Traceback" not in output
     assert not (folder / "gate_a" / "failure.json").exists()
     assert events(folder)[-1]["type"] == "gate_stopped"
 
 
-def test_a_worker_killed_alone_is_a_crash_that_names_the_signal_and_resumes(tmp_path: Path) -> None:
-    folder, advance = begun(tmp_path, "c")
+def test_a_worker_killed_alone_is_a_crash_that_names_the_signal_and_resumes(after_a: Path) -> None:
+    folder, advance = begun(after_a, "c")
     os.kill(advance.worker, signal.SIGKILL)
-    output = advance.process.communicate(timeout=60)[0]
+    output = advance.process.communicate(timeout=DEADLINE_S)[0]
     assert advance.process.returncode == 1, output
     last = events(folder)[-1]
     assert (last["type"], last["gate"]) == ("gate_crashed", "c")
     assert "SIGKILL" in output
     assert "python -m runner advance" in output
-    done = runner("advance", "--to", "C", results=tmp_path)
+    done = runner("advance", "--to", "C", results=after_a)
     assert done.returncode == 0, done.stdout
     assert not (folder / "gate_c" / "failure.json").exists()
     report = json.loads((folder / "gate_b" / "report.json").read_text())
@@ -139,16 +137,16 @@ def test_a_worker_killed_alone_is_a_crash_that_names_the_signal_and_resumes(tmp_
     assert "transformers" in report["versions"]
 
 
-def test_two_advances_on_one_run_are_one_too_many(tmp_path: Path) -> None:
-    folder, advance = begun(tmp_path, "b")
-    second = runner("advance", results=tmp_path)
+def test_two_advances_on_one_run_are_one_too_many(after_a: Path) -> None:
+    folder, advance = begun(after_a, "b")
+    second = runner("advance", results=after_a)
     assert second.returncode == 4
     assert f"pid {advance.process.pid}" in second.stdout + second.stderr
-    status = json.loads(runner("status", "--json", results=tmp_path).stdout)
+    status = json.loads(runner("status", "--json", results=after_a).stdout)
     assert status["running"] is True
     assert [g["state"] for g in status["gates"]][:2] == ["passed", "running"]
     advance.stop(signal.SIGTERM)
-    assert json.loads(runner("status", "--json", results=tmp_path).stdout)["running"] is False
+    assert json.loads(runner("status", "--json", results=after_a).stdout)["running"] is False
     assert [e["type"] for e in events(folder)].count("gate_started") == 2
 
 
@@ -165,20 +163,6 @@ def test_a_machine_that_lacks_something_stops_at_gate_a_and_continues_once_it_is
     assert mended.returncode == 0, mended.stdout
     assert (folder / "attempts" / "gate_a.1" / "report.json").is_file(), "the first attempt is kept"
     assert json.loads((folder / "gate_a" / "report.json").read_text(encoding="utf-8"))["attempt"] == 2
-
-
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results that hold a run whose Gate A has passed."""
-    results = tmp_path_factory.mktemp("made once") / "results"
-    runner("advance", "--to", "A", *SMOKE, results=results, check=True)
-    return results
-
-
-@pytest.fixture
-def after_a(made_once: Path, tmp_path: Path) -> Path:
-    """A copy of them, for a test to change."""
-    return Path(shutil.copytree(made_once, tmp_path / "results"))
 
 
 def test_a_config_change_that_would_make_a_passed_gate_lie_is_refused_with_the_ways_out(after_a: Path) -> None:
