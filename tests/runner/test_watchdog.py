@@ -31,7 +31,7 @@ from runner.advance.supervisor import Ending
 from runner.runs.config import compose_experiment
 from runner.runs.locations import PROJECT
 from tests.support.holding import AT_WORK, advance_until
-from tests.support.runs import SMOKE, Cli, events, only_run, pulse, runner, start, wait_until
+from tests.support.runs import DEADLINE_S, SMOKE, Cli, events, only_run, pulse, runner, start, wait_until
 from training.loss_watch import LossWatch, LossWatchSettings, flat_start, idle_gradient
 from training.needs import disk as room
 from training.needs.disk import checkpoint_bytes, checkpoints_left, require_room
@@ -142,7 +142,7 @@ def test_a_stalled_gate_is_ended_named_and_continues(tmp_path: Path) -> None:
     advance = advance_until(AT_WORK["b"], "--to", "B", results=tmp_path)
     os.kill(advance.worker, signal.SIGSTOP)
     advance.held.let_go()
-    output = advance.process.communicate(timeout=240)[0]
+    output = advance.process.communicate(timeout=DEADLINE_S)[0]
     assert advance.process.returncode == 1, output
     last = events(folder)[-1]
     assert (last["type"], last["data"]["kind"]) == ("gate_crashed", "stalled")
@@ -370,7 +370,7 @@ def test_a_run_moved_while_it_advances_is_stopped_and_its_new_place_is_named(tmp
     worker = pulse(folder)["pid"]
     moved = tmp_path / "elsewhere"
     folder.rename(moved)
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=DEADLINE_S)[0]
     assert process.returncode == 2, output
     assert f"was moved to {moved}" in output
     assert f"advance --run {moved}" in output

@@ -17,6 +17,7 @@ import pytest
 from runner.advance.supervisor import Stop
 from tests.support.holding import AT_WORK, Held, advance_until
 from tests.support.runs import (
+    DEADLINE_S,
     PROJECT,
     SMOKE,
     environment,
@@ -29,7 +30,7 @@ from tests.support.runs import (
     wait_until,
 )
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_a_lost_connection_stops_at_a_safe_point(tmp_path: Path) -> None:
     os.close(ours)
     wait_until(lambda: held.times_asked() > asked, "the worker is asked to stop", process)
     held.let_go()
-    assert process.wait(timeout=240) == 129
+    assert process.wait(timeout=DEADLINE_S) == 129
     last = events(folder)[-1]
     assert (last["type"], last["gate"], last["data"]["signal"]) == ("gate_stopped", "b", signal.SIGHUP)
 
