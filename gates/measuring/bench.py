@@ -22,7 +22,7 @@ from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Dataset, EvalResult, Metric, Outcome, Sample, Task, TaskScore
 from gates.context import GateContext, Progress
 from gates.measuring.beyond_model import require_modelled
-from gates.measuring.pace import recorded_pace, samples_per_call, with_recorded_threads
+from gates.measuring.pace import as_recorded, recorded_pace, samples_per_call
 from gates.measuring.prompting import prompt_of, recorded_form, require_same_prompts
 from gates.report.results import AnyResults, BaseFacts, EnvironmentResults, JudgeFacts
 from gates.settings import Experiment
@@ -166,7 +166,7 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
         require_right_instrument(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
         context.safe_point()
         context.on_progress(Progress("loading model", 0, 0, ""))
-        model = load_model(experiment.backend.name, with_recorded_threads(experiment.model, recorded_pace(context)))
+        model = load_model(experiment.backend.name, as_recorded(experiment.model, recorded_pace(context)))
         try:
             form = recorded_form(context)
             require_same_prompts(context, dataset.tasks, model, form)
