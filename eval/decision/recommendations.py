@@ -99,7 +99,7 @@ def recommend(
 
 def _after_smoke(decision: Decision) -> list[_Step]:
     why = f"{counted(decision.gain.n, 'test task')} and a few training steps say nothing about the model or the data."
-    return [("Start a run of full size: a new run without size=smoke.", why)]
+    return [("Start a run of full size: a new run with size=full.", why)]
 
 
 def _after_experiment(decision: Decision, swept: Mapping[Cell, float | None], facts: TrainingFacts) -> list[_Step]:
@@ -127,6 +127,7 @@ def _measurement(decision: Decision) -> list[_Step]:
     fixes = {
         "missing data": "Fix the verifier or the generation, then measure again: the gain may be an artefact.",
         "adapter canary": "Find out why the adapter is not applied, then measure again; training changes nothing yet.",
+        "truncation": "Raise sampling.max_new_tokens, or end answers by sampling.stop, until both arms are cut alike.",
     }
     blocking = [guard for guard in decision.fired if guard.level == "block"]
     return [(fixes[guard.name], guard.sentence) for guard in blocking if guard.name in fixes]

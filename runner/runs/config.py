@@ -37,6 +37,10 @@ from runner.runs.plain_config import flatten, leaves, read_plain
 
 # Keys that name files: made absolute when a run is created, so that it resumes from any folder.
 PATH_KEYS = ("model.path", "dataset.eval", "dataset.train")
+# What the value of a key that conf/ leaves open is.
+_MEANT = {"model.path": "FOLDER", "dataset.eval": "FILE", "dataset.train": "FILE"}
+# Sections whose keys are the user's own: what a model's chat template reads, nobody here knows.
+OPEN_SECTIONS = ("prompt.template_arguments",)
 # The name under which Hydra composes a profile that is a file of the user's.
 _OWN = "_own"
 _KEY = re.compile(r"[A-Za-z_][^=\s]*=")
@@ -187,8 +191,8 @@ def _whole_key(sentence: str, config: dict[str, Any]) -> str:
 def faults(config: dict[str, Any]) -> list[str]:
     """Return one sentence per error of a plain config, each by its dotted key; [] when it is an experiment."""
     # what conf/ leaves open, as OmegaConf writes it
-    if unset := [f"{key}: not set; add {key}=VALUE" for key, value in leaves(config).items() if value == "???"]:
-        return unset
+    if unset := [key for key, value in leaves(config).items() if value == "???"]:
+        return [f"{key}: not set; add {key}={_MEANT.get(key, 'VALUE')}" for key in unset]
     try:
         Experiment.model_validate(config)
     except ValidationError as error:
@@ -237,12 +241,13 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     for override in read:
         if override.key in known_groups:
             continue
-        if override.key not in known:
+        if override.key not in known and not _is_open(override.key):
             problems.append(f"{override.key}: no such key. {key_hint(override.key, [*known, *known_groups])}")
-        elif _takes_text(override, known[override.key]):
+        elif _takes_text(override, known.get(override.key, "")):
             texts[override.key] = plain_text(override.value)
         elif _is_readable(override):
-            words.append(f"{override.key}={grammar_text(override.value)}")
+            # Hydra adds a key only where it is told to
+            words.append(f"{'++' if _is_open(override.key) else ''}{override.key}={grammar_text(override.value)}")
         else:
             problems.append(f"{override.key}: the value {override.value} cannot be read")
     if words:
@@ -252,6 +257,10 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     _absolute_paths(config, texts, profile)
     _refuse([*problems, *faults(config)])
     return Experiment.model_validate(config), config
+
+
+def _is_open(key: str) -> bool:
+    return any(key == section or key.startswith(f"{section}.") for section in OPEN_SECTIONS)
 
 
 def _takes_text(override: Override, default: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from gates.measuring.prompting import (
 from gates.report.results import PromptFacts
 from tests.gates.test_measuring import approved
 from tests.support.run_edits import edit_json
+from tests.support.settings import prompt_form
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-FORM = PromptForm("Lua.", NOON)
+FORM = prompt_form("Lua.", NOON)
 TASKS = [
     Task(name, "scaffold", "node", name, "dev", f"Make a {name}.", "", "code", "", ()) for name in ("lamp", "door")
 ]
@@ -40,8 +41,8 @@ class Speaker:
 
     written: str = "{moment:%d %b}|{system}|{user}>"
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
-        return self.written.format(user=user, system=system, moment=moment) if self.written else None
+    def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
+        return self.written.format(user=user, system=form.system, moment=form.moment) if self.written else None
 
 
 def store(folder: Path, model: Any, form: PromptForm = FORM) -> PromptFacts:
@@ -61,18 +62,27 @@ def test_what_changes_a_prompt_changes_the_digest_and_the_stored_bytes_and_nothi
         facts = store(tmp_path, model, form)
         return (tmp_path / "gate_a" / "prompts.jsonl").read_bytes(), facts.digest, facts.training_digest
 
-    later = PromptForm("Lua.", datetime(2026, 3, 2, 1, 0, tzinfo=UTC))
+    later = prompt_form("Lua.", datetime(2026, 3, 2, 1, 0, tzinfo=UTC))
     undated = Speaker("{system}|{user}>")
     assert bytes_and_digests(undated, FORM) == bytes_and_digests(undated, later)
     plain = Speaker("")
-    assert bytes_and_digests(plain, FORM) == bytes_and_digests(plain, PromptForm("Other.", NOON))
-    for changed in (later, PromptForm("Other.", NOON)):
+    assert bytes_and_digests(plain, FORM) == bytes_and_digests(plain, prompt_form("Other.", NOON))
+    for changed in (later, prompt_form("Other.", NOON)):
         before, after = bytes_and_digests(Speaker(), FORM), bytes_and_digests(Speaker(), changed)
         assert all(one != other for one, other in zip(before, after, strict=True))
 
 
 def test_a_model_without_a_template_reads_the_plain_layout_and_no_system_text() -> None:
     assert render("Make.", "x = 1", Speaker("").apply_chat_template, FORM) == plain_template("Make.", "x = 1")
+
+
+def test_a_task_and_a_row_of_a_chat_are_asked_under_their_own_system_turn(tmp_path: Path) -> None:
+    own = replace(TASKS[0], system="Be brief.")
+    store_prompts(tmp_path / "gate_a" / "prompts.jsonl", [own, TASKS[1]], [], Speaker(), FORM)
+    assert read_prompts(tmp_path) == {"door": "01 Mar|Lua.|Make a door.>", "lamp": "01 Mar|Be brief.|Make a lamp.>"}
+    rows = [ROWS[0], replace(ROWS[0], system="Be brief.")]
+    asked = [example.prompt for example in examples_of(rows, Speaker(), FORM)]
+    assert asked == ["01 Mar|Lua.|Make a chair.>", "01 Mar|Be brief.|Make a chair.>"]
 
 
 def test_a_later_gate_renders_with_the_recorded_moment_and_refuses_other_text(tmp_path: Path) -> None:

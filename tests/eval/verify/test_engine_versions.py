@@ -30,6 +30,7 @@ LINE = re.compile(r"^(\S+) \(([\w+]+)\): 1,920 programs verified, 0 faults, 0 ta
         # what contains an engine does not ask which one it is
         ("bookworm", "as it is here"),
         ("trixie", "without namespaces"),
+        ("forky", "as it is here"),
     ],
 )
 def test_the_benchmark_has_no_fault_and_no_disagreement(release: str, condition: str) -> None:
