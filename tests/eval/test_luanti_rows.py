@@ -19,6 +19,7 @@ from eval.dealing.checked_rows import CheckedRow, task_of
 from eval.dealing.seeds.filling import fill
 from eval.dealing.seeds.programs import Seed, break_code
 from eval.domains.luanti.mod_names import DEFAULT_MOD
+from eval.domains.luanti.rows import dealing
 from eval.domains.luanti.rows.dealing import rows, rows_with_checks, scaffold_row
 from eval.domains.luanti.rows.dealing import seeds as read_seeds
 from eval.domains.luanti.rows.filling import Style, written
@@ -138,7 +139,9 @@ def test_every_bug_swaps_texts_that_occur_once(seeds: tuple[Seed, ...]) -> None:
     assert all(break_code(seed, bug) != seed.code for seed in seeds for bug in seed.bugs)
 
 
-def test_more_rows_than_the_seeds_hold_are_refused() -> None:
+def test_more_rows_than_the_seeds_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = read_seeds()[:3]
+    monkeypatch.setattr(dealing, "seeds", lambda: few)
     with pytest.raises(Refusal, match="the seeds give about"):
         rows(10**6, seed=0)
 

@@ -35,26 +35,25 @@ def struck(table: dict[str, Any]) -> int:
     return sum(sum(counts.values()) for counts in table["injections"].values())
 
 
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(1800)
-def test_a_dozen_faults_from_gate_a_to_e_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
-    table = campaign(tmp_path, "--injections", "12", "--jobs", "1", "--seed", "7")
-    assert struck(table) == 12
+def test_a_fault_in_each_gate_of_another_kind_loses_nothing_and_changes_no_byte(tmp_path: Path) -> None:
+    # with this seed: read-only, disk full, power cut, stop signal, killed at a file call
+    table = campaign(tmp_path, "--injections", "5", "--jobs", "1", "--seed", "7")
+    assert struck(table) == 5
     assert sum(table["resumes"].values()) > 0
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(3600)
-def test_150_faults_of_every_kind_in_every_gate_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
-    table = campaign(tmp_path, "--injections", "150")
-    assert struck(table) >= 150
+def test_100_faults_of_every_kind_in_every_gate_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
+    # 20 in each gate, every kind five times as often as its share says
+    table = campaign(tmp_path, "--injections", "100")
+    assert struck(table) >= 100
     assert {kind for kind, counts in table["injections"].items() if any(counts.values())} == set(Kind)
     assert {gate for counts in table["injections"].values() for gate, count in counts.items() if count} == set("abcde")
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(1800)
 def test_a_roblox_run_killed_in_b_c_and_d_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
     kills = ("worker killed", "both killed", "killed at a file call")

@@ -118,7 +118,7 @@ def report_of(folder: Path, gate: str) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("max-t run")
 @pytest.mark.timeout(600)
 def test_a_run_of_few_clusters_goes_from_a_to_e_by_max_t_and_opens_no_test(finished):
     folder, printed = finished
@@ -139,7 +139,7 @@ def test_a_run_of_few_clusters_goes_from_a_to_e_by_max_t_and_opens_no_test(finis
     assert "No separate test split" in printed
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("max-t run")
 @pytest.mark.timeout(600)
 def test_its_report_says_that_the_choice_was_corrected_for(finished):
     folder, _ = finished

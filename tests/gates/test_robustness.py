@@ -110,7 +110,7 @@ def begun(after_a: Path, results: Path) -> Path:
     return only_run(results)
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("robustness")
 def test_advance_refuses_before_the_next_gate_starts_when_the_frozen_rule_was_edited(begun: Path, cli: Cli) -> None:
     edit_json(begun / "gate_a" / "rule.json", lambda data: data["rule"].update(margin_pp=1.0))
     before = events(begun)
@@ -123,7 +123,7 @@ def test_advance_refuses_before_the_next_gate_starts_when_the_frozen_rule_was_ed
     assert (begun / "attempts" / "gate_a.1" / "rule.json").is_file()
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("robustness")
 def test_lost_inputs_of_a_passed_gate_are_named_and_its_work_is_not_moved_away(begun: Path, cli: Cli) -> None:
     (begun / "gate_a" / "inputs.json").unlink()
     assert "inputs.json is missing" in cli("status", "--why")[1]
@@ -135,7 +135,7 @@ def test_lost_inputs_of_a_passed_gate_are_named_and_its_work_is_not_moved_away(b
     assert (begun / "attempts" / "gate_a.unknown" / "report.json").is_file()
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("robustness")
 def test_damaged_inputs_do_not_bar_the_way_out_that_the_refusal_names(begun: Path, cli: Cli) -> None:
     (begun / "gate_a" / "inputs.json").write_text("{", encoding="utf-8")
     code, text = cli("status", "--why")
@@ -144,7 +144,7 @@ def test_damaged_inputs_do_not_bar_the_way_out_that_the_refusal_names(begun: Pat
     assert cli("rewind", "A", "seed=3")[0] == 0
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("robustness")
 def test_a_gate_whose_log_cannot_be_written_is_not_recorded_as_started(begun: Path, cli: Cli) -> None:
     shutil.rmtree(begun / "logs")
     (begun / "logs").write_text("in the way", encoding="utf-8")
@@ -208,7 +208,7 @@ def test_a_broken_plan_costs_the_status_its_plan_and_nothing_else(swept: Run, cl
     assert "D sweep" in text
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("robustness")
 @pytest.mark.parametrize(
     "command_line", [["config", "--with", "seed=1"], ["advance", "seed=1"], ["rewind", "A", "seed=1"]]
 )

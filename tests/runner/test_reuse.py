@@ -387,7 +387,6 @@ def test_links_that_cannot_be_made_are_copies(source: Run, results: Path, monkey
 # --- the real thing
 
 
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
 def test_a_new_learning_rate_never_repeats_the_baseline(tmp_path: Path) -> None:
     runner("advance", "--to", "B", *SMOKE, results=tmp_path, check=True)

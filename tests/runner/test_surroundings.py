@@ -116,7 +116,6 @@ def test_a_list_of_nothing_but_broken_runs_does_not_say_that_there_are_none(cli:
 # --- streams, places, surroundings
 
 
-@pytest.mark.xdist_group("runs")
 def test_a_results_folder_named_from_here_is_found_by_the_worker_too(tmp_path: Path) -> None:
     line = f'cd "{tmp_path}" && "$PY" -m runner advance --to A profile=smoke gate.a.machine.min_free_ram_gb=100000'
     done = shell(line, Path("from here"))

@@ -174,7 +174,6 @@ def test_the_hint_names_what_would_outlive_the_connection(tmp_path: Path) -> Non
 real = [
     pytest.mark.debian,
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed (Debian package tmux)"),
-    pytest.mark.xdist_group("runs"),
     pytest.mark.timeout(1200),
 ]
 

@@ -31,7 +31,7 @@ from runner.advance.supervisor import Ending
 from runner.runs.config import compose_experiment
 from runner.runs.locations import PROJECT
 from tests.support.holding import AT_WORK, advance_until
-from tests.support.runs import SMOKE, Cli, events, only_run, pulse, runner, start, wait_until
+from tests.support.runs import DEADLINE_S, SMOKE, Cli, events, only_run, pulse, runner, start, wait_until
 from training.loss_watch import LossWatch, LossWatchSettings, flat_start, idle_gradient
 from training.needs import disk as room
 from training.needs.disk import checkpoint_bytes, checkpoints_left, require_room
@@ -134,7 +134,6 @@ def test_a_worker_deaf_to_a_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
 def test_a_stalled_gate_is_ended_named_and_continues(tmp_path: Path) -> None:
     limits = ("watch.stall_first_s=3", "watch.stall_min_s=3", "watch.stall_factor=2")
@@ -143,7 +142,7 @@ def test_a_stalled_gate_is_ended_named_and_continues(tmp_path: Path) -> None:
     advance = advance_until(AT_WORK["b"], "--to", "B", results=tmp_path)
     os.kill(advance.worker, signal.SIGSTOP)
     advance.held.let_go()
-    output = advance.process.communicate(timeout=240)[0]
+    output = advance.process.communicate(timeout=DEADLINE_S)[0]
     assert advance.process.returncode == 1, output
     last = events(folder)[-1]
     assert (last["type"], last["data"]["kind"]) == ("gate_crashed", "stalled")
@@ -363,7 +362,6 @@ def test_memory_kills_are_read_from_the_innermost_counter_there_is(tmp_path: Pat
 # --- the folder under it
 
 
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
 def test_a_run_moved_while_it_advances_is_stopped_and_its_new_place_is_named(tmp_path: Path) -> None:
     runner("new", *SMOKE, results=tmp_path, check=True)
@@ -373,7 +371,7 @@ def test_a_run_moved_while_it_advances_is_stopped_and_its_new_place_is_named(tmp
     worker = pulse(folder)["pid"]
     moved = tmp_path / "elsewhere"
     folder.rename(moved)
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=DEADLINE_S)[0]
     assert process.returncode == 2, output
     assert f"was moved to {moved}" in output
     assert f"advance --run {moved}" in output
@@ -391,7 +389,6 @@ def test_the_watch_of_a_run_is_configured_with_units(cli: Cli) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("runs")
 @pytest.mark.timeout(600)
 def test_an_exploding_training_is_a_no_that_keeps_its_checkpoints_and_can_be_run_again(tmp_path: Path) -> None:
     watch = ("gate.c.watch.explosion_factor=1.5", "gate.c.watch.explosion_patience_steps=3")

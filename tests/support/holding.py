@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.order import HOOK, ORDER_VARIABLE, Act, Order, Point
-from tests.support.runs import PROJECT, is_alive, kill_group, only_run, start, wait_until
+from tests.support.runs import DEADLINE_S, PROJECT, is_alive, kill_group, only_run, start, wait_until
 
 # Each gate in the middle of its own work. Held at a write, it has done what it is about to store.
 AT_WORK = {
@@ -79,7 +79,7 @@ class HeldAdvance:
             os.kill(self.process.pid, number)
             wait_until(lambda: self.held.times_asked() > before or not is_alive(self.worker), "a stop")  # noqa: B023
         self.held.let_go()
-        return self.process.communicate(timeout=120)[0]
+        return self.process.communicate(timeout=DEADLINE_S)[0]
 
     def kill(self) -> None:
         """SIGKILL supervisor and worker."""

@@ -96,6 +96,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
 FULL_FOLDER = 14
 
 
+@cache
 def modules(layer: str) -> list[Path]:
     return sorted((PROJECT / layer).rglob("*.py"))
 
@@ -105,6 +106,7 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Top-level names of every import in a file, also of those inside functions and under TYPE_CHECKING."""
     names: set[str] = set()

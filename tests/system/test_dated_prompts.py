@@ -19,7 +19,7 @@ from tests.support.contexts import gate_context
 from tests.support.runs import PROJECT, SMOKE, events, only_run, results_of, runner
 from tests.support.settings import composed
 
-pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 DATED = (
     "{{ strftime_now('%d %b %Y %H:%M:%S') }}\n{% for m in messages %}### {{ m.role }}\n{{ m.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}### Response:\n{% endif %}"

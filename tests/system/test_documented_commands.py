@@ -35,7 +35,7 @@ from tests.support.runs import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 DOCUMENTS = ("README.md", "RUNBOOK.md")
 COMMAND = re.compile(
@@ -273,6 +273,7 @@ def look_back(story: Story) -> None:
     story.type(REHEARSE)
 
 
+@pytest.mark.xdist_group("documented commands")
 @pytest.mark.parametrize("command", RUNNER)
 def test_a_runner_command_ends_as_documented(told: dict[str, Told], command: str) -> None:
     codes, words = RUNNER[command]

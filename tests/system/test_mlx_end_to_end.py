@@ -17,7 +17,7 @@ from tests.support.runs import events, only_run, results_of, start
 pytestmark = [
     *needs_mlx,
     pytest.mark.slow,
-    pytest.mark.xdist_group("runs"),
+    pytest.mark.xdist_group("mlx end to end"),
     pytest.mark.timeout(900),
 ]
 
@@ -60,7 +60,8 @@ def trained_modules(folder: Path) -> list[str]:
     return sorted({pattern.split(".lora_")[0].split(".")[-1] for pattern in patterns})
 
 
-@pytest.mark.parametrize("name", ["qwen3", "gpt_oss", "mistral"])
+# qwen3 goes through them below, with the profile that is for it
+@pytest.mark.parametrize("name", ["gpt_oss", "mistral"])
 def test_a_random_model_goes_through_all_gates(name: str, finished: Callable[[str], Path]) -> None:
     assert trained_modules(finished(name)) == ["k_proj", "o_proj", "q_proj", "v_proj"]
 

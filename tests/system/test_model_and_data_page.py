@@ -14,7 +14,7 @@ import pytest
 from tests.support import garden
 from tests.support.runs import PROJECT, only_run, runner
 
-pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 PAGE = (PROJECT / "docs" / "your-model-and-data.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -31,8 +31,6 @@ ALL_THREE = [
     pytest.param("recorder"),
 ]
 BOTH = [pytest.param("engine", marks=NEEDS_ENGINE), pytest.param("builtin", marks=NEEDS_BUILTIN)]
-# An engine takes minutes for the whole benchmark.
-BOTH_PATIENTLY = [pytest.param("engine", marks=(*NEEDS_ENGINE, pytest.mark.slow)), BOTH[1]]
 # The engine serializes a table that holds itself; the recorder refuses it. The check after it fails either way.
 ENGINE_DIFFERS = {"cyclic data to serialize"}
 
@@ -105,7 +103,7 @@ def test_generated_references_pass_and_near_misses_fail(verifier: Verifier) -> N
     assert disagreements(mini_tasks(60 if verifier.name.startswith("builtin") else 20), verifier) == []
 
 
-@pytest.mark.parametrize("name", BOTH_PATIENTLY)
+@pytest.mark.parametrize("name", BOTH[1:])  # an engine takes minutes: test_engine_versions.py
 def test_the_benchmarks_references_pass_and_near_misses_fail(name: str) -> None:
     with open_verifier(verifier_settings(name=name, workers=2)) as opened:
         assert disagreements(read_bench(), opened) == []

@@ -64,7 +64,9 @@ def test_a_loop_is_a_timeout_by_cpu_time_and_not_a_wrong_answer() -> None:
     assert [check.passed for check in verdict.checks] == [None]
 
 
-def test_wall_time_ends_a_program_that_cpu_time_would_not() -> None:
+def test_wall_time_ends_a_program_that_cpu_time_would_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a busy machine would have starved it, which is another outcome
+    monkeypatch.setattr(process_module.Child, "cpu_s_since_ask", lambda child: 1.0)
     with open_verifier(verifier_settings(workers=1, cpu_s=30.0, timeout_s=1.0)) as verifier:
         verdict = verifier.submit(LOOP).result(timeout=60)
     assert verdict.outcome is Outcome.TIMEOUT
@@ -166,10 +168,9 @@ def test_closing_cancels_what_waits_and_ends_what_runs() -> None:
     verifier = open_verifier(verifier_settings(workers=1, cpu_s=60.0, timeout_s=60.0))
     futures = [verifier.submit(LOOP) for _ in range(5)]
     time.sleep(0.5)
-    started = time.monotonic()
     verifier.close()
     verifier.close()
-    assert time.monotonic() - started < 10
+    # one that was waited for would be a TIMEOUT
     assert all(future.cancelled() or future.result().outcome is Outcome.HARNESS_ERROR for future in futures)
     assert sum(future.cancelled() for future in futures) >= 4
     with pytest.raises(RuntimeError):

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from runner.report import build
+from runner.report import ReportData, build, write_html, write_markdown
 from runner.runs.folder import Run, command
-from tests.support.reports import Page, html_of, markdown_of
+from tests.support.reports import Page, html_of
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import make_run
 from tests.support.story import Story
@@ -21,12 +21,20 @@ from tests.support.story import Story
 pytestmark = pytest.mark.usefixtures("usual_results")
 
 
-def assert_named_on_top(run: Run, *words: str) -> None:
+WARNING = "Do not rely on this report"
+
+
+def pages(run: Run) -> tuple[ReportData, str, str]:
+    """Return the report's data, its page and its Markdown."""
     data = build(run)
+    return data, write_html(data, run.folder).read_text(), write_markdown(data, run.folder).read_text()
+
+
+def assert_named_on_top(run: Run, *words: str) -> None:
+    data, page, markdown = pages(run)
     assert any(all(word in problem for word in words) for problem in data.problems), data.problems
-    text = html_of(run)
-    assert text.index("Do not rely on this report") < text.index("<nav")
-    assert "Do not rely on this report" in markdown_of(run)
+    assert page.index(WARNING) < page.index("<nav")
+    assert WARNING in markdown
 
 
 def test_a_torn_samples_file_is_named(small_run: Run) -> None:
@@ -116,8 +124,9 @@ def test_no_edit_of_a_gates_results_crashes_the_report(small_run: Run, gate: str
             parent = parent[key]
         parent[place[-1]] = chance.choice([None, "<b>", [], {}, -1, True])
         path.write_text(json.dumps(edited))
-        assert Page(html_of(small_run)).open == []
-        assert "Do not rely on this report" in markdown_of(small_run)
+        _, page, markdown = pages(small_run)
+        assert Page(page).open == []
+        assert WARNING in markdown
 
 
 @pytest.mark.parametrize("value", [True, "0.5", [0.5], float("nan"), float("inf")])

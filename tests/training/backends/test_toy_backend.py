@@ -14,7 +14,7 @@ TOY = PROJECT / "tests" / "support" / "toy"
 PATH = {"PYTHONPATH": os.pathsep.join((str(TOY), str(PROJECT)))}
 OVERRIDES = ("profile=smoke", "backend.name=toy", "model.quantization=none", "model.processes=1")
 
-pytestmark = [pytest.mark.xdist_group("runs"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_a_backend_that_only_the_table_knows_goes_from_a_to_e(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import logging
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,7 @@ def texts_of(folder: Path, config: Any) -> Texts:
 def _load_model(folder: Path, config: Any, settings: ModelSettings, device: str, dtype: torch.dtype) -> Any:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    import_bitsandbytes(device)
     options: dict[str, Any] = {}
     if settings.quantization == "nf4" and not stored_quantization(config):
         options["quantization_config"] = BitsAndBytesConfig(
@@ -213,6 +216,22 @@ def _load_model(folder: Path, config: Any, settings: ModelSettings, device: str,
     keep_weights_in_place(model)
     model.requires_grad_(False)
     return model.eval()
+
+
+def import_bitsandbytes(device: str) -> None:
+    """Import bitsandbytes for a CPU, if it is installed, without torch's compiler, which takes a second to import.
+
+    It has four fallbacks compiled that NF4 weights of even width never reach; transformers and peft import it anyway.
+    """
+    if device != "cpu":
+        return
+    compiled = torch.compile
+    vars(torch)["compile"] = lambda function=None, **_: function or (lambda decorated: decorated)
+    try:
+        with suppress(ImportError):
+            importlib.import_module("bitsandbytes")
+    finally:
+        vars(torch)["compile"] = compiled
 
 
 def keep_weights_in_place(model: nn.Module) -> None:

@@ -20,7 +20,11 @@ Load = Callable[..., Any]
 BASE = "tiny_random:llama"
 
 
-ROWS = [pytest.param(backend, id=name, marks=getattr(pytest.mark, name)) for name, backend in BACKENDS.items()]
+# Each on one worker, so that its models are loaded once.
+ROWS = [
+    pytest.param(backend, id=name, marks=(getattr(pytest.mark, name), pytest.mark.xdist_group(f"contract {name}")))
+    for name, backend in BACKENDS.items()
+]
 
 
 @pytest.fixture(scope="session", params=ROWS)

@@ -26,6 +26,9 @@ from training.models import check_settings, load_model
 from training.records import Example, LoraSettings, ModelSettings
 from training.tiny_random.cache import write_model
 
+# On one worker, so that each model is made and loaded once.
+pytestmark = pytest.mark.xdist_group("architectures")
+
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MIXTURES = ("gpt_oss", "mixtral", "qwen3_moe")
 DENSE = ("llama", "mistral", "qwen2", "qwen3")

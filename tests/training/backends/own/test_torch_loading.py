@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from env.refusal import Refusal
 from tests.support.model_work import load, logits
 from tests.support.settings import model_settings
 from training.backends.transformers_peft.choosing import choose_dtype
+from training.backends.transformers_peft.loading import import_bitsandbytes
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,35 @@ def test_quantising_twice_is_refused(llama: Path, tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused(llama: Path) -> None:
     with pytest.raises(Refusal, match="sees no CUDA device"):
         load(llama, device="cuda")
+
+
+COMPILING = """
+import torch
+
+@torch.compile
+def plain(): ...
+
+@torch.compile(dynamic=False)
+def with_options(): ...
+"""
+
+
+def test_on_a_cpu_bitsandbytes_is_imported_without_the_compiler_which_takes_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bitsandbytes.py").write_text(COMPILING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    import_bitsandbytes("cpu")  # without it there is nothing to import
+    del sys.modules["bitsandbytes"]
+    compiled = torch.compile
+    import_bitsandbytes("cuda")
+    assert "bitsandbytes" not in sys.modules
+    import_bitsandbytes("cpu")
+    imported = sys.modules["bitsandbytes"]
+    assert [type(imported.plain), type(imported.with_options)] == [FunctionType, FunctionType]
+    assert not hasattr(imported.plain, "_torchdynamo_orig_callable")
+    assert torch.compile is compiled
 
 
 def test_dequantised_evaluation_is_bit_equal_to_the_quantised_base(model: Any) -> None:
