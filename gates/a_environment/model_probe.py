@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,9 +21,10 @@ from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
 from gates.a_environment.speed import GenerationSpeed, call_size, time_generation, with_processes
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
+from gates.measuring.meeting import Meeting, meet
 from gates.measuring.prompting import examples_of, prompt_of, store_prompts
 from gates.report.results import AdapterProbe, ModelProbe, Pace, SampleProbe
-from gates.settings import Experiment
+from gates.settings import Experiment, drawn_together
 from training.examples import EncodedExamples
 from training.hooks import NoHooks
 from training.models import load_model
@@ -70,10 +72,13 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     began_s = time.monotonic()
     model = load_model(experiment.backend.name, one_process(experiment.model))
     load_s = looking.start_s + time.monotonic() - began_s
-    try:
+    with ExitStack() as opened:
+        opened.callback(model.close)
         config = experiment.gate.c
         examples = examples_of(dataset.rows, model, form)
         stored = store_prompts(looking.prompts, dataset.tasks, examples, model, form)
+        base = base_facts(model)
+        meeting = meet(experiment, base, model, dataset.tasks, form, opened, looking.tell)
         data = model.encoded(examples, config.train)
         # the longest rows of all: running out of memory should happen here, not in the middle of training
         longest = _longest(examples, data)[: config.train.batch_size * config.train.grad_accum]
@@ -81,19 +86,21 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
         loss = model.probe_step(longest[: config.train.batch_size], config.lora, config.train)
         looking.tell("one training step, its adapter saved and read back")
         watch = _Steps()
-        trip = _round_trip(model, longest, experiment, watch) if math.isfinite(loss) else None
+        trip = _round_trip(model, longest, experiment, watch, meeting) if math.isfinite(loss) else None
+        drawing = model if meeting is None else meeting.served
         looking.tell("one sample")
-        sample = _one_sample(experiment, dataset, model, form)
+        sample = _one_sample(experiment, dataset, drawing, form)
         dev = [task for task in dataset.tasks if task.split == "dev"]
-        speed = time_generation(model, experiment, dev, form, looking.tell)
-        base = base_facts(model)
+        speed = time_generation(drawing, experiment, dev, form, looking.tell)
         model_choices = dict(model.choices)
         choices = [fact(f"model {name}", chosen) for name, chosen in model_choices.items()]
-    finally:
-        model.close()
+    sampler = None if meeting is None else meeting.facts
+    choices += [
+        fact(f"sampler {name}", chosen) for name, chosen in ({} if sampler is None else sampler.choices).items()
+    ]
     rows = _rows_check(data, len(examples), experiment)
     checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
-    found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored)
+    found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored, sampler=sampler)
     if watch.record is None:
         return Probed(checks, found)
     pace = _pace(experiment, data, model_choices, load_s, looking.judged_per_s, speed, watch.record)
@@ -110,7 +117,7 @@ def _pace(
     step: StepRecord,
 ) -> Pace:
     train = experiment.gate.c.train
-    tokens_per_s = with_processes(speed.tokens_per_s, experiment.model.processes)
+    tokens_per_s = with_processes(speed.tokens_per_s, drawn_together(experiment)[1])
     calls, reason = call_size(experiment, tokens_per_s, speed.tokens_each)
     threads = choices.get("threads", "").partition(":")[0]
     return Pace(
@@ -150,7 +157,9 @@ class _Steps(NoHooks):
         self.record = record
 
 
-def _round_trip(model: Any, examples: list[Example], experiment: Experiment, watch: _Steps) -> AdapterProbe:
+def _round_trip(
+    model: Any, examples: list[Example], experiment: Experiment, watch: _Steps, meeting: Meeting | None
+) -> AdapterProbe:
     """Train one step into a temporary folder, and score an answer without and with what was saved there."""
     config = experiment.gate.c
     # the full rate at the only step, so that the adapter is more than its start
@@ -164,6 +173,8 @@ def _round_trip(model: Any, examples: list[Example], experiment: Experiment, wat
             moved = model.log_prob(scored.prompt, scored.answer)
         with model.adapter(adapter, 0.0):
             zero = model.log_prob(scored.prompt, scored.answer)
+        if meeting is not None:
+            meeting.try_adapter(model, adapter)
         size_mb = sum(file.stat().st_size for file in adapter.glob("*adapter*.safetensors")) / 1e6
     return AdapterProbe(
         moved_nats=_finite(abs(moved - base)), zero_moved_nats=_finite(abs(zero - base)), adapter_mb=size_mb

@@ -13,8 +13,8 @@ from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Task
 from gates.measuring.bench import sampling_settings
 from gates.measuring.prompting import prompt_of
-from gates.settings import Experiment
-from training.backends.base import LoadedModel
+from gates.settings import Experiment, drawn_together
+from training.backends.base import Generates
 
 # A batch is timed until half of its samples have ended, but not for longer.
 _LEAST_S, _MOST_S = 3.0, 20.0
@@ -36,7 +36,7 @@ class GenerationSpeed:
 
 
 def time_generation(
-    model: LoadedModel,
+    model: Generates,
     experiment: Experiment,
     tasks: Sequence[Task],
     form: PromptForm,
@@ -49,7 +49,7 @@ def time_generation(
         tasks: dev tasks, as many as fill the batch.
         tell: takes a line for people every second or so.
     """
-    rows, each = experiment.model.batch_size, experiment.sampling.samples_dev
+    rows, each = drawn_together(experiment)[0], experiment.sampling.samples_dev
     wanted = [(task, sample_seed(experiment.seed, task.id, index)) for index in range(each) for task in tasks][:rows]
     requests = [GenerationRequest(prompt_of(task, model, form), (seed,)) for task, seed in wanted]
     most, ended = experiment.sampling.max_new_tokens, list[int]()
@@ -89,7 +89,8 @@ def call_size(experiment: Experiment, tokens_per_s: float, tokens_each: float) -
     requested = experiment.sampling.samples_per_call
     if requested:
         return requested, "requested"
-    rows = experiment.model.batch_size * experiment.model.processes
+    together, processes = drawn_together(experiment)
+    rows = together * processes
     each_s = tokens_each / tokens_per_s
     whole = min(MOST_A_CALL, int(CALL_S / each_s)) // rows * rows
     size = max(rows, whole)
