@@ -11,7 +11,7 @@ from typing import Any
 
 from env.refusal import Refusal
 from training.backends.endpoint.asking import Found, listed
-from training.backends.endpoint.baking import Export, adapter_name, seen_by_server, written
+from training.backends.endpoint.baking import Export, adapter_name, place_of, seen_by_server, written
 from training.backends.endpoint.calls import Calls
 from training.sampler import SamplerSettings
 
@@ -110,6 +110,7 @@ class Wardrobe:
         server = self._found.server
         if server.load is not None:
             self._calls.tried(number, server.load[1], {"lora_name": name})
+            shutil.rmtree(place_of(name, server.form, self._settings), ignore_errors=True)
 
     def _missing(self, url: str, name: str, adapter: Path, scale: float) -> Refusal:
         """Return the refusal of an adapter that is not there; the adapters it needs are written for its next start."""

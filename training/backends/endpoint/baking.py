@@ -36,13 +36,18 @@ def adapters_folder(settings: SamplerSettings) -> Path:
     return Path(settings.adapters_folder).expanduser() if settings.adapters_folder else cache_folder() / "served"
 
 
+def place_of(name: str, form: Written, settings: SamplerSettings) -> Path:
+    """Return the folder in which an adapter of that ``name`` and ``form`` is written."""
+    return adapters_folder(settings).resolve() / f"{form}-{name}"
+
+
 def written(adapter: Path, scale: float, name: str, form: Written, export: Export, settings: SamplerSettings) -> Path:
     """Return the folder of ``adapter`` with ``scale`` baked in, writing it where it is not there yet.
 
     Raises:
         Refusal: the adapter cannot be written in this form at this scale.
     """
-    place = adapters_folder(settings).resolve() / f"{form}-{name}"
+    place = place_of(name, form, settings)
     if place.is_dir():
         return place
     make_folder(place.parent)

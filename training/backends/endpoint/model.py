@@ -16,7 +16,7 @@ from training.backends.endpoint.answers import Answer, prompt_log_probs, read_an
 from training.backends.endpoint.asking import Found
 from training.backends.endpoint.calls import Calls
 from training.backends.endpoint.prompting import PromptForm, find_prompt_form
-from training.backends.endpoint.servers import COMPLETIONS, Draw
+from training.backends.endpoint.servers import COMPLETIONS, WAYS, Draw
 from training.backends.local.batched_model import DrawnModel
 from training.backends.local.texts import Texts
 from training.sampler import Reference, SamplerSettings, Scored
@@ -78,12 +78,12 @@ class EndpointModel(DrawnModel):
         server, facts = self._found.server, self._found.facts
         named = f"{facts['server']} {facts['version']}".strip()
         source = f", loaded from {facts['root']}" if facts["root"] else ""
-        scored = f"asked for by {self._scoring}" if self._scoring else "the server tells none of a given text"
+        scored = "the way that the server answered" if self._scoring else "the server tells none of a given text"
         return {
             "server": f"{named}: model {facts['model']}{source}, as it says itself",
             "prompts": f"{self._form.name}: {self._form.reason}",
             "log-probabilities": f"{self._scoring or 'none'}: {scored}",
-            "adapters": f"{server.way}: what {server.title} offers",
+            "adapters": f"{WAYS[server.way]}: what {server.title} offers",
             **({"sampling order": f"{server.order}: as {server.title} does it"} if server.order else {}),
             **({"retries": f"{self._calls.retries}: requests repeated"} if self._calls.retries else {}),
         }
@@ -194,7 +194,8 @@ class EndpointModel(DrawnModel):
             raise Refusal(
                 f"The server answers with {folder.name} at scale {scale:g} as it does without: {how}. The adapter is "
                 "not applied.",
-                "Check that the server loads it (its log), and that it serves adapters of this kind.",
+                "Check that the server loads it (its log). An adapter that moves little shows on more prompts: "
+                "sampler.canary_prompts.",
             )
         self._shown.add(key)
 

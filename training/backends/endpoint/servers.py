@@ -14,6 +14,13 @@ from typing import Any, Literal
 Way = Literal["loaded", "by path", "whole models", "scaled", "listed"]
 Written = Literal["peft", "adapter", "merged"]
 
+WAYS: Mapping[Way, str] = {
+    "loaded": "loaded by a request, scale baked in",
+    "by path": "named by their folder in each request, scale baked in",
+    "whole models": "merged into whole models, scale baked in",
+    "scaled": "loaded when the server starts, scale set by each request",
+    "listed": "loaded when the server starts, scale baked in",
+}
 COMPLETIONS = "/v1/completions"
 
 
