@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -117,7 +118,14 @@ def own_scores(model: Generates, references: Sequence[Reference], served: Sequen
 def compared(
     references: Sequence[Reference], own: Sequence[Scored], served: Sequence[Scored]
 ) -> tuple[ReferenceFacts, ...]:
-    """Return both sides of every reference."""
+    """Return both sides of every reference. Raises Refusal where a log-probability is no finite number."""
+    for one, here, there in zip(references, own, served, strict=True):
+        for who, nats in (("our own load", here.nats), ("the server", there.nats)):
+            if nats is not None and not math.isfinite(nats):
+                raise Refusal(
+                    f"The reference answer of {one.task_id} has the log-probability {nats} by {who}.",
+                    "Try model.dtype=float32, or another number format at the server.",
+                )
     return tuple(
         ReferenceFacts(
             task_id=one.task_id,

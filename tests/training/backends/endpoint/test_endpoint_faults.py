@@ -121,10 +121,10 @@ def test_what_was_answered_before_a_refusal_is_yielded_first(fake: Fake, opened:
         return body["seed"] == 3 and status(400)(handler, body)
 
     fake.every = third
+    steps = model.draw([GenerationRequest("ask", (1, 2, 3, 4))], SAMPLING)
     ended: list[int] = []
     with pytest.raises(Refusal, match="refused a request"):
-        for step in model.draw([GenerationRequest("ask", (1, 2, 3, 4))], SAMPLING):
-            ended += [one.sample for one in step.ended]
+        ended.extend(one.sample for step in steps for one in step.ended)
     assert ended == [0, 1]
 
 

@@ -1,0 +1,127 @@
+"""B, D and E sample at a server; killed on either side, the run ends with the numbers of an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.runs import (
+    PROJECT,
+    SMOKE,
+    environment,
+    kill_group,
+    only_run,
+    results_of,
+    runner,
+    start,
+    wait_until,
+)
+
+# two whole smoke runs at a server, and the baseline of a third without one
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+class Server:
+    """The embedded model at a port that stays the same when it is started again."""
+
+    def __init__(self, results: Path) -> None:
+        self._results, self.port = results, 0
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "tests.support.own_server", str(self.port)]
+        self._process = subprocess.Popen(
+            command, cwd=PROJECT, env=environment(self._results), stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        word, port = self._process.stdout.readline().split()
+        assert word == "ready"
+        self.port = int(port)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    server = Server(folder)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def settings(server: Server) -> tuple[str, ...]:
+    return (
+        *SMOKE, "model.quantization=none", "sampler=endpoint", f"sampler.urls=[http://127.0.0.1:{server.port}]",
+        "sampler.retry_s=0.5",
+    )  # fmt: skip
+
+
+def lines(path: Path) -> int:
+    return len(path.read_bytes().splitlines()) if path.is_file() else 0
+
+
+def report(run: Path, gate: str) -> Any:
+    return json.loads((run / f"gate_{gate}" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_killed_on_either_side_it_ends_with_the_same_numbers_and_agrees_with_our_own_load(tmp_path: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with serving(tmp_path) as server:
+        calm = tmp_path / "calm"
+        done = runner("advance", *settings(server), results=calm, more=cache)
+        assert done.returncode in (0, 3), done.stdout + done.stderr
+        facts = report(only_run(calm), "a")["results"]["probe"]["sampler"]
+        assert facts["choices"]["same base"].startswith("the same within the tolerance")
+        assert facts["choices"]["adapter of one step"].startswith("the same as here within the tolerance")
+        assert facts["choices"]["seeds"].startswith("honoured")
+        chosen = report(only_run(calm), "e")
+        assert chosen["results"]["canary"]["zero_moved_nats"] == 0
+        assert "60 samples" in chosen["choices"]["tokens"]
+
+        torn = tmp_path / "torn"
+        runner("new", *settings(server), results=torn, check=True)
+        run = only_run(torn)
+        samples = run / "gate_b" / "samples.jsonl"
+        # the server in mid-run
+        ours = start("advance", results=torn, more=cache)
+        wait_until(lambda: lines(samples) >= 20, "samples of the base", ours)
+        server.kill()
+        said = ours.communicate()[0]
+        assert ours.returncode == 2, said
+        assert "sampler.retry_s is over" in said
+        stored = lines(samples)
+        assert 20 <= stored < 120
+        again = runner("advance", results=torn, more=cache)
+        assert again.returncode == 2, again.stdout
+        assert lines(samples) == stored
+        server.start()
+        # our side in mid-call
+        ours = start("advance", results=torn, more=cache)
+        wait_until(lambda: lines(samples) > stored, "more samples of the base", ours)
+        kill_group(ours)
+        done = runner("advance", results=torn, more=cache)
+        assert done.returncode in (0, 3), done.stdout + done.stderr
+        assert results_of(run) == results_of(only_run(calm))
+
+    own = tmp_path / "own"
+    done = runner("advance", "--to", "b", *SMOKE, "model.quantization=none", results=own)
+    assert done.returncode == 0, done.stdout
+    for split in ("dev", "test"):
+        here, there = (_interval(report(only_run(folder), "b"), split) for folder in (own, calm))
+        assert here[0] <= there[1]
+        assert there[0] <= here[1]
+
+
+def _interval(found: Any, split: str) -> tuple[float, float]:
+    [metric] = [one for one in found["results"]["splits"][split]["metrics"] if one["k"] == 5]
+    return metric["low"], metric["high"]
