@@ -95,11 +95,11 @@ BACKENDS: dict[str, Backend] = {
             name="endpoint",
             module="training.backends.endpoint",
             library="httpx2",
-            install="`make setup`, or `pip install httpx2`",
+            install="`pip install httpx2`, or the extra `endpoint`",
             # the server's own version stands in the report: the server tells it
             packages=("httpx2",),
             locks=("core",),
-            extras=("dev",),
+            extras=("endpoint",),
             quantizations=("nf4", "q4", "q8", "none"),
             trains=False,
             exports=False,
