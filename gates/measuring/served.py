@@ -92,7 +92,7 @@ def seeds_statement(served: Serves, sampling: SamplingSettings, concurrency: int
     warm = replace(
         sampling, temperature=max(_WARM, sampling.temperature), top_p=1.0, top_k=0, max_new_tokens=_TOKENS, stop=()
     )
-    seeds = [1 + number % 4 for number in range(max(8, min(32, concurrency)))]
+    seeds = [1 + number % 4 for number in range(max(16, min(32, concurrency)))]
     together = served.repeat(seeds, warm, at_once=True)
     if len(set(together)) == 1:
         raise Refusal(
