@@ -143,9 +143,7 @@ class Calls:
     async def _answer(self, server: int, path: str, body: Mapping[str, Any]) -> Any:
         reply = await self._reply("POST", server, path, body)
         if reply.status != 200:
-            raise Refusal(
-                f"{self.urls[server]}{path} refused a request ({reply.status}): {self._said(reply.data)}", _LOOK
-            )
+            raise Refusal(f"{self.urls[server]}{path} refused a request ({reply.status}): {_said(reply.data)}", _LOOK)
         return reply.data
 
     async def _reply(self, method: str, server: int, path: str, body: Mapping[str, Any] | None) -> Reply:
@@ -156,7 +154,7 @@ class Calls:
                 response = await self._client.request(method, url, json=body)
                 if not may_pass(response.status_code):
                     return Reply(response.status_code, self._json(response), response.headers.get("server", ""))
-                why = f"answered {response.status_code}: {self._said(self._json(response))}"
+                why = f"answered {response.status_code}: {_said(self._json(response))}"
                 asked = response.headers.get("retry-after")
             except httpx2.TransportError as error:
                 why, asked = _trouble(error, self._settings.timeout_s), None
@@ -174,28 +172,31 @@ class Calls:
 
     def _json(self, response: httpx2.Response) -> Any:
         """Return the JSON of ``response``, or its text where it promises none. Raises Refusal on a broken promise."""
+        # some servers repeat the key that they did not accept
+        text = _text(response)
+        text = text.replace(self._key, "***") if self._key else text
         try:
-            return response.json()
-        except (ValueError, UnicodeDecodeError):
+            return json.loads(text)
+        except ValueError:
             if response.status_code != 200 or "json" not in response.headers.get("content-type", ""):
-                return _text(response)
+                return text
             raise Refusal(
                 f"{response.url} answered what is not JSON: it ends after {len(response.content):,} bytes with "
-                f"{self._said(_text(response)[-40:])!r}.",
+                f"{_said(text[-40:])!r}.",
                 _LOOK,
             ) from None
-
-    def _said(self, data: Any) -> str:
-        """Return what a server said, short, on one line, and without our key."""
-        found = data.get("error", data.get("detail", data)) if isinstance(data, dict) else data
-        message = found.get("message", found) if isinstance(found, dict) else found
-        text = message if isinstance(message, str) else json.dumps(message)
-        line = " ".join(text.split())
-        return (line.replace(self._key, "***") if self._key else line)[:_SHOWN] or "nothing"
 
 
 _LOOK = "Look at the server's log; nothing of this answer was stored."
 _AGAIN = "What was drawn is stored. When the server is back, `advance` continues."
+
+
+def _said(data: Any) -> str:
+    """Return what a server said, short and on one line."""
+    found = data.get("error", data.get("detail", data)) if isinstance(data, dict) else data
+    message = found.get("message", found) if isinstance(found, dict) else found
+    text = message if isinstance(message, str) else json.dumps(message)
+    return " ".join(text.split())[:_SHOWN] or "nothing"
 
 
 def _key_of(variable: str) -> str:
