@@ -159,11 +159,11 @@ class Experiment(Document):
         return self
 
 
-def drawn_together(experiment: Experiment) -> tuple[int, int]:
-    """Return (samples that generate together, processes that each generate so many)."""
+def drawn_together(experiment: Experiment) -> tuple[tuple[int, ...], int]:
+    """Return (how many samples may generate together, rising; processes that each generate so many)."""
     if experiment.sampler.name:
-        return experiment.sampler.concurrency, 1
-    return experiment.model.batch_size, experiment.model.processes
+        return (experiment.sampler.concurrency,), 1
+    return experiment.model.batch_sizes, experiment.model.processes
 
 
 def planned_training(experiment: Experiment) -> TrainSettings:

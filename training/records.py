@@ -27,7 +27,8 @@ class ModelSettings:
             are mlx's own 4 and 8 bits, affine in groups of 64.
         double_quantization: hold NF4's own scales in 8 bits too: 0.4 bits a parameter less.
         threads: CPU threads of one process; 0 chooses, with a reason.
-        batch_size: rows that generate together; halved for good when memory runs out.
+        batch_size: rows that generate together, halved for good when memory runs out; of several numbers Gate A times
+            each and keeps the fastest.
         processes: processes that generate together; each loads the model once.
         evaluation: whether generation runs on dequantised copies of NF4 weights (bit-equal logits, more memory).
     """
@@ -37,7 +38,7 @@ class ModelSettings:
     dtype: Dtype
     device: Device
     threads: int
-    batch_size: int
+    batch_size: int | tuple[int, ...]
     processes: int
     evaluation: Evaluation
     double_quantization: bool
@@ -50,9 +51,19 @@ class ModelSettings:
             _unknown("model.device", self.device, Device),
             _unknown("model.evaluation", self.evaluation, Evaluation),
             _wrong(0 <= self.threads <= 1024, "model.threads", self.threads, "0 (choose) or a count up to 1024"),
-            _wrong(self.batch_size >= 1, "model.batch_size", self.batch_size, "at least 1"),
+            _wrong(
+                bool(self.batch_sizes) and self.batch_sizes[0] >= 1,
+                "model.batch_size",
+                self.batch_size,
+                "at least 1, or a list of such numbers",
+            ),
             _wrong(1 <= self.processes <= 256, "model.processes", self.processes, "1 to 256"),
         )
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The numbers of ``batch_size``, rising."""
+        return (self.batch_size,) if isinstance(self.batch_size, int) else tuple(sorted(set(self.batch_size)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,7 @@ class TrainSettings:
         max_length: tokens of prompt, answer and end token together; longer rows follow ``on_too_long``.
         max_adapter_mb: a checkpoint whose adapter file is larger is refused (1 MB = 1e6 bytes); 0 is off.
         group_by_length: batches hold rows of similar length, in random order.
+        logit_chunk: answer tokens whose logits exist at once; 0: all of a batch.
     """
 
     max_steps: int
@@ -121,6 +133,7 @@ class TrainSettings:
     max_adapter_mb: float
     gradient_checkpointing: bool
     group_by_length: bool
+    logit_chunk: int
 
     def __post_init__(self) -> None:
         counts = [
@@ -149,6 +162,7 @@ class TrainSettings:
                 self.warmup_steps,
                 f"between 0 and gate.c.train.max_steps ({self.max_steps})",
             ),
+            _wrong(self.logit_chunk >= 0, "gate.c.train.logit_chunk", self.logit_chunk, "0 or a count of tokens"),
             _wrong(0 <= self.seed < 2**63, "gate.c.train.seed", self.seed, "in [0, 2^63)"),
             _wrong(self.max_length >= 2, "gate.c.train.max_length", self.max_length, "at least 2 tokens"),
             _unknown("gate.c.train.scheduler", self.scheduler, Scheduler),

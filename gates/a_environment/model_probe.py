@@ -6,7 +6,7 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
-from gates.a_environment.speed import GenerationSpeed, call_size, time_generation, with_processes
+from gates.a_environment.speed import GenerationSpeed, call_size, fastest, time_batches, with_processes
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
 from gates.measuring.meeting import Meeting, meet
 from gates.measuring.prompting import examples_of, prompt_of, store_prompts
@@ -91,7 +91,7 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
         looking.tell("one sample")
         sample = _one_sample(experiment, dataset, drawing, form)
         dev = [task for task in dataset.tasks if task.split == "dev"]
-        speed = time_generation(drawing, experiment, dev, form, looking.tell)
+        speeds, limit = time_batches(drawing, experiment, dev, form, looking.tell)
         model_choices = dict(model.choices)
         choices = [fact(f"model {name}", chosen) for name, chosen in model_choices.items()]
     sampler = None if meeting is None else meeting.facts
@@ -99,11 +99,13 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
         fact(f"sampler {name}", chosen) for name, chosen in ({} if sampler is None else sampler.choices).items()
     ]
     rows = _rows_check(data, len(examples), experiment)
+    if len(drawn_together(experiment)[0]) > 1:
+        choices.append(_batch_check(speeds, limit))
     checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
     found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored, sampler=sampler)
     if watch.record is None:
         return Probed(checks, found)
-    pace = _pace(experiment, data, model_choices, load_s, looking.judged_per_s, speed, watch.record)
+    pace = _pace(experiment, data, model_choices, load_s, looking.judged_per_s, speeds, watch.record)
     return Probed(checks, found.model_copy(update={"pace": pace}))
 
 
@@ -113,12 +115,14 @@ def _pace(
     choices: Mapping[str, str],
     load_s: float,
     judged_per_s: float,
-    speed: GenerationSpeed,
+    speeds: Sequence[GenerationSpeed],
     step: StepRecord,
 ) -> Pace:
-    train = experiment.gate.c.train
-    tokens_per_s = with_processes(speed.tokens_per_s, drawn_together(experiment)[1])
-    calls, reason = call_size(experiment, tokens_per_s, speed.tokens_each)
+    train, speed = experiment.gate.c.train, fastest(speeds)
+    sizes, processes = drawn_together(experiment)
+    batch = speed.rows if len(sizes) > 1 else sizes[0]
+    tokens_per_s = with_processes(speed.tokens_per_s, processes)
+    calls, reason = call_size(experiment, batch, tokens_per_s, speed.tokens_each)
     threads = choices.get("threads", "").partition(":")[0]
     return Pace(
         load_s=load_s,
@@ -130,9 +134,17 @@ def _pace(
         train_tokens_per_s=step.tokens / max(step.seconds, 1e-9),
         tokens_per_step=statistics.mean(len(row.ids) for row in data.rows) * train.batch_size * train.grad_accum,
         threads=int(threads) if threads.isdigit() else 0,
+        batch_size=batch,
         samples_per_call=calls,
         call_reason=reason,
     )
+
+
+def _batch_check(speeds: Sequence[GenerationSpeed], limit: str) -> Check:
+    """Return the batch size chosen, with every size that was timed."""
+    timed = tuple(f"{speed.rows} rows: {speed.tokens_per_s:,.0f} tokens a second" for speed in speeds)
+    chosen = fact("batch size", counted(fastest(speeds).rows, "row"), "the fastest of those timed; kept for the run")
+    return replace(chosen, evidence=(*timed, limit) if limit else timed)
 
 
 def _finite(number: float) -> float | None:

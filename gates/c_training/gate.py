@@ -11,7 +11,7 @@ from env.counts import counted, listed_text
 from gates.c_training.hooks import Hooks, read_metrics
 from gates.context import GateContext, Progress, StopRequested, conclude
 from gates.measuring.bench import approved_dataset, base_facts, one_process, require_same_base
-from gates.measuring.pace import recorded_pace, with_recorded_threads
+from gates.measuring.pace import as_recorded, recorded_pace
 from gates.measuring.prompting import examples_of, recorded_form, require_same_training_prompts
 from gates.report import GateReport
 from gates.report.results import BaseFacts, CheckpointFacts, EnvironmentResults, TrainingFacts, TrainingResults
@@ -26,7 +26,7 @@ def run(context: GateContext) -> GateReport:
     experiment, config = context.experiment, context.experiment.gate.c
     dataset = approved_dataset(context)
     context.on_progress(Progress("loading model", 0, 0, ""))
-    held = with_recorded_threads(one_process(experiment.model), recorded_pace(context))
+    held = as_recorded(one_process(experiment.model), recorded_pace(context))
     model = load_model(experiment.backend.name, held)
     train = with_steps(config.train, len(dataset.rows))
     hooks = Hooks(context, train.max_steps)

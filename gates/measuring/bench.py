@@ -22,7 +22,7 @@ from eval.pipeline.verifier import Verifier, VerifierSettings
 from eval.records import Dataset, EvalResult, Metric, Outcome, Sample, Task, TaskScore
 from gates.context import GateContext, Progress
 from gates.measuring.beyond_model import require_modelled
-from gates.measuring.pace import recorded_pace, samples_per_call, with_recorded_threads
+from gates.measuring.pace import as_recorded, recorded_pace, samples_per_call
 from gates.measuring.prompting import prompt_of, recorded_form, require_same_prompts
 from gates.measuring.served import met_again, recognised, usage_choices
 from gates.report.results import AnyResults, BaseFacts, EnvironmentResults, JudgeFacts
@@ -192,7 +192,7 @@ def _opened_model(context: GateContext, dataset: Dataset) -> Generates:
     experiment = context.experiment
     if experiment.sampler.name:
         return met_again(context, dataset.tasks)
-    return load_model(experiment.backend.name, with_recorded_threads(experiment.model, recorded_pace(context)))
+    return load_model(experiment.backend.name, as_recorded(experiment.model, recorded_pace(context)))
 
 
 def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constants: Sequence[str]) -> None:

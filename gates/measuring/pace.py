@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from env.counts import counted
 from gates.context import PlanContext
 from gates.report.results import EnvironmentResults, Generations, Pace
+from gates.settings import drawn_together
 from training.records import ModelSettings
 from training.schedule import with_steps
 
@@ -56,15 +57,17 @@ def samples_per_call(context: PlanContext) -> int:
     requested = context.experiment.sampling.samples_per_call
     pace = recorded_pace(context)
     if requested or pace is None:
-        return requested or context.experiment.model.batch_size
+        return requested or drawn_together(context.experiment)[0][0]
     return pace.samples_per_call
 
 
-def with_recorded_threads(settings: ModelSettings, pace: Pace | None) -> ModelSettings:
-    """Return the settings with the threads that Gate A chose, shared out among the processes.
+def as_recorded(settings: ModelSettings, pace: Pace | None) -> ModelSettings:
+    """Return the settings with what Gate A chose: rows of a batch, and threads, shared out among the processes.
 
-    Numbers may depend on how many threads add them up, so a run keeps the choice, however busy the machine is later.
+    Numbers may depend on both, so a run keeps the choice, however busy the machine is later.
     """
+    if pace is not None and pace.batch_size and len(settings.batch_sizes) > 1:
+        settings = replace(settings, batch_size=pace.batch_size)
     if settings.threads or pace is None or not pace.threads:
         return settings
     return replace(settings, threads=max(1, pace.threads // settings.processes))

@@ -152,6 +152,8 @@ class Pace(Document):
         judged_per_s: programs verified a second while the data was checked; 0 where nothing was verified.
         train_tokens_per_s, tokens_per_step: of one real training step, and tokens of a step on average.
         threads: of one process, chosen once for the run; 0 where the library knows no such number.
+        batch_size: rows that generate together in one process for the whole run; 0 in reports of versions that left it
+            to the configuration.
         samples_per_call, call_reason: samples of one generation call, and why so many.
     """
 
@@ -164,6 +166,7 @@ class Pace(Document):
     train_tokens_per_s: float
     tokens_per_step: float
     threads: int
+    batch_size: int = 0
     samples_per_call: int
     call_reason: str
 

@@ -45,9 +45,12 @@ def lighter_generation(config: dict[str, Any]) -> tuple[Sequence[str], str]:
     model = config["model"]
     if int(model["processes"]) > 1:
         return ("model.processes=1",), f"one copy of the model instead of {model['processes']}, the same numbers"
-    if int(model["batch_size"]) > 1:
-        half = int(model["batch_size"]) // 2
-        return (f"model.batch_size={half}",), f"{half} rows at once instead of {model['batch_size']}, the same numbers"
+    sizes = model["batch_size"]
+    # of several sizes Gate A kept one that it had tried
+    rows = sizes if isinstance(sizes, int) else max(sizes)
+    if rows > 1:
+        half = rows // 2
+        return (f"model.batch_size={half}",), f"{half} rows at once instead of {rows}, the same numbers"
     if model["quantization"] == "none":
         return ("model.quantization=nf4",), "the base in 4 bits, which is a different experiment"
     return (), ""

@@ -150,6 +150,10 @@ def _absolute_paths(config: dict[str, Any], typed: Iterable[str], profile: Path 
 
 
 def _sentence(error: Any, config: dict[str, Any]) -> str:
+    # a validator of "a number or a list" reports each of the two, by the name of its Python type
+    kinds = [place for place, part in enumerate(error["loc"]) if part in ("int", "tuple[int, ...]")]
+    if kinds:
+        return f"{'.'.join(map(str, error['loc'][: kinds[0]]))}: must be a whole number, or a list of them"
     key = ".".join(str(part) for part in error["loc"])
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, Refusal):
@@ -191,7 +195,8 @@ def faults(config: dict[str, Any]) -> list[str]:
         found = error.errors()
         inner = {item["loc"][:-1] for item in found}
         # a list whose value is refused is also reported to lack one
-        return [_sentence(item, config) for item in found if item["type"] != "too_short" or item["loc"] not in inner]
+        told = [_sentence(item, config) for item in found if item["type"] != "too_short" or item["loc"] not in inner]
+        return list(dict.fromkeys(told))
     except Refusal as refusal:
         return [_whole_key(str(refusal).rstrip("."), config)]
     return []

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from env.estimates import about
+from env.refusal import Refusal
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
 from gates.a_environment import speed
 from gates.a_environment.gate import time_checks
-from gates.a_environment.speed import call_size, time_generation
+from gates.a_environment.speed import GenerationSpeed, call_size, fastest, time_batches
 from gates.measuring.bench import dataset_of
-from gates.measuring.pace import gate_durations, with_recorded_threads
+from gates.measuring.pace import as_recorded, gate_durations
 from gates.report.results import Generations, Pace
 from runner.runs.config import compose_experiment
 from tests.support.settings import model_settings
@@ -61,6 +62,7 @@ class Typist:
     step_s: float
     now_s: float = 0.0
     drawn: int = 0
+    choices: dict[str, str] = field(default_factory=dict)
 
     def draw(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
@@ -80,7 +82,9 @@ class Typist:
 def timed(model: Any, *overrides: str) -> speed.GenerationSpeed:
     experiment = compose_experiment(["profile=smoke", "model.batch_size=16", *overrides])[0]
     tasks = [task for task in dataset_of(experiment).tasks if task.split == "dev"]
-    return time_generation(model, experiment, tasks, FORM, lambda _: None, model.clock)
+    [found], limit = time_batches(model, experiment, tasks, FORM, lambda _: None, model.clock)
+    assert limit == ""
+    return found
 
 
 def test_a_batch_as_large_as_the_experiment_s_is_timed_until_half_of_it_has_ended() -> None:
@@ -96,6 +100,64 @@ def test_a_slow_model_is_timed_for_twenty_seconds_and_its_samples_are_taken_to_e
     assert found.seconds == 20.0
     assert found.tokens_per_s == pytest.approx(16)
     assert found.tokens_each == 90, "none has ended: halfway from 20 to 160"
+
+
+class Crowded(Typist):
+    """As fast with any number of rows as with 8; memory runs out above ``most`` rows."""
+
+    most = 10**9
+
+    def draw(self, requests: Sequence[GenerationRequest], settings: SamplingSettings) -> Any:
+        rows = sum(len(request.seeds) for request in requests)
+        self.step_s = max(1, rows // 8) / 100
+        if rows > self.most:
+            self.choices["batch_size"] = f"{rows // 2}: memory ran out with {rows} rows"
+        return super().draw(requests, settings)
+
+
+def timed_sizes(model: Crowded, sizes: str) -> tuple[list[GenerationSpeed], str]:
+    experiment = compose_experiment(["profile=smoke", f"model.batch_size={sizes}"])[0]
+    tasks = [task for task in dataset_of(experiment).tasks if task.split == "dev"]
+    return time_batches(model, experiment, tasks, FORM, lambda _: None, model.clock)
+
+
+def test_each_size_is_timed_and_the_smallest_that_is_nearly_the_fastest_is_kept() -> None:
+    found, limit = timed_sizes(Crowded(length=80, step_s=0.0), "[16,2,8]")
+    assert ([speed.rows for speed in found], limit) == ([2, 8, 16], "")
+    assert [speed.tokens_per_s for speed in found] == pytest.approx([200, 800, 800], rel=0.02)
+    assert fastest(found).rows == 8
+
+
+def test_a_size_that_runs_out_of_memory_ends_the_timing() -> None:
+    model = Crowded(length=80, step_s=0.0)
+    model.most = 8
+    found, limit = timed_sizes(model, "[2,4,16]")
+    assert ([speed.rows for speed in found], limit) == ([2, 4], "8: memory ran out with 16 rows")
+    model = Crowded(length=80, step_s=0.0)
+    model.most = 8
+    found, limit = timed_sizes(model, "[16,32]")
+    assert ([speed.rows for speed in found], limit) == ([8], "8: memory ran out with 16 rows")
+
+
+def test_a_size_that_the_dev_tasks_cannot_fill_is_not_timed() -> None:
+    found, limit = timed_sizes(Crowded(length=80, step_s=0.0), "[4,5000]")
+    assert [speed.rows for speed in found] == [4]
+    assert limit.startswith("5000 rows: the dev tasks fill only ")
+
+
+def test_a_run_keeps_the_batch_size_that_gate_a_chose() -> None:
+    several = replace(model_settings("model"), batch_size=(16, 64))
+    assert as_recorded(several, PACE.model_copy(update={"batch_size": 64})).batch_sizes == (64,)
+    assert as_recorded(several, PACE).batch_sizes == (16, 64)
+    one = replace(several, batch_size=8)
+    assert as_recorded(one, PACE.model_copy(update={"batch_size": 64})).batch_size == 8
+
+
+@pytest.mark.parametrize("wrong", ["0", "[]", "[0,4]", "[a]", "1.5"])
+def test_a_wrong_batch_size_is_refused_by_its_key(wrong: str) -> None:
+    with pytest.raises(Refusal, match=r"^model\.batch_size( = .*)?: must be [^;]*, or a list of [a-z ]+\.") as refused:
+        compose_experiment(["profile=smoke", f"model.batch_size={wrong}"])
+    assert "tuple" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +176,8 @@ def test_a_call_is_about_a_minute_of_work_in_whole_batches(
     overrides: list[str], tokens_per_s: float, each: float, size: int, says: str
 ) -> None:
     asked = ["profile=smoke", "sampling.samples_per_call=0", "model.processes=1", *overrides]
-    found, reason = call_size(compose_experiment(asked)[0], tokens_per_s, each)
+    experiment = compose_experiment(asked)[0]
+    found, reason = call_size(experiment, experiment.model.batch_sizes[0], tokens_per_s, each)
     assert (found, reason[: len(says)]) == (size, says)
 
 
@@ -129,7 +192,7 @@ def test_gate_a_says_the_time_of_every_gate_with_its_basis() -> None:
 
 def test_a_run_keeps_the_threads_that_gate_a_chose_however_busy_the_machine_is_later() -> None:
     settings = model_settings("model")
-    assert with_recorded_threads(settings, PACE).threads == 6
-    assert with_recorded_threads(replace(settings, processes=4), PACE).threads == 1
-    assert with_recorded_threads(replace(settings, threads=2), PACE).threads == 2
-    assert with_recorded_threads(settings, None).threads == 0
+    assert as_recorded(settings, PACE).threads == 6
+    assert as_recorded(replace(settings, processes=4), PACE).threads == 1
+    assert as_recorded(replace(settings, threads=2), PACE).threads == 2
+    assert as_recorded(settings, None).threads == 0

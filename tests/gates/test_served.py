@@ -382,7 +382,7 @@ def _digests(*overrides: str) -> dict[str, dict[str, str]]:
 
 
 def test_a_generation_call_is_sized_by_the_requests_that_wait_together(fake: Fake, tmp_path: Path) -> None:
-    sized = call_size(experiment(fake, tmp_path, "sampling.samples_per_call=0", "sampler.concurrency=7"), 1.0, 60.0)
+    sized = call_size(experiment(fake, tmp_path, "sampling.samples_per_call=0", "sampler.concurrency=7"), 7, 1.0, 60.0)
     assert sized[0] == 7
 
 

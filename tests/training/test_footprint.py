@@ -88,6 +88,12 @@ def test_gradient_checkpointing_takes_less_and_so_do_higher_layers() -> None:
     assert sum(higher.values()) < sum(base.values())
 
 
+def test_logits_in_chunks_take_what_a_chunk_takes() -> None:
+    whole = estimate(EMBEDDED, MODEL, LORA, TRAIN, 200, on_gpu=False).training["logits"]
+    part = estimate(EMBEDDED, MODEL, LORA, replace(TRAIN, logit_chunk=100), 200, on_gpu=False).training["logits"]
+    assert part / whole == pytest.approx(100 / (TRAIN.batch_size * TRAIN.max_length))
+
+
 def test_fused_experts_are_named_as_not_quantised(tmp_path: Path) -> None:
     folder = made(tmp_path, model__layers__0__mlp__experts__gate_up_proj=(8, 64, 128))
     found = estimate(folder, MODEL, LORA, TRAIN, 200, on_gpu=False)

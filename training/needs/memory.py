@@ -176,17 +176,19 @@ def _training(shape: Shape, lora: LoraSettings, train: TrainSettings, width: int
         "adapter, gradient and AdamW in float32": adapter * 16 / 1e9,
         f"activations of {train.batch_size} x {train.max_length} tokens": tokens * shape.hidden * kept / 1e9,
         # as loaded, in float32, and its gradient
-        "logits": tokens * shape.vocabulary * (width + 8) / 1e9,
+        "logits": min(tokens, train.logit_chunk or tokens) * shape.vocabulary * (width + 8) / 1e9,
     }
 
 
 def _generating(
     shape: Shape, sizes: dict[str, tuple[int, ...]], settings: ModelSettings, tokens: int, width: int, on_gpu: bool
 ) -> dict[str, float]:
-    cache = 2 * shape.layers * shape.key_value_width * settings.batch_size * tokens * width
+    # of several sizes the smallest must fit: Gate A leaves out those that do not
+    rows = settings.batch_sizes[0]
+    cache = 2 * shape.layers * shape.key_value_width * rows * tokens * width
     parts = {
-        f"attention cache of {settings.batch_size} rows x {tokens} tokens": cache / 1e9,
-        "logits": settings.batch_size * shape.vocabulary * (width + 8) / 1e9,
+        f"attention cache of {rows} rows x {tokens} tokens": cache / 1e9,
+        "logits": rows * shape.vocabulary * (width + 8) / 1e9,
     }
     dequantised = settings.evaluation == "dequantized" or (settings.evaluation == "auto" and not on_gpu)
     if settings.quantization == "nf4" and dequantised:

@@ -99,7 +99,7 @@ class BatchedModel(DrawnModel):
     def __init__(self, base: LoadedBase, settings: ModelSettings) -> None:
         self._base = base
         self._texts = base.texts
-        self._batch_size = settings.batch_size
+        self._batch_size = settings.batch_sizes[-1]
         self._processes = settings.processes
         self._is_wearing = False
         self.choices = dict(base.choices)

@@ -36,12 +36,17 @@ def learning(loaded: Loaded, lora: LoraSettings, settings: TrainSettings) -> Ite
     """Yield a learner; on exit the base is as before, adapter gone.
 
     Raises:
-        Refusal: the model's format cannot train, or as ``lora.trainable``.
+        Refusal: the model's format cannot train, ``settings`` ask for logits in chunks, or as ``lora.trainable``.
     """
     if loaded.dtype == mx.float16:
         raise Refusal(
             "model.dtype = 'float16': small gradients would vanish without loss scaling.",
             "Set model.dtype=auto, bfloat16 or float32.",
+        )
+    if settings.logit_chunk:
+        raise Refusal(
+            f"gate.c.train.logit_chunk={settings.logit_chunk}: mlx computes the logits of a batch at once.",
+            "Set gate.c.train.logit_chunk=0.",
         )
     saving_memory = _recomputing(loaded.model.layers) if settings.gradient_checkpointing else nullcontext()
     with trainable(loaded.model, lora, settings.seed) as adapted, saving_memory:

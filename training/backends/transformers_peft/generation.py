@@ -50,7 +50,7 @@ def generate_batch(model: Any, texts: Texts, prompts: Sequence[PromptSamples], s
     """Yield each decoding step of the samples of ``prompts``, all of which generate together."""
     longest = max(len(prompt.ids) for prompt in prompts)
     capacity = longest + settings.max_new_tokens
-    cache = new_cache(model.config.get_text_config().num_hidden_layers)
+    cache = new_cache(model.config.get_text_config())
     logits, rows = _prefill(model, cache, prompts, settings, capacity)
     yield from _decode(model, texts, cache, logits, rows, settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from transformers.cache_utils import Cache, DynamicLayer
 # Positions allocated at once. Growing at each token, the library's way, copies everything each time; room for the
 # longest sample would mostly never be used, since few rows are left by then.
 _SPARE = 32
+# the kinds of layer whose state is keys and values alone, by the library's names
+WITH_KEYS = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
@@ -47,7 +50,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         """Return (positions a query of this length sees, offset of the first)."""
         return self.length + query_length, 0
 
-    def repeat_rows(self, rows: Tensor) -> None:
+    def reorder_cache(self, rows: Tensor) -> None:
         """Replace the rows by ``rows`` of them."""
         self.keys = _grown(self.keys[rows], self.length, self.length + _SPARE)
         self.values = _grown(self.values[rows], self.length, self.length + _SPARE)
@@ -61,15 +64,29 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
             setattr(self, name, tensor[:count])
 
 
-def new_cache(layers: int) -> Cache:
-    """Return an empty cache for ``layers`` attention layers."""
-    return Cache(layers=[RoomyLayer() for _ in range(layers)])
+def new_cache(config: Any) -> Cache:
+    """Return an empty cache for the decoder layers of ``config`` (a text model's).
+
+    Attention has roomy layers, whatever a mask lets it see. Other layers keep a state of fixed size, in the library's
+    own layers; a layer that reads another one's keys keeps nothing.
+    """
+    if set(getattr(config, "layer_types", None) or ()) <= WITH_KEYS:
+        return Cache(layers=[RoomyLayer() for _ in range(config.num_hidden_layers)])
+    from transformers.cache_utils import DYNAMIC_LAYER_TYPE_MAPPING, get_layer_types_and_kwargs
+
+    kinds = zip(*get_layer_types_and_kwargs(config), strict=True)
+    return Cache(
+        layers=[
+            RoomyLayer() if kind in WITH_KEYS else DYNAMIC_LAYER_TYPE_MAPPING[kind](**options)
+            for kind, options in kinds
+        ]
+    )
 
 
 def repeat_rows(cache: Cache, rows: Tensor) -> None:
-    """Apply ``RoomyLayer.repeat_rows`` to every layer."""
-    for layer in cache.layers:
-        layer.repeat_rows(rows)
+    """Replace the rows of every layer by ``rows`` (indices) of them."""
+    for layer in _filled(cache):
+        layer.reorder_cache(rows)
 
 
 def keep_rows(cache: Cache, kept: Tensor) -> Tensor:
@@ -80,11 +97,21 @@ def keep_rows(cache: Cache, kept: Tensor) -> Tensor:
     count = int(kept.sum())
     holes = (~kept[:count]).nonzero()[:, 0]
     movers = kept[count:].nonzero()[:, 0] + count
-    for layer in cache.layers:
-        layer.fill_holes(holes.to(layer.device), movers.to(layer.device), count)
     order = torch.arange(count)
     order[holes] = movers
+    for layer in _filled(cache):
+        if isinstance(layer, RoomyLayer):
+            layer.fill_holes(holes.to(layer.device), movers.to(layer.device), count)
+        else:
+            layer.reorder_cache(order)
     return order
+
+
+def _filled(cache: Cache) -> Iterator[Any]:
+    """Yield the layers that hold something: one that shares another's keys never does."""
+    for layer in cache.layers:
+        if not isinstance(layer, RoomyLayer) or layer.is_initialized:
+            yield layer
 
 
 def _room(like: Tensor, capacity: int) -> Tensor:

@@ -20,6 +20,7 @@ from training.backends.local.model_folder import model_folder, require_files
 from training.backends.local.texts import Texts
 from training.backends.local.tokenizer import load_texts, needs_own_code
 from training.backends.transformers_peft.choosing import choose_device, choose_dtype, choose_evaluation, choose_threads
+from training.backends.transformers_peft.kv_cache import WITH_KEYS
 from training.backends.transformers_peft.stored import require_same_quantization, stored_quantization
 from training.needs.weight_headers import read_tensors
 from training.records import ModelSettings
@@ -27,7 +28,9 @@ from training.records import ModelSettings
 # bitsandbytes reports an optional CPU kernel it did not find, at each start
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
-_ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention"})
+# Kinds of layer, by the library's names, whose state repeats and leaves row by row. "moe" and "mlp" keep none.
+_ATTENTION = WITH_KEYS | {"hybrid", "hybrid_sliding"}
+_KINDS = _ATTENTION | {"linear_attention", "conv", "moe", "mlp", "dummy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +151,26 @@ def require_usable(config: Any, folder: Path, settings: ModelSettings) -> None:
             "Use a causal language model, one that is a decoder alone.",
         )
     text = config.get_text_config()
-    require_same_quantization(config, folder, settings)
-    odd = set(getattr(text, "layer_types", None) or ()) - _ATTENTION_KINDS
-    if odd or not getattr(text, "num_attention_heads", 0):
+    if not _continues_text(config):
         raise Refusal(
-            f"{folder}: layers of kind {', '.join(sorted(odd)) or 'unknown'} keep a state this backend cannot batch.",
-            "Use a model whose layers are full or sliding attention.",
+            f"{folder}: transformers has no causal language model for {config.model_type}"
+            f"{', a model of images and text' if hasattr(config, 'vision_config') else ''}.",
+            "Use a text model" + (f", such as one of type {text.model_type}." if text is not config else "."),
         )
+    require_same_quantization(config, folder, settings)
+    kinds = set(getattr(text, "layer_types", None) or ("full_attention",))
+    if kinds - _KINDS or not kinds & _ATTENTION or not getattr(text, "num_attention_heads", 0):
+        odd = sorted(kinds - _KINDS or kinds - _ATTENTION)
+        raise Refusal(
+            f"{folder}: layers of kind {', '.join(odd) or 'unknown'} keep a state this backend cannot batch.",
+            "Use a model whose layers are attention (full, sliding, chunked), some of them perhaps linear attention.",
+        )
+
+
+def _continues_text(config: Any) -> bool:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 
 def texts_of(folder: Path, config: Any) -> Texts:

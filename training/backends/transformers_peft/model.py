@@ -15,7 +15,8 @@ from training.backends.local.adapter_folder import AdapterShelf
 from training.backends.local.batched_model import BatchedModel, PromptSamples, RowStep
 from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.adapters import read_adapter, worn
-from training.backends.transformers_peft.fitting import batch_loss, learning, trainable_here
+from training.backends.transformers_peft.chunked_loss import loss_of
+from training.backends.transformers_peft.fitting import learning, trainable_here
 from training.backends.transformers_peft.generation import generate_batch
 from training.backends.transformers_peft.loading import Loaded, dequantized_copy
 from training.backends.transformers_peft.lora import adapter_sizes, target_modules
@@ -57,7 +58,7 @@ class TransformersModel(BatchedModel):
         return adapter_sizes(self._loaded.model, target_modules(self._loaded.model, lora), lora)
 
     def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
-        return learning(trainable_here(self._loaded.model, lora, train), train, batch_loss)
+        return learning(trainable_here(self._loaded.model, lora, train), train, loss_of(train))
 
     def _ran_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from env.refusal import Refusal
 from training.backends.local.targets import layer_of
 from training.backends.transformers_peft.fitting import padded
 from training.backends.transformers_peft.lora import adapter_sizes, require_only, target_modules
@@ -30,8 +31,14 @@ def trainable(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterat
     """Yield the PEFT model with a fresh adapter made by unsloth; on exit the base is as before, without adapter.
 
     Raises:
-        Refusal: a module or layer does not exist, or a parameter that was not requested would train.
+        Refusal: ``settings`` ask for logits in chunks, a module or layer does not exist, or a parameter that was not
+            requested would train.
     """
+    if settings.logit_chunk:
+        raise Refusal(
+            f"gate.c.train.logit_chunk={settings.logit_chunk}: unsloth has a loss of its own.",
+            "Set gate.c.train.logit_chunk=0.",
+        )
     targets = target_modules(model, lora)
     layers = sorted({layer for name in targets if (layer := layer_of(name)) is not None})
     checkpointing: Any = "unsloth" if settings.gradient_checkpointing else False

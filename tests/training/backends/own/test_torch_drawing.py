@@ -52,6 +52,27 @@ def test_the_ends_of_the_unit_interval_draw_kept_tokens(number: float) -> None:
     assert int(draw(scores, torch.tensor([number], dtype=torch.float64), 1.0, 0, 0.9)[0]) in (1, 2)
 
 
+def test_float32_candidates_draw_what_float64_over_the_whole_vocabulary_draws() -> None:
+    noise = torch.Generator().manual_seed(1)
+    scores = torch.randn(4000, 300, generator=noise) * torch.linspace(1, 9, 4000)[:, None]
+    numbers = torch.rand(4000, generator=noise, dtype=torch.float64)
+    chances, ids = (scores.double() / 0.8).softmax(-1).sort(descending=True)
+    nucleus = torch.zeros(4000, 300, dtype=torch.float64)
+    nucleus.scatter_(1, ids, chances * (chances.cumsum(-1) - chances < 0.95))
+    mass = nucleus.cumsum(-1)
+    expected = (mass <= (numbers * mass[:, -1])[:, None]).sum(-1)
+    assert torch.equal(draw(scores, numbers, 0.8, 0, 0.95), expected)
+
+
+def test_a_mass_too_near_to_top_p_for_float32_is_summed_in_float64() -> None:
+    # 0.95 is reached by the first two tokens, in float64 only just: float32 cannot tell
+    scores = torch.tensor([[0.5, 0.45 + 1e-8, 0.05 - 1e-8]], dtype=torch.float64).log().expand(400, -1)
+    numbers = uniform_numbers(range(400), 1)[:, 0]
+    assert set(draw(scores, numbers, 1.0, 0, 0.95).tolist()) == {0, 1}
+    scores = torch.tensor([[0.5, 0.45 - 1e-8, 0.05 + 1e-8]], dtype=torch.float64).log().expand(400, -1)
+    assert set(draw(scores, numbers, 1.0, 0, 0.95).tolist()) == {0, 1, 2}
+
+
 PHILOX_5 = [0.7337459554446363, 0.5905206445727093]
 
 

@@ -43,14 +43,6 @@ def test_quantising_twice_is_refused(llama: Path, tmp_path: Path) -> None:
         load(tmp_path / "copy")
 
 
-def test_layers_with_a_running_state_are_refused(llama: Path, tmp_path: Path) -> None:
-    path = copied(llama, tmp_path) / "config.json"
-    kinds = {"layer_types": ["linear_attention", "full_attention", "full_attention"]}
-    path.write_text(json.dumps({**json.loads(path.read_text()), **kinds}))
-    with pytest.raises(Refusal, match="layers of kind linear_attention"):
-        load(tmp_path / "copy")
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
 def test_a_device_that_is_not_there_is_refused(llama: Path) -> None:
     with pytest.raises(Refusal, match="sees no CUDA device"):

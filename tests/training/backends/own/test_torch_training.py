@@ -53,7 +53,7 @@ def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_good_checkpoint(
     def poisoned(wrapped: Any, rows: Any) -> Any:
         return batch_loss(wrapped, rows) * (float("nan") if next(calls) == 4 else 1.0)
 
-    monkeypatch.setattr(transformers_model, "batch_loss", poisoned)
+    monkeypatch.setattr(transformers_model, "loss_of", lambda settings: poisoned)
     with pytest.raises(TrainingDiverged, match=r"at step 5: loss nan; checkpoint step-000004 is good") as diverged:
         model.train(EXAMPLES, LORA, TRAIN, tmp_path, NoHooks())
     assert (diverged.value.step, diverged.value.last_good.step) == (5, 4)
