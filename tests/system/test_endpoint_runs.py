@@ -26,7 +26,7 @@ from tests.support.runs import (
 
 STORED = "gate_b/samples.jsonl"
 # a smoke run at a server, and the baselines of two more, one of them without a server
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("served runs"), pytest.mark.timeout(900)]
 
 
 class Server:
@@ -75,50 +75,77 @@ def report(run: Path, gate: str) -> Any:
     return json.loads((run / f"gate_{gate}" / "report.json").read_text(encoding="utf-8"))
 
 
-def test_killed_on_either_side_it_ends_with_the_same_numbers_and_agrees_with_our_own_load(tmp_path: Path) -> None:
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    with serving(tmp_path) as server:
-        calm = tmp_path / "calm"
-        done = runner("advance", *settings(server), results=calm, more=cache)
-        assert done.returncode in (0, 3), done.stdout + done.stderr
-        facts = report(only_run(calm), "a")["results"]["probe"]["sampler"]
-        assert facts["choices"]["same base"].startswith("the same within the tolerance")
-        assert facts["choices"]["adapter of one step"].startswith("the same as here within the tolerance")
-        assert facts["choices"]["seeds"].startswith("honoured")
-        chosen = report(only_run(calm), "e")
-        assert chosen["results"]["canary"]["zero_moved_nats"] == 0
-        assert "60 samples" in chosen["choices"]["tokens"]
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served")
 
-        torn = tmp_path / "torn"
-        runner("new", *settings(server), results=torn, check=True)
-        run = only_run(torn)
-        samples = run / STORED
-        # the server in mid-run
-        ours = start("advance", "--to", "b", results=torn, more=cache)
-        wait_until(lambda: lines(samples) >= 20, "samples of the base", ours)
-        server.kill()
-        said = ours.communicate()[0]
-        assert ours.returncode == 2, said
-        assert "sampler.retry_s is over" in said
-        stored = lines(samples)
-        assert 20 <= stored < 120
-        again = runner("advance", "--to", "b", results=torn, more=cache)
-        assert again.returncode == 2, again.stdout
-        assert lines(samples) == stored
-        server.start()
-        # our side in mid-call
-        ours = start("advance", "--to", "b", results=torn, more=cache)
-        wait_until(lambda: lines(samples) > stored, "more samples of the base", ours)
-        kill_group(ours)
-        done = runner("advance", "--to", "b", results=torn, more=cache)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert results_of(run) == {STORED: results_of(only_run(calm))[STORED]}
 
-    own = tmp_path / "own"
-    done = runner("advance", "--to", "b", *SMOKE, "model.quantization=none", results=own)
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with serving(folder) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def cache(folder: Path) -> dict[str, str]:
+    """Variables under which adapters are written here."""
+    return {"XDG_CACHE_HOME": str(folder / "cache")}
+
+
+@pytest.fixture(scope="module")
+def calm(folder: Path, server: Server, cache: dict[str, str]) -> Path:
+    """The results folder of a run that nothing disturbs, up to Gate B."""
+    results = folder / "calm"
+    done = runner("advance", "--to", "b", *settings(server), results=results, more=cache)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return results
+
+
+def test_killed_on_either_side_a_run_ends_with_the_numbers_of_an_undisturbed_one(
+    server: Server, calm: Path, cache: dict[str, str], tmp_path: Path
+) -> None:
+    runner("new", *settings(server), results=tmp_path, check=True)
+    run = only_run(tmp_path)
+    samples = run / STORED
+    # the server in mid-run
+    ours = start("advance", "--to", "b", results=tmp_path, more=cache)
+    wait_until(lambda: lines(samples) >= 20, "samples of the base", ours)
+    server.kill()
+    said = ours.communicate()[0]
+    assert ours.returncode == 2, said
+    assert "sampler.retry_s is over" in said
+    stored = lines(samples)
+    assert 20 <= stored < 120
+    again = runner("advance", "--to", "b", results=tmp_path, more=cache)
+    assert again.returncode == 2, again.stdout
+    assert lines(samples) == stored
+    server.start()
+    # our side in mid-call
+    ours = start("advance", "--to", "b", results=tmp_path, more=cache)
+    wait_until(lambda: lines(samples) > stored, "more samples of the base", ours)
+    kill_group(ours)
+    done = runner("advance", "--to", "b", results=tmp_path, more=cache)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert results_of(run) == {STORED: results_of(only_run(calm))[STORED]}
+
+
+def test_a_run_at_a_server_goes_from_a_to_e_and_says_what_was_proven(calm: Path, cache: dict[str, str]) -> None:
+    done = runner("advance", results=calm, more=cache)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    choices = report(only_run(calm), "a")["results"]["probe"]["sampler"]["choices"]
+    assert choices["same base"].startswith("the same within the tolerance")
+    assert choices["adapter of one step"].startswith("the same as here within the tolerance")
+    assert choices["seeds"].startswith("honoured")
+    decided = report(only_run(calm), "e")
+    assert decided["results"]["canary"]["zero_moved_nats"] == 0
+    assert "60 samples" in decided["choices"]["tokens"]
+
+
+def test_what_it_measures_agrees_with_our_own_load(calm: Path, tmp_path: Path) -> None:
+    done = runner("advance", "--to", "b", *SMOKE, "model.quantization=none", results=tmp_path)
     assert done.returncode == 0, done.stdout
     for split in ("dev", "test"):
-        here, there = (_interval(report(only_run(folder), "b"), split) for folder in (own, calm))
+        here, there = (_interval(report(only_run(results), "b"), split) for results in (tmp_path, calm))
         assert here[0] <= there[1]
         assert there[0] <= here[1]
 
