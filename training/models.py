@@ -12,13 +12,15 @@ from training.backends import backend_module, find_backend, require_quantization
 from training.backends.base import LoadedModel, ModelIdentity, Serves
 from training.backends.local.model_folder import find_folder, require_files
 from training.exports import ExportRequest, Form, RoundTrip
+from training.packaged import cache as packaged
+from training.packaged.models import loading_lines, packaged_model
 from training.records import LoraSettings, ModelSettings
 from training.sampler import Reference, SamplerSettings
-from training.tiny_random.cache import is_recipe, made_folder
+from training.tiny_random import cache as tiny_random
 
 
 def load_model(backend: str, settings: ModelSettings) -> LoadedModel:
-    """Return the model loaded by ``backend``; a path such as "tiny_random:mistral" is a model made on demand.
+    """Return the model loaded by ``backend``; paths like "tiny_random:mistral" are made on demand.
 
     Raises:
         Refusal: the backend is unknown or not installed, or the model's files are missing or unfit.
@@ -117,5 +119,42 @@ def require_complete_folder(settings: ModelSettings) -> None:
         require_files(folder)
 
 
+def is_made_on_demand(path: str) -> bool:
+    """Return whether ``path`` names a model that its first use makes, and neither a folder nor one of the hub."""
+    return tiny_random.is_recipe(path) or packaged.is_packaged(path)
+
+
+def require_makeable(path: str) -> None:
+    """Raise Refusal when there is no such model to make on demand, or what it is made of is not installed."""
+    if packaged.is_packaged(path):
+        packaged.require_available(path)
+    else:
+        tiny_random.cached_folder(path)
+
+
+def preparation(path: str) -> str:
+    """Return the work of the first use that takes long, in words; "" where there is none."""
+    return packaged.preparation(path) if packaged.is_packaged(path) else ""
+
+
+def source_note(path: str) -> str:
+    """Return where a packaged model's files come from, with digests; "" for any other model."""
+    return packaged.source_note(path) if packaged.is_packaged(path) else ""
+
+
+def hub_name(path: str) -> str:
+    """Return the name on the hub of the weights that a packaged model was made of; any other path as it is."""
+    return packaged_model(path).released_as if packaged.is_packaged(path) else path
+
+
+def unpacking_lines(path: str) -> list[str]:
+    """Return the lines of Python that load a packaged model with nothing of this project; [] for any other path."""
+    return loading_lines(packaged_model(path)) if packaged.is_packaged(path) else []
+
+
 def _with_folder(settings: ModelSettings) -> ModelSettings:
-    return replace(settings, path=str(made_folder(settings.path))) if is_recipe(settings.path) else settings
+    if packaged.is_packaged(settings.path):
+        return replace(settings, path=str(packaged.made_folder(settings.path)))
+    if tiny_random.is_recipe(settings.path):
+        return replace(settings, path=str(tiny_random.made_folder(settings.path)))
+    return settings

@@ -213,6 +213,8 @@ def _ending(answer: dict[str, Any], job_id: int, memory_mb: int) -> Ending:
         return Ending("lost", detail="the child answered another job", seconds=seconds)
     if answer["status"] == "memory":
         return Ending("memory", detail=f"more than {memory_mb} MB", seconds=seconds)
+    if answer["status"] == "crashed":
+        return Ending("crashed", detail=str(answer["detail"]), seconds=seconds)
     if answer["status"] != "done":
         return Ending("lost", detail=str(answer["detail"]), seconds=seconds)
     return Ending("answer", tuple(answer["fields"]), seconds=seconds)
@@ -250,7 +252,7 @@ def probe(settings: Any, start: Callable[[Any], Member] = Child) -> tuple[str, s
     except StartFailed as error:
         raise Refusal(
             f"No verifier process starts: {error}.",
-            "Check that the language's library (lupa, pluau) is installed here, or that the engine starts.",
+            "Check that the language's library (lupa, pluau, luau-web) is installed here, or that the engine starts.",
         ) from None
     child.kill()
     return child.isolation, child.isolation_reason, child.runtime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from eval.sandbox.isolation import Wrapper, bubblewrap, describe, without
-from eval.sandbox.languages import LIBRARIES, library_folder, module_file
+from eval.sandbox.languages import UNDER_NODE, folders_of_child, words_of_child
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 CHILD = Path(__file__).resolve().with_name("child.py")
 START_TIMEOUT_S = 30.0
+CPU_LOOK_MS = 50  # between looks at the CPU time of a child that cannot bound its own
 LIFE_CPU_S = 300.0  # half of limits.CHILD_CPU_S: a child is replaced before the kernel ends it
 KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # an interpreter built with a shared library needs them
 
@@ -57,6 +59,7 @@ class ChildSettings:
 TRIALS = {
     "lua": ChildSettings({"trial.lua": "function P.judge() end"}, {}, (), 10.0, 2.0, 64, 1),
     "luau": ChildSettings({"trial.luau": "function W.judge() end"}, {}, (), 10.0, 2.0, 64, 1, "luau"),
+    "luau_web": ChildSettings({"trial.luau": "function W.judge() end"}, {}, (), 10.0, 2.0, 64, 1, "luau_web"),
 }
 
 
@@ -76,7 +79,7 @@ class Child:
         wrapper = wrapper or choose_wrapper(settings.language)
         self._wrapped = bool(wrapper.prefix)
         with tempfile.TemporaryDirectory(prefix="luagate-sandbox-") as folder:
-            self._process = _start(wrapper, folder, settings.language)
+            self._process = _start(wrapper, folder, settings)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._write_fd, self._read_fd = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -100,10 +103,25 @@ class Child:
         """
         deadline = time.monotonic() + self.settings.timeout_s
         write_frame(self._write_fd, {"id": job_id, "arguments": arguments}, deadline)
+        if self.settings.language in UNDER_NODE:
+            self._end_at_cpu_limit(deadline)
         answer = read_frame(self._read_fd, deadline)
         self._served += 1
         self._life_cpu_s = float(answer["life_cpu_s"])
         return answer
+
+    def _end_at_cpu_limit(self, deadline: float) -> None:
+        """Wait for its answer; send SIGXCPU, as the kernel would, once the job has used its CPU time."""
+        poller = select.poll()
+        poller.register(self._read_fd, select.POLLIN)
+        wait_ms = self.settings.cpu_s * 1000.0  # one thread uses no more than the time that passes
+        while not poller.poll(min(wait_ms, max(0.0, (deadline - time.monotonic()) * 1000.0))):
+            if time.monotonic() >= deadline:
+                return
+            if (self.cpu_s_since_ask() or 0.0) > self.settings.cpu_s:
+                self._process.send_signal(signal.SIGXCPU)
+                return
+            wait_ms = CPU_LOOK_MS
 
     @property
     def is_spent(self) -> bool:
@@ -165,18 +183,14 @@ class Child:
         return read_frame(self._read_fd, deadline)
 
 
-def _start(wrapper: Wrapper, folder: str, language: str) -> subprocess.Popen[bytes]:
+def _start(wrapper: Wrapper, folder: str, settings: ChildSettings) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    try:
+        words = words_of_child(settings.language, CHILD, 0 if wrapper.prefix else os.getpid(), settings.memory_mb)
+    except LookupError as missing:
+        raise StartFailed(missing.args[0]) from None
     return subprocess.Popen(
-        [
-            *wrapper.prefix,
-            sys.executable,
-            "-I",
-            "-B",
-            str(CHILD),
-            str(module_file(language)),
-            _library_folder(language),
-        ],
+        [*wrapper.prefix, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -187,23 +201,14 @@ def _start(wrapper: Wrapper, folder: str, language: str) -> subprocess.Popen[byt
     )
 
 
-def _library_folder(language: str) -> str:
-    """Return the folder of a language's library: an isolated interpreter does not look everywhere for it.
-
-    Raises:
-        StartFailed: it is not installed.
-    """
-    folder = library_folder(language)
-    if folder is None:
-        raise StartFailed(f"{LIBRARIES[language]} is not installed in this environment")
-    return str(folder)
-
-
 @cache
 def choose_wrapper(language: str = "lua") -> Wrapper:
     """Return bubblewrap where a child comes up inside it, else no wrapper, with the reason."""
-    library = _library_folder(language)
-    own = (sys.base_prefix, sys.prefix, library, str(PACKAGE_ROOT / "eval"), str(PACKAGE_ROOT / "env"))
+    try:
+        libraries = folders_of_child(language)
+    except LookupError as missing:
+        raise StartFailed(missing.args[0]) from None
+    own = (sys.base_prefix, sys.prefix, *libraries, str(PACKAGE_ROOT / "eval"), str(PACKAGE_ROOT / "env"))
     wrapper = bubblewrap((), [(path, path) for path in own], ("--chdir", "/tmp"))
     if not wrapper.prefix:
         return wrapper

@@ -12,6 +12,8 @@ import errno
 import platform
 import struct
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 
 # name: (x86_64, aarch64); numbers from the kernel's syscall tables (arch/x86/entry/syscalls/syscall_64.tbl and
 # include/uapi/asm-generic/unistd.h).
@@ -39,10 +41,17 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def filter_program(machine: str) -> bytes:
-    """Return the BPF instructions for ``machine``. Raises KeyError for an architecture without known numbers."""
+def filter_program(
+    machine: str,
+    further: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+    otherwise: int = RET_ERRNO | errno.EPERM,
+) -> bytes:
+    """Return the BPF instructions for ``machine``: the calls of ``ALLOWED`` and ``further`` pass.
+
+    Raises KeyError for an architecture without known numbers.
+    """
     column, audit_arch, _ = ARCHITECTURES[machine]
-    numbers = [pair[column] for pair in ALLOWED.values()]
+    numbers = [pair[column] for pair in (*ALLOWED.values(), *further.values())]
     lines = [
         (LOAD_WORD, 0, 0, OFFSET_ARCH),
         (JUMP_EQUAL, 1, 0, audit_arch),
@@ -51,7 +60,7 @@ def filter_program(machine: str) -> bytes:
     ]
     for index, number in enumerate(numbers):
         lines.append((JUMP_EQUAL, len(numbers) - index, 0, number))
-    lines += [(RETURN, 0, 0, RET_ERRNO | errno.EPERM), (RETURN, 0, 0, RET_ALLOW)]
+    lines += [(RETURN, 0, 0, otherwise), (RETURN, 0, 0, RET_ALLOW)]
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
@@ -63,10 +72,14 @@ def install() -> str:
     machine = platform.machine()
     if sys.platform != "linux" or machine not in ARCHITECTURES:
         return f"no filter for {sys.platform} on {machine}"
-    code = filter_program(machine)
-    program = _FilterProgram(len(code) // 8, code)
-    libc = ctypes.CDLL(None, use_errno=True)
-    arguments = (SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(program))
-    if libc.syscall(ctypes.c_long(ARCHITECTURES[machine][2]), *arguments) != 0:
+    if load(filter_program(machine), machine, SECCOMP_FILTER_FLAG_TSYNC) != 0:
         return f"the kernel refused the filter ({errno.errorcode.get(ctypes.get_errno(), 'unknown error')})"
     return ""
+
+
+def load(code: bytes, machine: str, flags: int) -> int:
+    """Give the kernel BPF instructions; return what seccomp(2) does, below 0 for a failure that ctypes' errno names."""
+    program = _FilterProgram(len(code) // 8, code)
+    libc = ctypes.CDLL(None, use_errno=True)
+    arguments = (SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(program))
+    return int(libc.syscall(ctypes.c_long(ARCHITECTURES[machine][2]), *arguments))

@@ -29,6 +29,7 @@ from gates.report import GateReport
 from gates.report.results import EnvironmentResults, FrozenRule, ModelProbe, Pace
 from gates.settings import Experiment
 from training.backends import find_backend
+from training.models import preparation
 from training.schedule import with_steps
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,7 @@ def run(context: GateContext) -> GateReport:
     context.on_progress(Progress("machine", 0, 0, ""))
     checks = waive(machine_checks(experiment, context.run_dir), waivers)
     if not blocking(checks):
+        context.on_progress(Progress("model files", 0, 0, "", preparation(experiment.model.path)))
         checks += waive(model_checks(experiment, context.run_dir), waivers)
     if blocking(checks):
         return _unfit(context, checks)
@@ -161,7 +163,7 @@ def inspect(
     on_part("the machine")
     checks = waive(machine_checks(experiment, results), waivers)
     yield checks
-    on_part("the model's files, without reading a weight")
+    on_part(preparation(experiment.model.path) or "the model's files, without reading a weight")
     checks = [*checks, *waive(model_checks_or_miss(experiment, results), waivers)]
     if blocking(checks):
         yield [*checks, fact("data", "not looked at", "machine and model come first")]

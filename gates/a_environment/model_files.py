@@ -16,7 +16,7 @@ from gates.settings import Experiment, planned_training
 from training.backends import require_installed, require_server, require_trainer
 from training.backends.local.identity import weight_files
 from training.backends.local.model_folder import hub_cache, is_offline
-from training.models import check_settings, local_folder, text_choices
+from training.models import check_settings, local_folder, source_note, text_choices
 from training.needs.disk import checkpoint_bytes
 from training.needs.memory import Footprint, estimate, read_shape
 from training.needs.weight_headers import require_whole
@@ -53,8 +53,14 @@ def model_checks(experiment: Experiment, results: Path) -> list[Check]:
     size = size_text(require_whole(files))
     many = f"{len(files)} weight files" if len(files) > 1 else "one weight file"
     found = judged("model files", "block", True, f"{folder}: {size} in {many}", "complete and compatible")
+    source = source_note(experiment.model.path)
     facts = [fact(f"model {name}", chosen) for name, chosen in texts.items()]
-    return [found, *facts, *_size_checks(experiment, folder, results)]
+    return [
+        found,
+        *([fact("model source", source)] if source else []),
+        *facts,
+        *_size_checks(experiment, folder, results),
+    ]
 
 
 def model_checks_or_miss(experiment: Experiment, results: Path) -> list[Check]:

@@ -173,6 +173,7 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
     experiment = context.experiment
     dataset = approved_dataset(context)
     with open_judge(experiment) as verifier:
+        require_same_judge(context, verifier)
         context.on_progress(Progress("testing the instrument", 0, 0, "", counted(len(dataset.tasks), "task")))
         require_right_instrument(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
         context.safe_point()
@@ -207,6 +208,21 @@ def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constant
         raise Refusal(
             f"The verifier is wrong about {len(wrong)} known answer(s): " + "; ".join(wrong[:5]) + ".",
             "Fix the tasks or the verifier; nothing is measured with a verifier that fails its test.",
+        )
+
+
+def require_same_judge(context: GateContext, verifier: Verifier) -> None:
+    """Require that ``verifier`` is the one that Gate A tested: verdicts of two are not compared with each other.
+
+    Raises:
+        Refusal: names both.
+    """
+    report = context.report("a")
+    tested = [check.value for check in report.checks if check.name == "verifier"] if report is not None else []
+    if tested and tested[0] != verifier.name:
+        raise Refusal(
+            f"Gate A tested the verifier {tested[0]}, and the one here is {verifier.name}.",
+            "Install what Gate A found, or `python -m runner rewind A`, then `advance`, judges all with this one.",
         )
 
 

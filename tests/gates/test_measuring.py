@@ -21,6 +21,7 @@ from gates.measuring.bench import (
     dataset_of,
     require_right_instrument,
     require_same_base,
+    require_same_judge,
     sampling_settings,
 )
 from gates.report import read_report
@@ -130,3 +131,14 @@ def test_what_a_base_without_chat_template_invents_after_its_answer_ends_the_com
     assert any(heading in written for heading in stop) == ends
     if ends:  # every heading of the prompt's own template
         assert {line for line in prompt.split("\n") if line.startswith("###")} <= {s.strip("\n") for s in stop}
+
+
+def test_a_gate_is_not_judged_by_another_verifier_than_gate_a_tested() -> None:
+    checks = [SimpleNamespace(name="isolation", value="bwrap"), SimpleNamespace(name="verifier", value="luau/0.686")]
+    tested, other = SimpleNamespace(name="luau/0.686"), SimpleNamespace(name="luau-web/1.4.0")
+    context: Any = SimpleNamespace(report=lambda _gate: SimpleNamespace(checks=checks))
+    require_same_judge(context, tested)
+    with pytest.raises(Refusal, match=r"tested the verifier luau/0\.686, and the one here is luau-web/1\.4\.0"):
+        require_same_judge(context, other)
+    unknown: Any = SimpleNamespace(report=lambda _gate: None)
+    require_same_judge(unknown, other)

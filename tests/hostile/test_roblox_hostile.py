@@ -1,9 +1,13 @@
-"""Hostile Luau programs end in the right outcome: no escape, no crash, no lost verdict, no false pass."""
+"""Hostile Luau programs end in the right outcome: no escape, no crash, no lost verdict, no false pass.
+
+In `make test-full` under both implementations of the VM.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +18,11 @@ from eval.domains import domain_named, open_verifier
 from eval.pipeline.verifier import Job, Verifier
 from eval.records import Outcome, TaskCheck, Verdict
 from tests.hostile.roblox_bombs import PARSER_BOMBS
+from tests.support.luau_web import needs_luau_web
 from tests.support.settings import verifier_settings
 
 SHORT = verifier_settings(name="world", workers=2, cpu_s=0.3, timeout_s=20.0, memory_mb=48)
+IMPLEMENTATIONS = ("world", pytest.param("world_web", marks=(pytest.mark.slow, needs_luau_web)))
 PROGRAMS: dict[str, list[dict[str, Any]]] = yaml.safe_load(
     Path(__file__).with_name("roblox_programs.yaml").read_text(encoding="utf-8")
 )
@@ -67,9 +73,9 @@ def cases(*groups: str) -> list[Any]:
     ]
 
 
-@pytest.fixture(scope="module")
-def verifier() -> Iterator[Verifier]:
-    with open_verifier(domain_named("roblox"), SHORT) as opened:
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
+def verifier(request: pytest.FixtureRequest) -> Iterator[Verifier]:
+    with open_verifier(domain_named("roblox"), replace(SHORT, name=request.param)) as opened:
         yield opened
 
 

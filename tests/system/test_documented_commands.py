@@ -113,11 +113,13 @@ FAULTS = "python -m tests.faults"
 MAKE = (
     "make demo",
     "make demo DOMAIN=roblox",
+    "make demo-real",
     "make quick",
     "make test",
     "make test-full",
     "make test-unsloth",
     "make setup-mlx",
+    "make setup-smollm2",
     "make setup",
     "make setup-unsloth",
     "make demo TORCH_INDEX=<index with CPU wheels>",

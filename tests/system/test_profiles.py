@@ -87,7 +87,7 @@ def test_a_roblox_profile_is_its_luanti_twin_but_for_data_verifier_and_prompt(pr
     for part in ("model", "backend", "sampling", "rule", "seed"):
         assert getattr(found, part) == getattr(twin, part), part
     assert found.gate.c == twin.gate.c
-    assert "pluau" in found.gate.a.machine.require_packages
+    assert "tree-sitter-luau" in found.gate.a.machine.require_packages
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,12 @@ class Released:
 
 
 RELEASED = {
-    "cpu_small": Released(24, 896, (14, 2, 64), 4864, 151936, 7, on_gpu=False),
+    "cpu_small": Released(24, 896, (14, 2, 64), 4864, 151936, 3, on_gpu=False),
     "cuda_mistral_7b": Released(32, 4096, (32, 8, 128), 14336, 32768, 16, has_head=True),
-    "h200": Released(24, 2880, (64, 8, 64), 2880, 201088, 70, experts=32, has_head=True),
+    "h200": Released(24, 2880, (64, 8, 64), 2880, 201088, 52, experts=32, has_head=True),
     "mac_qwen_4b": Released(36, 2560, (32, 8, 128), 9728, 151936, 9),
     "rtx3090_gpt_oss_20b": Released(24, 2880, (64, 8, 64), 2880, 201088, 21, experts=32, packed=True, has_head=True),
+    "smollm2_135m": Released(30, 576, (9, 3, 64), 1536, 49152, 3, on_gpu=False),
 }
 
 

@@ -44,6 +44,7 @@ DOMAIN = Domain(
     },
     verifiers={
         "world": "eval.domains.roblox.verify.verifier",
+        "world_web": "eval.domains.roblox.verify.world_web",
         "conditions": "eval.domains.roblox.verify.conditions",
     },
     constant_answers=("", "return {}", "return true", "local module = {}\nreturn module"),

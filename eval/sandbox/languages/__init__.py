@@ -7,6 +7,7 @@ it judges.
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +46,8 @@ class Runtime(Protocol):
 
 # Language to the package that its runtime comes from.
 LIBRARIES = {"lua": "lupa", "luau": "pluau"}
+# Those that run in WebAssembly under Node (eval/sandbox/web): the parent bounds their time, Node has no timer for it.
+UNDER_NODE = ("luau_web",)
 
 
 def module_file(language: str) -> Path:
@@ -54,5 +57,38 @@ def module_file(language: str) -> Path:
 
 def library_folder(language: str) -> Path | None:
     """Return the folder that holds a language's library; None where it is not installed. Nothing is imported."""
+    if language in UNDER_NODE:
+        from eval.sandbox.web.installation import folder  # children import this module, and none of them needs that one
+
+        return folder()
     found = importlib.util.find_spec(LIBRARIES[language])
     return None if found is None or found.origin is None else Path(found.origin).parents[1]
+
+
+def words_of_child(language: str, child: Path, parent_pid: int, memory_mb: int) -> list[str]:
+    """Return the command of a child of ``language``: the program ``child`` under Python, or the one under Node.
+
+    Raises:
+        LookupError: its library is not installed; one clause why.
+    """
+    if language in UNDER_NODE:
+        from eval.sandbox.web.installation import child_words
+
+        return child_words(parent_pid, memory_mb)
+    return [sys.executable, "-I", "-B", str(child), str(module_file(language)), _required_folder(language)]
+
+
+def folders_of_child(language: str) -> list[str]:
+    """Return the folders that a child of ``language`` reads besides Python's and ours. Raises LookupError likewise."""
+    if language in UNDER_NODE:
+        from eval.sandbox.web.installation import child_folders
+
+        return child_folders()
+    return [_required_folder(language)]
+
+
+def _required_folder(language: str) -> str:
+    folder = library_folder(language)
+    if folder is None:
+        raise LookupError(f"{LIBRARIES[language]} is not installed in this environment")
+    return str(folder)

@@ -15,16 +15,15 @@ from typing import Self
 
 from env.refusal import Refusal
 from eval.domains.roblox.domain import LUAU
+from eval.domains.roblox.verify.machines import chosen, named
 from eval.domains.roblox.verify.runs import Condition, arguments_of, read_answer
 from eval.domains.roblox.verify.world_files import on_demand, program
 from eval.pipeline.forms.calls import MalformedCalls
 from eval.pipeline.verifier import Caveat, Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
-from eval.sandbox.languages import library_folder
 from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
 
-LANGUAGE = "luau"
 # Run before the child is locked down: one that passes, one for each way to fail.
 WARM_UP = (
     ("print(1)", "deferred", "1", "", "", "", "printed", 'equal(prints()[1], "1", "output")'),
@@ -37,19 +36,18 @@ CANDIDATE = Condition()
 
 
 class World:
-    """The model of the engine over a pool of children.
+    """The model of the engine over a pool of children, each with VMs of the implementation ``machine``.
 
     Raises:
         Refusal: there is no Luau VM here, no child starts, or the isolation is weaker than required.
     """
 
-    choice = "requested by name"
     caveat: Caveat | None = None
     language = LUAU
     conditions: tuple[Condition, ...] = (CANDIDATE,)
 
-    def __init__(self, settings: VerifierSettings) -> None:
-        _require_machine()
+    def __init__(self, settings: VerifierSettings, machine: str = "") -> None:
+        language, self.choice = named(machine) if machine else chosen()
         self._settings = settings
         child = ChildSettings(
             program=program(settings.output_kb),
@@ -59,7 +57,7 @@ class World:
             cpu_s=settings.cpu_s,
             memory_mb=settings.memory_mb,
             recycle_after=settings.recycle_after,
-            language=LANGUAGE,
+            language=language,
         )
         self._pool: Pool[Verdict] = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
         self.name = self._pool.runtime.lower().replace(" ", "/")
@@ -179,14 +177,6 @@ def gathered(futures: Sequence[Future[Verdict]]) -> Future[Verdict]:
     for future in futures:
         future.add_done_callback(arrived)
     return whole
-
-
-def _require_machine() -> None:
-    if library_folder(LANGUAGE) is None:
-        raise Refusal(
-            "There is no Luau VM in this environment, and Roblox programs are judged by running them.",
-            'Install it: pip install "luagate[roblox]" (or pip install -c env/locks/core.txt pluau).',
-        )
 
 
 def open_pool(settings: VerifierSettings) -> World:
