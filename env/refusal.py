@@ -27,10 +27,17 @@ class BadSettings(Refusal, ValueError):
     """Settings with bad values, all of them named; also a ValueError, so that a validator checks other sections too."""
 
 
+# More choices than anybody would read; of these so many are named.
+LISTED, NEAREST = 60, 5
+
+
 def choices_hint(wrong: str, choices: Iterable[str]) -> str:
-    """Return 'did you mean "x"?' for the nearest of ``choices``, else the sorted list of all of them."""
+    """Return 'did you mean "x"?' for the nearest of ``choices``, else all of them; of many the nearest five."""
     known = sorted(choices)
     near = get_close_matches(wrong, known, n=1, cutoff=0.6)
     if near:
         return f'Did you mean "{near[0]}"?'
+    if len(known) > LISTED:
+        nearest = get_close_matches(wrong, known, n=NEAREST, cutoff=0.0)
+        return f"The nearest of {len(known):,} choices: {', '.join(nearest)}."
     return "Choices: " + ", ".join(known) + "." if known else "There are no choices."

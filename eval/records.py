@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 Split = Literal["dev", "test"]
+AnswerForm = Literal["code", "diff", "calls"]
 SPLITS: tuple[Split, ...] = ("dev", "test")
 
 
@@ -78,7 +79,7 @@ class Task:
     split: Literal["dev", "test"]
     instruction: str
     input: str
-    answer: Literal["code", "diff", "calls"]
+    answer: AnswerForm
     reference: str
     checks: tuple[TaskCheck, ...]
     near_misses: tuple[NearMiss, ...] = ()

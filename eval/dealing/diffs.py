@@ -19,6 +19,11 @@ def unified_diff(before: str, after: str, file: str) -> str:
     return "".join(diff)
 
 
+def diff_with_context(before: str, after: str, file: str) -> str:
+    """Return the unified diff of ``file``, with three lines of context, that turns ``before`` into ``after``."""
+    return "".join(_diff(before, after, file, context=3))
+
+
 def _diff(before: str, after: str, file: str, context: int) -> list[str]:
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     return list(difflib.unified_diff(old, new, file, file, n=context))

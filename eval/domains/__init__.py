@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from env.refusal import Refusal, choices_hint
 from eval.pipeline.language import Language
 from eval.pipeline.verifier import Verifier, VerifierSettings
-from eval.records import Row, TaskCheck
+from eval.records import AnswerForm, Row, TaskCheck
 
 if TYPE_CHECKING:
     # gates import this module, and what they read must not depend on marks
@@ -57,7 +57,7 @@ class Domain:
     name: str
     title: str
     language: Language
-    families: Mapping[str, str]
+    families: Mapping[str, AnswerForm]
     datasets: Mapping[str, DatasetSource]
     verifiers: Mapping[str, str]
     constant_answers: tuple[str, ...]

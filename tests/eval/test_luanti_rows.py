@@ -15,10 +15,11 @@ from env.refusal import Refusal
 from eval.datasets.__main__ import main
 from eval.datasets.chat_format import instruction_and_input, to_chat
 from eval.datasets.loading import load_dataset
-from eval.dealing.seeds.dealing import CheckedRow
+from eval.dealing.checked_rows import CheckedRow, task_of
 from eval.dealing.seeds.filling import fill
 from eval.dealing.seeds.programs import Seed, break_code
-from eval.domains.luanti.rows.dealing import rows, rows_with_checks, scaffold_row, task_of
+from eval.domains.luanti.mod_names import DEFAULT_MOD
+from eval.domains.luanti.rows.dealing import rows, rows_with_checks, scaffold_row
 from eval.domains.luanti.rows.dealing import seeds as read_seeds
 from eval.domains.luanti.rows.filling import Style, written
 from eval.overlap.contamination import Status, survey
@@ -55,7 +56,7 @@ def recorder() -> Iterator[Verifier]:
 
 
 def test_every_answer_passes_its_own_checks(dealt: tuple[CheckedRow, ...], recorder: Verifier) -> None:
-    tasks = [task_of(row, number) for number, row in enumerate(dealt)]
+    tasks = [task_of(row, number, DEFAULT_MOD) for number, row in enumerate(dealt)]
     verdicts = [verdict for _, verdict in judge([(task, task.reference) for task in tasks], recorder)]
     assert [
         f"{task.id}: {verdict.outcome} {verdict.detail}"

@@ -13,7 +13,7 @@ from env.installed.own_environment import enter
 
 enter()
 
-from tests.faults.campaign import GATES, Strike, carry_out
+from tests.faults.campaign import GATES, PROFILES, Strike, carry_out
 from tests.faults.plan import Kind
 from tests.faults.table import is_clean, lines, summary
 
@@ -22,6 +22,7 @@ def main() -> int:
     """Carry out a campaign and print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--injections", type=int, default=150)
+    parser.add_argument("--domain", default="luanti", choices=sorted(PROFILES))
     parser.add_argument("--gates", default="ABCDE", help="letters of the gates to strike")
     parser.add_argument(
         "--kinds", nargs="*", default=list(Kind), choices=list(Kind), metavar="KIND", help=", ".join(Kind)
@@ -41,7 +42,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         kinds = [Kind(name) for name in options.kinds]
         gates = options.gates.lower()
-        runs = carry_out(folder, options.injections, gates, kinds, options.seed, options.jobs, _tell)
+        runs = carry_out(folder, options.domain, options.injections, gates, kinds, options.seed, options.jobs, _tell)
     found = {**summary(runs), "seconds": round(time.monotonic() - began_s, 1)}
     print(json.dumps(found, indent=2) if options.json else "\n".join([*lines(found), f"{found['seconds']} s"]))
     return 0 if is_clean(found) else 1

@@ -25,8 +25,8 @@ from tests.support.runs import PROJECT, environment, heed_signals, is_alive, onl
 
 GATES = "abcde"
 # Every mechanism of a real run at the smallest size: several chunks an arm, several saves, accumulation, dropout.
+PROFILES = {"luanti": ("profile=smoke",), "roblox": ("profile=tiny_roblox", "size=smoke")}
 OVERRIDES = (
-    "profile=smoke",
     "model.processes=1",
     "dataset.dev_tasks=6",
     "dataset.test_tasks=6",
@@ -76,15 +76,21 @@ class RunResult:
 
 @dataclass
 class Campaign:
-    """A plan being carried out. ``folder`` holds the undisturbed run and the struck ones."""
+    """A plan being carried out. ``folder`` holds the undisturbed run and the struck ones, all of one ``domain``."""
 
     folder: Path
+    domain: str
     seed: int
     left: dict[str, list[Kind]]
     tell: Callable[[Strike], None]
     surveys: dict[str, Survey] = field(default_factory=dict)
     misses: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What its runs are made with."""
+        return (*PROFILES[self.domain], *OVERRIDES)
 
     @property
     def reference(self) -> Path:
@@ -94,6 +100,7 @@ class Campaign:
 
 def carry_out(
     folder: Path,
+    domain: str,
     count: int,
     gates: str,
     kinds: Sequence[Kind],
@@ -105,7 +112,7 @@ def carry_out(
 
     Each strike is told as soon as it was dealt.
     """
-    campaign = Campaign(folder.resolve(), seed, quotas(count, gates, kinds, random.Random(seed)), tell)
+    campaign = Campaign(folder.resolve(), domain, seed, quotas(count, gates, kinds, random.Random(seed)), tell)
     undisturbed = survey_undisturbed(campaign)
     with ThreadPoolExecutor(jobs) as pool:
         batches = pool.map(lambda job: list(_runs(campaign, job)), range(jobs))
@@ -116,7 +123,7 @@ def survey_undisturbed(campaign: Campaign) -> RunResult:
     """Do the undisturbed run, and note the file calls and the time of each gate; a missing flush is a problem."""
     problems = []
     results = campaign.folder / "undisturbed"
-    _runner(results, "new", *OVERRIDES)
+    _runner(results, "new", *campaign.overrides)
     for gate in GATES:
         trace = campaign.folder / f"trace_{gate}"
         began_s = time.monotonic()
@@ -144,7 +151,7 @@ def _runs(campaign: Campaign, job: int) -> Iterator[RunResult]:
 
 def _one_run(campaign: Campaign, results: Path, chance: random.Random) -> RunResult:
     """Take one run from A to E through as many of the faults that are left as it lasts for."""
-    _runner(results, "new", *OVERRIDES)
+    _runner(results, "new", *campaign.overrides)
     strikes: list[Strike] = []
     problems: list[str] = []
     for gate in GATES:

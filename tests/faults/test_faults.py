@@ -53,6 +53,18 @@ def test_150_faults_of_every_kind_in_every_gate_lose_nothing_and_change_no_byte(
     assert {gate for counts in table["injections"].values() for gate, count in counts.items() if count} == set("abcde")
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("runs")
+@pytest.mark.timeout(1800)
+def test_a_roblox_run_killed_in_b_c_and_d_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
+    kills = ("worker killed", "both killed", "killed at a file call")
+    options = ("--domain", "roblox", "--gates", "BCD", "--injections", "3", "--jobs", "1", "--kinds", *kills)
+    table = campaign(tmp_path, *options)
+    assert struck(table) == 3
+    assert {gate for counts in table["injections"].values() for gate, count in counts.items() if count} == set("bcd")
+    assert sum(table["resumes"].values()) > 0
+
+
 # --- the injector itself: faults that do not strike would prove nothing
 
 

@@ -6,19 +6,21 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from eval.dealing.checked_rows import CheckedRow
 from eval.dealing.seeds.filling import fill
 from eval.dealing.seeds.programs import Seed
-from eval.records import Row, TaskCheck
+from eval.records import AnswerForm, Row, TaskCheck
 
 TRIES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedRow:
-    """A training row and the executable checks that its answer passes; ``input`` unchanged must fail them."""
+class Form:
+    """How rows of a family ask and are answered: the form of the answer, and sentences around the request ``{it}``."""
 
-    row: Row
-    checks: tuple[TaskCheck, ...]
+    family: str
+    answer: AnswerForm
+    frames: tuple[str, ...]
 
 
 Cell = tuple[str, str]
@@ -71,18 +73,17 @@ def _words(text: str) -> str:
 
 def checked_row(
     seed: Seed,
-    family: str,
-    request: tuple[Sequence[str], Sequence[str]],
+    form: Form,
+    asks: Sequence[str],
     texts: tuple[str, str],
     values: Mapping[str, str],
     stream: random.Random,
 ) -> CheckedRow:
-    """Return a row of ``seed``: ``request`` has its frames and wordings, ``texts`` its input and output."""
-    frames, asks = request
-    frame = stream.choice(frames)
+    """Return a row of ``seed``: ``asks`` are wordings of its request, ``texts`` its input and output."""
+    frame = stream.choice(form.frames)
     instruction = frame.format(it=fill(" ".join(stream.choice(asks).split()), values))
-    row = Row(instruction, *texts, family, cluster=seed.cluster, kind=seed.kind)
-    return CheckedRow(row, filled_checks(seed.checks, values))
+    row = Row(instruction, *texts, form.family, cluster=seed.cluster, kind=seed.kind)
+    return CheckedRow(row, form.answer, filled_checks(seed.checks, values))
 
 
 def filled_checks(checks: Sequence[TaskCheck], values: Mapping[str, str]) -> tuple[TaskCheck, ...]:

@@ -67,6 +67,8 @@ def run_program(program: Program, arguments: list[str], memory_bytes: int) -> li
         machine.set_type_metatable(library.LuaType.Vector, vectors)
         load = _withhold(machine.globals())
         machine.sandbox(True)
+        # behind the sandbox, which would seal it: the judging program says what methods strings have
+        machine.set_type_metatable(library.LuaType.String, machine.create_table())
         judge = machine.load_chunk(program, name="=engine", is_binary_chunk=True)
         texts = [machine.create_string(text.encode("utf-8", "surrogatepass")) for text in arguments]
         return [_plain(field) for field in judge(vectors, load, *texts)]

@@ -8,8 +8,9 @@ import { literals, Machine, Trapped } from "./machine.mjs";
 // No way to real globals. What the judging program needs of them it is given as an argument.
 const WITHHELD = ["collectgarbage", "gcinfo", "loadstring", "print", "require", "luagate_compile"];
 const MEMORY_TEXTS = ["not enough memory", "memory error:", "block too big"];
-// Hands over the real globals and the metatable of vectors, so that they can be opened for writing.
-const FOUND = "return getmetatable(getfenv()).__index, getmetatable(vector.one)";
+// Hands over the real globals and the metatables of vectors and strings, so that they can be opened for writing: the judging
+// program says what methods strings have, and seals them.
+const FOUND = 'return getmetatable(getfenv()).__index, getmetatable(vector.one), getmetatable("")';
 // W is a global while files are loaded: one chunk each, so that the compiler's memory is that of the longest.
 const OPENING = `
 local compile, real, vectors = luagate_compile, getmetatable(getfenv()).__index, getmetatable(vector.one)

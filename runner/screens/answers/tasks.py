@@ -61,4 +61,5 @@ def print_judged(found: JudgedProgram, stream: TextIO | None = None) -> None:
     rule = found.candidate.rule
     lines = [line((found.task.id, "bold"), (f"  program found as: {rule}", "dim"))]
     lines += [check_line(check) for check in found.verdict.checks]
+    lines += [line("  ", ("finding: ", "dim"), finding, hang=4) for finding in found.verdict.findings]
     write_lines(stream or sys.stdout, [*lines, verdict_line("verdict", found.verdict)])

@@ -10,6 +10,7 @@ import pytest
 from env.refusal import Refusal
 from eval.domains.roblox.findings import find
 from eval.domains.roblox.findings.__main__ import main
+from eval.domains.roblox.findings.analyzer import PROGRAM
 from eval.domains.roblox.findings.measuring import measure
 from eval.domains.roblox.findings.tree import parser
 
@@ -231,3 +232,36 @@ def test_on_public_rows_the_findings_are_as_good_as_the_documentation_says() -> 
     assert measured.found.total() >= 0.78 * 700
     assert measured.removed_bugs >= 18
     assert not measured.added
+
+
+CHECKER = """#!/bin/sh
+echo "$1(3,7): TypeError: Type 'string' could not be converted into 'number'" >&2
+echo "$1(1,1): TypeError: Unknown global 'game'" >&2
+echo "$1(2,1): TypeError: Unknown type 'Player'" >&2
+echo "$1(4,1): LocalUnused: Variable 'x' is never used; prefix with '_' to silence" >&2
+echo "$1(5,1): TypeError: Unknown global 'helper'" >&2
+exit 1
+"""
+
+
+def test_the_checker_is_heard_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.luau"
+    file.write_text("print(1)\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main([str(file)]) == 0
+    assert capsys.readouterr().out == ""
+    checker = tmp_path / PROGRAM
+    checker.write_text(CHECKER.replace("echo", "/bin/echo"))
+    checker.chmod(0o755)
+    assert main([str(file)]) == 0
+    lines = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "type: TypeError: Type 'string' could not be converted into 'number' (line 3)",
+        "type: LocalUnused: Variable 'x' is never used; prefix with '_' to silence (line 4)",
+        "type: TypeError: Unknown global 'helper' (line 5)",
+    ]
+    checker.write_text("#!/bin/sh\nexit 3\n")
+    assert main([str(file)]) == 2
+    assert "ends with 3" in capsys.readouterr().err

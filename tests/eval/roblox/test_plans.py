@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from eval.datasets.bench_files import read_bench
+from eval.dealing.checked_rows import CheckedRow, task_of
 from eval.domains.roblox import bench
 from eval.domains.roblox.domain import DOMAIN
 from eval.domains.roblox.rows.plans.dealing import KINDS, dealt, rows
 from eval.domains.roblox.rows.plans.searching import cheapest_plan
 from eval.domains.roblox.rows.plans.worlds import drawn
-from eval.domains.roblox.rows.trajectories.dealing import Trajectory
 from eval.domains.roblox.studio import worlds
 from eval.domains.roblox.studio.traversal.plan import carry_out
 from eval.domains.roblox.studio.traversal.world import problems, world_from
@@ -33,7 +33,7 @@ SMALL = 25
 
 
 @pytest.fixture(scope="module")
-def plans() -> tuple[Trajectory, ...]:
+def plans() -> tuple[CheckedRow, ...]:
     return dealt(COUNT, 0)
 
 
@@ -43,22 +43,22 @@ def tasks() -> Sequence[Task]:
     return [task for task in every if task.family == "embodiment"]
 
 
-def test_every_plan_passes_its_check_and_no_plan_that_lacks_a_step(plans: Sequence[Trajectory], world: World) -> None:
-    made = [plan.task(number) for number, plan in enumerate(plans)]
+def test_every_plan_passes_its_check_and_no_plan_that_lacks_a_step(plans: Sequence[CheckedRow], world: World) -> None:
+    made = [task_of(plan, number, "") for number, plan in enumerate(plans)]
     verdicts = [verdict for _, verdict in judge([(task, task.reference) for task in made], world)]
     assert {verdict.outcome for verdict in verdicts} == {Outcome.PASSED}
     cut = [(task, json.dumps(json.loads(task.reference)[:-1])) for task in made[:30]]
     assert {verdict.outcome for _, verdict in judge(cut, world)} == {Outcome.WRONG}
 
 
-def test_every_action_but_waiting_is_taught_in_every_kind_of_world(plans: Sequence[Trajectory]) -> None:
+def test_every_action_but_waiting_is_taught_in_every_kind_of_world(plans: Sequence[CheckedRow]) -> None:
     used = Counter(call.name for plan in plans for call in find_calls(plan.row.output).calls)
     assert set(used) == {"walk", "jump", "glide", "grapple", "release", "interact"}
     assert {plan.row.kind for plan in plans} == {f"platforms_{kind}" for kind in KINDS}
 
 
 def test_no_world_shares_a_name_or_a_larger_number_with_the_benchmark(
-    plans: Sequence[Trajectory], tasks: Sequence[Task]
+    plans: Sequence[CheckedRow], tasks: Sequence[Task]
 ) -> None:
     def words(text: str) -> set[str]:
         world = json.loads(text)
@@ -68,11 +68,13 @@ def test_no_world_shares_a_name_or_a_larger_number_with_the_benchmark(
         return {float(text) for text in re.findall(r"\d+(?:\.\d+)?", " ".join(texts)) if float(text) > SMALL}
 
     asked = [text for task in tasks for text in task.worlds]
-    assert not {name for text in asked for name in words(text)} & {name for plan in plans for name in words(plan.world)}
-    assert not numbers(*asked) & {number for plan in plans for number in numbers(plan.world)}
+    assert not {name for text in asked for name in words(text)} & {
+        name for plan in plans for name in words(plan.worlds[0])
+    }
+    assert not numbers(*asked) & {number for plan in plans for number in numbers(plan.worlds[0])}
 
 
-def test_no_plan_is_near_a_benchmark_task(plans: Sequence[Trajectory], tasks: Sequence[Task]) -> None:
+def test_no_plan_is_near_a_benchmark_task(plans: Sequence[CheckedRow], tasks: Sequence[Task]) -> None:
     found = survey(tasks, [plan.row for plan in plans])
     assert [str(overlap) for overlap in found.overlaps] == []
     assert found.row_duplicates == ()
@@ -108,10 +110,10 @@ def test_the_search_finds_the_cheapest_way_and_none_where_there_is_none() -> Non
     assert (trace["at"], trace["energy"]) == ("C", 8)
 
 
-def test_no_dearer_plan_is_given_than_a_random_walk_finds(plans: Sequence[Trajectory]) -> None:
+def test_no_dearer_plan_is_given_than_a_random_walk_finds(plans: Sequence[CheckedRow]) -> None:
     chance = random.Random(0)
     for plan in plans[:15]:
-        data = json.loads(plan.world)
+        data = json.loads(plan.worlds[0])
         world = world_from(data)
         calls = [(call.name, call.arguments) for call in find_calls(plan.row.output).calls]
         best = carry_out(world, calls)

@@ -11,7 +11,8 @@ import pytest
 
 from env.refusal import Refusal
 from eval.datasets.bench_files import read_bench
-from eval.dealing.seeds.dealing import CheckedRow, filled_checks
+from eval.dealing.checked_rows import CheckedRow, task_of
+from eval.dealing.seeds.dealing import filled_checks
 from eval.dealing.seeds.filling import fill, indented
 from eval.dealing.seeds.programs import break_code, read_seeds
 from eval.domains.roblox import bench
@@ -19,11 +20,12 @@ from eval.domains.roblox.api import facts
 from eval.domains.roblox.domain import DOMAIN
 from eval.domains.roblox.rows.dealing import rows
 from eval.domains.roblox.rows.programs import dealing
-from eval.domains.roblox.rows.programs.dealing import LAYOUT, PAIRS, REPAIRS, dealt, seeds, task_of
+from eval.domains.roblox.rows.programs.dealing import LAYOUT, PAIRS, REPAIRS, dealt, seeds
 from eval.domains.roblox.studio import worlds
 from eval.domains.roblox.verify.verifier import World
 from eval.overlap.contamination import Status, survey
 from eval.overlap.ngrams import normalise, tokens_of
+from eval.pipeline.forms.patching import apply_patch
 from eval.pipeline.loop import judge
 from eval.pipeline.verifier import Job
 from eval.records import Outcome, Row, Task
@@ -31,6 +33,8 @@ from eval.records import Outcome, Row, Task
 ROWS = 960
 # Rows of each family; three times as many are compared with the benchmark.
 DEALT = {"coding": 200, "architecture": 100, "typing": 90, "bugfix": 210, "refactor": 100}
+# Rows whose answer is a diff.
+DIFFS = 100
 # Executed in each run of the tests; the others behind the mark slow.
 SAMPLE = 60
 # Words in a row that a request, and a program, must not share with one of the benchmark.
@@ -43,12 +47,14 @@ NAME = re.compile(rf'"([A-Z][A-Za-z0-9]+)"|{SERVICE}[./]([A-Z]\w+)')
 
 @pytest.fixture(scope="module")
 def checked() -> tuple[CheckedRow, ...]:
-    return tuple(row for family, count in DEALT.items() for row in dealt(family, count, 0))
+    programs = [row for family, count in DEALT.items() for row in dealt(family, count, 0)]
+    return (*programs, *dealt("bugfix", DIFFS, 0, "diff"))
 
 
 @pytest.fixture(scope="module")
 def many() -> tuple[Row, ...]:
-    return tuple(row for family, count in DEALT.items() for row in dealing.rows(family, 3 * count, 1))
+    programs = [row for family, count in DEALT.items() for row in dealing.rows(family, 3 * count, 1)]
+    return (*programs, *dealing.rows("bugfix", 3 * DIFFS, 1, "diff"))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def tasks() -> Sequence[Task]:
 
 def failed(made: Sequence[CheckedRow], world: World) -> list[str]:
     """Return the answers that do not pass their checks, and the inputs that do or cannot be judged."""
-    answers = [task_of(row, number) for number, row in enumerate(made)]
+    answers = [task_of(row, number, DOMAIN.mod_name) for number, row in enumerate(made)]
     verdicts = [verdict for _, verdict in judge([(task, task.reference) for task in answers], world)]
     wrong = [
         f"{task.id}: {verdict.outcome} {verdict.detail}"
@@ -111,8 +117,8 @@ def test_all_forms_are_dealt_in_their_shares() -> None:
 
 
 def test_programs_are_spread_over_kinds_and_families(checked: Sequence[CheckedRow]) -> None:
-    for family in DEALT:
-        kinds = Counter(row.row.kind for row in checked if row.row.family == family)
+    for family, answer in (*((family, "code") for family in DEALT), ("bugfix", "diff")):
+        kinds = Counter(row.row.kind for row in checked if (row.row.family, row.answer) == (family, answer))
         assert max(kinds.values()) - min(kinds.values()) <= 1
     assert max(Counter(row.row.cluster for row in checked).values()) <= len(checked) * 0.03
     assert len({row.row.cluster for row in checked}) == len(seeds()) >= 120
@@ -151,8 +157,13 @@ def test_no_program_shares_a_longer_run_of_words_with_the_benchmark(many: Sequen
     assert {(row.cluster, run) for row in many for run in runs(row.output, CODE_RUN) & known} == set()
 
 
+HUNK = re.compile(r"^@@ .*$", re.MULTILINE)
+
+
 def numbers(*texts: str) -> set[float]:
-    return {float(text) for text in re.findall(r"\d+(?:\.\d+)?", " ".join(texts)) if float(text) > SMALL}
+    """Return the larger numbers in texts; where a hunk of a diff lies is none of them."""
+    found = re.findall(r"\d+(?:\.\d+)?", HUNK.sub("", "\n".join(texts)))
+    return {float(text) for text in found if float(text) > SMALL}
 
 
 def test_no_larger_number_is_one_of_the_benchmark(many: Sequence[Row], tasks: Sequence[Task]) -> None:
@@ -192,7 +203,25 @@ def test_a_check_that_yaml_read_as_another_type_is_refused(tmp_path: Path) -> No
         read_seeds(tmp_path, LAYOUT)
 
 
+def test_a_diff_turns_its_input_into_the_program_that_a_whole_answer_gives(checked: Sequence[CheckedRow]) -> None:
+    diffs = [each.row for each in checked if each.answer == "diff"]
+    assert len(diffs) == DIFFS
+    for row in diffs:
+        assert "diff" in row.instruction
+        assert row.output.startswith("--- script.luau\n+++ script.luau\n@@ ")
+        patched = apply_patch(row.input, row.output)
+        assert patched.level == "exact"
+        assert patched.text not in (row.input, "")
+
+
+def test_the_benchmark_and_the_rows_ask_for_diffs_in_like_shares(tasks: Sequence[Task]) -> None:
+    repairs = [task for task in tasks if task.family == "bugfix"]
+    asked = sum(task.answer == "diff" for task in repairs) / len(repairs)
+    taught = [row for row in rows(ROWS, 0) if row.family == "bugfix"]
+    assert abs(sum(row.output.startswith("--- ") for row in taught) / len(taught) - asked) < 0.05
+
+
 def test_an_answer_keeps_the_indentation_of_its_input(checked: Sequence[CheckedRow]) -> None:
-    for row in (each.row for each in checked if each.row.family == "bugfix"):
+    for row in (each.row for each in checked if each.row.family == "bugfix" and each.answer == "code"):
         margins = [{line[0] for line in text.splitlines() if line[:1].isspace()} for text in (row.input, row.output)]
         assert margins[0] == margins[1], row.cluster

@@ -6,6 +6,7 @@ import pytest
 
 from env.refusal import Refusal
 from eval.domains import domain_named, open_verifier
+from eval.domains.roblox.verify import machines
 from eval.domains.roblox.verify import verifier as verifier_module
 from eval.domains.roblox.verify.verifier import World, open_pool
 from eval.pipeline.verifier import Job
@@ -133,7 +134,8 @@ def test_a_program_that_is_too_long_is_not_run(world: World) -> None:
 
 
 def test_a_machine_without_the_vm_is_refused_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verifier_module, "library_folder", lambda language: None)
+    monkeypatch.setattr(machines, "library_folder", lambda language: None)
+    monkeypatch.setattr(machines.web, "find_installation", lambda: "Node is not installed")
     with pytest.raises(Refusal, match=r'no Luau VM.*pip install "luagate\[roblox\]"'):
         open_pool(verifier_settings(name="world"))
 

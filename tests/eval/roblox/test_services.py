@@ -45,6 +45,19 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
         """,
         ["0 true", "added Part", "1 Lava Lava", "removed Part"],
     ),
+    "thumbnails have the type and size that were asked for": (
+        """
+        local players = game:GetService("Players")
+        print(players:GetUserThumbnailAsync(156, Enum.ThumbnailType.HeadShot, Enum.ThumbnailSize.Size420x420))
+        print(players:GetUserThumbnailAsync(7, "AvatarThumbnail", "Size60x60"))
+        print((players:GetUserThumbnailAsync(7, Enum.ThumbnailType.AvatarBust, Enum.ThumbnailSize.Size48x48)))
+        """,
+        [
+            "rbxthumb://type=AvatarHeadShot&id=156&w=420&h=420 true",
+            "rbxthumb://type=Avatar&id=7&w=60&h=60 true",
+            "rbxthumb://type=AvatarBust&id=7&w=48&h=48",
+        ],
+    ),
     "debris goes when its time is over": (
         """
         local part = Instance.new("Part")

@@ -199,6 +199,20 @@ def test_a_tool_that_the_task_does_not_offer_does_nothing(world: World) -> None:
     )
 
 
+def test_a_call_that_fails_is_told_beside_the_verdict(world: World) -> None:
+    calls = [
+        call("get_studio_mode"),
+        call("run_code", code="error('mine', 0)"),
+        call("delete_object", path="Workspace.Nix"),
+    ]
+    passes(
+        world,
+        calls,
+        "local told = findings() equal(#told, 2, 'findings') contains(told[1], 'call 2 (run_code) failed: ')"
+        "contains(told[1], 'mine') contains(told[2], 'call 3 (delete_object) failed: ')",
+    )
+
+
 def test_code_reads_and_sets_the_selection(world: World) -> None:
     code = (
         "local s = game:GetService('Selection') print(#s:Get(), s:Get()[1]) s:Set({workspace.Hall.Door}) "

@@ -12,9 +12,10 @@ import pytest
 
 from env.refusal import Refusal
 from eval.datasets.bench_files import read_bench
+from eval.dealing.checked_rows import CheckedRow, task_of
 from eval.domains.roblox import bench
 from eval.domains.roblox.domain import DOMAIN
-from eval.domains.roblox.rows.trajectories.dealing import Trajectory, dealt, rows, seeds
+from eval.domains.roblox.rows.trajectories.dealing import dealt, rows, seeds
 from eval.domains.roblox.rows.trajectories.seed_files import filled, read_seeds
 from eval.domains.roblox.studio import worlds
 from eval.domains.roblox.studio.tools import TOOLS
@@ -33,7 +34,7 @@ SERVICES = {"Workspace", "ReplicatedStorage", "ServerStorage", "ServerScriptServ
 
 
 @pytest.fixture(scope="module")
-def trajectories() -> tuple[Trajectory, ...]:
+def trajectories() -> tuple[CheckedRow, ...]:
     return dealt(COUNT, 0)
 
 
@@ -43,8 +44,8 @@ def tasks() -> Sequence[Task]:
     return [task for task in every if task.family == "tools"]
 
 
-def test_every_trajectory_passes_its_checks(trajectories: Sequence[Trajectory], world: World) -> None:
-    made = [trajectory.task(number) for number, trajectory in enumerate(trajectories)]
+def test_every_trajectory_passes_its_checks(trajectories: Sequence[CheckedRow], world: World) -> None:
+    made = [task_of(trajectory, number, "") for number, trajectory in enumerate(trajectories)]
     verdicts = [verdict for _, verdict in judge([(task, task.reference) for task in made], world)]
     assert [
         (task.cluster, verdict.detail)
@@ -53,8 +54,8 @@ def test_every_trajectory_passes_its_checks(trajectories: Sequence[Trajectory], 
     ] == []
 
 
-def test_the_answer_of_another_seed_never_passes(trajectories: Sequence[Trajectory], world: World) -> None:
-    made = [trajectory.task(number) for number, trajectory in enumerate(trajectories[: len(seeds())])]
+def test_the_answer_of_another_seed_never_passes(trajectories: Sequence[CheckedRow], world: World) -> None:
+    made = [task_of(trajectory, number, "") for number, trajectory in enumerate(trajectories[: len(seeds())])]
     others = [made[(at + step) % len(made)] for at in range(len(made)) for step in range(1, OTHERS + 1)]
     foreign = [
         (task, other.reference) for task, other in zip((t for t in made for _ in range(OTHERS)), others, strict=True)
@@ -64,15 +65,15 @@ def test_the_answer_of_another_seed_never_passes(trajectories: Sequence[Trajecto
     assert [task.id for (task, _), outcome in zip(foreign, outcomes, strict=True) if outcome is Outcome.PASSED] == []
 
 
-def test_all_tools_but_one_and_both_modes_are_taught(trajectories: Sequence[Trajectory]) -> None:
+def test_all_tools_but_one_and_both_modes_are_taught(trajectories: Sequence[CheckedRow]) -> None:
     used = {call.name for trajectory in trajectories for call in find_calls(trajectory.row.output).calls}
     assert set(TOOLS) - used == {"execute_luau"}  # another name of run_code
-    modes = {json.loads(trajectory.world).get("mode", "edit") for trajectory in trajectories}
+    modes = {json.loads(trajectory.worlds[0]).get("mode", "edit") for trajectory in trajectories}
     assert modes == {"edit", "play"}
     assert {trajectory.row.kind for trajectory in trajectories} == {"studio_asking", "studio_making", "studio_playing"}
 
 
-def test_no_trajectory_is_near_a_benchmark_task(trajectories: Sequence[Trajectory], tasks: Sequence[Task]) -> None:
+def test_no_trajectory_is_near_a_benchmark_task(trajectories: Sequence[CheckedRow], tasks: Sequence[Task]) -> None:
     found = survey(tasks, [trajectory.row for trajectory in trajectories])
     assert [str(overlap) for overlap in found.overlaps] == []
     assert found.row_duplicates == ()
@@ -96,7 +97,7 @@ def names_of(world: str) -> set[str]:
 
 def test_no_name_is_one_of_the_benchmark(tasks: Sequence[Task]) -> None:
     asked = {name for task in tasks for text in task.worlds for name in names_of(text)}
-    taught = {name for trajectory in dealt(3 * COUNT, 1) for name in names_of(trajectory.world)}
+    taught = {name for trajectory in dealt(3 * COUNT, 1) for name in names_of(trajectory.worlds[0])}
     assert (asked & taught) - SERVICES == set()
 
 
@@ -106,7 +107,7 @@ def numbers(*texts: str) -> set[float]:
 
 def test_no_larger_number_is_one_of_the_benchmark(tasks: Sequence[Task]) -> None:
     asked = {number for task in tasks for number in numbers(task.instruction, task.reference, *task.worlds)}
-    taught = {n for each in dealt(3 * COUNT, 1) for n in numbers(each.row.instruction, each.row.output, each.world)}
+    taught = {n for each in dealt(3 * COUNT, 1) for n in numbers(each.row.instruction, each.row.output, each.worlds[0])}
     assert asked & taught == set()
 
 

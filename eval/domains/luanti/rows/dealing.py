@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from env.refusal import Refusal
-from eval.dealing.seeds.dealing import CheckedRow, Teller, cells, checked_row, deal, filled_checks
+from eval.dealing.checked_rows import CheckedRow
+from eval.dealing.diffs import diff_with_context
+from eval.dealing.seeds.dealing import Form, Teller, cells, checked_row, deal, filled_checks
 from eval.dealing.seeds.filling import draw_values, fill
 from eval.dealing.seeds.programs import Bug, Layout, Part, Seed, break_code, read_seeds
 from eval.domains.luanti.domain import DOMAIN
-from eval.domains.luanti.mod_names import DEFAULT_MOD
 from eval.domains.luanti.rows.filling import draw_style, written
-from eval.records import Row, Task
+from eval.records import Row
 
 LAYOUT = Layout("rows", ("scaffold",), "repair", {"doc": "excerpt", "refactor": "before"})
 FRAMES = {
@@ -41,25 +41,6 @@ FRAMES = {
         "Clean-up: {it} Give me the whole new file.",
     ),
 }
-
-
-def task_of(dealt: CheckedRow, number: int) -> Task:
-    """Return a row as a task, so that the benchmark's own code can verify its answer."""
-    row = dealt.row
-    return Task(
-        id=f"{number:04d}.{row.cluster}.{row.family}",
-        family=row.family,
-        kind=row.kind,
-        cluster=row.cluster,
-        split="dev",
-        instruction=row.instruction,
-        input=row.input,
-        answer=DOMAIN.families[row.family],  # type: ignore[arg-type]
-        reference=row.output,
-        checks=dealt.checks,
-        source="luanti_rows",
-        mod_name=DEFAULT_MOD,
-    )
 
 
 def seeds() -> tuple[Seed, ...]:
@@ -109,7 +90,7 @@ def repair_row(seed: Seed, bug: Bug, stream: random.Random) -> CheckedRow:
     values = draw_values(seed.slots, stream)
     style = draw_style(stream, given=True)
     broken, fixed = (written(fill(code, values), style) for code in (break_code(seed, bug), seed.code))
-    return _row(seed, "repair", bug.asks, (broken, unified_diff(broken, fixed)), values, stream)
+    return _row(seed, "repair", bug.asks, (broken, diff_with_context(broken, fixed, "init.lua")), values, stream)
 
 
 def doc_row(seed: Seed, part: Part, stream: random.Random) -> CheckedRow:
@@ -129,12 +110,6 @@ def refactor_row(seed: Seed, part: Part, stream: random.Random) -> CheckedRow:
     return replace(dealt, checks=(*dealt.checks, *filled_checks(part.checks, values)))
 
 
-def unified_diff(broken: str, fixed: str) -> str:
-    """Return the unified diff, with three lines of context, that turns ``broken`` into ``fixed``."""
-    old, new = broken.splitlines(keepends=True), fixed.splitlines(keepends=True)
-    return "".join(difflib.unified_diff(old, new, "init.lua", "init.lua"))
-
-
 def _row(
     seed: Seed,
     family: str,
@@ -143,4 +118,5 @@ def _row(
     values: dict[str, str],
     stream: random.Random,
 ) -> CheckedRow:
-    return checked_row(seed, family, (FRAMES[family], asks), texts, values, stream)
+    form = Form(family, DOMAIN.families[family], FRAMES[family])
+    return checked_row(seed, form, asks, texts, values, stream)

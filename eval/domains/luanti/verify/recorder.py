@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from importlib.resources import files
-from typing import Self
 
 from env.refusal import Refusal
 from eval.domains.luanti.domain import LUA
 from eval.domains.luanti.mod_names import mod_of
 from eval.domains.luanti.verify.findings import Series, findings_in
-from eval.pipeline.verifier import Caveat, Job, VerifierSettings
+from eval.pipeline.pooled_verifier import CHECK_STATES, PooledVerifier
+from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
@@ -34,8 +34,6 @@ WARM_UP = (
     ("error({})", "mymod", "any", ""),
     ("core.set_node({x = 0, y = 0, z = 0}, {name = 'air'})", "mymod", "fails", "fail(player('x'):get_pos())"),
 )
-OUTCOME_OF = {"timeout": Outcome.TIMEOUT, "memory": Outcome.MEMORY, "crashed": Outcome.CRASHED}
-CHECK_STATES = {"passed": True, "failed": False, "skipped": None}
 
 
 def lua_files(names: tuple[str, ...]) -> dict[str, str]:
@@ -51,11 +49,9 @@ def further_source() -> dict[str, str]:
     return {"further.lua": f"P.further_source = [====[\n{text}]====]\n"}
 
 
-class Recorder:
+class Recorder(PooledVerifier):
     """The recorder over a pool of children."""
 
-    choice = "requested by name"
-    caveat: Caveat | None = None
     engine: Series = None  # whose fields its findings know
     language = LUA
 
@@ -70,59 +66,25 @@ class Recorder:
             memory_mb=settings.memory_mb,
             recycle_after=settings.recycle_after,
         )
-        self._pool: Pool[Verdict] = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
+        self._pool = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
         self.name = NAME
         self.isolation = self._pool.isolation
         self.isolation_reason = self._pool.isolation_reason
 
-    def submit(self, job: Job) -> Future[Verdict]:
-        """Queue ``job``.
+    def _unsupported(self, check: TaskCheck) -> Refusal:
+        return Refusal(
+            f'The recorder cannot run the check "{check.name}": it needs a running world.',
+            "Use a verifier with the engine, or exclude its task.",
+        )
 
-        Raises:
-            Refusal: a check needs a running world, which the recorder is not.
-        """
-        for check in job.checks:
-            if not self.supports(check):
-                raise Refusal(
-                    f'The recorder cannot run the check "{check.name}": it needs a running world.',
-                    "Use a verifier with the engine, or exclude its task.",
-                )
-        size_kb, allowed_kb = len(job.code) / 1024, self._settings.code_kb
-        if size_kb > allowed_kb:
-            return self._decided(Outcome.MEMORY, f"a program of {size_kb:,.0f} KB; at most {allowed_kb:,} KB are run")
+    def _queue(self, job: Job) -> Future[Verdict]:
         arguments = [job.code, mod_of(job)]
         for check in job.checks:
             arguments += [check.name, check.lua]
         return self._pool.submit(arguments, lambda ending: self._verdict(job, ending))
 
-    def supports(self, check: TaskCheck) -> bool:
-        """Whether ``check`` looks only at what was registered or called."""
-        return check.needs == "registry"
-
-    def close(self) -> None:
-        """Cancel what waits and end every process. Safe to call twice."""
-        self._pool.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def _decided(self, outcome: Outcome, detail: str) -> Future[Verdict]:
-        future: Future[Verdict] = Future()
-        future.set_result(Verdict(outcome, detail, 0.0, self.name, self.isolation))
-        return future
-
-    def _verdict(self, job: Job, ending: Ending) -> Verdict:
-        if ending.kind == "answer":
-            try:
-                return read_answer(job, ending, self.name, self.isolation, self.engine)
-            except (ValueError, KeyError, TypeError) as error:
-                ending = Ending("lost", detail=f"an invalid answer: {error}", seconds=ending.seconds)
-        outcome = OUTCOME_OF.get(ending.kind, Outcome.HARNESS_ERROR)
-        not_reached = tuple(CheckResult(check.name, None) for check in job.checks)
-        return Verdict(outcome, ending.detail, ending.seconds, self.name, self.isolation, not_reached)
+    def _read(self, job: Job, ending: Ending) -> Verdict:
+        return read_answer(job, ending, self.name, self.isolation, self.engine)
 
 
 def open_pool(settings: VerifierSettings) -> Recorder:

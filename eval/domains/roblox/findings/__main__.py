@@ -7,6 +7,7 @@ from pathlib import Path
 
 from env.refusal import Refusal
 from eval.domains.roblox.findings import find
+from eval.domains.roblox.findings.analyzer import analyzer_findings
 from eval.domains.roblox.findings.measuring import lines_of, measure
 
 _USAGE = "usage: python -m eval.domains.roblox.findings FILE.luau …\n       … measure FOLDER"
@@ -22,7 +23,8 @@ def main(arguments: list[str]) -> int:
             print("\n".join(lines_of(measure(Path(arguments[1])))))
         else:
             for file in map(Path, arguments):
-                print("".join(f"{file}: {finding}\n" for finding in find(_text(file))), end="")
+                findings = sorted({*find(_text(file)), *analyzer_findings(file)})
+                print("".join(f"{file}: {finding}\n" for finding in findings), end="")
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return 2

@@ -1,7 +1,8 @@
-"""Checks for items of other people's files: what their prompt says that a run can show, as ``demands.yaml`` lists it.
+"""Checks for items of other people's files: what their prompt says that a run can show.
 
-An item whose prompt names nothing observable has no checks, and a reason. Public prompts come without an answer: the
-list has one of our own for each demand, so that the checks can be shown to hold.
+``demands.yaml`` lists what public prompts ask for. They come without an answer: the list has one of our own for each
+demand, so that the checks can be shown to hold. Of an item with a reference those instances are checked that it makes
+and the prompt names (made_instances). An item that shows nothing observable has no checks, and a reason.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import Any
 import yaml
 
 from eval.domains import Cause, Derived, Variant
+from eval.domains.roblox.items.made_instances import checks_for
 from eval.records import Row, TaskCheck
 
+# Families whose answer makes something where nothing was.
+MAKING = ("coding", "architecture")
 # A literal of a program or of a call: a text in quotes, or a number that stands alone.
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _LITERAL = re.compile(r"\"(?P<double>[A-Za-z]\w*)\"|'(?P<single>[A-Za-z]\w*)'|(?<![\w.])(?P<number>\d+)(?![\w.])")
@@ -47,12 +51,15 @@ class Reason:
 
 
 def derive(item: Row, program: str) -> Derived:
-    """Return the checks that follow from the prompt of ``item``; its reference only helps to say why there are none."""
+    """Return the checks that follow from the prompt of ``item``, and from what ``program``, its reference, makes."""
     prompt = f"{item.instruction}\n{item.input}"
     for demand in _demands():
         found = demand.pattern.search(prompt) if demand.family == item.family else None
         if found is not None:
             return _derived(demand, _values(found))
+    # with a program given, the checks would not tell the answer from it
+    if item.family in MAKING and not item.input and (checks := checks_for(item.instruction, program)):
+        return Derived(item.kind or "instances", checks)
     whole = f"{prompt}\n{item.output}"
     reasons = (reason for reason in _reasons() if reason.family == item.family and reason.pattern.search(whole))
     first = next(reasons, None)

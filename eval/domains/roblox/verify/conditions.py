@@ -24,8 +24,8 @@ class Conditions(World):
 
     conditions = tuple(Condition(signals, seed) for signals in SIGNALS for seed in SEEDS)
 
-    def _verdict(self, job: Job, ending: Ending) -> Verdict:
-        verdict = super()._verdict(job, ending)
+    def _read(self, job: Job, ending: Ending) -> Verdict:
+        verdict = super()._read(job, ending)
         touched = [finding for finding in verdict.findings if finding.startswith(UNMODELLED)]
         if verdict.outcome is not Outcome.PASSED or not touched:
             return verdict

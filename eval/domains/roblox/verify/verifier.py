@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from threading import Lock
-from typing import Self
 
 from env.refusal import Refusal
 from eval.domains.roblox.domain import LUAU
@@ -19,7 +18,8 @@ from eval.domains.roblox.verify.machines import chosen, named
 from eval.domains.roblox.verify.runs import Condition, arguments_of, read_answer
 from eval.domains.roblox.verify.world_files import on_demand, program
 from eval.pipeline.forms.calls import MalformedCalls
-from eval.pipeline.verifier import Caveat, Job, VerifierSettings
+from eval.pipeline.pooled_verifier import CHECK_STATES, PooledVerifier
+from eval.pipeline.verifier import Job, VerifierSettings
 from eval.records import CheckResult, Outcome, TaskCheck, Verdict
 from eval.sandbox.pool import Ending, Pool, usable_cpus
 from eval.sandbox.process import ChildSettings
@@ -30,19 +30,16 @@ WARM_UP = (
     ("x = = 1", "deferred", "1", "", "", ""),
     ("error({})", "immediate", "1", "", "", ""),
 )
-OUTCOME_OF = {"timeout": Outcome.TIMEOUT, "memory": Outcome.MEMORY, "crashed": Outcome.CRASHED}
-CHECK_STATES = {"passed": True, "failed": False, "skipped": None}
 CANDIDATE = Condition()
 
 
-class World:
+class World(PooledVerifier):
     """The model of the engine over a pool of children, each with VMs of the implementation ``machine``.
 
     Raises:
         Refusal: there is no Luau VM here, no child starts, or the isolation is weaker than required.
     """
 
-    caveat: Caveat | None = None
     language = LUAU
     conditions: tuple[Condition, ...] = (CANDIDATE,)
 
@@ -59,27 +56,18 @@ class World:
             recycle_after=settings.recycle_after,
             language=language,
         )
-        self._pool: Pool[Verdict] = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
+        self._pool = Pool(child, settings.workers or usable_cpus(), settings.require_isolation)
         self.name = self._pool.runtime.lower().replace(" ", "/")
         self.isolation, self.isolation_reason = self._pool.isolation, self._pool.isolation_reason
 
-    def submit(self, job: Job) -> Future[Verdict]:
-        """Queue ``job``: a run for each of its worlds and conditions, whose first failure is the verdict.
+    def _unsupported(self, check: TaskCheck) -> Refusal:
+        return Refusal(
+            f'No verifier here can run the check "{check.name}": it needs Roblox Studio.',
+            "Exclude its task, or write the check against what a program does.",
+        )
 
-        Raises:
-            Refusal: a check needs the real engine.
-        """
-        for check in job.checks:
-            if not self.supports(check):
-                raise Refusal(
-                    f'No verifier here can run the check "{check.name}": it needs Roblox Studio.',
-                    "Exclude its task, or write the check against what a program does.",
-                )
-        size_kb = len(job.code) / 1024
-        if size_kb > self._settings.code_kb:
-            return self._decided(
-                Outcome.MEMORY, f"a program of {size_kb:,.0f} KB; at most {self._settings.code_kb:,} KB are run"
-            )
+    def _queue(self, job: Job) -> Future[Verdict]:
+        """Queue a run for each of the job's worlds and conditions; the first that fails is the verdict."""
         try:
             runs = [(under, texts) for under in self.conditions for texts in arguments_of(job, under)]
         except MalformedCalls as malformed:
@@ -87,46 +75,16 @@ class World:
         futures = [self._pool.submit(texts, self._judge(job, under)) for under, texts in runs]
         return futures[0] if len(futures) == 1 else gathered(futures)
 
-    def supports(self, check: TaskCheck) -> bool:
-        """Whether ``check`` looks only at what the model holds."""
-        return check.needs == "registry"
-
-    def close(self) -> None:
-        """Cancel what waits and end every process. Safe to call twice."""
-        self._pool.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def _decided(self, outcome: Outcome, detail: str) -> Future[Verdict]:
-        future: Future[Verdict] = Future()
-        future.set_result(Verdict(outcome, detail, 0.0, self.name, self.isolation))
-        return future
-
     def _judge(self, job: Job, under: Condition) -> Callable[[Ending], Verdict]:
         def judge(ending: Ending) -> Verdict:
-            if ending.kind == "answer":
-                try:
-                    return self._verdict(job, ending)
-                except (ValueError, KeyError) as error:
-                    ending = Ending("lost", detail=f"an invalid answer: {error}", seconds=ending.seconds)
-            outcome = OUTCOME_OF.get(ending.kind, Outcome.HARNESS_ERROR)
-            checks = tuple(CheckResult(check.name, None) for check in job.checks)
-            return Verdict(outcome, ending.detail, ending.seconds, self.name, self.isolation, checks)
-
-        def named(ending: Ending) -> Verdict:
-            verdict = judge(ending)
+            verdict = self._verdict(job, ending)
             if verdict.outcome is Outcome.PASSED or under == CANDIDATE:
                 return verdict
             return replace(verdict, detail=f"{under}: {verdict.detail}")
 
-        return named
+        return judge
 
-    def _verdict(self, job: Job, ending: Ending) -> Verdict:
-        """Return the verdict in an answer. Raises ValueError or KeyError where it contradicts itself or the job."""
+    def _read(self, job: Job, ending: Ending) -> Verdict:
         answer = read_answer(ending)
         outcome = Outcome(answer.outcome)
         if len(answer.states) != len(job.checks):

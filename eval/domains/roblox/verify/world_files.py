@@ -10,6 +10,7 @@ from eval.domains.roblox.api.render import luau_source
 # What isolates the candidate first, the judge last.
 LOADED = (
     "guard",
+    "identities",
     "environment",
     "facts",
     "scheduler",

@@ -18,10 +18,11 @@ _FEWEST_LINES = 3
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program and where it stands: file and 1-based line."""
+    """A program, where it stands (file and 1-based line), and whose message it is in ("user", "assistant", ...)."""
 
     place: str
     code: str
+    role: str
 
 
 def programs_in(folder: Path) -> Iterator[Program]:
@@ -37,10 +38,10 @@ def programs_in(folder: Path) -> Iterator[Program]:
         for number, row in _rows(file):
             place = f"{file.name}:{number}"
             try:
-                codes = [code for message in row["messages"] for code in _codes(message)]
+                codes = [(code, message["role"]) for message in row["messages"] for code in _codes(message)]
             except (KeyError, TypeError, ValueError) as error:
                 raise Refusal(f"{place} is no row of messages ({error!r}).", "Correct it, or leave it out.") from None
-            yield from (Program(place, code) for code in codes)
+            yield from (Program(place, code, role) for code, role in codes)
 
 
 def pairs_in(file: Path) -> Iterator[tuple[Program, Program]]:
@@ -49,7 +50,8 @@ def pairs_in(file: Path) -> Iterator[tuple[Program, Program]]:
         said = {message["role"]: _FENCED.findall(message.get("content") or "") for message in row["messages"]}
         if said.get("user") and said.get("assistant"):
             place = f"{file.name}:{number}"
-            yield Program(place, said["user"][0]), Program(place, said["assistant"][0])
+            bug, fix = ((said[role][0], role) for role in ("user", "assistant"))
+            yield Program(place, *bug), Program(place, *fix)
 
 
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

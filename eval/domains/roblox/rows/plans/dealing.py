@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterator
 from itertools import count, islice
 
+from eval.dealing.checked_rows import CheckedRow
 from eval.domains.roblox.rows.plans.searching import cheapest_plan
 from eval.domains.roblox.rows.plans.worlds import drawn
-from eval.domains.roblox.rows.trajectories.dealing import Trajectory
 from eval.domains.roblox.studio.traversal.plan import carry_out
 from eval.domains.roblox.studio.traversal.world import world_from
 from eval.domains.roblox.studio.worlds import brief
@@ -29,22 +29,22 @@ ASKS = (
 )
 
 
-def dealt(n: int, seed: int) -> tuple[Trajectory, ...]:
+def dealt(n: int, seed: int) -> tuple[CheckedRow, ...]:
     """Return ``n`` different rows; the same numbers give the same ones."""
     return tuple(islice(_rows(seed), n))
 
 
-def _rows(seed: int) -> Iterator[Trajectory]:
+def _rows(seed: int) -> Iterator[CheckedRow]:
     seen: set[str] = set()
     for number in count():
         chance = random.Random(f"plans/{seed}/{number}")
         made = _row(KINDS[number % len(KINDS)], chance)
-        if made is not None and made.world not in seen:
-            seen.add(made.world)
+        if made is not None and made.worlds[0] not in seen:
+            seen.update(made.worlds)
             yield made
 
 
-def _row(kind: str, chance: random.Random) -> Trajectory | None:
+def _row(kind: str, chance: random.Random) -> CheckedRow | None:
     """Return a row; None where the world drawn has no plan of a fair length."""
     data, goal = drawn(kind, chance)
     plan = cheapest_plan(world_from(data), goal)
@@ -59,7 +59,7 @@ def _row(kind: str, chance: random.Random) -> Trajectory | None:
         ask, brief((world,)), listed(plan), FAMILY, cluster=f"roblox_rows.{FAMILY}.{kind}", kind=f"platforms_{kind}"
     )
     check = f'expect(run.reached("{goal}"), "it ends at " .. run.at .. " " .. run.fell .. run.refused)'
-    return Trajectory(row, world, (TaskCheck("ends there", check),))
+    return CheckedRow(row, "calls", (TaskCheck("ends there", check),), (world,))
 
 
 def rows(n: int, seed: int) -> tuple[Row, ...]:

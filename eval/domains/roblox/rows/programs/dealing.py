@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from env.refusal import Refusal
-from eval.dealing.seeds.dealing import CheckedRow, Teller, cells, checked_row, deal, filled_checks
+from eval.dealing.checked_rows import CheckedRow
+from eval.dealing.diffs import diff_with_context
+from eval.dealing.seeds.dealing import Form, Teller, cells, checked_row, deal, filled_checks
 from eval.dealing.seeds.filling import draw_values, fill, indented
 from eval.dealing.seeds.programs import Bug, Layout, Seed, break_code, read_seeds
-from eval.domains.roblox.domain import DOMAIN
-from eval.records import Row, Task
+from eval.records import AnswerForm, Row
 
 PAIRS = ("coding", "architecture", "typing")
 REPAIRS = ("bugfix", "refactor")
 LAYOUT = Layout("roblox_rows", PAIRS, "bugfix", {"refactor": "before"})
 INDENTS = ("\t", "\t", "    ", "  ")
+FILE = "script.luau"
 FRAMES = {
     "coding": (
         "{it}",
@@ -50,24 +53,18 @@ FRAMES = {
         "{it} Apart from that it has to act as it does today.",
     ),
 }
-
-
-def task_of(dealt: CheckedRow, number: int) -> Task:
-    """Return a row as a task, so that the benchmark's own code can verify its answer."""
-    row = dealt.row
-    return Task(
-        id=f"{number:04d}.{row.cluster}.{row.family}",
-        family=row.family,
-        kind=row.kind,
-        cluster=row.cluster,
-        split="dev",
-        instruction=row.instruction,
-        input=row.input,
-        answer=DOMAIN.families[row.family],  # type: ignore[arg-type]
-        reference=row.output,
-        checks=dealt.checks,
-        source="roblox_rows",
-    )
+FORMS = {family: Form(family, "code", frames) for family, frames in FRAMES.items()}
+DIFFS = Form(
+    "bugfix",
+    "diff",
+    (
+        "{it} Send the repair as a unified diff.",
+        "{it} The patch alone, please: a unified diff.",
+        "Seen while play-testing: {it} Give me the change as a unified diff, not the script.",
+        "A reviewer wrote: {it} Which unified diff settles it?",
+        "{it} Reply with a diff against the script.",
+    ),
+)
 
 
 def seeds() -> tuple[Seed, ...]:
@@ -75,30 +72,32 @@ def seeds() -> tuple[Seed, ...]:
     return read_seeds(Path(__file__).resolve().parent, LAYOUT)
 
 
-def rows(family: str, n: int, seed: int) -> tuple[Row, ...]:
+def rows(family: str, n: int, seed: int, answer: AnswerForm = "code") -> tuple[Row, ...]:
     """Return the rows of ``dealt``."""
-    return tuple(each.row for each in dealt(family, n, seed))
+    return tuple(each.row for each in dealt(family, n, seed, answer))
 
 
-def dealt(family: str, n: int, seed: int) -> tuple[CheckedRow, ...]:
+def dealt(family: str, n: int, seed: int, answer: AnswerForm = "code") -> tuple[CheckedRow, ...]:
     """Return ``n`` different rows of a family with their checks; the same numbers give the same ones.
 
     Raises:
         Refusal: the seeds give fewer.
     """
-    stream = random.Random(f"roblox_rows/{family}/{seed}")
-    found = tuple(islice(deal(cells(seeds(), (family,), tellers), stream), n))
+    named = family if answer == "code" else f"{family} {answer}"
+    stream = random.Random(f"roblox_rows/{named}/{seed}")
+    found = tuple(islice(deal(cells(seeds(), (family,), partial(tellers, answer)), stream), n))
     if len(found) < n:
-        raise Refusal(f"{n} rows of {family} were requested, the seeds give {len(found)}.", "Request fewer.")
+        raise Refusal(f"{n} rows of {named} were requested, the seeds give {len(found)}.", "Request fewer.")
     return found
 
 
-def tellers(seed: Seed, family: str) -> list[Teller]:
+def tellers(answer: AnswerForm, seed: Seed, family: str) -> list[Teller]:
     """Return what deals rows of ``family`` from ``seed``: for bugfix one a bug, else one or none."""
     if family in seed.asked:
         return [lambda stream: asked_row(seed, family, stream)]
     if family == LAYOUT.faulty:
-        return [lambda stream, bug=bug: bugfix_row(seed, bug, stream) for bug in seed.bugs]  # type: ignore[misc]
+        deal_bug = bugfix_row if answer == "code" else diff_row
+        return [lambda stream, bug=bug: deal_bug(seed, bug, stream) for bug in seed.bugs]  # type: ignore[misc]
     return [lambda stream: refactor_row(seed, stream)] if family in seed.parts else []
 
 
@@ -106,14 +105,25 @@ def asked_row(seed: Seed, family: str, stream: random.Random) -> CheckedRow:
     """Return the seed as a request for its program."""
     values = draw_values(seed.slots, stream)
     output = indented(fill(seed.code, values), "\t")
-    return checked_row(seed, family, (FRAMES[family], seed.asked[family]), ("", output), values, stream)
+    return checked_row(seed, FORMS[family], seed.asked[family], ("", output), values, stream)
 
 
 def bugfix_row(seed: Seed, bug: Bug, stream: random.Random) -> CheckedRow:
     """Return the seed broken by ``bug`` as the input, its program as the answer."""
+    values, broken, fixed = _broken_and_fixed(seed, bug, stream)
+    return checked_row(seed, FORMS["bugfix"], bug.asks, (broken, fixed), values, stream)
+
+
+def diff_row(seed: Seed, bug: Bug, stream: random.Random) -> CheckedRow:
+    """Return the seed broken by ``bug`` as the input; the answer is the diff that fixes it."""
+    values, broken, fixed = _broken_and_fixed(seed, bug, stream)
+    return checked_row(seed, DIFFS, bug.asks, (broken, diff_with_context(broken, fixed, FILE)), values, stream)
+
+
+def _broken_and_fixed(seed: Seed, bug: Bug, stream: random.Random) -> tuple[dict[str, str], str, str]:
     values, indent = draw_values(seed.slots, stream), stream.choice(INDENTS)
     broken, fixed = (indented(fill(code, values), indent) for code in (break_code(seed, bug), seed.code))
-    return checked_row(seed, "bugfix", (FRAMES["bugfix"], bug.asks), (broken, fixed), values, stream)
+    return values, broken, fixed
 
 
 def refactor_row(seed: Seed, stream: random.Random) -> CheckedRow:
@@ -121,5 +131,5 @@ def refactor_row(seed: Seed, stream: random.Random) -> CheckedRow:
     part = seed.parts["refactor"]
     values, indent = draw_values(seed.slots, stream), stream.choice(INDENTS)
     before, after = (indented(fill(code, values), indent) for code in (part.input, seed.code))
-    made = checked_row(seed, "refactor", (FRAMES["refactor"], part.asks), (before, after), values, stream)
+    made = checked_row(seed, FORMS["refactor"], part.asks, (before, after), values, stream)
     return replace(made, checks=(*made.checks, *filled_checks(part.checks, values)))

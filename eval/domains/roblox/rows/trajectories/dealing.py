@@ -5,46 +5,19 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from env.refusal import Refusal
+from eval.dealing.checked_rows import CheckedRow
 from eval.domains.roblox.rows import trajectories
 from eval.domains.roblox.rows.trajectories.seed_files import Seed, filled, read_seeds
 from eval.domains.roblox.studio.worlds import brief
 from eval.pipeline.forms.calls import Call, listed
-from eval.records import Row, Task, TaskCheck
+from eval.records import Row, TaskCheck
 
 FAMILY = "tools"
 # Draws in a row that give nothing new before a seed counts as used up.
 TRIES = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Trajectory:
-    """A training row with the world its calls are executed in and the checks that they pass."""
-
-    row: Row
-    world: str
-    checks: tuple[TaskCheck, ...]
-
-    def task(self, number: int) -> Task:
-        """Return the row as a task, so that the benchmark's own code can verify its answer."""
-        row = self.row
-        return Task(
-            id=f"{number:04d}.{row.cluster}",
-            family=row.family,
-            kind=row.kind,
-            cluster=row.cluster,
-            split="dev",
-            instruction=row.instruction,
-            input=row.input,
-            answer="calls",
-            reference=row.output,
-            checks=self.checks,
-            source="roblox_rows",
-            worlds=(self.world,),
-        )
 
 
 def seeds() -> tuple[Seed, ...]:
@@ -52,14 +25,14 @@ def seeds() -> tuple[Seed, ...]:
     return read_seeds(Path(trajectories.__path__[0]))
 
 
-def dealt(n: int, seed: int) -> tuple[Trajectory, ...]:
+def dealt(n: int, seed: int) -> tuple[CheckedRow, ...]:
     """Return ``n`` different trajectories; the same numbers give the same ones.
 
     Raises:
         Refusal: the seeds give fewer.
     """
     sources = [_draws(source, random.Random(f"trajectories/{seed}/{source.name}")) for source in seeds()]
-    found: list[Trajectory] = []
+    found: list[CheckedRow] = []
     while sources and len(found) < n:
         sources = [source for source in sources if len(found) < n and _take(source, found)]
     if len(found) < n:
@@ -67,7 +40,7 @@ def dealt(n: int, seed: int) -> tuple[Trajectory, ...]:
     return tuple(found)
 
 
-def _take(source: Iterator[Trajectory], found: list[Trajectory]) -> bool:
+def _take(source: Iterator[CheckedRow], found: list[CheckedRow]) -> bool:
     """Add the next trajectory of a source; False where it has none."""
     made = next(source, None)
     if made is not None:
@@ -75,7 +48,7 @@ def _take(source: Iterator[Trajectory], found: list[Trajectory]) -> bool:
     return made is not None
 
 
-def _draws(seed: Seed, chance: random.Random) -> Iterator[Trajectory]:
+def _draws(seed: Seed, chance: random.Random) -> Iterator[CheckedRow]:
     """Yield different trajectories of a seed until draws repeat what there is."""
     seen: set[str] = set()
     misses = 0
@@ -98,7 +71,7 @@ def _draws(seed: Seed, chance: random.Random) -> Iterator[Trajectory]:
             cluster=f"roblox_rows.{FAMILY}.{seed.name}",
             kind=f"studio_{seed.kind}",
         )
-        yield Trajectory(row, world, checks)
+        yield CheckedRow(row, "calls", checks, (world,))
 
 
 def rows(n: int, seed: int) -> tuple[Row, ...]:
