@@ -34,7 +34,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     make_folder(path.parent)
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+    if is_device_or_pipe(path):
         raise Refusal(f"{path} is a device or a pipe, and is not replaced by a file.", "Name another file.")
     temp = path.with_name(f".{path.name}.{os.getpid()}-{next(_TEMP_NUMBERS)}.tmp")
     try:
@@ -48,6 +48,18 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise write_refusal(error, path, len(data)) from error
+
+
+def is_device_or_pipe(path: Path) -> bool:
+    """Whether ``path`` is there and neither a file nor a folder: reading it may wait for ever, or never end."""
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
+def refuse_device_or_pipe(path: Path, key: str = "") -> None:
+    """Raise Refusal where ``path``, typed as ``key``, is a device or a pipe: its bytes cannot be read twice."""
+    if is_device_or_pipe(path):
+        named = f"{key}: {path}" if key else str(path)
+        raise Refusal(f"{named} is a device or a pipe, not a file.", "Write what it gives into a file, and name that.")
 
 
 def append_lines(path: Path, lines: Sequence[str]) -> int:

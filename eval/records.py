@@ -70,6 +70,7 @@ class Task:
         mod_name: the mod that programs run as, where the domain has mods; "" leaves it to each program's own names.
         worlds: what is there before the program runs, as the domain's verifier reads it: the program must pass in each
             world; without one in the verifier's own.
+        system: the system turn it is asked under; "" is that of the run.
     """
 
     id: str
@@ -87,13 +88,15 @@ class Task:
     source: str = ""
     mod_name: str = ""
     worlds: tuple[str, ...] = ()
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One training row in the public format (instruction, input, output, family), with its source.
 
-    ``line`` is the 1-based line in its file (0 for generated rows); ``cluster`` is its template.
+    ``line`` is the 1-based line in its file (0 for generated rows); ``cluster`` is its template; ``system`` the system
+    turn it is asked under, "" that of the run.
     """
 
     instruction: str
@@ -103,6 +106,7 @@ class Row:
     cluster: str = ""
     kind: str = ""
     line: int = 0
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from env.refusal import Refusal, choices_hint
 from eval.datasets.derived_misses import derived_misses
+from eval.datasets.splits import choose_selection
 from eval.pipeline.instrument import KnownAnswer, judge_known_answers
 from eval.pipeline.loop import judge
 from eval.records import Candidate, Remark, Task, Verdict
@@ -30,13 +31,17 @@ class ListedTask:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The tasks of a dataset in order, what of its files was not used, and what judged them in which isolation."""
+    """The tasks of a dataset in order, what of its files was not used, and what judged them in which isolation.
+
+    ``selection`` is how a run would select and decide, with the reason: under "max-t" on dev and test tasks together.
+    """
 
     name: str
     tasks: tuple[ListedTask, ...]
     remarks: tuple[Remark, ...]
     verifier: str
     isolation: str
+    selection: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ def list_tasks(experiment: Experiment) -> Listing:
     with open_judge(experiment) as verifier:
         known = judge_known_answers(tasks, verifier, (), ["reference", "near miss"])
     listed = tuple(_listed(task, known) for task in dataset.tasks)
-    return Listing(dataset.name, listed, dataset.remarks, verifier.name, verifier.isolation)
+    selection = choose_selection(experiment.rule.selection, dataset.tasks)
+    return Listing(dataset.name, listed, dataset.remarks, verifier.name, verifier.isolation, selection)
 
 
 def _listed(task: Task, known: list[KnownAnswer]) -> ListedTask:

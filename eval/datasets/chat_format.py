@@ -4,7 +4,7 @@ The user's message is the instruction; an input follows after a blank line, fenc
 the message. The assistant's message is the answer as it is trained on, without a fence. An answer that is a list of
 calls is given as ``tool_calls`` with null as content; such a chat may have more turns, those of tools among them. Other
 keys are those of the instruction format: family is required, kind and cluster are optional. A system message may come
-first; it is given back, since the system text of a run is one for all rows and tasks.
+first: what the row is asked under.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class FlatRow:
 
 def to_chat(row: Row) -> dict[str, Any]:
     """Return ``row`` as one chat; ``flattened`` undoes it."""
-    messages = [{"role": "user", "content": _content(row)}, _answer(row.output)]
+    system = [{"role": "system", "content": row.system}] if row.system else []
+    messages = [*system, {"role": "user", "content": _content(row)}, _answer(row.output)]
     return {"messages": messages, "family": row.family, "kind": row.kind, "cluster": row.cluster}
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from env.files import refuse_device_or_pipe
 from env.refusal import Refusal
 
 _BOM = b"\xef\xbb\xbf"
@@ -32,7 +33,7 @@ def read_objects(path: Path) -> list[Line]:
     """Return the lines of ``path`` that are not blank. A byte-order mark is tolerated.
 
     Raises:
-        Refusal: the file cannot be read, is UTF-16, or is one JSON document instead of one on each line.
+        Refusal: the file cannot be read, is a pipe, is UTF-16, or is one JSON document instead of one on each line.
     """
     data = _read_bytes(path)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -43,6 +44,7 @@ def read_objects(path: Path) -> list[Line]:
 
 
 def _read_bytes(path: Path) -> bytes:
+    refuse_device_or_pipe(path)
     try:
         return path.read_bytes()
     except FileNotFoundError:

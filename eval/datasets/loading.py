@@ -16,6 +16,7 @@ from annotated_types import Ge
 from env.files import digest
 from env.refusal import BadSettings, Refusal, choices_hint
 from eval.datasets.bench_files import read_bench
+from eval.datasets.formats.system_turns import SystemTurns
 from eval.datasets.public_format import read_public
 from eval.datasets.public_tasks import Wanted
 from eval.datasets.task_files import require_sound
@@ -39,6 +40,8 @@ class DatasetSettings:
             means all, and a number a fixed part: of files at most as many as there are.
         mod_name: the mod that programs of files run as; None reads it from prompts and programs.
         waived: sources of training rows that are used although their licence does not allow training, by name.
+        system_turns: whether chats of files are asked under system turns of their own; "auto": where both files have
+            some.
         shuffle_answers: give every training row the answer of another (the negative control).
         exclude_broken_references: measure without tasks whose own reference fails, instead of refusing them.
     """
@@ -55,6 +58,7 @@ class DatasetSettings:
     exclude_broken_references: bool
     mod_name: str | None
     waived: tuple[str, ...]
+    system_turns: SystemTurns
 
     def __post_init__(self) -> None:
         """Raises Refusal naming the first key that is missing or contradicts the dataset's name."""
@@ -140,7 +144,14 @@ def _part(tasks: Sequence[Task], split: str, count: int) -> list[Task]:
 
 
 def _public(settings: DatasetSettings, domain: Domain) -> Dataset:
-    wanted = Wanted(settings.seed, settings.dev_tasks, settings.test_tasks, settings.mod_name or "", settings.waived)
+    wanted = Wanted(
+        settings.seed,
+        settings.dev_tasks,
+        settings.test_tasks,
+        settings.mod_name or "",
+        settings.waived,
+        settings.system_turns,
+    )
     return read_public(Path(settings.eval or ""), Path(settings.train or ""), wanted, settings.rows, domain)
 
 

@@ -7,9 +7,7 @@ name no family is read where the domain knows its layout (see eval/datasets/form
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
@@ -24,6 +22,7 @@ from env.refusal import Refusal, choices_hint
 from eval.datasets.chat_format import flattened
 from eval.datasets.formats.folders import ReadRows, content_of, read_folder
 from eval.datasets.formats.foreign import read_foreign, reader_of
+from eval.datasets.formats.system_turns import File, settle
 from eval.datasets.json_lines import Line, json_type, read_objects
 from eval.datasets.problem_groups import LINES_SHOWN, Problem, refusal
 from eval.datasets.public_tasks import Wanted, build_tasks
@@ -36,10 +35,9 @@ REQUIRED_KEYS = ("instruction", "output", "family")
 OPTIONAL_KEYS = ("input", "kind", "cluster")
 KNOWN_KEYS = ("instruction", "input", "output", "family", "kind", "cluster")
 # a change in how items become tasks must change the dataset's digest
-_READER_VERSION = 3
+_READER_VERSION = 4
 # so like a known key that it is one misspelt
 _MISSPELT = 0.8
-_SIGNS_SHOWN = 60
 # what templates use for tokens; written in a row they are text
 _TEMPLATE_TOKEN = re.compile(r"<\|[A-Za-z_]{1,30}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]")
 
@@ -55,7 +53,8 @@ def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int,
     """
     items, trained = (read_source(path, domain, wanted.waived) for path in (eval_path, train_path))
     _require_known(wanted.waived, trained.unlicensed)
-    built = build_tasks(items.rows, wanted, eval_path.name, domain)
+    settled = settle(File(eval_path, items.rows), File(train_path, trained.rows), wanted.system_turns)
+    built = build_tasks(settled.items, wanted, eval_path.name, domain)
     if not built.tasks:
         why = f" {built.remarks[0].value}." if built.remarks else ""
         raise Refusal(f"{eval_path}: no item can be checked by execution.{why}", "Give items that show something.")
@@ -67,11 +66,15 @@ def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int,
         "sizes": [wanted.dev_tasks, wanted.test_tasks, n_train],
         "mod": wanted.mod_name,
         **({"waived": wanted.waived} if wanted.waived else {}),
+        **({"system_turns": wanted.system_turns} if wanted.system_turns != "auto" else {}),
     }
-    rows = _part(trained.rows, n_train)
-    leaks = _leaked_remark(built.unmeasured, rows)
-    remarks = (*items.remarks, *trained.remarks, *built.remarks, *leaks, *_unused_rows(trained.rows, rows))
-    return Dataset(eval_path.stem, built.tasks, rows, digest(content), built.notes, remarks)
+    rows = _part(settled.rows, n_train)
+    # a file beside itself leaks whole, which Gate A says; a look at eval items alone has no other training file
+    leaks = _leaked_remark(built.unmeasured, rows) if eval_path != train_path else []
+    of_files = (*items.remarks, *trained.remarks, *settled.remarks)
+    remarks = dict.fromkeys((*of_files, *built.remarks, *leaks, *_unused_rows(trained.rows, rows)))
+    notes = (*settled.notes, *built.notes)
+    return Dataset(eval_path.stem, built.tasks, rows, digest(content), notes, tuple(remarks))
 
 
 def _part(rows: Sequence[Row], count: int) -> tuple[Row, ...]:
@@ -148,17 +151,14 @@ def read_rows(
     _refuse_foreign(path, lines, families)
     rows: list[Row] = []
     problems: list[Problem] = []
-    systems: dict[int, str] = {}
     for line in lines:
-        row, system, wrong = _read_row(line, families)
+        row, wrong = _read_row(line, families)
         problems += [Problem(line.number, sentence) for sentence in wrong]
         if row is not None:
             rows.append(row)
-        if system:
-            systems[line.number] = system
     if problems:
         raise refusal(path, problems, len(lines))
-    remarks = [*_system_remark(path, systems), *_extra_remark(path, lines), *_token_remark(path, rows)]
+    remarks = [*_extra_remark(path, lines), *_token_remark(path, rows)]
     return ReadRows(tuple(rows), tuple(remarks))
 
 
@@ -174,21 +174,22 @@ def _refuse_foreign(path: Path, lines: Sequence[Line], families: Collection[str]
         )
 
 
-def _read_row(line: Line, families: Collection[str]) -> tuple[Row | None, str, list[str]]:
-    """Return the row of one line (None where something is wrong), its system text, and what is wrong."""
+def _read_row(line: Line, families: Collection[str]) -> tuple[Row | None, list[str]]:
+    """Return the row of one line (None where something is wrong), and what is wrong."""
     if line.wrong:
-        return None, "", [line.wrong]
+        return None, [line.wrong]
     values, system = line.values, ""
     if "messages" in values:
         flat = flattened(values)
         if flat.wrong:
-            return None, "", [flat.wrong]
+            return None, [flat.wrong]
         values, system = flat.values, flat.system
     given = {key: value for key, value in values.items() if value is not None or key in REQUIRED_KEYS}
     problems = _row_problems(given, families)
     if problems:
-        return None, "", problems
-    return Row(**{"input": ""} | {key: given[key] for key in KNOWN_KEYS if key in given}, line=line.number), system, []
+        return None, problems
+    known = {"input": ""} | {key: given[key] for key in KNOWN_KEYS if key in given}
+    return Row(**known, line=line.number, system=system.strip()), []
 
 
 def _row_problems(values: dict[str, Any], families: Collection[str]) -> list[str]:
@@ -213,22 +214,6 @@ def _is_misspelt(key: str, values: Collection[str]) -> bool:
     """Whether ``key`` is nearly a key that we know and that the row does not have."""
     lacking = [known for known in KNOWN_KEYS if known not in values]
     return key not in KNOWN_KEYS and bool(get_close_matches(key.lower(), lacking, 1, _MISSPELT))
-
-
-def _system_remark(path: Path, systems: dict[int, str]) -> Iterator[Remark]:
-    if not systems:
-        return
-    texts = Counter(systems.values())
-    [most, *others] = (text for text, _ in texts.most_common())
-    yield Remark(
-        "system turns",
-        f"{path.name}: system turns in {counted(len(systems), 'row')}, {counted(len(texts), 'text')}, are not used",
-        "The system text is one for all prompts, those of training and those of measuring: the key prompt.system.",
-        "Put what matters of them into the instructions."
-        if others
-        else f"To have it said in every prompt: {shlex.quote(f'prompt.system={json.dumps(most, ensure_ascii=False)}')}",
-        tuple(f"{count} × {text[:_SIGNS_SHOWN]!r}" for text, count in texts.most_common()),
-    )
 
 
 def _extra_remark(path: Path, lines: Sequence[Line]) -> Iterator[Remark]:

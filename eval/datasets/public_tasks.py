@@ -10,6 +10,7 @@ from importlib import import_module
 
 from env.counts import counted
 from eval.datasets.clustering import cluster_items, dev_clusters
+from eval.datasets.formats.system_turns import SystemTurns
 from eval.domains import Derived, Derives, Domain, Worlds
 from eval.overlap.ngrams import normalise
 from eval.pipeline.extract import extract
@@ -25,6 +26,7 @@ class Wanted:
         seed: of the split; ``dev_tasks`` and ``test_tasks`` are how many of each split are used, 0 is all.
         mod_name: the mod that programs run as; "" reads it from prompts and programs.
         waived: sources of training rows that are used although their licence does not allow it.
+        system_turns: whether rows and items are asked under system turns of their own.
     """
 
     seed: int
@@ -32,6 +34,7 @@ class Wanted:
     test_tasks: int = 0
     mod_name: str = ""
     waived: tuple[str, ...] = ()
+    system_turns: SystemTurns = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def _task(item: Row, cluster: str, answer: str, source_name: str) -> Task:
         reference=item.output,
         checks=(),
         source=f"{source_name}:{item.line}",
+        system=item.system,
     )
 
 

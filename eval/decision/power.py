@@ -51,6 +51,11 @@ class DetectableGain:
     base_rate: float
     sentence: str
 
+    @property
+    def in_short(self) -> str:
+        """Return the gain in a few words, in percentage points."""
+        return "no gain detectable" if self.gain is None else f"detectable gain {100 * self.gain:.1f} pp"
+
 
 def _fail_moment(fail: float, concentration: float, power: int) -> float:
     """Return E[q^power] for a fail probability q ~ Beta(fail, concentration - fail)."""

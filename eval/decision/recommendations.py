@@ -99,7 +99,7 @@ def recommend(
 
 def _after_smoke(decision: Decision) -> list[_Step]:
     why = f"{counted(decision.gain.n, 'test task')} and a few training steps say nothing about the model or the data."
-    return [("Start a run of full size: a new run without size=smoke.", why)]
+    return [("Start a run of full size: a new run with size=full.", why)]
 
 
 def _after_experiment(decision: Decision, swept: Mapping[Cell, float | None], facts: TrainingFacts) -> list[_Step]:

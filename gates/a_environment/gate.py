@@ -103,10 +103,10 @@ def _report(
     probe: ModelProbe | None,
 ) -> GateReport:
     stopping = blocking(checks)
-    gain = "nothing" if planned.detectable.gain is None else f"{100 * planned.detectable.gain:.1f} pp"
     waived = sum(bool(check.waived) for check in checks)
     passed = (
-        f"{counted(len(checks), 'check')}{f' ({waived} waived)' if waived else ''} · detectable gain {gain} · "
+        f"{counted(len(checks), 'check')}{f' ({waived} waived)' if waived else ''} · "
+        f"{planned.detectable.in_short} · "
         f"{counted(planned.generations.total, 'generation')}"
     )
     return conclude(

@@ -106,7 +106,8 @@ def near_miss_check(misses: Sequence[KnownAnswer], derived: Sequence[KnownAnswer
         reason="A task that accepts a known wrong answer does not measure what it claims.",
         fix="Make the checks of these tasks stricter, or remove the near miss."
         if accepted
-        else "State these values beside their field in the prompt, in quotes, or count on their being free.",
+        else "State these values beside their field in the prompt, in quotes, or count on their being free; what a "
+        "function alone does with a value is never checked.",
         evidence=[
             *(f"{a.task.source or a.task.id}: accepts a near miss: {a.why}" for a in accepted),
             *(f"{a.task.source or a.task.id}: passes although {a.why}" for a in unnoticed),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -28,14 +29,19 @@ def prompts_file(context: PlanContext) -> Path:
 
 def prompt_of(task: Task, model: Generates, form: PromptForm) -> str:
     """Return the text of a task's prompt."""
-    return render(task.instruction, task.input, model.apply_chat_template, form)
+    return render(task.instruction, task.input, model.apply_chat_template, _under(task.system, form))
+
+
+def _under(system: str, form: PromptForm) -> PromptForm:
+    """Return the form with a row's or a task's own system turn, where it has one."""
+    return replace(form, system=system or form.system)
 
 
 def examples_of(rows: Sequence[Row], model: Generates, form: PromptForm) -> list[Example]:
     """Return training rows as the model reads them, by the same prompt function as in measuring."""
     return [
         Example(
-            render(row.instruction, row.input, model.apply_chat_template, form),
+            render(row.instruction, row.input, model.apply_chat_template, _under(row.system, form)),
             row.output,
             f"line {row.line}" if row.line else f"row {number}",
         )

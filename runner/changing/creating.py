@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from env.files import refuse_device_or_pipe
 from env.machine.source import source
 from env.refusal import Refusal
 from gates.settings import Experiment
@@ -16,7 +17,8 @@ from runner.runs.config import PATH_KEYS, compose_experiment
 from runner.runs.folder import Run, create_run, find_run, read_overrides
 from runner.runs.hand_edits import hand_edits
 from runner.runs.locations import PROJECT
-from runner.runs.overrides import merge_overrides, override_text, split
+from runner.runs.overrides import merge_overrides, override_text, own_profile, split
+from runner.runs.own_profile import left_by
 from runner.runs.plain_config import differing, dump_config, flatten, leaves, read_plain, subject_of
 from training.backends import require_installed, require_server
 from training.models import is_made_on_demand, local_folder, require_complete_folder, require_makeable
@@ -47,6 +49,8 @@ class Proposal:
 def propose_run(results: Path, overrides: Sequence[str], like: str | None, from_defaults: bool = False) -> Proposal:
     """Return the run that ``new`` would make: like another run, the current one by default, with overrides on top.
 
+    What a profile of the user's own says that is named among the overrides wins over what is taken on.
+
     Raises:
         Refusal: an override is bad, there is no such run, or what that run was composed from cannot be taken on.
     """
@@ -57,6 +61,8 @@ def propose_run(results: Path, overrides: Sequence[str], like: str | None, from_
         experiment, config = compose_experiment(overrides)
         return Proposal(merge_overrides([], overrides), experiment, config, None, list(overrides), [], [])
     taken = _taken_on(pattern)
+    if (profile := own_profile(overrides)) is not None:
+        taken = left_by(profile, taken)
     composed_from = merge_overrides(taken, overrides)
     experiment, config = compose_experiment(composed_from)
     named = [split(text).key for text in overrides]
@@ -69,7 +75,7 @@ def make_run(results: Path, proposal: Proposal, fresh: bool = False) -> Path:
     """Make the proposed run and return its folder; a ``fresh`` one reuses no gate of another run.
 
     Raises:
-        Refusal: the model, the backend, a data file or the engine is not there. Nothing was made then.
+        Refusal: the model, the backend, a data file or the engine is not there, or is a pipe. Nothing was made then.
     """
     experiment, config = proposal.experiment, proposal.config
     require_data_files(config)
@@ -92,6 +98,7 @@ def require_data_files(config: dict[str, Any]) -> None:
             raise Refusal(
                 f"dataset.{key}: {value} is not a file.", "Give the path of a JSONL file, or of a folder of them."
             )
+        refuse_device_or_pipe(Path(value), f"dataset.{key}")
         if os.path.isfile(value) and not Path(value).stat().st_size:
             raise Refusal(f"dataset.{key}: {value} holds no rows.", "Give a JSONL file with one object a line.")
 
@@ -101,6 +108,7 @@ def require_engine(experiment: Experiment) -> None:
     engine = experiment.verifier.engine
     if engine and not Path(engine).exists():
         raise Refusal(f"verifier.engine: {engine} is not there.", "Give the path of an engine's folder or program.")
+    refuse_device_or_pipe(Path(engine), "verifier.engine")
 
 
 def require_model(experiment: Experiment) -> None:

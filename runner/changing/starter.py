@@ -21,6 +21,7 @@ from runner.runs.plain_config import leaves
 # Written where they have a value, with what they mean; every other key only where it differs from the groups' defaults.
 EXPLAINED = {
     "dataset.domain": "what your files are about: the domain whose verifiers judge the programs",
+    "prompt.system": "said before every prompt; rows and eval items with system turns of their own may keep them",
     "sampling.max_new_tokens": "longest answer; Gate B warns when more than a few were cut",
     "sampling.samples_dev": "completions per dev task",
     "sampling.samples_test": "completions per test task; more tasks help more than more samples",

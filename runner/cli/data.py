@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from env.files import is_device_or_pipe, refuse_device_or_pipe
 from env.refusal import Refusal
 from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json
 from runner.runs.exit_codes import Exit
@@ -43,10 +44,12 @@ def tasks(
                 "remarks": list(map(dataclasses.asdict, listing.remarks)),
                 "verifier": listing.verifier,
                 "isolation": listing.isolation,
+                "selection": dict(zip(("choice", "reason"), listing.selection, strict=True)),
             }
         )
     else:
-        screens.print_tasks(listing)
+        file = str(Path(data[0]).resolve()) if data and os.path.exists(data[0]) else ""
+        screens.print_tasks(listing, file)
     if any(one.reference.outcome != "PASSED" for one in listing.tasks):
         raise typer.Exit(Exit.GATE_SAID_NO)
 
@@ -86,8 +89,10 @@ def _experiment(data: list[str], run: str | None, results: Path) -> Experiment:
     if not data:
         experiment, _ = read_config(existing_run(results, run) / "config.yaml")
         return experiment
-    file, more = (data[0], data[1:]) if "=" not in data[0] else ("", data)
-    if file and not os.path.isfile(file):
+    is_override = "=" in data[0] and not os.path.exists(data[0])
+    file, more = ("", data) if is_override else (data[0], data[1:])
+    refuse_device_or_pipe(Path(file))
+    if file and not os.path.exists(file):
         raise Refusal(f"{file}: no such file.", "Give a file of eval items, or overrides such as dataset=luantibench.")
     path = Path(file).resolve()
     # rows are not looked at: the items stand in for them
@@ -99,6 +104,8 @@ def _experiment(data: list[str], run: str | None, results: Path) -> Experiment:
 def _text(program: Path) -> str:
     if str(program) == "-":
         return sys.stdin.read()
+    if is_device_or_pipe(program):
+        raise Refusal(f"{program} is a device or a pipe, not a file.", "Give - to read the answer from standard input.")
     try:
         return program.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ from runner.cli.app import (
     with_file,
 )
 from runner.runs.exit_codes import Exit
-from runner.runs.locations import RESULTS
+from runner.runs.locations import RESULTS, usual_results
 from training.backends import BACKENDS
 
 LOCKS = dict.fromkeys(lock for backend in BACKENDS.values() for lock in backend.locks)
@@ -73,10 +74,29 @@ def doctor(
         else:
             screens.print_checks(checks)
     if not as_json:
-        begin = "new" if words and find_run(results, None) is not None else "advance"
-        screens.print_next_look(words, checks, with_model=model, begin=begin)
+        looked_at = find_run(results, run)
+        begin = "new" if looked_at is not None and (words or from_defaults) else _continues(looked_at)
+        makes_run = begin == "new" and model and not any(check.blocks for check in checks)
+        flags = _flags({"--like" if makes_run else "--run": run, "--config": config}, results)
+        flags += ["--from-defaults"] if from_defaults and looked_at is not None else []
+        screens.print_next_look([*flags, *(overrides or [])], checks, with_model=model, begin=begin)
     if any(check.blocks for check in checks):
         raise typer.Exit(Exit.GATE_SAID_NO)
+
+
+def _continues(folder: Path | None) -> str:
+    """Return the command that starts a run, or that comes next for the one in ``folder``."""
+    from env.locking import holder
+    from runner.runs.folder import Run
+    from runner.views.run_view import next_verb
+
+    return "advance" if folder is None else next_verb(Run.open(folder), holder(folder / "run.lock") is not None)
+
+
+def _flags(named: Mapping[str, str | Path | None], results: Path) -> list[str]:
+    """Return the options that say whose settings were looked at, as they were typed."""
+    options = {"--results": None if results == usual_results() else results, **named}
+    return [word for option, value in options.items() if value is not None for word in (option, str(value))]
 
 
 @app.command()

@@ -171,7 +171,8 @@ def config(
     overrides = with_file(overrides, file)
     if starter is not None:
         written = write_starter(expanded(starter), results, overrides, run, from_defaults)
-        say(f"written {written}\nnext: python -m runner config --config {shlex.quote(str(written))} --diff")
+        look = f"python -m runner doctor --model --config {shlex.quote(str(written))}"
+        say(f"written {written}\nnext: {look}   when it says what you want")
         return
     shown = shown_config(results, run, overrides, from_defaults)
     found = config_difference(shown) if diff else config_part(shown, key)

@@ -37,6 +37,8 @@ from runner.runs.plain_config import flatten, leaves, read_plain
 
 # Keys that name files: made absolute when a run is created, so that it resumes from any folder.
 PATH_KEYS = ("model.path", "dataset.eval", "dataset.train")
+# What the value of a key that conf/ leaves open is.
+_MEANT = {"model.path": "FOLDER", "dataset.eval": "FILE", "dataset.train": "FILE"}
 # The name under which Hydra composes a profile that is a file of the user's.
 _OWN = "_own"
 _KEY = re.compile(r"[A-Za-z_][^=\s]*=")
@@ -187,8 +189,8 @@ def _whole_key(sentence: str, config: dict[str, Any]) -> str:
 def faults(config: dict[str, Any]) -> list[str]:
     """Return one sentence per error of a plain config, each by its dotted key; [] when it is an experiment."""
     # what conf/ leaves open, as OmegaConf writes it
-    if unset := [f"{key}: not set; add {key}=VALUE" for key, value in leaves(config).items() if value == "???"]:
-        return unset
+    if unset := [key for key, value in leaves(config).items() if value == "???"]:
+        return [f"{key}: not set; add {key}={_MEANT.get(key, 'VALUE')}" for key in unset]
     try:
         Experiment.model_validate(config)
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from env.files import refuse_device_or_pipe
 from env.refusal import Refusal
 from runner.runs.locations import CONF
 from runner.runs.overrides import PROFILE, Override, plain_text, present_spelling, split
@@ -29,6 +30,7 @@ def read_own_profile(path: Path) -> dict[str, Any]:
     Raises:
         Refusal: it cannot be read, is not YAML, or lacks the line that puts its keys at the top.
     """
+    refuse_device_or_pipe(path)
     try:
         text = path.read_text(encoding="utf-8")
         said = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
@@ -58,6 +60,20 @@ def yielding(profile: dict[str, Any], typed: Mapping[str, str]) -> dict[str, Any
     """Return a profile without the keys that the choices typed beside it say: ``model=tiny`` names its path itself."""
     said = {key for group, choice in typed.items() if group not in _GLOBAL_GROUPS for key in _said_by(group, choice)}
     return _without(profile, said)
+
+
+def left_by(profile: Path, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of another run on which a profile says nothing: neither the key, nor its group's choice."""
+    said = read_own_profile(profile)
+    entries = [entry for entry in said.pop("defaults", []) if isinstance(entry, dict)]
+    chosen = [str(group).removeprefix("override /") for entry in entries for group in entry]
+    sections = tuple(f"{group.replace('/', '.')}." for group in chosen)
+    keys = {text: split(text).key for text in overrides}
+    return [
+        text
+        for text, key in keys.items()
+        if key not in chosen and not key.startswith(sections) and key not in leaves(said)
+    ]
 
 
 def _said_by(group: str, choice: str) -> Collection[str]:

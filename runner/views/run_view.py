@@ -146,13 +146,17 @@ def _restarted_since(pulse: Pulse) -> bool:
 
 def next_command(run: Run, running: bool) -> str:
     """Return the next command."""
-    verb = "advance"
+    return command(run.folder, next_verb(run, running))
+
+
+def next_verb(run: Run, running: bool) -> str:
+    """Return what the next command does: advance, retry, report or status --watch."""
     if running:
-        verb = "status --watch"
-    elif run.machine.state == FINISHED or run.machine.phase == "failed":
-        decided = run.machine.state == FINISHED or stores(run.machine.gate, "decision")
-        verb = "report" if decided else "retry"
-    return command(run.folder, verb)
+        return "status --watch"
+    if run.machine.state != FINISHED and run.machine.phase != "failed":
+        return "advance"
+    decided = run.machine.state == FINISHED or stores(run.machine.gate, "decision")
+    return "report" if decided else "retry"
 
 
 def _plans(folder: Path) -> dict[str, str]:

@@ -72,6 +72,8 @@ def test_what_cannot_be_detected_is_none_and_not_one_hundred_percent():
     planned = detectable_gain(RULE, 4, 2, 5, 0.9)
     assert planned.gain is None
     assert planned.sentence.startswith("No gain is detectable")
+    assert planned.in_short == "no gain detectable"
+    assert detectable_gain(RULE, 120, 120, 10, 0.28).in_short.startswith("detectable gain ")
 
 
 def test_a_single_cluster_detects_nothing():

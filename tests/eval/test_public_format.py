@@ -138,17 +138,6 @@ def chat(system: str | None, answer: str = "x = 1") -> dict[str, object]:
     return {"messages": [*([{"role": "system", "content": system}] if system else []), *turns], "family": "scaffold"}
 
 
-def test_system_turns_are_not_dropped_without_a_word(tmp_path: Path) -> None:
-    [remark] = public_format.read_rows(write(tmp_path / "a.jsonl", chat("Be brief."), chat(None)), FAMILIES).remarks
-    assert remark.subject == "system turns"
-    assert remark.value == "a.jsonl: system turns in 1 row, 1 text, are not used"
-    assert remark.evidence == ("1 × 'Be brief.'",)
-    assert remark.fix == "To have it said in every prompt: 'prompt.system=\"Be brief.\"'"
-    [several] = public_format.read_rows(write(tmp_path / "b.jsonl", chat("A"), chat("B"), chat("A")), FAMILIES).remarks
-    assert several.evidence == ("2 × 'A'", "1 × 'B'")
-    assert "into the instructions" in several.fix
-
-
 def test_template_tokens_in_answers_are_named_with_their_lines(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", row(), row(output="x = 1<|im_end|>"), row(output="y = '</s>' -- <|im_end|>"))
     [remark] = public_format.read_rows(path, FAMILIES).remarks

@@ -199,6 +199,26 @@ def test_doctor_ends_with_the_command_that_comes_next(cli: Cli) -> None:
     assert printed.splitlines()[-1].startswith("next: python -m runner doctor --model profile=smoke")
 
 
+def test_doctor_does_not_start_a_run_that_has_ended(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gates.a_environment.gate.inspect", lambda *_, **__: iter([[]]))
+    assert cli("new", "profile=smoke")[0] == 0
+    monkeypatch.setattr("runner.views.run_view.next_verb", lambda *_: "report")
+    assert cli("doctor", "--model")[1].splitlines()[-1].strip() == "next: python -m runner report"
+    _, printed = cli("doctor", "--model", "seed=3")
+    assert printed.splitlines()[-1].startswith("next: python -m runner new seed=3   makes the run")
+
+
+def test_doctor_s_next_command_looks_at_the_same_experiment(cli: Cli, tmp_path: Path) -> None:
+    file, other = tmp_path / "my own.yaml", tmp_path / "elsewhere"
+    assert cli("config", "--starter", str(file), "profile=smoke")[0] == 0
+    printed = cli("doctor", "--config", str(file), "seed=3", "--results", str(other))[1]
+    named = f"--results {other} --config '{file}' seed=3"
+    assert printed.splitlines()[-1].startswith(f"next: python -m runner doctor --model {named}   ")
+    assert cli("new", "profile=smoke", "seed=7")[0] == 0
+    printed = cli("doctor", "--from-defaults", "profile=smoke")[1]
+    assert printed.splitlines()[-1].startswith("next: python -m runner doctor --model --from-defaults profile=smoke   ")
+
+
 @pytest.mark.parametrize(
     ("declared", "overrides", "says"),
     [

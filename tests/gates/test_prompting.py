@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,15 @@ def test_what_changes_a_prompt_changes_the_digest_and_the_stored_bytes_and_nothi
 
 def test_a_model_without_a_template_reads_the_plain_layout_and_no_system_text() -> None:
     assert render("Make.", "x = 1", Speaker("").apply_chat_template, FORM) == plain_template("Make.", "x = 1")
+
+
+def test_a_task_and_a_row_of_a_chat_are_asked_under_their_own_system_turn(tmp_path: Path) -> None:
+    own = replace(TASKS[0], system="Be brief.")
+    store_prompts(tmp_path / "gate_a" / "prompts.jsonl", [own, TASKS[1]], [], Speaker(), FORM)
+    assert read_prompts(tmp_path) == {"door": "01 Mar|Lua.|Make a door.>", "lamp": "01 Mar|Be brief.|Make a lamp.>"}
+    rows = [ROWS[0], replace(ROWS[0], system="Be brief.")]
+    asked = [example.prompt for example in examples_of(rows, Speaker(), FORM)]
+    assert asked == ["01 Mar|Lua.|Make a chair.>", "01 Mar|Be brief.|Make a chair.>"]
 
 
 def test_a_later_gate_renders_with_the_recorded_moment_and_refuses_other_text(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_overrides_of_an_earlier_version_are_read_as_this_one_writes_them() -> N
 
 def test_a_random_model_without_an_architecture_is_refused_by_its_key() -> None:
     for choice in ("tiny_random", "local"):
-        assert "model.path: not set; add model.path=VALUE" in refusal(f"model={choice}")
+        assert "model.path: not set; add model.path=FOLDER" in refusal(f"model={choice}")
 
 
 @pytest.mark.parametrize(

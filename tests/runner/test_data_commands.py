@@ -25,12 +25,41 @@ def test_tasks_lists_task_checks_cluster_and_split_with_the_reference_s_verdict(
     assert "reference passes" in text
     assert 'passes although "garden:flower" is "garden:flower_x"' in text
     assert "eval: 11 tasks; dev 4 tasks in 4 clusters, test 7 tasks in 7 clusters; 0 failing references" in text
+    assert re.search(
+        r"^selection max-t: the test tasks would form 7 clusters, and with fewer than 20", text, re.MULTILINE
+    )
+    assert f"next: python -m runner config profile=local model.path=FOLDER dataset=jsonl dataset.eval={file} " in text
     assert re.search(r"^judged by recorder/luajit21, isolation process\+rlimits", text, re.MULTILINE)
     code, text = cli("tasks", file, "dataset.mod_name=orchard", "--json")
     assert code == 3
+    assert "next:" not in cli("tasks", file, "dataset.mod_name=orchard")[1], "what fails comes first"
     assert json.loads(text)["verifier"] == "recorder/luajit21"
+    assert json.loads(text)["selection"]["choice"] == "max-t"
     assert json.loads(text)["isolation"].startswith("process+rlimits")
     assert {task["verdict"]["outcome"] for task in json.loads(text)["tasks"]} >= {"RUNTIME_ERROR", "PASSED"}
+
+
+def test_tasks_reads_a_folder_and_a_file_of_any_name_and_shows_system_turns(tmp_path: Path, cli: Cli) -> None:
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Make the node garden:bench."}]
+    chat = {"messages": [*turns, {"role": "assistant", "content": 'core.register_node("garden:bench", {})'}]}
+    (tmp_path / "a=b").mkdir()
+    (tmp_path / "a=b" / "eval.jsonl").write_text(json.dumps(chat | {"family": "scaffold"}), encoding="utf-8")
+    for named in (tmp_path / "a=b", tmp_path / "a=b" / "eval.jsonl"):
+        code, text = cli("tasks", str(named))
+        assert code == 0, text
+        assert "own system turn: Be brief." in text
+        assert f"'dataset.eval={named}'" in text or f"dataset.eval={named} " in text
+
+
+def test_of_eval_items_alone_nothing_is_said_about_training_and_nothing_twice(tmp_path: Path, cli: Cli) -> None:
+    file = Path(items_file(tmp_path))
+    unmeasured = {"instruction": "Count to three.", "output": "function f() end", "family": "scaffold", "id": 7}
+    file.write_text(file.read_text(encoding="utf-8") + json.dumps(unmeasured), encoding="utf-8")
+    code, text = cli("tasks", str(file))
+    assert code == 0, text
+    assert "items left out: 1 of 12 eval items" in text
+    assert text.count('eval.jsonl: "id" in 1 row') == 1
+    assert "in training" not in text
 
 
 def test_judge_tells_which_check_a_program_fails(tmp_path: Path, cli: Cli) -> None:

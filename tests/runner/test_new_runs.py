@@ -102,7 +102,7 @@ def test_a_damaged_journal_does_not_keep_a_run_from_being_the_pattern(cli: Cli, 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["model=local"], "model.path: not set"),
+        (["model=local"], "model.path: not set; add model.path=FOLDER."),
         (["model=local", "model.path=/no/such/folder"], "/no/such/folder is not a folder"),
         (["model=local", "model.path=no-such-folder"], "no-such-folder is not a folder"),
         (["model=local", "model.path=./org/name"], "is not a folder"),

@@ -126,7 +126,7 @@ def test_a_new_line_written_by_hand_into_the_configuration_stays_one_override(cl
         ("verifier.recycle_after=0", "verifier.recycle_after = 0: must be"),
         ("model.processes=100000", "model.processes = 100000: must be 1 to 256"),
         ("model.threads=100000", "model.threads = 100000: must be"),
-        ("model=local", "model.path: not set; add model.path=VALUE"),
+        ("model=local", "model.path: not set; add model.path=FOLDER"),
         ("seed=[1", "seed: the value [1 cannot be read"),
         ("seed=1,2", "seed: the value 1,2 cannot be read"),
         ("model.path=", "model.path"),

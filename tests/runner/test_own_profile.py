@@ -210,7 +210,7 @@ def test_one_command_writes_a_starter_and_never_over_a_file(cli: Cli, results: P
     file = tmp_path / "mine.yaml"
     code, text = cli("config", "--starter", str(file), "profile=cpu_small", "model=local")
     assert code == 0, text
-    assert f"config --config {file}" in text
+    assert f"doctor --model --config {file}" in text
     written = file.read_text(encoding="utf-8")
     assert written.startswith("# @package _global_\n")
     assert "path: /path/to/your/model" in written
@@ -218,6 +218,24 @@ def test_one_command_writes_a_starter_and_never_over_a_file(cli: Cli, results: P
     assert cli("config", "--starter", str(file))[0] == 2
     assert file.read_text(encoding="utf-8") == written
     assert not results.exists()
+
+
+def test_a_profile_that_is_named_wins_over_what_a_run_like_another_takes_on(
+    cli: Cli, results: Path, mine: Path
+) -> None:
+    lines = [PACKAGE_LINE, "defaults:", "  - override /model: tiny", "seed: 7", "rule:", "  margin_pp: 9.0", ""]
+    mine.write_text("\n".join(lines), encoding="utf-8")
+    other = ["model=tiny_random", "model.path=tiny_random:llama", "seed=3", "rule.margin_pp=12", "rule.alpha=0.1"]
+    assert cli("new", "profile=smoke", *other)[0] == 0
+    config = json.loads(cli("config", "--config", str(mine), "--json")[1])
+    assert Path(config["model"]["path"]) == PROJECT / "training" / "tiny" / "model"
+    assert (config["seed"], config["rule"]["margin_pp"], config["rule"]["alpha"]) == (7, 9.0, 0.1)
+    code, text = cli("new", "--config", str(mine), "seed=8")
+    assert code == 0, text
+    assert "kept: rule.alpha=0.1   --from-defaults drops them" in text
+    assert Run.open(current(results)).info.profile == mine.stem
+    # and a run like that one keeps what was typed beside the profile
+    assert json.loads(cli("config", "rule.alpha=0.2", "--json")[1])["seed"] == 8
 
 
 # --- what a preview shows

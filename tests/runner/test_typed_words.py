@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,25 @@ def refused(cli: Cli, *words: str) -> str:
 @pytest.mark.parametrize("command", WITH_A_PATH)
 def test_a_name_too_long_for_any_disk_is_a_sentence(cli: Cli, command: str) -> None:
     refused(cli, *command.replace("X", TOO_LONG).split())
+
+
+# an answer from a pipe has a way of its own; a report, a run or an adapter is no file that is read
+READ = [
+    command for command in WITH_A_PATH if command.split()[0] in ("tasks", "judge", "config", "new", "doctor", "lock")
+]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("command", [*READ, "new --from-defaults verifier.engine=X"])
+def test_a_pipe_is_refused_and_not_waited_for(cli: Cli, command: str, results: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    refused(cli, *command.replace("X", str(tmp_path / "pipe")).split())
+    assert not run_folders(results)
+
+
+def test_a_file_among_the_rows_of_a_folder_may_not_be_a_pipe_either(cli: Cli, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.jsonl")
+    assert "rows.jsonl is a device or a pipe" in refused(cli, "tasks", str(tmp_path))
 
 
 @pytest.mark.parametrize("words", [("tasks", ""), ("report", ""), ("rewind", "A", "--run", ""), ("status", "--run=")])

@@ -161,6 +161,8 @@ def test_a_machine_that_lacks_something_stops_at_gate_a_and_continues_once_it_is
     folder = only_run(tmp_path)
     assert done.returncode == 3, done.stdout
     assert "memory" in done.stdout
+    checks = json.loads((folder / "gate_a" / "report.json").read_text(encoding="utf-8"))["checks"]
+    assert (checks[-1]["name"], checks[-1]["value"]) == ("data", "not looked at"), "the machine comes before any work"
     assert not (folder / "gate_a" / "rule.json").exists(), "no rule is frozen for an experiment that may not begin"
     again = runner("advance", results=tmp_path)
     assert again.returncode == 3, "asked again with the same inputs, the answer stands"

@@ -42,6 +42,8 @@ PLANTS = [
     "rye",
     "oat",
 ]
+# What waits for a person at a terminal.
+IN_NO_TERMINAL = "python -m runner tmux"
 TOOLS = ["spade", "rake", "hoe", "sickle", "trowel", "shears", "dibber", "fork"]
 # Lines that load an exported adapter as any user of peft would, without luagate.
 LOAD = """
@@ -154,11 +156,13 @@ def test_the_first_hour(desk: Desk) -> None:
     for step in (
         the_demo_decides_on_a_fresh_clone,
         the_commands_of_the_readme_answer_in_a_plain_shell,
+        a_profile_for_an_own_model_and_own_rows_is_written_and_edited,
         an_own_model_and_own_rows_go_from_a_to_a_decision,
         another_learning_rate_keeps_model_data_and_baseline,
         the_adapter_leaves_the_run_and_loads_in_plain_peft,
         wrong_turns_are_reported_in_one_sentence_and_begin_nothing,
         no_screen_of_the_hour_speaks_in_riddles,
+        every_next_command_is_one_that_can_be_typed_there,
     ):
         step(desk)
 
@@ -169,27 +173,37 @@ def the_demo_decides_on_a_fresh_clone(desk: Desk) -> None:
 
 
 def the_commands_of_the_readme_answer_in_a_plain_shell(desk: Desk) -> None:
-    for command in (
-        "",
-        "-h",
-        "--version",
-        "status",
-        "status --why",
-        "runs",
-        "report",
-        "config rule",
-        "samples B --limit 2",
-    ):
-        printed = desk.type(f"python3 -m runner {command}")
-        assert printed.strip()
-    desk.type("python3 -m runner doctor", (0, 3))
+    for command in ("", "-h", "--version", "status --why", "runs", "report --help"):
+        assert desk.type(f"python3 -m runner {command}").strip()
+    demo = newest(desk).name
+    for command in documented("README.md"):
+        if command.startswith(IN_NO_TERMINAL):
+            continue
+        # a run to compare with, and an adapter, are what the reader has: here they are the demo and none
+        words = command.replace("NAME OTHER", f"{demo} {newest(desk).name}")
+        codes = (2,) if "compare" in command or "export" in command else DECIDED if "advance" in command else (0,)
+        assert desk.type(words.replace("python ", "python3 ", 1), codes).strip()
+    (desk.clone / "mine.yaml").unlink()
+
+
+def a_profile_for_an_own_model_and_own_rows_is_written_and_edited(desk: Desk) -> None:
+    look = desk.type("python3 -m runner tasks $HOME/data/eval.jsonl")
+    assert "dataset.train=TRAIN --starter mine.yaml" in look
+    desk.type(
+        f"python3 -m runner config profile=local 'model.path={desk.home}/my models/little lua' dataset=jsonl "
+        "dataset.eval=$HOME/data/eval.jsonl dataset.train=$HOME/data/train.jsonl --from-defaults --starter $HOME/mine.yaml"
+    )
+    file = desk.home / "mine.yaml"
+    written = file.read_text(encoding="utf-8")
+    assert "learning_rate: 0.0002 " in written
+    file.write_text(written.replace("learning_rate: 0.0002 ", "learning_rate: 0.0003 "), encoding="utf-8")
+    rate = desk.type("python3 -m runner config gate.c.train.learning_rate --config $HOME/mine.yaml")
+    assert rate.splitlines()[-1] == "0.0003"
+    assert "makes the run" in desk.type("python3 -m runner doctor --model --config $HOME/mine.yaml")
 
 
 def an_own_model_and_own_rows_go_from_a_to_a_decision(desk: Desk) -> None:
-    created = desk.type(
-        f"python3 -m runner new model=local 'model.path={desk.home}/my models/little lua' size=smoke "
-        "dataset=jsonl dataset.eval=$HOME/data/eval.jsonl dataset.train=$HOME/data/train.jsonl"
-    )
+    created = desk.type("python3 -m runner new --from-defaults --config $HOME/mine.yaml size=smoke")
     assert "???" not in created
     shown = desk.type("python3 -m runner status")
     assert "little lua · jsonl" in shown
@@ -230,13 +244,32 @@ def wrong_turns_are_reported_in_one_sentence_and_begin_nothing(desk: Desk) -> No
     ):
         printed = desk.type(f"python3 -m runner {wrong}", (2,))
         assert word in printed
-        assert len(printed.strip().splitlines()) <= 4, printed
+        # on a busy machine it also says that it still works
+        assert len([line for line in printed.strip().splitlines() if not line.startswith("still ")]) <= 4, printed
     assert sorted((desk.clone / "results").iterdir()) == before
 
 
 def no_screen_of_the_hour_speaks_in_riddles(desk: Desk) -> None:
     odd = re.compile(r"\b(mend|mended|goes on|taken over|stands in|held by|as asked)\b")
     assert not [hit for screen in desk.seen for hit in odd.findall(screen)]
+
+
+def every_next_command_is_one_that_can_be_typed_there(desk: Desk) -> None:
+    known = re.findall(r"^  ([a-z]+)  +[A-Z]", desk.type("python3 -m runner"), re.MULTILINE)
+    assert len(known) > 10
+    typed = [screen for screen in desk.seen if screen.startswith("$ python3 -m runner")]
+    named = [
+        found for screen in typed for found in re.findall(r"(?:next|fix|watch): .*?([^\s`]+ -m runner \w+)", screen)
+    ]
+    assert len(named) > 5
+    assert {words for words in named if words not in {f"python3 -m runner {name}" for name in known}} == set()
+
+
+def documented(page: str) -> list[str]:
+    """Return the commands of luagate in a page's shell blocks, as they are printed."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (PROJECT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("python -m runner ")]
 
 
 def newest(desk: Desk) -> Path:

@@ -22,12 +22,11 @@ from eval.records import Remark, Row
 
 @dataclass(slots=True)
 class Reading:
-    """A file so far: the rows that are used, and by reason the lines of the others, of flawed answers, of systems."""
+    """A file so far: the rows that are used, and by reason the lines of the others and of flawed answers."""
 
     rows: list[Row] = field(default_factory=list)
     unusable: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     flaws: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    systems: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
 class Reader(Protocol):
@@ -82,10 +81,8 @@ def _read_chat(line: Line, foreign: Foreign, reading: Reading) -> None:
         return
     if chat.flaw:
         reading.flaws[chat.flaw].append(line.number)
-    if chat.system:
-        reading.systems[chat.system].append(line.number)
     kind = str(line.values.get("category") or line.values.get("task_family") or "")
-    reading.rows.append(Row(chat.question, "", chat.answer, family, kind=kind, line=line.number))
+    reading.rows.append(Row(chat.question, "", chat.answer, family, kind=kind, line=line.number, system=chat.system))
 
 
 def _read_prompt(line: Line, foreign: Foreign, reading: Reading) -> None:
@@ -126,14 +123,6 @@ def _remarks(path: Path, reading: Reading, refused: Mapping[str, Sequence[int]],
             "They are trained on as they are, and teach answers without an end.",
             "Remove them, or let curation reject what does not pass.",
             _evidence(reading.flaws),
-        )
-    if reading.systems:
-        yield Remark(
-            "system turns",
-            f"{path.name}: {_count(reading.systems)} rows have one ({len(reading.systems)} different), not used",
-            "The system text is one for all prompts, so that training and measuring ask alike.",
-            "Put what matters of it into the instructions.",
-            tuple(f"{len(lines)} × {text[:60]!r}" for text, lines in reading.systems.items()),
         )
 
 

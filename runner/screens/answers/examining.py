@@ -12,6 +12,8 @@ from runner.screens.ink import Line, is_terminal, line, write_lines
 if TYPE_CHECKING:
     from env.checks import Check
 
+_DOES = {"advance": "starts or continues the run", "new": "makes the run", "retry": "runs the gate again"}
+
 
 def announce_part(part: str) -> None:
     """Show on a terminal what is being checked."""
@@ -39,5 +41,5 @@ def next_line(overrides: Sequence[str], checks: Sequence[Check], with_model: boo
     elif not with_model:
         words, remark = f"python -m runner doctor --model{given}", "loads the model: one step, one adapter, one sample"
     else:
-        words, remark = f"python -m runner {begin}{given}", "starts the run"
+        words, remark = f"python -m runner {begin}{given}", _DOES.get(begin, "")
     return line(("next: ", "dim"), (words, "command"), (f"   {remark}", "dim"), hang=6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,14 +14,28 @@ if TYPE_CHECKING:
     from gates.known_answers import JudgedProgram, ListedTask, Listing
 
 
-def print_tasks(listing: Listing, stream: TextIO | None = None) -> None:
-    """Write every task, then what of the files was not used, then the sizes."""
+def print_tasks(listing: Listing, file: str = "", stream: TextIO | None = None) -> None:
+    """Write every task, then what of the files was not used, then the sizes.
+
+    Of a ``file`` of the user's own whose references pass, also the command that makes settings for it.
+    """
     lines = [row for one in listing.tasks for row in _task_lines(one)]
     for remark in listing.remarks:
         lines += [line(("! ", "odd"), f"{remark.subject}: {remark.value}", hang=2)]
         lines += [line(f"    {text}", hang=4) for text in remark.evidence]
+        lines += [line(("    fix: ", "dim"), remark.fix, hang=9)]
     judge = line(("judged by ", "dim"), f"{listing.verifier}, isolation {listing.isolation}", hang=10)
-    write_lines(stream or sys.stdout, [*lines, judge, _sizes(listing)])
+    choice, why = listing.selection
+    selection = line(("selection ", "dim"), f"{choice}: {why}", hang=10)
+    follows = [_next_line(file)] if file and not _failing(listing) else []
+    write_lines(stream or sys.stdout, [*lines, judge, _sizes(listing), selection, *follows])
+
+
+def _next_line(file: str) -> Line:
+    """Return the command after a look at ``file``; what only the user knows stands in capitals."""
+    own = f"profile=local model.path=FOLDER dataset=jsonl {shlex.quote(f'dataset.eval={file}')} dataset.train=TRAIN"
+    command = f"python -m runner config {own} --starter mine.yaml"
+    return line(("next: ", "dim"), (command, "command"), ("   writes the settings of a run with it", "dim"), hang=6)
 
 
 def _task_lines(one: ListedTask) -> list[Line]:
@@ -31,6 +46,7 @@ def _task_lines(one: ListedTask) -> list[Line]:
     rows = [
         line((task.id, "bold"), (where, "dim"), hang=4),
         line(f"    {' '.join(task.instruction.split())}", cut=True),
+        *([line(("    own system turn: ", "dim"), " ".join(task.system.split()), cut=True)] if task.system else []),
         *(line(("  · ", "dim"), check.name, hang=4) for check in task.checks),
     ]
     said = "reference passes" if passed else f"reference {one.reference.outcome}: {one.reference.detail}"
@@ -50,10 +66,12 @@ def _sizes(listing: Listing) -> Line:
         for split in ("dev", "test")
         if (own := [task for task in tasks if task.split == split])
     ]
-    failing = sum(one.reference.outcome != "PASSED" for one in listing.tasks)
-    return line(
-        f"{listing.name}: {counted(len(tasks), 'task')}; {', '.join(parts)}; {counted(failing, 'failing reference')}"
-    )
+    failing = counted(_failing(listing), "failing reference")
+    return line(f"{listing.name}: {counted(len(tasks), 'task')}; {', '.join(parts)}; {failing}")
+
+
+def _failing(listing: Listing) -> int:
+    return sum(one.reference.outcome != "PASSED" for one in listing.tasks)
 
 
 def print_judged(found: JudgedProgram, stream: TextIO | None = None) -> None:

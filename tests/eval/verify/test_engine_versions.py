@@ -23,7 +23,7 @@ LINE = re.compile(r"^(\S+) \(([\w+]+)\): 1,920 programs verified, 0 faults, 0 ta
 @pytest.mark.xdist_group("engine")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("condition", ["as it is here", "without bubblewrap", "without namespaces"])
-@pytest.mark.parametrize("release", ["installed here", "bookworm", "trixie"])
+@pytest.mark.parametrize("release", ["installed here", "bookworm", "trixie", "forky"])
 def test_the_benchmark_has_no_fault_and_no_disagreement(release: str, condition: str) -> None:
     folder = "" if release == "installed here" else str(CACHE / release)
     if folder and not Path(folder).is_dir():
