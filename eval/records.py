@@ -142,15 +142,33 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """What a sample spent on thinking: tokens, those that close it too, and whether its budget ended it."""
+
+    tokens: int
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What the model wrote, why it ended, and how many tokens it took.
 
-    ``text`` is without the stop token, and begins with the tag of a thought that the prompt opened.
+    Attributes:
+        text: without the stop token; it begins with the tag of a thought that the prompt opened.
+        finish: how the answer ended.
+        tokens: of thought and answer together.
+        thought: None where the sample did not think.
     """
 
     text: str
     finish: Literal["stop", "length"]
     tokens: int
+    thought: Thought | None = None
+
+    @property
+    def answer_tokens(self) -> int:
+        """Return the tokens after the thought."""
+        return self.tokens - (0 if self.thought is None else self.thought.tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +243,11 @@ class Sample:
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; ``sample_from_json`` is its inverse."""
-        return asdict(self)
+        """Return plain data, without the thought of a sample that had none; ``sample_from_json`` is its inverse."""
+        data = asdict(self)
+        if self.completion.thought is None:
+            del data["completion"]["thought"]
+        return data
 
 
 def sample_from_json(data: dict[str, Any]) -> Sample:
@@ -245,15 +266,23 @@ def sample_from_json(data: dict[str, Any]) -> Sample:
         index=int(data["index"]),
         arm=data["arm"],
         seed=int(data["seed"]),
-        completion=Completion(**data["completion"]),
+        completion=_completion(data["completion"]),
         candidate=Candidate(**candidate),
         verdict=Verdict(**verdict),
     )
 
 
+def _completion(data: dict[str, Any]) -> Completion:
+    thought = data.get("thought")
+    return Completion(**{**data, "thought": None if thought is None else Thought(**thought)})
+
+
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """Counts of one task under one arm: ``n`` valid samples (HARNESS_ERROR left out), ``c`` of them PASSED."""
+    """Counts of one task under one arm: ``n`` valid samples (HARNESS_ERROR left out), ``c`` of them PASSED.
+
+    ``cut_short`` of the others were cut at the token limit: they might have passed with a higher one.
+    """
 
     task_id: str
     family: str
@@ -262,6 +291,7 @@ class TaskScore:
     c: int
     missing: int = 0
     kind: str = ""
+    cut_short: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +317,8 @@ class EvalResult:
 
     ``scores`` has every task of the split, also those in ``missing_tasks``, which have no sample at all (n = 0).
     ``harness_errors`` counts samples that were generated but could not be verified; ``samples`` counts them too.
+    ``truncated`` counts answers that were cut, ``thoughts`` the samples that thought, and ``thoughts_cut`` those whose
+    budget ended the thought; tokens are told for thoughts and for answers.
     """
 
     arm: str
@@ -299,3 +331,7 @@ class EvalResult:
     samples: int = 0
     missing_tasks: tuple[str, ...] = ()
     harness_errors: int = 0
+    thoughts: int = 0
+    thoughts_cut: int = 0
+    thought_tokens: int = 0
+    answer_tokens: int = 0

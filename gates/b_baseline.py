@@ -34,7 +34,7 @@ def run(context: GateContext) -> GateReport:
         context,
         "passed",
         "  ".join(metric_text(metric) for metric in shown),
-        checks=[truncation_check(context, splits.values())],
+        checks=[truncation_check(context, splits.values()), *thought_checks(context, splits.values())],
         metrics=metrics,
         results=BaselineResults(base=base, judge=judge, splits=splits),
         files=[path],
@@ -55,3 +55,25 @@ def truncation_check(context: GateContext, results: Collection[EvalResult]) -> C
         reason="A program that was cut off counts as wrong, whatever the model knew.",
         fix="Raise sampling.max_new_tokens, or add the model's end marker to sampling.stop.",
     )
+
+
+def thought_checks(context: GateContext, results: Collection[EvalResult]) -> list[Check]:
+    """Check how many thoughts were closed by force; [] where the model may not think."""
+    budget = context.experiment.sampling.thinking.max_tokens
+    if not budget:
+        return []
+    keys = ("thoughts", "thoughts_cut", "thought_tokens", "answer_tokens", "samples")
+    thoughts, cut, spent, answered, drawn = (sum(getattr(result, key) for result in results) for key in keys)
+    limit = context.experiment.gate.b.max_truncated_pct
+    each = f"{spent / max(1, thoughts):.0f} tokens a thought and {answered / max(1, drawn):.0f} an answer"
+    return [
+        judged(
+            "thoughts finish",
+            "warn",
+            cut * 100 <= limit * thoughts,
+            f"{cut} of {thoughts} closed by force at {budget} tokens; {each}",
+            f"at most {limit:g}% closed by force",
+            reason="After a thought that was cut off the model answers from what it has, and may go on thinking.",
+            fix="Raise sampling.thinking.max_tokens, or lower the effort by prompt.template_arguments.",
+        )
+    ]

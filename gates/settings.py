@@ -29,9 +29,13 @@ class PromptSection(Document):
     """What every prompt says besides the task; Gate A stores the rendered prompts.
 
     ``system``: the text of the system turn; "" is none. Models without a chat template have no such turn.
+    ``template_arguments``: what the chat template is given besides the conversation, by name; null leaves one out.
+    ``answer_prefix``: text between the prompt and the answer: "auto" is the template's own, "none" is none.
     """
 
     system: str
+    template_arguments: dict[str, str | int | float | bool | None]
+    answer_prefix: str = Field(min_length=1)
 
 
 class WatchSection(Document):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from env.counts import counted
 from env.refusal import Refusal
 from eval.decision.rule import DecisionRule
-from eval.estimation.estimators import TaskValues
+from eval.estimation.estimators import TaskValues, paired_gains
 from eval.estimation.intervals import Estimate, estimate_gain, harm_p_value, holm, points
 from eval.pipeline.result import families_of, missing_share
 from eval.records import TaskScore
 
+# An effect that a decision acts on is 10 points and more: a difference of this size could be all of it.
+TRUNCATED_GAP_PP = 10.0
 # Below this the t interval on G - 1 degrees of freedom is itself doubtful (Cameron & Miller 2015, sec. VI: 20 to 50).
 FEW_CLUSTERS = 20
 
@@ -118,6 +120,7 @@ def all_guards(
     return (
         missing_guard(base, cell, rule, evidence),
         canary_guard(evidence.canary, rule),
+        truncation_guard(base, cell, rule),
         harm_guard(families, rule),
         noninferiority_guard(families, rule),
         openings_guard(evidence, rule),
@@ -186,6 +189,33 @@ def _answers_guard(answers: AnswersMoved, prompts: int) -> Guard:
         f"changes {answers.moved} (at least 1 expected) and at scale 0 {answers.zero_moved} (none allowed)."
     )
     return Guard("adapter canary", "block", answers.moved < 1 or answers.zero_moved > 0, sentence)
+
+
+def truncation_guard(base: Sequence[TaskScore], cell: Sequence[TaskScore], rule: DecisionRule) -> Guard:
+    """Say when many more answers of one arm than of the other were cut at the token limit without passing.
+
+    It blocks when those are the base's, and no gain is shown among the answers that ended: the adapter may only have
+    learnt to be brief.
+    """
+    shares = [_cut_pct(scores) for scores in (base, cell)]
+    said = f"{shares[0]:.1f}% of the base's and {shares[1]:.1f}% of the adapter's answers were cut without passing"
+    if abs(shares[0] - shares[1]) <= TRUNCATED_GAP_PP:
+        return Guard("truncation", "block", False, f"{said} (at most {TRUNCATED_GAP_PP:g} points apart are allowed).")
+    gains = paired_gains(_ended(base), _ended(cell), 1)
+    gain = estimate_gain(gains, seed=rule.seed, resamples=rule.resamples, alpha=rule.alpha)
+    is_shown = gain.lower is not None and gain.lower > 0
+    among = f"among answers that ended, pass@1 gains {points(gain.value)} (lower bound {points(gain.lower)})"
+    level: Literal["block", "warn"] = "block" if shares[0] > shares[1] and not is_shown else "warn"
+    return Guard("truncation", level, True, f"{said}, more than {TRUNCATED_GAP_PP:g} points apart; {among}.")
+
+
+def _cut_pct(scores: Sequence[TaskScore]) -> float:
+    return 100 * sum(score.cut_short for score in scores) / max(1, sum(score.n for score in scores))
+
+
+def _ended(scores: Sequence[TaskScore]) -> list[TaskScore]:
+    """Return the counts without the answers that were cut short."""
+    return [replace(score, n=score.n - score.cut_short, cut_short=0) for score in scores]
 
 
 def harm_guard(families: Sequence[FamilyGain], rule: DecisionRule) -> Guard:

@@ -127,6 +127,7 @@ def _measurement(decision: Decision) -> list[_Step]:
     fixes = {
         "missing data": "Fix the verifier or the generation, then measure again: the gain may be an artefact.",
         "adapter canary": "Find out why the adapter is not applied, then measure again; training changes nothing yet.",
+        "truncation": "Raise sampling.max_new_tokens, or end answers by sampling.stop, until both arms are cut alike.",
     }
     blocking = [guard for guard in decision.fired if guard.level == "block"]
     return [(fixes[guard.name], guard.sentence) for guard in blocking if guard.name in fixes]

@@ -17,7 +17,7 @@ from eval.pipeline.sampling import Generated, GenerationRequest, LanguageModel, 
 from eval.pipeline.stored_samples import SampleKey, append_samples, put_in_order, read_samples
 from eval.pipeline.thoughts import left_open
 from eval.pipeline.verifier import Job, Verifier
-from eval.records import Candidate, Completion, Sample, Task, Verdict
+from eval.records import Candidate, Completion, Sample, Task, Thought, Verdict
 
 # Chunks whose verification may still run while the next one is generated: bounds memory, hides verification time.
 CHUNKS_IN_FLIGHT = 2
@@ -122,7 +122,8 @@ class _Ended:
 
 def completion_after(prompt: str, drawn: Generated) -> Completion:
     """Return what was drawn, with the tag of the thought that the prompt left open before it."""
-    return Completion(left_open(prompt) + drawn.text, drawn.finish, drawn.tokens)  # type: ignore[arg-type]
+    spent = None if drawn.thought is None else Thought(drawn.thought.tokens, drawn.thought.cut)
+    return Completion(left_open(prompt) + drawn.text, drawn.finish, drawn.tokens, spent)  # type: ignore[arg-type]
 
 
 class _Measurement:
@@ -212,7 +213,7 @@ class _Measurement:
     def reached(self) -> Reached:
         """How far it is."""
         unfinished = len(self._place) - len(self.stored) - len(self.pending)
-        most = self.arm.sampling.max_new_tokens
+        most = self.arm.sampling.max_new_tokens + self.arm.sampling.thinking.max_tokens
         # tokens of unfinished samples count too, or the short ones, which end first, would promise too much
         each = min(most, (self._ended_tokens + self._live_tokens) / self._ended) if self._ended else most
         left = max(0, round(unfinished * each - self._live_tokens))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
 # What a base model without a chat template continues with after its answer: the next turn of the plain template.
 PLAIN_HEADINGS = ("\n### Instruction:", "\n### Input:", "\n### Response:")
-ChatTemplate = Callable[[str, str, datetime], str | None]
-"""User's turn, system text and moment to the prompt; None where there is no chat template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +18,22 @@ class PromptForm:
     Attributes:
         system: the text of the system turn; "" is none. Models without a chat template have no such turn.
         moment: the time that a template which prints one reads: one for the whole run, however often it is resumed.
+        arguments: what the chat template is given besides the conversation, such as reasoning_effort.
+        answer_prefix: text between the prompt and the answer, as part of the prompt; "auto" is what the chat template
+            writes there in a whole conversation, "none" is none.
+        thinks: whether the model may think before it answers: its prompt then ends before the answer prefix. Training
+            and scoring never do, since training answers hold no thoughts.
     """
 
     system: str
     moment: datetime
+    arguments: Mapping[str, Any]
+    answer_prefix: str
+    thinks: bool
+
+
+ChatTemplate = Callable[[str, PromptForm], str | None]
+"""User's turn and form to the prompt; None where there is no chat template."""
 
 
 def user_message(instruction: str, source: str) -> str:
@@ -41,10 +52,10 @@ def plain_template(instruction: str, source: str) -> str:
 
 def render(instruction: str, source: str, chat_template: ChatTemplate, form: PromptForm) -> str:
     """Return the prompt by the model's chat template, or the plain template where it has none."""
-    text = chat_template(user_message(instruction, source), form.system, form.moment)
+    text = chat_template(user_message(instruction, source), form)
     return plain_template(instruction, source) if text is None else text
 
 
-def own_stops(chat_template: ChatTemplate) -> tuple[str, ...]:
+def own_stops(chat_template: ChatTemplate, form: PromptForm) -> tuple[str, ...]:
     """Return the strings that end a completion besides the model's end tokens: none where it has a chat template."""
-    return PLAIN_HEADINGS if chat_template("Hello.", "", datetime(2024, 1, 1, tzinfo=UTC)) is None else ()
+    return PLAIN_HEADINGS if chat_template("Hello.", form) is None else ()

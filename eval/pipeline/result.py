@@ -40,8 +40,9 @@ def evaluate(
     lines = _distinct((sample for sample in samples if sample.arm == arm), {task.id for task in tasks})
     kept = [sample for sample in lines if sample.task_id in wanted]
     outcomes = _outcomes(kept, wanted)
-    scores = _scores(outcomes, wanted)
+    scores = _scores(kept, outcomes, wanted)
     total = sum(outcomes.values(), Counter[Outcome]())
+    thoughts = [sample.completion.thought for sample in kept if sample.completion.thought is not None]
     return EvalResult(
         arm=arm,
         split=split,
@@ -58,6 +59,10 @@ def evaluate(
         samples=len(kept),
         missing_tasks=tuple(task_id for task_id in sorted(wanted) if not outcomes[task_id]),
         harness_errors=total[Outcome.HARNESS_ERROR],
+        thoughts=len(thoughts),
+        thoughts_cut=sum(thought.cut for thought in thoughts),
+        thought_tokens=sum(thought.tokens for thought in thoughts),
+        answer_tokens=sum(sample.completion.answer_tokens for sample in kept),
     )
 
 
@@ -65,7 +70,7 @@ def score_tasks(samples: Iterable[Sample], tasks: Sequence[Task], arm: str) -> t
     """Return the counts of one arm on ``tasks``, in task id order. Raises Refusal as ``evaluate``."""
     wanted = {task.id: task for task in tasks}
     kept = _distinct((sample for sample in samples if sample.arm == arm), set(wanted))
-    return _scores(_outcomes(kept, wanted), wanted)
+    return _scores(kept, _outcomes(kept, wanted), wanted)
 
 
 def _outcomes(samples: Iterable[Sample], wanted: Iterable[str]) -> dict[str, Counter[Outcome]]:
@@ -75,15 +80,19 @@ def _outcomes(samples: Iterable[Sample], wanted: Iterable[str]) -> dict[str, Cou
     return outcomes
 
 
-def _scores(outcomes: Mapping[str, Mapping[Outcome, int]], wanted: Mapping[str, Task]) -> tuple[TaskScore, ...]:
-    return tuple(score_task(wanted[task_id], outcomes[task_id]) for task_id in sorted(wanted))
+def _scores(
+    samples: Iterable[Sample], outcomes: Mapping[str, Mapping[Outcome, int]], wanted: Mapping[str, Task]
+) -> tuple[TaskScore, ...]:
+    harmless = (Outcome.PASSED, Outcome.HARNESS_ERROR)
+    cut = Counter(s.task_id for s in samples if s.completion.finish == "length" and s.verdict.outcome not in harmless)
+    return tuple(score_task(wanted[task_id], outcomes[task_id], cut[task_id]) for task_id in sorted(wanted))
 
 
-def score_task(task: Task, outcomes: Mapping[Outcome, int]) -> TaskScore:
-    """Return the counts of one task: valid samples, passes, and the samples that could not be verified."""
+def score_task(task: Task, outcomes: Mapping[Outcome, int], cut_short: int) -> TaskScore:
+    """Return the counts of one task: valid samples, passes, samples that could not be verified, and those cut short."""
     missing = outcomes.get(Outcome.HARNESS_ERROR, 0)
-    valid = sum(outcomes.values()) - missing
-    return TaskScore(task.id, task.family, task.cluster, valid, outcomes.get(Outcome.PASSED, 0), missing, task.kind)
+    valid, passed = sum(outcomes.values()) - missing, outcomes.get(Outcome.PASSED, 0)
+    return TaskScore(task.id, task.family, task.cluster, valid, passed, missing, task.kind, cut_short)
 
 
 def pass_metrics(

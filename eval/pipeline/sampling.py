@@ -6,11 +6,33 @@ import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Protocol
 
 from annotated_types import Ge, Gt, Le, MinLen
+
+from eval.pipeline.prompts import PromptForm
+
+# Marks of a thought that are found in the model's chat template.
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingSettings:
+    """How long a model may think before it answers, and by which texts its thought is recognised.
+
+    Attributes:
+        max_tokens: of a thought, apart from ``max_new_tokens`` of the answer; 0: the answer follows at once.
+        opens: text that a thought begins with; "" where every prompt has begun it. A sample that begins otherwise
+            answers at once.
+        closes: text after which the answer follows.
+        forced: what is written in the model's place once ``max_tokens`` are used up.
+    """
+
+    max_tokens: Annotated[int, Ge(0)]
+    opens: str
+    closes: Annotated[str, MinLen(1)]
+    forced: Annotated[str, MinLen(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +42,9 @@ class SamplingSettings:
     Attributes:
         temperature: 0 is greedy.
         top_k: 0 is off.
-        max_new_tokens: ends a completion.
-        stop: strings that end a completion too, and are cut from it.
+        max_new_tokens: of an answer, which ends there.
+        thinking: what may come before the answer.
+        stop: strings that end an answer too, and are cut from it.
         samples_dev: completions of a dev task; ``samples_test`` of a test task.
         samples_per_call: about so many are drawn by one call, the grain of resume; 0 lets Gate A size it to a minute.
     """
@@ -30,6 +53,7 @@ class SamplingSettings:
     top_p: Annotated[float, Gt(0), Le(1)]
     top_k: Annotated[int, Ge(0)]
     max_new_tokens: Annotated[int, Ge(1)]
+    thinking: ThinkingSettings
     stop: tuple[Annotated[str, MinLen(1)], ...]
     samples_dev: Annotated[int, Ge(1)]
     samples_test: Annotated[int, Ge(1)]
@@ -44,6 +68,15 @@ class GenerationRequest:
     seeds: tuple[int, ...]
 
 
+class Spent(Protocol):
+    """What a sample spent on thinking (structurally equal to ``eval.records.Thought``)."""
+
+    @property
+    def tokens(self) -> int: ...
+    @property
+    def cut(self) -> bool: ...
+
+
 class Generated(Protocol):
     """What a backend returns for one sample (structurally equal to ``eval.records.Completion``)."""
 
@@ -53,6 +86,8 @@ class Generated(Protocol):
     def finish(self) -> str: ...
     @property
     def tokens(self) -> int: ...
+    @property
+    def thought(self) -> Spent | None: ...
 
 
 class DrawnSample(Protocol):
@@ -103,7 +138,7 @@ class LanguageModel(Protocol):
         """Return the summed natural-log probability of ``answer`` after ``prompt`` (teacher-forced)."""
         ...
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
+    def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
         """Return the prompt for one user message by the tokenizer's chat template; None when it has none."""
         ...
 

@@ -28,7 +28,9 @@ _FINAL = re.compile(r"<\|channel\|>\s*final\b[^\n]*?<\|message\|>")
 _OPENERS = re.compile("|".join([*(re.escape(opener) for opener, _ in _PAIRS), _ANALYSIS.pattern]))
 _CLOSERS = re.compile("|".join(re.escape(closer) for _, closer in _PAIRS))
 _LEFT_OPEN = re.compile(rf"(?:{_OPENERS.pattern})\s*\Z")
-_CHANNEL = re.compile(r"<\|channel\|>")
+_CHANNEL_TOKEN = "<|channel|>"
+_CHANNEL = re.compile(re.escape(_CHANNEL_TOKEN))
+_FORCED_FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
 # Harmony with its special tokens left out in decoding: "analysisWe need ...assistantfinal...", "final```lua".
 _BARE_FINAL = re.compile(r"\Aanalysis.*?assistantfinal", re.DOTALL)
 _BARE_ANALYSIS = re.compile(r"\A(?:analysis|commentary)(?=[A-Z\"'*\d])")
@@ -52,6 +54,40 @@ class AnswerPart:
 
     text: str
     opening: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The texts of one family's thoughts.
+
+    Attributes:
+        opens: what a completion that thinks begins with; "" where the prompt has opened the thought.
+        closes: what the answer follows on; ``forced`` closes a thought in the model's place.
+    """
+
+    opens: str
+    closes: str
+    forced: str
+
+
+def thought_marks(prompt: str, prefix: str, source: str) -> Marks | None:
+    """Return how a model marks its thoughts; None where nothing shows that it has any.
+
+    Args:
+        prompt: one that lets the model think.
+        prefix: what the chat template writes between a prompt and an answer without a thought.
+        source: the chat template.
+    """
+    opened = left_open(prompt).strip()
+    if opened.startswith(_CHANNEL_TOKEN) or (_CHANNEL_TOKEN in source and "final" in source):
+        return Marks("" if opened else _CHANNEL_TOKEN, f"{_CHANNEL_TOKEN}final", _FORCED_FINAL)
+    shown = opened or next((own for own, closer in _PAIRS if own in prefix + source or closer in prefix), "")
+    if not shown:
+        return None
+    closes = _CLOSER[shown]
+    _, found, blank = prefix.partition(closes)
+    blank = blank if found and not blank.strip() else "\n\n" if closes.startswith("</") else ""
+    return Marks("" if opened else shown, closes, f"\n{closes}{blank}")
 
 
 def left_open(prompt: str) -> str:

@@ -88,7 +88,7 @@ def _download_check(path: str) -> Check:
 
 def _size_checks(experiment: Experiment, folder: Path, results: Path) -> list[Check]:
     gpu, free_gb = _accelerator(experiment)
-    tokens = _PROMPT_TOKENS + experiment.sampling.max_new_tokens
+    tokens = _PROMPT_TOKENS + experiment.sampling.max_new_tokens + experiment.sampling.thinking.max_tokens
     config = experiment.gate.c
     try:
         needed = estimate(folder, experiment.model, config.lora, config.train, tokens, on_gpu=bool(gpu))

@@ -19,10 +19,11 @@ from eval.pipeline.loop import completion_after, judge
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Dataset, Outcome
+from gates.a_environment.prompt_checks import prompt_checks
 from gates.a_environment.speed import GenerationSpeed, call_size, fastest, time_batches, with_processes
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
 from gates.measuring.meeting import Meeting, meet
-from gates.measuring.prompting import examples_of, prompt_of, store_prompts
+from gates.measuring.prompting import examples_of, form_of, prompt_of, store_prompts
 from gates.report.results import AdapterProbe, ModelProbe, Pace, SampleProbe
 from gates.settings import Experiment, drawn_together
 from training.examples import EncodedExamples
@@ -67,7 +68,7 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     Raises:
         Refusal: the model cannot be loaded, or cannot train or generate as configured.
     """
-    form = PromptForm(experiment.prompt.system, looking.moment)
+    form = form_of(experiment, looking.moment)
     looking.tell("loading the weights")
     began_s = time.monotonic()
     model = load_model(experiment.backend.name, one_process(experiment.model))
@@ -77,6 +78,7 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
         config = experiment.gate.c
         examples = examples_of(dataset.rows, model, form)
         stored = store_prompts(looking.prompts, dataset.tasks, examples, model, form)
+        asked = prompt_checks(experiment, dataset, model, form, stored)
         base = base_facts(model)
         meeting = meet(experiment, base, model, dataset.tasks, form, opened, looking.tell)
         data = model.encoded(examples, config.train)
@@ -101,7 +103,7 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     rows = _rows_check(data, len(examples), experiment)
     if len(drawn_together(experiment)[0]) > 1:
         choices.append(_batch_check(speeds, limit))
-    checks = [rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
+    checks = [*asked, rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
     found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored, sampler=sampler)
     if watch.record is None:
         return Probed(checks, found)
@@ -198,7 +200,7 @@ def _one_sample(experiment: Experiment, dataset: Dataset, model: Any, form: Prom
     task = next(task for task in dataset.tasks if task.split == "dev")
     prompt = prompt_of(task, model, form)
     request = GenerationRequest(prompt, (sample_seed(experiment.seed, task.id, 0),))
-    [[drawn]] = model.generate([request], sampling_settings(experiment, model))
+    [[drawn]] = model.generate([request], sampling_settings(experiment, model, form))
     completion = completion_after(prompt, drawn)
     with open_judge(experiment) as verifier:
         [(_, verdict)] = judge([(task, completion.text)], verifier)

@@ -92,11 +92,12 @@ def time_generation(
     each = experiment.sampling.samples_dev
     wanted = [(task, sample_seed(experiment.seed, task.id, index)) for index in range(each) for task in tasks][:rows]
     requests = [GenerationRequest(prompt_of(task, model, form), (seed,)) for task, seed in wanted]
-    most, ended = experiment.sampling.max_new_tokens, list[int]()
+    settings, ended = sampling_settings(experiment, model, form), list[int]()
+    most = settings.max_new_tokens + settings.thinking.max_tokens
     tokens = age = 0
     began_s = told_s = clock_s()
     seconds = 0.0
-    with closing(model.draw(requests, sampling_settings(experiment, model))) as steps:
+    with closing(model.draw(requests, settings)) as steps:
         for step in steps:
             tokens, age = tokens + step.tokens, age + 1
             ended += [one.completion.tokens for one in step.ended]

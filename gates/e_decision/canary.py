@@ -44,7 +44,7 @@ def _canary_of(context: GateContext, bench: Bench, adapter: Path, scale: float) 
     tasks = bench.tasks("dev")[: context.experiment.gate.e.canary_prompts]
 
     def scores() -> list[float]:
-        return [bench.model.log_prob(bench.prompt(task), task.reference) for task in tasks]
+        return [bench.model.log_prob(bench.scored_prompt(task), task.reference) for task in tasks]
 
     try:
         base = scores()

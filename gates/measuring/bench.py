@@ -23,8 +23,9 @@ from eval.records import Dataset, EvalResult, Metric, Outcome, Sample, Task, Tas
 from gates.context import GateContext, Progress
 from gates.measuring.beyond_model import require_modelled
 from gates.measuring.pace import as_recorded, recorded_pace, samples_per_call
-from gates.measuring.prompting import prompt_of, recorded_form, require_same_prompts
+from gates.measuring.prompting import answering, prompt_of, recorded_form, require_same_prompts
 from gates.measuring.served import met_again, recognised, usage_choices
+from gates.measuring.thinking import marked_thinking
 from gates.report.results import AnyResults, BaseFacts, EnvironmentResults, JudgeFacts
 from gates.settings import Experiment
 from training.backends.base import Generates
@@ -56,6 +57,10 @@ class Bench:
         used = usage_choices(self.model, self.context.experiment, files, prompts)
         return {**self.model.choices, **self.notes, **used}
 
+    def scored_prompt(self, task: Task) -> str:
+        """Return the text after which a given answer of the task is scored: no thought comes before it."""
+        return prompt_of(task, self.model, answering(self.form))
+
     def tasks(self, split: str) -> list[Task]:
         """Return the tasks of a split, in the dataset's order."""
         return [task for task in self.dataset.tasks if task.split == split]
@@ -72,7 +77,9 @@ class Bench:
         Progress counts over the whole gate: ``before`` samples came earlier, ``overall`` is the total.
         """
         experiment = self.context.experiment
-        sampling = replace(sampling_settings(experiment, self.model), samples_per_call=samples_per_call(self.context))
+        sampling = replace(
+            sampling_settings(experiment, self.model, self.form), samples_per_call=samples_per_call(self.context)
+        )
 
         def on_progress(reached: Reached) -> None:
             done, later = before + reached.stored, overall - before - reached.planned
@@ -128,10 +135,15 @@ class Bench:
         return sampling.samples_dev if split == "dev" else sampling.samples_test
 
 
-def sampling_settings(experiment: Experiment, model: Generates) -> SamplingSettings:
-    """Return how completions of ``model`` are drawn: as configured, ended also by what belongs to its own prompt."""
+def sampling_settings(experiment: Experiment, model: Generates, form: PromptForm) -> SamplingSettings:
+    """Return how completions of ``model`` are drawn: as configured, with what its own prompt format adds.
+
+    Raises:
+        Refusal: it should think, and nothing shows how it marks a thought.
+    """
     settings = experiment.sampling
-    return replace(settings, stop=(*settings.stop, *own_stops(model.apply_chat_template)))
+    stop = (*settings.stop, *own_stops(model.apply_chat_template, form))
+    return replace(settings, stop=stop, thinking=marked_thinking(settings.thinking, model, form))
 
 
 def dataset_of(experiment: Experiment) -> Dataset:

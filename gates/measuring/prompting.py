@@ -18,6 +18,7 @@ from eval.pipeline.prompts import PromptForm, render
 from eval.records import Row, Task
 from gates.context import GateContext, PlanContext
 from gates.report.results import EnvironmentResults, PromptFacts
+from gates.settings import Experiment
 from training.backends.base import Generates
 from training.records import Example
 
@@ -37,11 +38,27 @@ def _under(system: str, form: PromptForm) -> PromptForm:
     return replace(form, system=system or form.system)
 
 
+def form_of(experiment: Experiment, moment: datetime) -> PromptForm:
+    """Return the form of the experiment's prompts, which print ``moment`` where they print a time."""
+    return PromptForm(
+        system=experiment.prompt.system,
+        moment=moment,
+        arguments={name: value for name, value in experiment.prompt.template_arguments.items() if value is not None},
+        answer_prefix=experiment.prompt.answer_prefix,
+        thinks=experiment.sampling.thinking.max_tokens > 0,
+    )
+
+
+def answering(form: PromptForm) -> PromptForm:
+    """Return the form in which an answer follows at once: what trains and scores it."""
+    return replace(form, thinks=False)
+
+
 def examples_of(rows: Sequence[Row], model: Generates, form: PromptForm) -> list[Example]:
-    """Return training rows as the model reads them, by the same prompt function as in measuring."""
+    """Return training rows as the model reads them, by the same prompt function as in measuring; none thinks."""
     return [
         Example(
-            render(row.instruction, row.input, model.apply_chat_template, _under(row.system, form)),
+            render(row.instruction, row.input, model.apply_chat_template, _under(row.system, answering(form))),
             row.output,
             f"line {row.line}" if row.line else f"row {number}",
         )
@@ -90,7 +107,7 @@ def read_prompts(run_dir: Path) -> dict[str, str]:
 def recorded_form(context: GateContext) -> PromptForm:
     """Return the form of this run's prompts, with the moment that Gate A recorded. Raises Refusal where it has none."""
     facts = _recorded(context)
-    return PromptForm(facts.system, datetime.fromisoformat(facts.moment))
+    return replace(form_of(context.experiment, datetime.fromisoformat(facts.moment)), system=facts.system)
 
 
 def require_same_prompts(context: GateContext, tasks: Sequence[Task], model: Generates, form: PromptForm) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from env.refusal import Refusal
-from eval.pipeline.sampling import GenerationRequest, SamplingSettings
+from eval.pipeline.sampling import GenerationRequest, SamplingSettings, ThinkingSettings
 from eval.pipeline.stored_samples import read_samples
 from eval.records import Task
 from gates.context import GateContext, Progress
@@ -204,6 +204,7 @@ def _greedy_settings() -> SamplingSettings:
         top_p=1.0,
         top_k=0,
         max_new_tokens=48,
+        thinking=ThinkingSettings(max_tokens=0, opens="", closes="-", forced="-"),
         stop=(),
         samples_dev=1,
         samples_test=1,

@@ -39,6 +39,8 @@ from runner.runs.plain_config import flatten, leaves, read_plain
 PATH_KEYS = ("model.path", "dataset.eval", "dataset.train")
 # What the value of a key that conf/ leaves open is.
 _MEANT = {"model.path": "FOLDER", "dataset.eval": "FILE", "dataset.train": "FILE"}
+# Sections whose keys are the user's own: what a model's chat template reads, nobody here knows.
+OPEN_SECTIONS = ("prompt.template_arguments",)
 # The name under which Hydra composes a profile that is a file of the user's.
 _OWN = "_own"
 _KEY = re.compile(r"[A-Za-z_][^=\s]*=")
@@ -238,12 +240,13 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     for override in read:
         if override.key in known_groups:
             continue
-        if override.key not in known:
+        if override.key not in known and not _is_open(override.key):
             problems.append(f"{override.key}: no such key. {key_hint(override.key, [*known, *known_groups])}")
-        elif _takes_text(override, known[override.key]):
+        elif _takes_text(override, known.get(override.key, "")):
             texts[override.key] = plain_text(override.value)
         elif _is_readable(override):
-            words.append(f"{override.key}={grammar_text(override.value)}")
+            # Hydra adds a key only where it is told to
+            words.append(f"{'++' if _is_open(override.key) else ''}{override.key}={grammar_text(override.value)}")
         else:
             problems.append(f"{override.key}: the value {override.value} cannot be read")
     config, _ = _composed([*chosen, *words], profile)
@@ -252,6 +255,10 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     _absolute_paths(config, texts, profile)
     _refuse([*problems, *faults(config)])
     return Experiment.model_validate(config), config
+
+
+def _is_open(key: str) -> bool:
+    return any(key == section or key.startswith(f"{section}.") for section in OPEN_SECTIONS)
 
 
 def _takes_text(override: Override, default: Any) -> bool:

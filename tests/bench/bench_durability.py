@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,12 +30,13 @@ from env.files import append_lines
 from env.heartbeat import Heartbeat
 from eval.datasets.loading import load_dataset
 from eval.pipeline.loop import Arm, Unit, measure
-from eval.pipeline.prompts import PromptForm, render
+from eval.pipeline.prompts import render
 from tests.support.luanti import open_verifier
 from tests.support.settings import (
     dataset_settings,
     lora_settings,
     model_settings,
+    prompt_form,
     sampling_settings,
     train_settings,
     verifier_settings,
@@ -47,7 +47,7 @@ from training.records import Example, StepRecord
 
 SHIPPED = Path(__file__).resolve().parents[2] / "training/tiny/model"
 LORA = lora_settings(r=8, alpha=16.0, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"), layers=(-2, -1))
-FORM = PromptForm("", datetime(2026, 1, 1, tzinfo=UTC))
+FORM = prompt_form()
 SAMPLING = sampling_settings(temperature=0.8, top_p=0.95, top_k=0, max_new_tokens=160)
 # of the default profile, scaled to the size of this measurement: about six appends an arm, three checkpoints
 CHUNKS, CHECKPOINTS = 6, 3

@@ -152,7 +152,39 @@ def fired(decision) -> list[str]:
 def test_no_guard_fires_on_sound_data():
     decision = decide(BASE, gained(40), RULE, EVIDENCE)
     assert fired(decision) == []
-    assert len(decision.guards) == 6
+    assert len(decision.guards) == 7
+
+
+def cut(scores: list[TaskScore], samples: int) -> list[TaskScore]:
+    """The same, with up to ``samples`` of each task's failures cut at the token limit."""
+    return [replace(score, cut_short=min(samples, score.n - score.c)) for score in scores]
+
+
+def test_a_gain_that_may_only_be_brevity_does_not_proceed():
+    # whatever the base wrote to tasks that it fails was cut: nothing says that it could not have passed
+    base, cell = cut(BASE, 5), gained(40)
+    decision = decide(base, cell, RULE, EVIDENCE)
+    assert (decision.verdict, fired(decision)) == (Ruling.ADJUST, ["truncation"])
+    assert "75.0% of the base's and 0.0% of the adapter's answers were cut without passing" in decision.reasons[0]
+    assert decide(BASE, cell, RULE, EVIDENCE).verdict is Ruling.PROCEED
+
+
+def test_a_gain_among_answers_that_ended_is_no_brevity_and_the_verdict_says_so():
+    decision = decide(cut(BASE, 3), gained(40), RULE, EVIDENCE)
+    assert (decision.verdict, fired(decision)) == (Ruling.PROCEED, ["truncation"])
+    [said] = [reason for reason in decision.reasons if reason.startswith("Warning, truncation:")]
+    assert "among answers that ended, pass@1 gains +50.0 pp" in said
+
+
+def test_an_adapter_that_is_cut_more_often_is_only_told_and_ten_points_are_allowed():
+    longer = decide(BASE, cut(gained(40), 3), RULE, EVIDENCE)
+    assert [(guard.name, guard.level) for guard in longer.fired] == [("truncation", "warn")]
+    # 40 of 400 samples are ten points exactly
+    ten = [replace(score, cut_short=5 * (20 <= i < 28)) for i, score in enumerate(BASE)]
+    assert fired(decide(ten, gained(40), RULE, EVIDENCE)) == []
+    assert fired(decide([*ten[:28], replace(ten[28], cut_short=1), *ten[29:]], gained(40), RULE, EVIDENCE)) == [
+        "truncation"
+    ]
 
 
 def test_a_harmed_family_blocks_a_large_average_gain():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 from env.refusal import Refusal
 from eval.estimation.estimators import pass_at_k
 from eval.pipeline.result import evaluate, families_of, missing_share
-from eval.records import Candidate, Completion, Outcome, Sample, Task, TaskCheck, Verdict, sample_from_json
+from eval.records import Candidate, Completion, Outcome, Sample, Task, TaskCheck, Thought, Verdict, sample_from_json
 
 
 def task(task_id: str, family: str = "scaffold", cluster: str = "", split: str = "dev") -> Task:
@@ -94,6 +95,29 @@ def test_outcomes_and_truncations_are_counted():
     result = evaluate(lines, TASKS, "base", "dev", (1,))
     assert result.outcomes == {"PASSED": 1, "WRONG": 3, "SYNTAX_ERROR": 1, "HARNESS_ERROR": 1}
     assert result.truncated == 1
+
+
+def test_an_answer_that_passed_or_was_not_judged_is_not_cut_short():
+    cut = [sample("a", n, outcome, finish="length") for n, outcome in enumerate(Outcome)]
+    [score, *_] = evaluate(cut, TASKS, "base", "dev", (1,)).scores
+    assert (score.cut_short, score.n, score.missing) == (len(Outcome) - 2, len(Outcome) - 1, 1)
+
+
+def test_thoughts_and_answers_are_counted_apart():
+    thought = replace(sample("a", 0), completion=Completion("<think>x</think>y", "stop", 30, Thought(20, cut=False)))
+    out_of_budget = replace(sample("a", 1), completion=Completion("<think>x</think>y", "length", 50, Thought(40, True)))
+    plain = replace(sample("a", 2), completion=Completion("y", "stop", 7))
+    result = evaluate([thought, out_of_budget, plain], TASKS, "base", "dev", (1,))
+    assert (result.thoughts, result.thoughts_cut, result.truncated) == (2, 1, 1)
+    assert (result.thought_tokens, result.answer_tokens) == (60, 27)
+
+
+@pytest.mark.parametrize("thought", [None, Thought(5, cut=True)])
+def test_a_stored_sample_comes_back_with_its_thought_and_without_one_has_no_such_key(thought):
+    kept = replace(sample("a", 0), completion=Completion("y", "stop", 7, thought))
+    data = json.loads(json.dumps(kept.to_json()))
+    assert sample_from_json(data) == kept
+    assert ("thought" in data["completion"]) == (thought is not None)
 
 
 def test_a_line_repeated_by_a_resumed_run_counts_once_though_it_was_judged_in_another_time():

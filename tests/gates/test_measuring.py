@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from env.refusal import Refusal
 from eval.pipeline.instrument import judge_known_answers
-from eval.pipeline.prompts import PromptForm, render
+from eval.pipeline.prompts import render
 from eval.pipeline.verifier import Verifier
 from eval.records import Task, TaskCheck
 from gates.context import GateContext
@@ -31,7 +30,7 @@ from tests.support.gate_results import BASE
 from tests.support.luanti import CONSTANTS, open_verifier
 from tests.support.run_edits import edit_json
 from tests.support.run_factory import make_run
-from tests.support.settings import verifier_settings
+from tests.support.settings import prompt_form, verifier_settings
 from tests.support.story import Story
 
 LAMP = 'core.register_node("mymod:lamp", {light_source = 7})'
@@ -121,12 +120,10 @@ def test_what_a_base_without_chat_template_invents_after_its_answer_ends_the_com
     template: str | None, ends: bool
 ) -> None:
     experiment = compose_experiment(["profile=smoke", "sampling.stop=[END]"])[0]
-    model = SimpleNamespace(apply_chat_template=lambda user, system, moment: template and template.format(user))
-    stop = sampling_settings(experiment, model).stop
+    model = SimpleNamespace(apply_chat_template=lambda user, form: template and template.format(user))
+    stop = sampling_settings(experiment, model, prompt_form()).stop
     assert "END" in stop
-    prompt = render(
-        "Make a lamp.", "x = 1", model.apply_chat_template, PromptForm("", datetime(2026, 1, 1, tzinfo=UTC))
-    )
+    prompt = render("Make a lamp.", "x = 1", model.apply_chat_template, prompt_form())
     written = "return 1\n" + prompt.replace("lamp", "pump")
     assert any(heading in written for heading in stop) == ends
     if ends:  # every heading of the prompt's own template

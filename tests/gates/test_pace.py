@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from gates.measuring.bench import dataset_of
 from gates.measuring.pace import as_recorded, gate_durations
 from gates.report.results import Generations, Pace
 from runner.runs.config import compose_experiment
-from tests.support.settings import model_settings
+from tests.support.settings import model_settings, prompt_form
 from tests.support.written import steps_of
 from training.backends.base import Completion, DrawStep
 
@@ -29,7 +28,7 @@ PACE = Pace(
     tokens_per_step=2000, threads=6, samples_per_call=200, call_reason="",
 )  # fmt: skip
 GENERATIONS = Generations(base=1000, sweep=2000, grid=4000, decision=500, usual=3000, cells=9)
-FORM = PromptForm("", datetime(2026, 1, 1, tzinfo=UTC))
+FORM = prompt_form()
 
 
 def test_each_gate_s_minutes_follow_from_its_samples_or_steps() -> None:
@@ -75,7 +74,7 @@ class Typist:
     def clock(self) -> float:
         return self.now_s
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str:
+    def apply_chat_template(self, user: str, form: PromptForm) -> str:
         return user
 
 

@@ -25,9 +25,10 @@ from gates.measuring.prompting import (
 from gates.report.results import PromptFacts
 from tests.gates.test_measuring import approved
 from tests.support.run_edits import edit_json
+from tests.support.settings import prompt_form
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-FORM = PromptForm("Lua.", NOON)
+FORM = prompt_form("Lua.", NOON)
 TASKS = [
     Task(name, "scaffold", "node", name, "dev", f"Make a {name}.", "", "code", "", ()) for name in ("lamp", "door")
 ]
@@ -40,8 +41,8 @@ class Speaker:
 
     written: str = "{moment:%d %b}|{system}|{user}>"
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
-        return self.written.format(user=user, system=system, moment=moment) if self.written else None
+    def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
+        return self.written.format(user=user, system=form.system, moment=form.moment) if self.written else None
 
 
 def store(folder: Path, model: Any, form: PromptForm = FORM) -> PromptFacts:
@@ -61,12 +62,12 @@ def test_what_changes_a_prompt_changes_the_digest_and_the_stored_bytes_and_nothi
         facts = store(tmp_path, model, form)
         return (tmp_path / "gate_a" / "prompts.jsonl").read_bytes(), facts.digest, facts.training_digest
 
-    later = PromptForm("Lua.", datetime(2026, 3, 2, 1, 0, tzinfo=UTC))
+    later = prompt_form("Lua.", datetime(2026, 3, 2, 1, 0, tzinfo=UTC))
     undated = Speaker("{system}|{user}>")
     assert bytes_and_digests(undated, FORM) == bytes_and_digests(undated, later)
     plain = Speaker("")
-    assert bytes_and_digests(plain, FORM) == bytes_and_digests(plain, PromptForm("Other.", NOON))
-    for changed in (later, PromptForm("Other.", NOON)):
+    assert bytes_and_digests(plain, FORM) == bytes_and_digests(plain, prompt_form("Other.", NOON))
+    for changed in (later, prompt_form("Other.", NOON)):
         before, after = bytes_and_digests(Speaker(), FORM), bytes_and_digests(Speaker(), changed)
         assert all(one != other for one, other in zip(before, after, strict=True))
 

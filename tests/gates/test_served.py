@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from env.refusal import Refusal
 from eval.decision.guards import AnswersMoved, Canary, canary_guard
 from eval.domains.luanti.domain import LUA
 from eval.pipeline.loop import Arm, Unit, measure
-from eval.pipeline.prompts import PromptForm
 from eval.pipeline.stored_samples import read_samples
 from eval.pipeline.verifier import Job
 from eval.records import Outcome, Task, Verdict
@@ -32,7 +30,7 @@ from runner.validity.freshness import gate_inputs
 from tests.support.contexts import gate_context
 from tests.support.fake_server import Fake, Handler, Words, serving
 from tests.support.gate_results import BASE, model_probe
-from tests.support.settings import composed, sampling_settings
+from tests.support.settings import composed, prompt_form, sampling_settings
 from training.backends.base import Completion, ModelIdentity
 from training.backends.endpoint import open_server
 from training.sampler import Reference, SamplerSettings
@@ -41,7 +39,7 @@ TASKS = [
     Task(f"t{number}", "scaffold", "node", f"c{number}", "dev", f"write {number}", "", "code", "return 1", ())
     for number in range(6)
 ]
-FORM = PromptForm("", datetime(2026, 1, 1, tzinfo=UTC))
+FORM = prompt_form()
 SAMPLING = sampling_settings(0.8, 0.95, 0, 40)
 FACTS = BaseFacts(digest="digest", parts={"weights": "w"}, parameters=7)
 
@@ -58,7 +56,7 @@ class Own:
     def generate(self, requests: Sequence[Any], settings: Any) -> list[list[Completion]]:
         return [[Completion(self._text, "stop", 1)] for _ in requests]
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
+    def apply_chat_template(self, user: str, form: object) -> str | None:
         return None
 
 
@@ -347,7 +345,7 @@ def test_the_canary_counts_answers_where_no_log_probabilities_are_told(
         "", None, context.experiment.sampler, ModelIdentity("d"), 1, [Reference("t0", "write", "return 1")], 0.001
     )
     stack.callback(model.close)
-    bench = SimpleNamespace(model=model, prompt=_prompt, tasks=lambda _split: TASKS)
+    bench = SimpleNamespace(model=model, prompt=_prompt, scored_prompt=_prompt, tasks=lambda _split: TASKS)
     found = measure_canary(context, bench, [Cell(3, 0.5), Cell(3, 1.0)])  # type: ignore[arg-type]
     assert found == Canary(0.0, 0.0, 6, AnswersMoved(6, 0))
 

@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -32,6 +31,7 @@ from gates.rejudging import rejudge
 from runner.runs.config import compose_experiment
 from tests.support.contexts import gate_context
 from tests.support.luanti import open_verifier
+from tests.support.settings import prompt_form
 from tests.support.written import steps_of
 from training.backends.base import Completion, DrawStep
 
@@ -71,7 +71,7 @@ class Scripted:
         finally:
             self.strength = before
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> None:
+    def apply_chat_template(self, user: str, form: PromptForm) -> None:
         return None
 
 
@@ -93,7 +93,7 @@ def bench_in(folder: Path, *overrides: str, fail_after: int = 10**9) -> Iterator
     context = context_in(folder, *overrides)
     dataset = dataset_of(context.experiment)
     with open_verifier(context.experiment.verifier) as verifier:
-        bench = Bench(context, Scripted({}), verifier, dataset, PromptForm("", datetime(2026, 1, 1, tzinfo=UTC)), {})
+        bench = Bench(context, Scripted({}), verifier, dataset, prompt_form(), {})
         bench.model.answers = {bench.prompt(task): task.reference for task in dataset.tasks}
         bench.measure("base", "dev", folder / "gate_b" / "samples.jsonl", "", 0, 0)
         bench.model.calls, bench.model.fail_after = 0, fail_after

@@ -53,7 +53,7 @@ def test_of_several_cells_the_worst_canary_counts(tmp_path: Path, monkeypatch: p
     folders = {40: Path("step-000040"), 80: Path("step-000080")}
     monkeypatch.setattr(canary, "verified_checkpoints", lambda context: folders)
     tasks = [SimpleNamespace(reference="x")] * 3
-    bench: Any = SimpleNamespace(model=Model(), tasks=lambda split: tasks, prompt=lambda task: "p")
+    bench: Any = SimpleNamespace(model=Model(), tasks=lambda split: tasks, scored_prompt=lambda task: "p")
     for cells in ([Cell(40, 1.0), Cell(80, 0.5)], [Cell(80, 0.5), Cell(40, 1.0)]):
         found = measure_canary(context(tmp_path), bench, cells)
         assert found == Canary(moved_nats=0.5, zero_moved_nats=pytest.approx(0.3), prompts=2)

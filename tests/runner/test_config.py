@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from env.refusal import Refusal
+from gates.measuring.prompting import form_of
 from runner.runs.config import compose_experiment, groups, read_config
 from runner.runs.locations import CONF
 from runner.runs.overrides import in_present_spelling, merge_overrides
@@ -259,3 +261,18 @@ def test_a_file_of_conf_that_is_damaged_is_named_with_its_line(tmp_path: Path, m
 
 def test_no_file_of_conf_names_a_key_twice() -> None:
     assert compose_experiment([])[0].profile == "tiny"
+
+
+def test_arguments_of_a_chat_template_are_open_and_everything_else_stays_closed() -> None:
+    words = ["profile=h200", "prompt.template_arguments={enable_thinking: false}", "prompt.template_arguments.level=3"]
+    experiment, plain = compose_experiment(words)
+    given = {"reasoning_effort": "low", "enable_thinking": False, "level": 3}
+    assert experiment.prompt.template_arguments == given == plain["prompt"]["template_arguments"]
+    without = compose_experiment([*words, "prompt.template_arguments.reasoning_effort=null"])[0]
+    assert "reasoning_effort" not in form_of(without, datetime(2026, 1, 1, tzinfo=UTC)).arguments
+    with pytest.raises(Refusal, match=r"prompt\.template_argument: no such key"):
+        compose_experiment(["prompt.template_argument={x: 1}"])
+    with pytest.raises(Refusal, match=r"prompt\.template_arguments\.x"):
+        compose_experiment(["prompt.template_arguments={x: [1, 2]}"])
+    with pytest.raises(Refusal, match=r"prompt\.template_arguments"):
+        compose_experiment(["prompt.template_arguments=low"])

@@ -227,5 +227,5 @@ class Words:
     def text(self, ids: list[int]) -> str:
         return "".join(chr(one) for one in ids if one != END)
 
-    def chat(self, user: str, system: str, moment: object) -> str | None:
+    def chat(self, user: str, form: object) -> str | None:
         return None

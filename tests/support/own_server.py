@@ -37,6 +37,7 @@ class Drawing:
     top_k: int
     max_new_tokens: int
     stop: tuple[str, ...]
+    thinking: Any
 
 
 class Engine:
@@ -90,6 +91,7 @@ class Engine:
             max(0, first["top_k"]),
             first["max_tokens"],
             tuple(first.get("stop", ())),
+            composed().sampling.thinking,
         )
         asked = [Asked(self.texts.tokenizer.decode(body["prompt"]), (body["seed"],)) for body in bodies]
         drawn = [one for [one] in self.model.generate(asked, drawing)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from eval.datasets.loading import DatasetSettings
+from eval.pipeline.prompts import PromptForm
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
+from gates.measuring.prompting import form_of
 from gates.settings import Experiment
 from runner.runs.config import compose_experiment
 from training.records import LoraSettings, ModelSettings, TrainSettings
@@ -36,6 +39,11 @@ def sampling_settings(
     """Return settings of this sampling."""
     drawn = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "max_new_tokens": max_new_tokens}
     return replace(composed().sampling, **drawn, stop=stop, **changes)
+
+
+def prompt_form(system: str = "", moment: datetime = datetime(2026, 1, 1, tzinfo=UTC), **changes: Any) -> PromptForm:
+    """Return the form of prompts that say this, as conf/ composes the rest."""
+    return replace(form_of(composed(), moment), system=system, **changes)
 
 
 def model_settings(path: str, **changes: Any) -> ModelSettings:

@@ -34,7 +34,7 @@ HOMES = {
     "transitions": ["runner/runs/state_machine.py"],
     "typer": ["runner/cli"],
     "rich": ["runner/screens"],
-    "jinja2": ["runner/report"],
+    "jinja2": ["runner/report", "training/backends/local/template"],
     "lupa": ["eval/sandbox", "eval/domains/luanti/verify"],
     "torch": ["training/backends", "training/tiny", "training/packaged/converting.py"],
     "transformers": ["training/backends", "training/tiny", "training/packaged/converting.py"],

@@ -59,7 +59,7 @@ def test_the_3090_profile_is_what_was_requested() -> None:
     assert (lora.r, lora.alpha, lora.dropout, lora.target_modules) == (8, 16, 0.1, ATTENTION)
     assert lora.layers == (19, 20, 21, 22, 23)
     assert (train.learning_rate, train.batch_size, train.grad_accum) == (5e-5, 2, 8)
-    assert (found.rule.k, sampling.temperature, sampling.top_p, sampling.max_new_tokens) == (5, 0.2, 0.9, 300)
+    assert (found.rule.k, sampling.temperature, sampling.top_p, sampling.max_new_tokens) == (5, 0.2, 0.9, 512)
     assert found.gate.d.scales == (0.25, 0.5, 1.0)
 
 

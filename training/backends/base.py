@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from training.examples import EncodedExamples
 from training.hooks import TrainHooks
@@ -24,12 +24,24 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """What a sample spent on thinking: tokens, those that close it too, and whether its budget ended it."""
+
+    tokens: int
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
-    """One sample: text without the stop token, why it ended, and how many tokens it took (the stop token counts)."""
+    """One sample: text without the stop token, why it ended, and how many tokens it took (the stop token counts).
+
+    ``thought`` None: it did not think. ``tokens`` counts the thought too; ``finish`` says how the answer ended.
+    """
 
     text: str
     finish: Literal["stop", "length"]
     tokens: int
+    thought: Thought | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +70,32 @@ class Request(Protocol):
     def seeds(self) -> tuple[int, ...]: ...
 
 
+class Thinking(Protocol):
+    """How long a model may think before it answers; its record is ``eval.pipeline.sampling.ThinkingSettings``.
+
+    Attributes:
+        max_tokens: of the thought; 0: there is none, and the rest means nothing.
+        opens: text that a thought begins with; "" where the prompt has begun it. A sample that begins otherwise
+            answers at once.
+        closes: text after which the answer follows.
+        forced: what is written in the model's place once the budget is used up.
+    """
+
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def opens(self) -> str: ...
+    @property
+    def closes(self) -> str: ...
+    @property
+    def forced(self) -> str: ...
+
+
 class Sampling(Protocol):
-    """How one token is sampled: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 are off."""
+    """How one token is sampled: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 are off.
+
+    ``max_new_tokens`` are the answer's; a thought has its own.
+    """
 
     @property
     def temperature(self) -> float: ...
@@ -71,6 +107,57 @@ class Sampling(Protocol):
     def max_new_tokens(self) -> int: ...
     @property
     def stop(self) -> tuple[str, ...]: ...
+    @property
+    def thinking(self) -> Thinking: ...
+
+
+class PromptForm(Protocol):
+    """What all prompts of a run share besides the task; its record is ``eval.pipeline.prompts.PromptForm``."""
+
+    @property
+    def system(self) -> str:
+        """The text of the system turn; "" is none."""
+        ...
+
+    @property
+    def moment(self) -> datetime:
+        """The time that a template which prints one reads."""
+        ...
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What the template is given besides the conversation."""
+        ...
+
+    @property
+    def answer_prefix(self) -> str:
+        """Text between the prompt and the answer: "auto" is the template's own, "none" is none."""
+        ...
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model may think first: the prompt then ends before the answer prefix."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFacts:
+    """What a chat template writes around an answer.
+
+    Attributes:
+        prefix: between the prompt and the answer, part of every prompt of a model that does not think; ``reason`` says
+            how it was found.
+        end: after the answer; its first token ends an answer.
+        known_arguments: names that the template reads; ``idle_arguments`` are given ones that change nothing.
+        source: the template itself.
+    """
+
+    prefix: str
+    reason: str
+    end: str
+    known_arguments: tuple[str, ...]
+    idle_arguments: tuple[str, ...]
+    source: str
 
 
 class NoLogProbs(Exception):
@@ -123,13 +210,20 @@ class Generates(Protocol):
         """
         ...
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
+    def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
         """Return the prompt for one user message; None when the tokenizer has no chat template.
 
-        Args:
-            system: what the system turn says; "" is none.
-            moment: the time that a template which prints one reads.
+        The one text for training, measuring and scoring: it ends in the answer prefix, unless ``form.thinks``. A
+        backend without weights of its own gets it from ``local.texts.Texts.chat`` with the model's tokenizer.
         """
+        ...
+
+    def chat_facts(self, form: PromptForm) -> ChatFacts | None:
+        """Return what the chat template writes around an answer; None without one (``local.texts.Texts``)."""
+        ...
+
+    def answer_tokens(self, text: str) -> int:
+        """Return how many tokens ``text`` takes as an answer, its end token included."""
         ...
 
     def close(self) -> None:

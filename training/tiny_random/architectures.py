@@ -8,20 +8,35 @@ from typing import Any
 
 from env.refusal import Refusal, choices_hint
 
-# ChatML, as Qwen's tokenizers write it (default system message left out)
+# ChatML, as Qwen2.5's tokenizers write it (default system message left out)
 _CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# Mistral's instruction format: the template itself writes the start token, which the tokenizer adds too
+# Mistral's instruction format: no system turn, and the template writes the start token, which the tokenizer adds too
 _INST = (
     "<s>{% for message in messages %}{% if message['role'] == 'user' %}[INST] {{ message['content'] }} [/INST]"
-    "{% else %} {{ message['content'] }}<|end|>{% endif %}{% endfor %}"
+    "{% elif message['role'] == 'assistant' %} {{ message['content'] }}<|end|>"
+    "{% else %}{{ raise_exception('Only user and assistant roles are supported') }}{% endif %}{% endfor %}"
 )
-# gpt-oss's harmony format without its system message
+# ChatML of the hybrid Qwen3: the model thinks unless it is told not to, and conversations hold a thought of nothing
+_HYBRID = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['role'] == 'assistant' %}<think>\n\n</think>\n\n{% endif %}{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+# gpt-oss's harmony format: the system text is the developer's, prompts end before the channel, answers are in "final".
+# Its date is left out, so that runs of two days are equal.
 _HARMONY = (
-    "{% for message in messages %}<|start|>{{ message['role'] }}<|message|>{{ message['content'] }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|start|>assistant<|channel|>final<|message|>{% endif %}"
+    "<|start|>system<|message|>Reasoning: {{ reasoning_effort | default('medium') }}\n"
+    "# Valid channels: analysis, commentary, final.<|end|>"
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}"
+    "<|start|>assistant<|channel|>final<|message|>{{ message['content'] }}"
+    "{{ '<|return|>' if loop.last and not add_generation_prompt else '<|end|>' }}"
+    "{% else %}<|start|>{{ 'developer' if message['role'] == 'system' else message['role'] }}<|message|>"
+    "{{ '# Instructions\n\n' if message['role'] == 'system' }}{{ message['content'] }}<|end|>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant{% endif %}"
 )
 
 
@@ -58,6 +73,7 @@ SMALL: dict[str, Any] = {
 }
 _CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
 _CHATML_ENDS = ("<|im_end|>", "<|end|>")
+_HYBRID_TOKENS = (*_CHATML_TOKENS, "<think>", "</think>")
 
 ARCHITECTURES: dict[str, Architecture] = {
     "llama": Architecture("llama", start_token="<s>", tokens=("<s>",)),
@@ -66,16 +82,16 @@ ARCHITECTURES: dict[str, Architecture] = {
     "qwen2": Architecture(
         "qwen2", {"num_hidden_layers": 24, "use_sliding_window": False}, _CHATML, "", _CHATML_TOKENS, _CHATML_ENDS
     ),
-    "qwen3": Architecture("qwen3", {"use_sliding_window": False}, _CHATML, "", _CHATML_TOKENS, _CHATML_ENDS),
+    "qwen3": Architecture("qwen3", {"use_sliding_window": False}, _HYBRID, "", _HYBRID_TOKENS, _CHATML_ENDS),
     "mixtral": Architecture(
         "mixtral", {"num_local_experts": 4, "num_experts_per_tok": 2}, start_token="<s>", tokens=("<s>",)
     ),
     "qwen3_moe": Architecture(
         "qwen3_moe",
         {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "mlp_only_layers": [0]},
-        _CHATML,
+        _HYBRID,
         "",
-        _CHATML_TOKENS,
+        _HYBRID_TOKENS,
         _CHATML_ENDS,
     ),
     # 24 layers, as gpt-oss-20b has: settings that name layers 19 to 23 mean the same ones here
@@ -92,7 +108,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         _HARMONY,
         "",
         ("<|start|>", "<|message|>", "<|channel|>", "<|return|>"),
-        ("<|return|>", "<|end|>"),
+        ("<|return|>",),
     ),
     # its attention compresses keys and values: of q, k, v, o only o_proj is a module here
     "deepseek_v3": Architecture(

@@ -10,7 +10,6 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,16 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from env.files import digest
-from training.backends.base import Completion, Drawn, DrawStep, ModelIdentity, Request, Sampling
+from training.backends.base import (
+    ChatFacts,
+    Completion,
+    Drawn,
+    DrawStep,
+    ModelIdentity,
+    PromptForm,
+    Request,
+    Sampling,
+)
 from training.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS, list_checkpoints, save_checkpoint
 from training.examples import EncodedExamples, encode_examples
 from training.hooks import TrainHooks
@@ -76,8 +84,14 @@ class ToyModel:
     def log_prob(self, prompt: str, answer: str) -> float:
         return -len(answer) * math.exp(-self._strength)
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
+    def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
         return None
+
+    def chat_facts(self, form: PromptForm) -> ChatFacts | None:
+        return None
+
+    def answer_tokens(self, text: str) -> int:
+        return len(text) + 1
 
     def train(
         self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings, folder: Path, hooks: TrainHooks

@@ -5,12 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from env.refusal import Refusal
-from training.backends.base import Completion, Drawn, DrawStep, ModelIdentity, NoLogProbs, Request, Sampling
+from training.backends.base import (
+    ChatFacts,
+    Completion,
+    Drawn,
+    DrawStep,
+    ModelIdentity,
+    NoLogProbs,
+    Request,
+    Sampling,
+)
+from training.backends.base import PromptForm as PromptSettings
 from training.backends.endpoint.adapters import Wardrobe, Worn
 from training.backends.endpoint.answers import Answer, prompt_log_probs, read_answer, the_choice
 from training.backends.endpoint.asking import Found
@@ -94,6 +103,11 @@ class EndpointModel(DrawnModel):
         Raises:
             Refusal: the server cannot be reached, refuses a request, or answers what is no completion of this model.
         """
+        if settings.thinking.max_tokens:
+            raise Refusal(
+                f"sampling.thinking.max_tokens = {settings.thinking.max_tokens}: servers hold no budget for a thought.",
+                "Set it to 0, or let the training backend sample: sampler=own.",
+            )
         samples = [(number, sample) for number, request in enumerate(requests) for sample in range(len(request.seeds))]
         ids = [self._texts.prompt(request.prompt) for request in requests]
         bodies = [
@@ -172,9 +186,17 @@ class EndpointModel(DrawnModel):
                     found[start + place] = self._completion(data, len(ids), settings).text
         return [found[place] for place in range(len(seeds))]
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
+    def apply_chat_template(self, user: str, form: PromptSettings) -> str | None:
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
-        return self._texts.chat(user, system, moment)
+        return self._texts.chat(user, form)
+
+    def chat_facts(self, form: PromptSettings) -> ChatFacts | None:
+        """Return what the chat template writes around an answer; None without one."""
+        return self._texts.chat_facts(form)
+
+    def answer_tokens(self, text: str) -> int:
+        """Return how many tokens ``text`` takes as an answer, its end token included."""
+        return len(self._texts.answer(text)) + 1
 
     def prompt_tokens(self, prompt: str) -> int:
         """Return how many tokens ``prompt`` is."""
@@ -271,8 +293,16 @@ class EndpointModel(DrawnModel):
         return as_completion(answer, self._texts, settings)
 
 
+class _NoThought:
+    """The answer follows at once."""
+
+    max_tokens, opens, closes, forced = 0, "", "", ""
+
+
 class _Greedy:
     """The most probable tokens, so many of them."""
+
+    thinking = _NoThought()
 
     temperature, top_p, top_k = 0.0, 1.0, 0
     stop: tuple[str, ...] = ()

@@ -7,14 +7,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from env.refusal import Refusal
-from training.backends.base import Completion, Drawn, DrawStep, ModelIdentity, Request, Sampling
+from training.backends.base import (
+    ChatFacts,
+    Completion,
+    Drawn,
+    DrawStep,
+    ModelIdentity,
+    PromptForm,
+    Request,
+    Sampling,
+)
 from training.backends.local.batching import Batch, balanced_rows, halves, plan_batches, without
 from training.backends.local.texts import Texts
+from training.backends.local.thinking import most_tokens
 from training.backends.local.training_loop import Learner, TrainingRun, probe_longest, train_from_newest
 from training.examples import EncodedExamples, encode_examples
 from training.hooks import TrainHooks
@@ -128,11 +137,13 @@ class BatchedModel(DrawnModel):
         """Return which samples generate together. Raises Refusal when a prompt is too long for the context."""
         lengths = [len(self._texts.prompt(request.prompt)) for request in requests]
         room = self._base.context
+        most = most_tokens(self._texts, settings)
         for length in lengths:
-            if room is not None and length + settings.max_new_tokens > room:
+            if room is not None and length + most > room:
+                thought = " with the thought before it" if settings.thinking.max_tokens else ""
                 raise Refusal(
-                    f"A prompt of {length} tokens and max_new_tokens = {settings.max_new_tokens} exceed the model's "
-                    f"context of {room} tokens.",
+                    f"A prompt of {length} tokens and max_new_tokens = {settings.max_new_tokens}{thought} exceed the "
+                    f"model's context of {room} tokens.",
                     "Lower max_new_tokens, or shorten the task's input.",
                 )
         counts = [len(request.seeds) for request in requests]
@@ -216,9 +227,17 @@ class BatchedModel(DrawnModel):
         self._require_bare("probe_step")
         return probe_longest(self._encode(examples, train), train.batch_size, self._learning(lora, train))
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
+    def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
-        return self._texts.chat(user, system, moment)
+        return self._texts.chat(user, form)
+
+    def chat_facts(self, form: PromptForm) -> ChatFacts | None:
+        """Return what the chat template writes around an answer; None when the tokenizer has no chat template."""
+        return self._texts.chat_facts(form)
+
+    def answer_tokens(self, text: str) -> int:
+        """Return how many tokens ``text`` takes as an answer, its end token included."""
+        return len(self._texts.answer(text)) + 1
 
     def close(self) -> None:
         """Release the model's memory."""

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any, Protocol
 
 from env.installed.own_modules import module_command, module_environment
 from env.refusal import Refusal
-from training.backends.base import DrawStep, LoadedModel, ModelIdentity, Request, Sampling
+from training.backends.base import ChatFacts, DrawStep, LoadedModel, ModelIdentity, PromptForm, Request, Sampling
 from training.backends.local.batched_model import DrawnModel
 from training.backends.local.batching import Batch
 from training.examples import EncodedExamples
@@ -53,6 +52,16 @@ class PlainRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PlainThinking:
+    """How long a model may think, as sent between processes."""
+
+    max_tokens: int
+    opens: str
+    closes: str
+    forced: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlainSampling:
     """Sampling settings as sent between processes."""
 
@@ -61,6 +70,7 @@ class PlainSampling:
     top_k: int
     max_new_tokens: int
     stop: tuple[str, ...]
+    thinking: PlainThinking
 
 
 class Shard:
@@ -192,9 +202,17 @@ class ShardedModel(DrawnModel):
         """Return the natural-log probability of ``answer`` after ``prompt``."""
         return self._model.log_prob(prompt, answer)
 
-    def apply_chat_template(self, user: str, system: str, moment: datetime) -> str | None:
+    def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
-        return self._model.apply_chat_template(user, system, moment)
+        return self._model.apply_chat_template(user, form)
+
+    def chat_facts(self, form: PromptForm) -> ChatFacts | None:
+        """Return what the chat template writes around an answer; None when the tokenizer has no chat template."""
+        return self._model.chat_facts(form)
+
+    def answer_tokens(self, text: str) -> int:
+        """Return how many tokens ``text`` takes as an answer, its end token included."""
+        return self._model.answer_tokens(text)
 
     def train(
         self,
@@ -275,8 +293,14 @@ def _feed(
     settings: Sampling,
 ) -> None:
     """Send one shard batch after batch until none is left, and pass on its steps; None, or an error, comes last."""
+    thought = settings.thinking
     plain = PlainSampling(
-        settings.temperature, settings.top_p, settings.top_k, settings.max_new_tokens, tuple(settings.stop)
+        settings.temperature,
+        settings.top_p,
+        settings.top_k,
+        settings.max_new_tokens,
+        tuple(settings.stop),
+        PlainThinking(thought.max_tokens, thought.opens, thought.closes, thought.forced),
     )
     try:
         while (batch := _next(waiting)) is not None:

@@ -35,9 +35,10 @@ def load_texts(folder: Path, configured_ends: Any, vocabulary: int | None) -> Te
                 f"{folder}: end token {token} is beyond the model's {vocabulary:,} tokens.",
                 "Name an end token that the model knows, or give the folder that this tokenizer belongs to.",
             )
-    if not ends:
+    texts = Texts(tokenizer, tuple(ends), vocabulary)
+    if not texts.end_tokens:
         raise Refusal(f"{folder}: neither tokenizer nor configuration names an end token.", "Set eos_token.")
-    return Texts(tokenizer, tuple(dict.fromkeys(ends)), vocabulary)
+    return texts
 
 
 def _read_tokenizer(folder: Path) -> Any:

@@ -16,6 +16,7 @@ from training.backends.base import Sampling
 from training.backends.local.batched_model import PromptSamples, RowStep
 from training.backends.local.stopping import completed, completes_stop, stop_window
 from training.backends.local.texts import Texts
+from training.backends.local.thinking import ThinkingRows, most_tokens
 from training.backends.mlx.drawing import Ids, draw, uniform_numbers
 from training.backends.mlx.kv_cache import RowCache, new_caches
 
@@ -60,20 +61,28 @@ def _decode(
     model: Any, texts: Texts, caches: list[RowCache], logits: mx.array, seeds: Sequence[int], settings: Sampling
 ) -> Iterator[RowStep]:
     """Draw a token for each row, again and again, until every row has ended."""
-    drawn = np.zeros((len(seeds), settings.max_new_tokens), dtype=np.int64)
-    uniforms = uniform_numbers(seeds, settings.max_new_tokens)
+    most = most_tokens(texts, settings)
+    drawn = np.zeros((len(seeds), most), dtype=np.int64)
+    uniforms = uniform_numbers(seeds, most)
+    thinking = ThinkingRows(texts, settings, len(seeds)) if settings.thinking.max_tokens else None
     # sample number of each held row; finished ones stay until enough have ended
     held, live = np.arange(len(drawn)), np.ones(len(drawn), dtype=bool)
-    for step in range(settings.max_new_tokens):
+    for step in range(most):
         ids = draw(logits, uniforms[held, step], settings.temperature, settings.top_k, settings.top_p)
-        drawn[held[live], step] = ids[live]
-        is_last = step + 1 == settings.max_new_tokens
-        rows = [(row, drawn[held[row], : step + 1]) for row in np.flatnonzero(live)]
-        ended = [(row, own) for row, own in rows if is_last or _has_ended(texts, own, settings)]
-        yield RowStep(
-            len(rows), tuple((int(held[row]), completed(texts, own.tolist(), settings)) for row, own in ended)
-        )
-        live[[row for row, _ in ended]] = False
+        working = np.flatnonzero(live)
+        if thinking is not None:
+            samples = held[working].tolist()
+            ids[working] = thinking.follow(samples, ids[working].tolist())
+            ended = [row for row, is_over in zip(working, thinking.ended(samples), strict=True) if is_over]
+            completions = [(int(held[row]), thinking.completion(int(held[row]))) for row in ended]
+        else:
+            drawn[held[working], step] = ids[working]
+            rows = [(row, drawn[held[row], : step + 1]) for row in working]
+            over = [(row, own) for row, own in rows if step + 1 == most or _has_ended(texts, own, settings)]
+            ended = [row for row, _ in over]
+            completions = [(int(held[row]), completed(texts, own.tolist(), settings)) for row, own in over]
+        yield RowStep(len(working), tuple(completions))
+        live[ended] = False
         if not live.any():
             return
         if (~live).sum() >= _ENDED_SHARE * len(live):

@@ -19,6 +19,7 @@ from training.backends.base import Sampling
 from training.backends.local.batched_model import PromptSamples, RowStep
 from training.backends.local.stopping import completed, completes_stop, stop_window
 from training.backends.local.texts import Texts
+from training.backends.local.thinking import ThinkingRows, most_tokens
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
 from training.backends.transformers_peft.kv_cache import keep_rows, new_cache, repeat_rows
 
@@ -30,7 +31,7 @@ class _Rows:
     Attributes:
         origin: (rows,) where each was in the batch.
         padding: (rows,) positions before its prompt begins.
-        uniforms: (rows, max_new_tokens).
+        uniforms: (rows, most tokens of a sample).
         mask: (rows, capacity) 1 where a position may be seen.
     """
 
@@ -48,17 +49,17 @@ class _Rows:
 @torch.inference_mode()
 def generate_batch(model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
     """Yield each decoding step of the samples of ``prompts``, all of which generate together."""
-    longest = max(len(prompt.ids) for prompt in prompts)
-    capacity = longest + settings.max_new_tokens
+    most = most_tokens(texts, settings)
     cache = new_cache(model.config.get_text_config())
-    logits, rows = _prefill(model, cache, prompts, settings, capacity)
+    logits, rows = _prefill(model, cache, prompts, most)
     yield from _decode(model, texts, cache, logits, rows, settings)
 
 
-def _prefill(
-    model: Any, cache: Any, prompts: Sequence[PromptSamples], settings: Sampling, capacity: int
-) -> tuple[Tensor, _Rows]:
-    """Read every prompt once; return the next token's logits and the rows, both repeated for each sample."""
+def _prefill(model: Any, cache: Any, prompts: Sequence[PromptSamples], most: int) -> tuple[Tensor, _Rows]:
+    """Read every prompt once; return the next token's logits and the rows, both repeated for each sample.
+
+    ``most``: tokens that a sample may take.
+    """
     device = model.device
     # Apple GPUs have no float64, in which tokens are drawn
     draw_device = "cpu" if device.type == "mps" else device
@@ -77,13 +78,13 @@ def _prefill(
     counts = torch.tensor([len(prompt.seeds) for prompt in prompts])
     repeat = torch.arange(len(prompts)).repeat_interleave(counts)
     repeat_rows(cache, repeat.to(device))
-    mask = torch.ones(len(repeat), capacity, dtype=torch.long)
+    mask = torch.ones(len(repeat), longest + most, dtype=torch.long)
     mask[:, :longest] = seen[repeat]
     seeds = [seed for prompt in prompts for seed in prompt.seeds]
     rows = _Rows(
         origin=torch.arange(len(repeat)),
         padding=padding[repeat].to(device),
-        uniforms=uniform_numbers(seeds, settings.max_new_tokens).to(draw_device),
+        uniforms=uniform_numbers(seeds, most).to(draw_device),
         mask=mask.to(device),
     )
     return logits[repeat.to(device)], rows
@@ -91,19 +92,27 @@ def _prefill(
 
 def _decode(model: Any, texts: Texts, cache: Any, logits: Tensor, rows: _Rows, settings: Sampling) -> Iterator[RowStep]:
     """Draw a token for each row, again and again, until every row has ended."""
-    drawn = torch.zeros(len(rows.origin), settings.max_new_tokens, dtype=torch.long)
+    most = rows.uniforms.shape[1]
+    drawn = torch.zeros(len(rows.origin), most, dtype=torch.long)
     ends = torch.tensor(texts.end_tokens)
     padded = bool(rows.padding.any())
-    for step in range(settings.max_new_tokens):
+    thinking = ThinkingRows(texts, settings, len(rows.origin)) if settings.thinking.max_tokens else None
+    for step in range(most):
         numbers = rows.uniforms[:, step]
         ids = draw(logits.to(numbers.device), numbers, settings.temperature, settings.top_k, settings.top_p)
-        drawn[rows.origin, step] = ids.cpu()
-        so_far = drawn[rows.origin, : step + 1]
-        ended = torch.isin(so_far[:, -1], ends) | stopped_rows(texts, so_far, settings)
-        if step + 1 == settings.max_new_tokens:
-            ended[:] = True
-        done = zip(rows.origin[ended].tolist(), so_far[ended].tolist(), strict=True)
-        yield RowStep(len(ids), tuple((row, completed(texts, own, settings)) for row, own in done))
+        if thinking is not None:
+            held = rows.origin.tolist()
+            ids = torch.tensor(thinking.follow(held, ids.tolist()), device=ids.device)
+            ended = torch.tensor(thinking.ended(held))
+            completions = [(row, thinking.completion(row)) for row in rows.origin[ended].tolist()]
+        else:
+            drawn[rows.origin, step] = ids.cpu()
+            so_far = drawn[rows.origin, : step + 1]
+            ended = torch.isin(so_far[:, -1], ends) | stopped_rows(texts, so_far, settings)
+            ended |= step + 1 == most
+            done = zip(rows.origin[ended].tolist(), so_far[ended].tolist(), strict=True)
+            completions = [(row, completed(texts, own, settings)) for row, own in done]
+        yield RowStep(len(ids), tuple(completions))
         if bool(ended.all()):
             return
         if bool(ended.any()):

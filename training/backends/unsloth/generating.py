@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.backends.base import Sampling
+from training.backends.base import Completion, Sampling
 from training.backends.local.batched_model import PromptSamples, RowStep
 from training.backends.local.stopping import completed
 from training.backends.local.texts import Texts
+from training.backends.local.thinking import ThinkingRows, most_tokens
 from training.backends.transformers_peft.drawing import draw, uniform_numbers
 from training.backends.transformers_peft.generation import stopped_rows
 
@@ -26,7 +27,9 @@ from training.backends.transformers_peft.generation import stopped_rows
 def generate_batch(model: Any, texts: Texts, prompts: Sequence[PromptSamples], settings: Sampling) -> Iterator[RowStep]:
     """Yield each decoding step of the samples of ``prompts``, all of which generate together."""
     steps: SimpleQueue[RowStep | BaseException | None] = SimpleQueue()
-    watch = _Steps(texts, settings, max(len(prompt.ids) for prompt in prompts), steps)
+    rows = sum(len(prompt.seeds) for prompt in prompts)
+    thinking = ThinkingRows(texts, settings, rows) if settings.thinking.max_tokens else None
+    watch = _Steps(texts, settings, max(len(prompt.ids) for prompt in prompts), steps, thinking)
     worker = threading.Thread(target=_generate, args=(model, texts, prompts, settings, watch), daemon=True)
     worker.start()
     try:
@@ -53,8 +56,8 @@ def _generate(model: Any, texts: Texts, prompts: Sequence[PromptSamples], settin
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             do_sample=False,
-            max_new_tokens=settings.max_new_tokens,
-            logits_processor=[_Drawing(seeds, settings, longest)],
+            max_new_tokens=watch.most,
+            logits_processor=[_Drawing(seeds, settings, watch)],
             stopping_criteria=[watch],
             eos_token_id=ends,
             pad_token_id=ends[0],
@@ -68,10 +71,11 @@ def _generate(model: Any, texts: Texts, prompts: Sequence[PromptSamples], settin
 class _Drawing:
     """A logits processor that draws each row's token and leaves it as the only one, for a greedy search to take."""
 
-    def __init__(self, seeds: Sequence[int], settings: Sampling, prompt_length: int) -> None:
-        self._uniforms = uniform_numbers(seeds, settings.max_new_tokens)
+    def __init__(self, seeds: Sequence[int], settings: Sampling, watch: _Steps) -> None:
+        self._uniforms = uniform_numbers(seeds, watch.most)
         self._settings = settings
-        self._prompt_length = prompt_length
+        self._prompt_length = watch.prompt_length
+        self._thinking = watch.thinking
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return scores of (rows, vocabulary): 0 for the drawn token, minus infinity for every other."""
@@ -79,6 +83,9 @@ class _Drawing:
         settings = self._settings
         numbers = self._uniforms[:, step].to(scores.device)
         drawn = draw(scores, numbers, settings.temperature, settings.top_k, settings.top_p)
+        if self._thinking is not None:
+            following = self._thinking.follow(range(len(drawn)), drawn.tolist())
+            drawn = torch.tensor(following, device=drawn.device)
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn[:, None], 0.0)
 
 
@@ -86,9 +93,16 @@ class _Steps:
     """A stopping criterion that reports each step, and ends every row once the work ``is_left``."""
 
     def __init__(
-        self, texts: Texts, settings: Sampling, prompt_length: int, steps: SimpleQueue[RowStep | BaseException | None]
+        self,
+        texts: Texts,
+        settings: Sampling,
+        prompt_length: int,
+        steps: SimpleQueue[RowStep | BaseException | None],
+        thinking: ThinkingRows | None,
     ) -> None:
         self.prompt_length = prompt_length
+        self.most = most_tokens(texts, settings)
+        self.thinking = thinking
         self.steps = steps
         self.is_left = False
         self._texts = texts
@@ -100,13 +114,17 @@ class _Steps:
         """Return (rows,) booleans: the rows that have ended, by an end token, a stop string or their length."""
         drawn = input_ids[:, self.prompt_length :].cpu()
         before = torch.zeros(len(drawn), dtype=torch.bool) if self._ended is None else self._ended
-        ended = torch.isin(drawn[:, -1], self._ends) | stopped_rows(self._texts, drawn, self._settings) | before
-        if drawn.shape[1] == self._settings.max_new_tokens:
-            ended[:] = True
-        done = (
-            (row, completed(self._texts, drawn[row].tolist(), self._settings))
-            for row in (ended & ~before).nonzero()[:, 0].tolist()
-        )
-        self.steps.put(RowStep(int((~before).sum()), tuple(done)))
+        if self.thinking is not None:
+            ended = torch.tensor(self.thinking.ended(range(len(drawn)))) | before
+        else:
+            ended = torch.isin(drawn[:, -1], self._ends) | stopped_rows(self._texts, drawn, self._settings) | before
+            ended |= drawn.shape[1] == self.most
+        done = tuple((row, self._completion(row, drawn)) for row in (ended & ~before).nonzero()[:, 0].tolist())
+        self.steps.put(RowStep(int((~before).sum()), done))
         self._ended = ended
         return (torch.ones_like(ended) if self.is_left else ended).to(input_ids.device)
+
+    def _completion(self, row: int, drawn: Tensor) -> Completion:
+        if self.thinking is not None:
+            return self.thinking.completion(row)
+        return completed(self._texts, drawn[row].tolist(), self._settings)

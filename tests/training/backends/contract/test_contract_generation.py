@@ -13,7 +13,7 @@ import pytest
 from env.refusal import Refusal
 from eval.pipeline.sampling import GenerationRequest
 from tests.support.model_work import REQUESTS, SAMPLING
-from tests.support.settings import sampling_settings
+from tests.support.settings import prompt_form, sampling_settings
 from training.backends.local.batched_model import RowStep
 
 # nearly flat logits: every token is drawn now and then, the end token too
@@ -151,7 +151,9 @@ def test_an_empty_answer_is_certain_and_a_longer_one_less_likely(model: Any) -> 
 
 
 def test_a_chat_template_is_used_where_there_is_one(load: Any, model: Any) -> None:
-    assert model.apply_chat_template("hello", "", MOMENT) is None
-    assert load("tiny_random:qwen3").apply_chat_template("hello", "", MOMENT) == (
-        "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
-    )
+    assert model.apply_chat_template("hello", prompt_form()) is None
+    asked = "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+    hybrid = load("tiny_random:qwen3")
+    assert hybrid.apply_chat_template("hello", prompt_form()) == f"{asked}<think>\n\n</think>\n\n"
+    assert hybrid.apply_chat_template("hello", prompt_form(thinks=True)) == asked
+    assert hybrid.answer_tokens("return 1") == len(hybrid._texts.answer("return 1")) + 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
+from tests.support.settings import prompt_form
 
 TURNS = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}"
 CUE = "{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -77,13 +78,13 @@ def test_a_system_text_reaches_the_model_whatever_its_template_knows(
     load: Any, copied: Path, template: str, prompt: str, choice: str
 ) -> None:
     model = load(with_template(copied, template))
-    assert model.apply_chat_template("hello", "Lua.", MOMENT) == prompt
+    assert model.apply_chat_template("hello", prompt_form("Lua.", MOMENT)) == prompt
     assert model.choices["system text"].startswith(choice)
-    assert "Lua." not in model.apply_chat_template("hello", "", MOMENT)
+    assert "Lua." not in model.apply_chat_template("hello", prompt_form("", MOMENT))
 
 
 def test_without_a_template_there_is_no_system_turn_and_it_says_so(model: Any) -> None:
-    assert model.apply_chat_template("hello", "Lua.", MOMENT) is None
+    assert model.apply_chat_template("hello", prompt_form("Lua.", MOMENT)) is None
     assert model.choices["system text"].startswith("none: without a chat template")
 
 
@@ -93,7 +94,7 @@ def test_a_template_that_prints_the_time_prints_the_recorded_one(
 ) -> None:
     monkeypatch.setenv("TZ", zone)
     model = load(with_template(copied, "{{ strftime_now('%d %b %Y %H:%M:%S') }}\n" + TURNS + CUE))
-    asked = model.apply_chat_template("hello", "", MOMENT)
+    asked = model.apply_chat_template("hello", prompt_form("", MOMENT))
     assert asked == "03 Feb 2026 04:05:06\n<|user|>hello\n<|assistant|>"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -102,6 +103,13 @@ def test_top_k_is_refused_where_the_protocol_does_not_know_it(opened: Open) -> N
         model = opened(fake)
         with pytest.raises(Refusal, match=r"sampling\.top_k = 20: OpenAI's protocol does not know it"):
             model.generate([GenerationRequest("ask", (1,))], SAMPLING)
+
+
+def test_a_thought_with_a_budget_is_refused_at_a_server(fake: Fake, opened: Open) -> None:
+    model = opened(fake)
+    thinking = replace(SAMPLING, thinking=replace(SAMPLING.thinking, max_tokens=9))
+    with pytest.raises(Refusal, match=r"sampling\.thinking\.max_tokens = 9: servers hold no budget for a thought"):
+        model.generate([GenerationRequest("ask", (1,))], thinking)
 
 
 @pytest.mark.parametrize(

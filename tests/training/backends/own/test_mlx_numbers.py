@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from tests.support.mlx_models import (
     torch_logits,
 )
 from tests.support.model_work import EXAMPLES, LORA, TRAIN
+from tests.support.settings import prompt_form
 
 pytestmark = needs_mlx
 
@@ -50,7 +50,7 @@ def test_the_first_loss_and_chat_prompts_are_those_of_transformers(
         theirs.probe_step(EXAMPLES, LORA, TRAIN), rel=1e-5
     )
     chatty = made(tmp_path, "qwen3")
-    asked = ("hi", "Lua.", datetime(2026, 1, 1, tzinfo=UTC))
+    asked = ("hi", prompt_form("Lua."))
     assert load(chatty).apply_chat_template(*asked) == load(chatty, "transformers_peft").apply_chat_template(*asked)
     assert mlx_model.apply_chat_template(*asked) is None
 

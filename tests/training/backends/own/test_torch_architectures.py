@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ import pytest
 import torch
 
 from env.refusal import Refusal
-from eval.pipeline.prompts import PromptForm, plain_template, render
+from eval.pipeline.prompts import plain_template, render
 from eval.records import Row
 from gates.measuring.prompting import examples_of
-from tests.support.settings import lora_settings, model_settings, train_settings
+from tests.support.settings import lora_settings, model_settings, prompt_form, train_settings
 from training.backends.local.adapter_folder import require_exact_adapter
 from training.backends.local.targets import is_forbidden, parameter_patterns, select_targets
 from training.checkpoints import ADAPTER_WEIGHTS
@@ -32,7 +31,7 @@ MIXTURES = ("gpt_oss", "mixtral", "qwen3_moe")
 DENSE = ("llama", "mistral", "qwen2", "qwen3")
 LORA = lora_settings(r=4, alpha=8.0, target_modules=ATTENTION, layers=(-2, -1))
 TRAIN = train_settings(max_steps=2, batch_size=4, learning_rate=1e-2, checkpoint_every=2, max_adapter_mb=1.0)
-FORM = PromptForm("You write Lua.", datetime(2026, 1, 1, tzinfo=UTC))
+FORM = prompt_form("You write Lua.")
 EXAMPLES = [Example(f"square of {n}: ", str(n * n), f"row {n}") for n in range(8)]
 
 
@@ -211,7 +210,7 @@ def test_a_prompt_has_the_same_tokens_in_training_and_in_evaluation(name: str, m
     [trained] = encode_examples([example], model._texts, TRAIN).rows
     asked = model._texts.prompt(render(row.instruction, row.input, model.apply_chat_template, FORM))
     assert list(trained.ids[: trained.prompt_length]) == asked
-    spoken = model.apply_chat_template("x", FORM.system, FORM.moment) is not None
+    spoken = model.apply_chat_template("x", FORM) is not None
     assert spoken == (name != "llama")
     assert (example.prompt == plain_template(row.instruction, row.input)) == (not spoken)
     start = model._texts.tokenizer.bos_token_id
