@@ -40,7 +40,7 @@ class Gate:
 
 
 _MODEL_AND_DATA = ("seed", "model", "backend", "dataset", "prompt")
-_MEASUREMENT = (*_MODEL_AND_DATA, "verifier", "sampling", "rule")
+_MEASUREMENT = (*_MODEL_AND_DATA, "sampler", "verifier", "sampling", "rule")
 
 GATES: dict[str, Gate] = {
     gate.letter: gate

@@ -27,7 +27,7 @@ def run(context: GateContext) -> GateReport:
             drawn[split] = bench.measure(ARM, split, path, f"base on {split}", before, sum(sizes.values()))
         splits = {split: bench.evaluate(samples, ARM, split) for split, samples in drawn.items()}
         base, judge = base_facts(bench.model), judge_facts(bench.verifier)
-        choices = dict(bench.model.choices)
+        choices = bench.choices([path])
     metrics = splits["test" if "test" in splits else "dev"].metrics
     shown = [m for m in metrics if m.k in (1, context.experiment.rule.k)]
     return conclude(

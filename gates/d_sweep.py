@@ -16,6 +16,7 @@ from eval.records import EvalResult, Sample, TaskScore
 from gates.context import GateContext, conclude
 from gates.measuring.bench import Bench, base_facts, judge_facts, open_bench, require_same_base
 from gates.measuring.search import course_of
+from gates.measuring.served import announce
 from gates.measuring.stored import base_of, cell_file, verified_checkpoints
 from gates.report import GateReport
 from gates.report.results import (
@@ -57,7 +58,10 @@ def run(context: GateContext) -> GateReport:
         require_same_base(bench.model, context.earlier(TrainingResults))
         sweep = sweep_cells(context, bench, rule, verified_checkpoints(context))
         base, judge = base_facts(bench.model), judge_facts(bench.verifier)
-        choices = {**bench.model.choices, "search": f"{sweep.course.search}: {sweep.course_reason}"}
+        choices = {
+            **bench.choices([item.file for item in sweep.cells]),
+            "search": f"{sweep.course.search}: {sweep.course_reason}",
+        }
     selection = select(sweep, rule)
     results = SweepResults(
         base=base,
@@ -90,6 +94,7 @@ def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders:
     base = base_of(bench, context, "dev")
     overall = course.samples(rule.dev_samples)
     drawn: dict[Cell, list[Sample]] = {cell: [] for cell in cells}
+    announce(bench.model, [(folders[cell.step], cell.scale) for cell in cells])
 
     def measure(cell: Cell, number: int) -> Sequence[TaskScore]:
         before = sum(map(len, drawn.values()))

@@ -15,6 +15,7 @@ from eval.pipeline.verifier import VerifierSettings
 from gates.report.document import Document
 from training.loss_watch import LossWatchSettings
 from training.records import LoraSettings, ModelSettings, TrainSettings
+from training.sampler import SamplerSettings
 from training.schedule import with_steps
 
 
@@ -137,6 +138,7 @@ class Experiment(Document):
     seed: int
     model: ModelSettings
     backend: BackendSection
+    sampler: SamplerSettings
     dataset: DatasetSettings
     verifier: VerifierSettings
     prompt: PromptSection
@@ -159,6 +161,13 @@ class Experiment(Document):
                 f"sampling.samples_dev={self.sampling.samples_dev}, samples_test={self.sampling.samples_test}"
             )
         return self
+
+
+def drawn_together(experiment: Experiment) -> tuple[tuple[int, ...], int]:
+    """Return (how many samples may generate together, rising; processes that each generate so many)."""
+    if experiment.sampler.name:
+        return (experiment.sampler.concurrency,), 1
+    return experiment.model.batch_sizes, experiment.model.processes
 
 
 def planned_training(experiment: Experiment) -> TrainSettings:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from env.refusal import Refusal
-from training.backends import backend_module, find_backend, require_quantization
-from training.backends.base import LoadedModel
+from training.backends import backend_module, find_backend, require_quantization, require_server
+from training.backends.base import LoadedModel, ModelIdentity, Serves
 from training.backends.local.model_folder import find_folder, require_files
-from training.exports import ExportRequest, RoundTrip
+from training.exports import ExportRequest, Form, RoundTrip
 from training.packaged import cache as packaged
 from training.packaged.models import loading_lines, packaged_model
 from training.records import LoraSettings, ModelSettings
+from training.sampler import Reference, SamplerSettings
 from training.tiny_random import cache as tiny_random
 
 
@@ -64,6 +67,40 @@ def export_adapter(backend: str, settings: ModelSettings, request: ExportRequest
         )
     found: RoundTrip = backend_module(backend).export(_with_folder(settings), request, settings.path)
     return found
+
+
+def open_server(
+    backend: str,
+    settings: ModelSettings,
+    sampler: SamplerSettings,
+    identity: ModelIdentity,
+    parameters: int,
+    references: Sequence[Reference],
+    least_nats: float,
+) -> Serves:
+    """Return the base that ``backend`` trains as the servers of ``sampler`` hold it; no weight is read here.
+
+    Args:
+        identity, parameters: of the base that was loaded here, which the server's is held against.
+        references: prompts and answers by which base and adapters are recognised.
+        least_nats: an adapter must move some log-probability by so much.
+
+    Raises:
+        Refusal: a server cannot be used, or ``backend`` cannot read a tokenizer without a model.
+    """
+    here = _with_folder(settings)
+    read_texts = getattr(backend_module(backend), "texts", None)
+    if read_texts is None:
+        raise Refusal(f"backend = {backend!r} does not let a server sample for it.", "Set sampler=own.")
+
+    def export(adapter: Path, scale: float, form: Form, to: Path) -> None:
+        # texts only serve to compare the export with what it was made from
+        texts = tuple(one.prompt for one in references)
+        export_adapter(backend, settings, ExportRequest(adapter, scale, form, to, texts))
+
+    module = import_module(require_server(sampler.name).module)
+    served: Serves = module.open_server(sampler, read_texts(here), export, identity, parameters, references, least_nats)
+    return served
 
 
 def local_folder(settings: ModelSettings) -> Path | None:

@@ -21,15 +21,25 @@ FEW_CLUSTERS = 20
 
 
 @dataclass(frozen=True, slots=True)
+class AnswersMoved:
+    """How many greedy answers differ from the base's: under the adapter, and under the adapter at scale 0."""
+
+    moved: int
+    zero_moved: int
+
+
+@dataclass(frozen=True, slots=True)
 class Canary:
     """How far the adapter moves log-probabilities of fixed answers, in nats, over ``prompts`` prompts.
 
     ``moved_nats`` is the largest |adapter - base|; ``zero_moved_nats`` the largest |adapter at scale 0 - base|.
+    ``answers`` takes their place where a server tells no log-probabilities of a given text.
     """
 
     moved_nats: float
     zero_moved_nats: float
     prompts: int
+    answers: AnswersMoved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +169,8 @@ def canary_guard(canary: Canary | None, rule: DecisionRule) -> Guard:
     """Block unless the adapter was seen to act, and to be gone at scale 0."""
     if canary is None or canary.prompts < 1:
         return Guard("adapter canary", "block", True, "The adapter canary was not run: the adapter may not be applied.")
+    if canary.answers is not None:
+        return _answers_guard(canary.answers, canary.prompts)
     moves = canary.moved_nats >= rule.canary_min_nats
     vanishes = canary.zero_moved_nats <= rule.canary_max_zero_nats
     sentence = (
@@ -168,6 +180,15 @@ def canary_guard(canary: Canary | None, rule: DecisionRule) -> Guard:
         f"(at most {rule.canary_max_zero_nats:g} allowed)."
     )
     return Guard("adapter canary", "block", not (moves and vanishes), sentence)
+
+
+def _answers_guard(answers: AnswersMoved, prompts: int) -> Guard:
+    """Block unless the adapter changes some greedy answer, and the base asked again none."""
+    sentence = (
+        f"The server tells no log-probabilities; of the greedy answers to {counted(prompts, 'prompt')} the adapter "
+        f"changes {answers.moved} (at least 1 expected) and at scale 0 {answers.zero_moved} (none allowed)."
+    )
+    return Guard("adapter canary", "block", answers.moved < 1 or answers.zero_moved > 0, sentence)
 
 
 def truncation_guard(base: Sequence[TaskScore], cell: Sequence[TaskScore], rule: DecisionRule) -> Guard:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from env.refusal import Refusal
 from env.silence import reach
 from eval.pipeline.extract import extract
 from eval.pipeline.sampling import Generated, GenerationRequest, LanguageModel, SamplingSettings, sample_seed
@@ -254,12 +255,17 @@ def measure(
             continue
         _stop_if_asked(safe_point, work)
         stored_s = time.monotonic()
-        for _ in work.draw(chunk, model, prompt):
-            if time.monotonic() - stored_s >= STORE_EVERY_S:
-                work.store_judged()
-                stored_s = time.monotonic()
-            on_progress(work.reached)
-            _stop_if_asked(safe_point, work)
+        try:
+            for _ in work.draw(chunk, model, prompt):
+                if time.monotonic() - stored_s >= STORE_EVERY_S:
+                    work.store_judged()
+                    stored_s = time.monotonic()
+                on_progress(work.reached)
+                _stop_if_asked(safe_point, work)
+        except Refusal:
+            # a server that is gone ends the gate; what has ended before is stored
+            work.store_in_order(0)
+            raise
         work.store_in_order(arm.sampling.samples_per_call)
     work.store_in_order(0)
     on_progress(work.reached)

@@ -13,7 +13,7 @@ from env.refusal import Refusal
 from env.space import size_text
 from gates.a_environment.adapter_fit import adapter_checks
 from gates.settings import Experiment, planned_training
-from training.backends import require_installed, require_trainer
+from training.backends import require_installed, require_server, require_trainer
 from training.backends.local.hub import commit_of, hub_cache, is_offline
 from training.models import check_settings, local_folder, source_note, text_choices
 from training.needs.disk import checkpoint_bytes
@@ -41,6 +41,8 @@ def model_checks(experiment: Experiment, results: Path) -> list[Check]:
     # before anything is downloaded for it
     require_installed(experiment.backend.name)
     require_trainer(experiment.backend.name)
+    if experiment.sampler.name:
+        require_server(experiment.sampler.name)
     folder = local_folder(experiment.model)
     if folder is None:
         return [_download_check(experiment.model.path)]

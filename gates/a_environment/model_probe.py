@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +24,10 @@ from gates.a_environment.model_files import revision_facts
 from gates.a_environment.prompt_checks import prompt_checks
 from gates.a_environment.speed import GenerationSpeed, call_size, fastest, time_batches, with_processes
 from gates.measuring.bench import base_facts, one_process, open_judge, sampling_settings
+from gates.measuring.meeting import Meeting, meet
 from gates.measuring.prompting import examples_of, form_of, prompt_of, store_prompts
 from gates.report.results import AdapterProbe, ModelProbe, Pace, SampleProbe
-from gates.settings import Experiment
+from gates.settings import Experiment, drawn_together
 from training.backends.local.hub import downloads_told
 from training.examples import EncodedExamples
 from training.hooks import NoHooks
@@ -75,11 +77,14 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
     with downloads_told(lambda brought: looking.tell(f"downloading it: {size_text(brought)} so far")):
         model = load_model(experiment.backend.name, one_process(experiment.model))
     load_s = looking.start_s + time.monotonic() - began_s
-    try:
+    with ExitStack() as opened:
+        opened.callback(model.close)
         config = experiment.gate.c
         examples = examples_of(dataset.rows, model, form)
         stored = store_prompts(looking.prompts, dataset.tasks, examples, model, form)
         asked = prompt_checks(experiment, dataset, model, form, stored)
+        base = base_facts(model)
+        meeting = meet(experiment, base, model, dataset.tasks, form, opened, looking.tell)
         data = model.encoded(examples, config.train)
         # the longest rows of all: running out of memory should happen here, not in the middle of training
         longest = _longest(examples, data)[: config.train.batch_size * config.train.grad_accum]
@@ -87,23 +92,25 @@ def probe_model(experiment: Experiment, dataset: Dataset, looking: Looking) -> P
         loss = model.probe_step(longest[: config.train.batch_size], config.lora, config.train)
         looking.tell("one training step, its adapter saved and read back")
         watch = _Steps()
-        trip = _round_trip(model, longest, experiment, watch) if math.isfinite(loss) else None
+        trip = _round_trip(model, longest, experiment, watch, meeting) if math.isfinite(loss) else None
+        drawing = model if meeting is None else meeting.served
         looking.tell("one sample")
-        sample = _one_sample(experiment, dataset, model, form)
+        sample = _one_sample(experiment, dataset, drawing, form)
         dev = [task for task in dataset.tasks if task.split == "dev"]
-        speeds, limit = time_batches(model, experiment, dev, form, looking.tell)
-        base = base_facts(model)
+        speeds, limit = time_batches(drawing, experiment, dev, form, looking.tell)
         model_choices = dict(model.choices)
         choices = [fact(f"model {name}", chosen) for name, chosen in model_choices.items()]
-    finally:
-        model.close()
+    sampler = None if meeting is None else meeting.facts
+    choices += [
+        fact(f"sampler {name}", chosen) for name, chosen in ({} if sampler is None else sampler.choices).items()
+    ]
     rows = _rows_check(data, len(examples), experiment)
-    if len(experiment.model.batch_sizes) > 1:
+    if len(drawn_together(experiment)[0]) > 1:
         choices.append(_batch_check(speeds, limit))
     checks = [*asked, rows, _loss_check(loss), *_trip_checks(trip, experiment), _sample_check(sample), *choices]
     # known only now where it was downloaded just now
     checks += revision_facts(experiment)
-    found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored)
+    found = ModelProbe(base=base, loss=_finite(loss), adapter=trip, sample=sample, prompts=stored, sampler=sampler)
     if watch.record is None:
         return Probed(checks, found)
     pace = _pace(experiment, data, model_choices, load_s, looking.judged_per_s, speeds, watch.record)
@@ -120,8 +127,9 @@ def _pace(
     step: StepRecord,
 ) -> Pace:
     train, speed = experiment.gate.c.train, fastest(speeds)
-    batch = speed.rows if len(experiment.model.batch_sizes) > 1 else experiment.model.batch_sizes[0]
-    tokens_per_s = with_processes(speed.tokens_per_s, experiment.model.processes)
+    sizes, processes = drawn_together(experiment)
+    batch = speed.rows if len(sizes) > 1 else sizes[0]
+    tokens_per_s = with_processes(speed.tokens_per_s, processes)
     calls, reason = call_size(experiment, batch, tokens_per_s, speed.tokens_each)
     threads = choices.get("threads", "").partition(":")[0]
     return Pace(
@@ -169,7 +177,9 @@ class _Steps(NoHooks):
         self.record = record
 
 
-def _round_trip(model: Any, examples: list[Example], experiment: Experiment, watch: _Steps) -> AdapterProbe:
+def _round_trip(
+    model: Any, examples: list[Example], experiment: Experiment, watch: _Steps, meeting: Meeting | None
+) -> AdapterProbe:
     """Train one step into a temporary folder, and score an answer without and with what was saved there."""
     config = experiment.gate.c
     # the full rate at the only step, so that the adapter is more than its start
@@ -183,6 +193,8 @@ def _round_trip(model: Any, examples: list[Example], experiment: Experiment, wat
             moved = model.log_prob(scored.prompt, scored.answer)
         with model.adapter(adapter, 0.0):
             zero = model.log_prob(scored.prompt, scored.answer)
+        if meeting is not None:
+            meeting.try_adapter(model, adapter)
         size_mb = sum(file.stat().st_size for file in adapter.glob("*adapter*.safetensors")) / 1e6
     return AdapterProbe(
         moved_nats=_finite(abs(moved - base)), zero_moved_nats=_finite(abs(zero - base)), adapter_mb=size_mb

@@ -13,8 +13,8 @@ from eval.pipeline.sampling import GenerationRequest, sample_seed
 from eval.records import Task
 from gates.measuring.bench import sampling_settings
 from gates.measuring.prompting import prompt_of
-from gates.settings import Experiment
-from training.backends.base import LoadedModel
+from gates.settings import Experiment, drawn_together
+from training.backends.base import Generates
 
 # A batch is timed until half of its samples have ended, but not for longer.
 _LEAST_S, _MOST_S = 3.0, 20.0
@@ -38,7 +38,7 @@ class GenerationSpeed:
 
 
 def time_batches(
-    model: LoadedModel,
+    model: Generates,
     experiment: Experiment,
     tasks: Sequence[Task],
     form: PromptForm,
@@ -55,7 +55,7 @@ def time_batches(
     """
     found: list[GenerationSpeed] = []
     available = len(tasks) * experiment.sampling.samples_dev
-    for rows in experiment.model.batch_sizes:
+    for rows in drawn_together(experiment)[0]:
         if found and rows > available:
             return found, f"{rows} rows: the dev tasks fill only {available}"
         before = model.choices.get("batch_size", "")
@@ -74,7 +74,7 @@ def fastest(speeds: Sequence[GenerationSpeed]) -> GenerationSpeed:
 
 
 def time_generation(
-    model: LoadedModel,
+    model: Generates,
     experiment: Experiment,
     rows: int,
     tasks: Sequence[Task],
@@ -131,7 +131,7 @@ def call_size(experiment: Experiment, batch: int, tokens_per_s: float, tokens_ea
     requested = experiment.sampling.samples_per_call
     if requested:
         return requested, "requested"
-    rows = batch * experiment.model.processes
+    rows = batch * drawn_together(experiment)[1]
     each_s = tokens_each / tokens_per_s
     whole = min(MOST_A_CALL, int(CALL_S / each_s)) // rows * rows
     size = max(rows, whole)

@@ -36,7 +36,7 @@ def run(context: GateContext) -> GateReport:
         trial = hold_trial(context, bench, rule)
         tasks = bench.tasks(trial.split)
         groups = gains_by_group(tasks, trial.arms, rule)
-        base, judge, choices = base_facts(bench.model), judge_facts(bench.verifier), dict(bench.model.choices)
+        base, judge, choices = base_facts(bench.model), judge_facts(bench.verifier), bench.choices(trial.files)
         rows, prompts = bench.dataset.rows, {task.id: bench.prompt(task) for task in tasks}
     context.on_progress(Progress("deciding", 0, 0, ""))
     evidence = Evidence(trial.cell.name, trial.canary, len(trial.openings), smoke=context.experiment.smoke)

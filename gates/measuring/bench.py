@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,10 +25,11 @@ from gates.context import GateContext, Progress
 from gates.measuring.beyond_model import require_modelled
 from gates.measuring.pace import as_recorded, recorded_pace, samples_per_call
 from gates.measuring.prompting import answering, prompt_of, recorded_form, require_same_prompts
+from gates.measuring.served import met_again, recognised, usage_choices
 from gates.measuring.thinking import marked_thinking
 from gates.report.results import AnyResults, BaseFacts, EnvironmentResults, JudgeFacts
 from gates.settings import Experiment
-from training.backends.base import LoadedModel
+from training.backends.base import Generates, LoadedModel
 from training.backends.local.hub import downloads_told
 from training.models import load_model
 from training.records import ModelSettings
@@ -36,17 +37,27 @@ from training.records import ModelSettings
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Everything that measuring needs, opened: the base model, the verifier, the tasks."""
+    """Everything that measuring needs, opened: the base model, the verifier, the tasks.
+
+    ``notes``: what was found about the model while it was opened, besides its own choices.
+    """
 
     context: GateContext
-    model: LoadedModel
+    model: Generates
     verifier: Verifier
     dataset: Dataset
     form: PromptForm
+    notes: Mapping[str, str]
 
     def prompt(self, task: Task) -> str:
         """Return the text of a task's prompt."""
         return prompt_of(task, self.model, self.form)
+
+    def choices(self, files: Sequence[Path]) -> dict[str, str]:
+        """Return the model's automatic choices, and what the samples in ``files`` took where a server counts them."""
+        prompts = {task.id: self.prompt(task) for task in self.dataset.tasks}
+        used = usage_choices(self.model, self.context.experiment, files, prompts)
+        return {**self.model.choices, **self.notes, **used}
 
     def scored_prompt(self, task: Task) -> str:
         """Return the text after which a given answer of the task is scored: no thought comes before it."""
@@ -126,7 +137,7 @@ class Bench:
         return sampling.samples_dev if split == "dev" else sampling.samples_test
 
 
-def sampling_settings(experiment: Experiment, model: LoadedModel, form: PromptForm) -> SamplingSettings:
+def sampling_settings(experiment: Experiment, model: Generates, form: PromptForm) -> SamplingSettings:
     """Return how completions of ``model`` are drawn: as configured, with what its own prompt format adds.
 
     Raises:
@@ -191,13 +202,22 @@ def open_bench(context: GateContext) -> Iterator[Bench]:
         require_right_instrument(dataset.tasks, verifier, domain_of_experiment(experiment).constant_answers)
         context.safe_point()
         context.on_progress(Progress("loading model", 0, 0, ""))
-        model = loaded(context, as_recorded(experiment.model, recorded_pace(context)))
+        model = _opened_model(context, dataset)
         try:
             form = recorded_form(context)
             require_same_prompts(context, dataset.tasks, model, form)
-            yield Bench(context, model, verifier, dataset, form)
+            context.safe_point()
+            yield Bench(context, model, verifier, dataset, form, recognised(context, model))
         finally:
             model.close()
+
+
+def _opened_model(context: GateContext, dataset: Dataset) -> Generates:
+    """Return the base that is measured: loaded here, or met again at a server."""
+    experiment = context.experiment
+    if experiment.sampler.name:
+        return met_again(context, dataset.tasks)
+    return loaded(context, as_recorded(experiment.model, recorded_pace(context)))
 
 
 def require_right_instrument(tasks: Sequence[Task], verifier: Verifier, constants: Sequence[str]) -> None:
@@ -230,7 +250,7 @@ def require_same_judge(context: GateContext, verifier: Verifier) -> None:
         )
 
 
-def require_same_base(model: LoadedModel, earlier: AnyResults) -> None:
+def require_same_base(model: Generates, earlier: AnyResults) -> None:
     """Require that ``model`` is the base that an earlier gate loaded. Raises Refusal naming the part that differs."""
     before, now = earlier.base.parts if earlier.base is not None else {}, model.identity.parts
     differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
@@ -246,7 +266,7 @@ def judge_facts(verifier: Verifier) -> JudgeFacts:
     return JudgeFacts(verifier=verifier.name, isolation=verifier.isolation)
 
 
-def base_facts(model: LoadedModel) -> BaseFacts:
+def base_facts(model: Generates) -> BaseFacts:
     """Return what identifies the loaded base, for reports."""
     return BaseFacts(digest=model.identity.digest, parts=model.identity.parts, parameters=model.parameters)
 

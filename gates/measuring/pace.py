@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from env.counts import counted
 from gates.context import PlanContext
 from gates.report.results import EnvironmentResults, Generations, Pace
+from gates.settings import drawn_together
 from training.records import ModelSettings
 from training.schedule import with_steps
 
@@ -56,7 +57,7 @@ def samples_per_call(context: PlanContext) -> int:
     requested = context.experiment.sampling.samples_per_call
     pace = recorded_pace(context)
     if requested or pace is None:
-        return requested or context.experiment.model.batch_sizes[0]
+        return requested or drawn_together(context.experiment)[0][0]
     return pace.samples_per_call
 
 

@@ -171,6 +171,39 @@ class Pace(Document):
     call_reason: str
 
 
+class ReferenceFacts(Document):
+    """A reference answer to a dev task, scored by our own load and by a server; or, without scores, greedy answers.
+
+    ``tokens``: of the reference; ``own_nats``, ``served_nats``: its natural-log probability, None where the server
+    tells none.
+    """
+
+    task_id: str
+    tokens: int
+    own_nats: float | None
+    served_nats: float | None
+    own_text: str
+    served_text: str
+
+
+class SamplerFacts(Document):
+    """The base at a server, as Gate A met it; later gates hold the server against it.
+
+    Attributes:
+        facts: what must stay the same: software, version, model, where it came from, how it is asked.
+        choices: what was found there, name -> "value: reason", the same base and the seeds among them.
+        references: what our own load and the server make of reference answers.
+        adapter: the same under an adapter of one step; empty where the server cannot load one while it runs.
+        adapter_note: how the adapter compared, or why it was not tried.
+    """
+
+    facts: Mapping[str, str]
+    choices: Mapping[str, str]
+    references: tuple[ReferenceFacts, ...]
+    adapter: tuple[ReferenceFacts, ...]
+    adapter_note: str
+
+
 class ModelProbe(Document):
     """The look at the model: its base, one training step (``loss`` None: not finite), one adapter, one sample.
 
@@ -183,6 +216,7 @@ class ModelProbe(Document):
     sample: SampleProbe
     prompts: PromptFacts | None = None
     pace: Pace | None = None
+    sampler: SamplerFacts | None = None
 
 
 class EnvironmentResults(Document):

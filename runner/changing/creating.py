@@ -20,7 +20,7 @@ from runner.runs.locations import PROJECT
 from runner.runs.overrides import merge_overrides, override_text, own_profile, split
 from runner.runs.own_profile import left_by
 from runner.runs.plain_config import differing, dump_config, flatten, leaves, read_plain, subject_of
-from training.backends import require_installed
+from training.backends import require_installed, require_server
 from training.models import is_made_on_demand, local_folder, require_complete_folder, require_makeable
 
 
@@ -113,6 +113,8 @@ def require_engine(experiment: Experiment) -> None:
 
 def require_model(experiment: Experiment) -> None:
     """Raise Refusal when the backend is not installed, or the model is neither a folder here nor a name of the hub."""
+    if experiment.sampler.name:
+        require_server(experiment.sampler.name)
     if not require_installed(experiment.backend.name).trains:
         return
     path = experiment.model.path

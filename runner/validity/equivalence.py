@@ -58,6 +58,8 @@ def _model_difference(report: GateReport, own: GateReport | None) -> str:
     if own is None or own.results is None or report.results is None or own.results.base != report.results.base:
         return "it was computed with another base model than Gate A loaded"
     facts = {check.name: check.value for check in own.checks}
+    if "server" in report.choices:
+        return "it was sampled at a server, which may have changed since"
     if isinstance(report.results, Measured):
         judge = report.results.judge
         if (facts.get("verifier"), facts.get("isolation")) != (judge.verifier, judge.isolation):

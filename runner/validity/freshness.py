@@ -21,7 +21,16 @@ SCHEMA_VERSION = 1
 # Above this a model's weight file is identified by name and size here; its bytes are hashed when it is loaded.
 HASHED_WHOLE_BYTES = 64_000_000
 # These change speed, not results: a sample depends only on its own random stream, whatever shares its batch.
-SPEED_KEYS = {"model": {"batch_size", "processes"}, "verifier": {"workers"}, "sampling": {"samples_per_call"}}
+SPEED_KEYS = {
+    "model": {"batch_size", "processes"},
+    "verifier": {"workers"},
+    "sampling": {"samples_per_call"},
+    # where servers are and how they are asked; what they are is held against Gate A's record
+    "sampler": {
+        "urls", "api_key_env", "concurrency", "timeout_s", "retry_s", "adapters_folder", "server_folder",
+        "price_prompt", "price_completion",
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ def gate_inputs(run: Run, config: dict[str, Any], gate: str) -> Inputs:
         Refusal: a file it needs is missing.
     """
     record = GATE_RECORDS[gate]
-    shared = {name: _that_matters(config, name) for name in record.uses}
+    shared = {name: _that_matters(config, name) for name in record.uses if _is_in_use(config, name)}
     sections = {f"gate.{gate}": config["gate"][gate], **shared}
     digests = {f"config.{name}": digest(section) for name, section in sections.items()}
     digests.update(_file_digests(config, record.uses))
@@ -60,6 +69,11 @@ def gate_inputs(run: Run, config: dict[str, Any], gate: str) -> Inputs:
         report = read_report(run.gate_folder(earlier) / "report.json")
         digests[f"gate_{earlier}"] = "none" if report is None else report_digest(report)
     return Inputs(digests, leaves(sections))
+
+
+def _is_in_use(config: dict[str, Any], section: str) -> bool:
+    """Whether the results depend on a section: where the training backend samples, not on who else might."""
+    return section != "sampler" or bool(config["sampler"]["name"])
 
 
 def _that_matters(config: dict[str, Any], section: str) -> Any:

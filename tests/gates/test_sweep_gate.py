@@ -93,7 +93,7 @@ def bench_in(folder: Path, *overrides: str, fail_after: int = 10**9) -> Iterator
     context = context_in(folder, *overrides)
     dataset = dataset_of(context.experiment)
     with open_verifier(context.experiment.verifier) as verifier:
-        bench = Bench(context, Scripted({}), verifier, dataset, prompt_form())
+        bench = Bench(context, Scripted({}), verifier, dataset, prompt_form(), {})
         bench.model.answers = {bench.prompt(task): task.reference for task in dataset.tasks}
         bench.measure("base", "dev", folder / "gate_b" / "samples.jsonl", "", 0, 0)
         bench.model.calls, bench.model.fail_after = 0, fail_after

@@ -42,6 +42,7 @@ HOMES = {
     "bitsandbytes": ["training/backends"],
     "mlx": ["training/backends/mlx"],
     "mlx_lm": ["training/backends/mlx"],
+    "httpx2": ["training/backends/endpoint"],
     "luaparser": ["eval/domains/luanti/items/structure.py"],
     "tree_sitter": ["eval/domains/roblox/findings"],
     "tree_sitter_luau": ["eval/domains/roblox/findings"],
@@ -71,7 +72,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("interop",),
     ),
     "training": (
-        ("records", "loss_watch", "exports", "tiny", "tiny_random", "packaged"),
+        ("records", "sampler", "loss_watch", "exports", "tiny", "tiny_random", "packaged"),
         ("hooks", "schedule", "checkpoints", "examples", "needs"),
         ("backends",),
         ("models",),

@@ -26,6 +26,7 @@ LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)")
 ELSEWHERE = frozenset(
     {
         "init.lua",
+        "convert_lora_to_gguf.py",
         "lua_api.md",
         "report.md",
         "version.py",

@@ -29,7 +29,8 @@ def test_a_row_names_what_is_there(backend: Backend) -> None:
     assert find_spec(backend.module) is not None
     pins = {pin.name for lock in backend.locks for pin in read_pins(find_lock(lock))}
     assert set(backend.packages) & pins, "a lock pins none of the packages that its numbers depend on"
-    config = yaml.safe_load((PROJECT / "conf" / "backend" / f"{backend.name}.yaml").read_text())
+    group = "sampler" if backend.serves else "backend"
+    config = yaml.safe_load((PROJECT / "conf" / group / f"{backend.name}.yaml").read_text())
     assert config.get("backend", config)["name"] == backend.name
 
 

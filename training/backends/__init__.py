@@ -16,8 +16,9 @@ class Backend:
 
     Attributes:
         name: as ``backend.name`` in the configuration.
-        module: where ``load(settings) -> LoadedModel`` is, as text. It may offer ``check(settings, lora)`` and
-            ``text_choices(settings)``, and offers ``export(settings, request, base_name)`` where it ``exports``.
+        module: where ``load(settings) -> LoadedModel`` is, as text. It may offer ``check(settings, lora)``,
+            ``text_choices(settings)`` and ``texts(settings)``; where it ``exports``, it offers
+            ``export(settings, request, base_name)``.
         library: the top-level module without which it cannot start.
         install: how to install that library, as text.
         packages: what its numbers depend on, as pip spells it: their versions enter every report and every reuse.
@@ -25,6 +26,7 @@ class Backend:
         extras: the project's extras that bring what the locks pin.
         quantizations: the values of ``model.quantization`` that it can hold.
         generates, trains, exports: what it can do.
+        serves: it samples for a backend that trains (``sampler=...``); its module then offers ``open_server``.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Backend:
     generates: bool = True
     trains: bool = True
     exports: bool = True
+    serves: bool = False
 
 
 # jinja2 renders the chat templates; triton and kernels compute on GPUs where they are installed
@@ -88,6 +91,20 @@ BACKENDS: dict[str, Backend] = {
             extras=("mlx",),
             quantizations=("q4", "q8", "none"),
         ),
+        Backend(
+            name="endpoint",
+            module="training.backends.endpoint",
+            library="httpx2",
+            install="`pip install httpx2`, or the extra `endpoint`",
+            # the server's own version stands in the report: the server tells it
+            packages=("httpx2",),
+            locks=("core",),
+            extras=("endpoint",),
+            quantizations=("nf4", "q4", "q8", "none"),
+            trains=False,
+            exports=False,
+            serves=True,
+        ),
     )
 }
 
@@ -112,8 +129,17 @@ def require_trainer(name: str) -> Backend:
     backend = find_backend(name)
     if not backend.trains:
         able = [other.name for other in BACKENDS.values() if other.trains]
-        raise Refusal(f"backend = {name!r} cannot train.", choices_hint("", able))
+        beside = f" It samples beside one of them: sampler={name}." if backend.serves else ""
+        raise Refusal(f"backend = {name!r} cannot train.", choices_hint("", able) + beside)
     return backend
+
+
+def require_server(name: str) -> Backend:
+    """Return the backend ``name`` that samples for another one. Raises Refusal as ``require_installed``, or if not."""
+    if name not in BACKENDS or not BACKENDS[name].serves:
+        able = [other.name for other in BACKENDS.values() if other.serves]
+        raise Refusal(f"sampler.name = {name!r} is no backend that samples for another.", choices_hint(name, able))
+    return require_installed(name)
 
 
 def require_quantization(name: str, quantization: str) -> None:
@@ -136,4 +162,4 @@ def backend_module(name: str) -> ModuleType:
 
 def backend_of_lock(lock: str) -> Backend | None:
     """Return the backend that was measured with ``lock`` of env/locks ("mlx"); None where it is no backend's own."""
-    return next((backend for backend in BACKENDS.values() if backend.locks[-1] == lock), None)
+    return next((backend for backend in BACKENDS.values() if backend.trains and backend.locks[-1] == lock), None)

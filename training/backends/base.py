@@ -7,11 +7,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from training.examples import EncodedExamples
 from training.hooks import TrainHooks
 from training.records import Example, LoraSettings, TrainResult, TrainSettings
+from training.sampler import Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,10 @@ class ChatFacts:
     source: str
 
 
+class NoLogProbs(Exception):
+    """The model tells no log-probabilities of a given text: some servers do not."""
+
+
 class Generates(Protocol):
     """One base model that can be measured; a context manager that closes it."""
 
@@ -198,7 +203,11 @@ class Generates(Protocol):
         ...
 
     def log_prob(self, prompt: str, answer: str) -> float:
-        """Return the natural-log probability of ``answer`` after ``prompt``, its end token left out."""
+        """Return the natural-log probability of ``answer`` after ``prompt``, its end token left out.
+
+        Raises:
+            NoLogProbs: this model, at a server, tells none.
+        """
         ...
 
     def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
@@ -245,6 +254,39 @@ class Trains(Protocol):
 
     def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
         """Return the loss of one real forward and backward on the longest rows; nothing is kept."""
+        ...
+
+
+@runtime_checkable
+class Serves(Generates, Protocol):
+    """A base model at a server, which generates for the backend that trains it.
+
+    Nothing about such a model is proven by its bytes: it is recognised by what it answers.
+    """
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What must stay the same in a run: software, version, model, and how it is asked."""
+        ...
+
+    def recognise(self) -> tuple[Scored, ...]:
+        """Return what the base at the server makes of each reference that it was opened with."""
+        ...
+
+    def with_adapter(self, folder: Path, scale: float) -> tuple[Scored, ...]:
+        """Return the same with an adapter applied, which need not show."""
+        ...
+
+    def announce(self, adapters: Sequence[tuple[Path, float]]) -> None:
+        """Remember which (folder, scale) will be applied, so that a refusal names all that are missing."""
+        ...
+
+    def repeat(self, seeds: Sequence[int], settings: Sampling, at_once: bool) -> list[str]:
+        """Return texts drawn with ``seeds`` from the first reference's prompt, ``at_once`` or one after the other."""
+        ...
+
+    def prompt_tokens(self, prompt: str) -> int:
+        """Return how many tokens ``prompt`` is."""
         ...
 
 

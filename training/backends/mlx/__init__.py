@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from training.backends.base import LoadedModel
 from training.backends.local.sharding import in_processes
+from training.backends.local.texts import Texts
 from training.backends.mlx.choosing import choose_device, require_own_settings
 from training.backends.mlx.exporting import export
 from training.backends.mlx.loading import load_base, preview_targets, preview_texts
 from training.backends.mlx.model import MlxModel
 from training.records import LoraSettings, ModelSettings
 
-__all__ = ["check", "export", "load", "text_choices"]
+__all__ = ["check", "export", "load", "text_choices", "texts"]
 
 
 def load(settings: ModelSettings) -> LoadedModel:
@@ -33,3 +34,8 @@ def check(settings: ModelSettings, lora: LoraSettings) -> None:
 def text_choices(settings: ModelSettings) -> dict[str, str]:
     """Return the tokenizer's choices, name -> "value: reason"; no weight is read. Raises Refusal when it is damaged."""
     return preview_texts(settings).choices
+
+
+def texts(settings: ModelSettings) -> Texts:
+    """Return the model's tokenizer with its end tokens; no weight is read. Raises Refusal when it is damaged."""
+    return preview_texts(settings)

@@ -8,10 +8,10 @@ from training.backends.transformers_peft.choosing import choose_device
 from training.backends.transformers_peft.exporting import export
 from training.backends.transformers_peft.loading import load_base
 from training.backends.transformers_peft.model import TransformersModel
-from training.backends.transformers_peft.preview import check, text_choices
+from training.backends.transformers_peft.preview import check, text_choices, texts
 from training.records import ModelSettings
 
-__all__ = ["check", "export", "load", "text_choices"]
+__all__ = ["check", "export", "load", "text_choices", "texts"]
 
 
 def load(settings: ModelSettings) -> LoadedModel:

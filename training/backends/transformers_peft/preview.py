@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from training.backends.local.model_folder import model_folder, require_files
+from training.backends.local.texts import Texts
 from training.backends.transformers_peft.choosing import choose_device, choose_dtype
 from training.backends.transformers_peft.loading import quiet_library, read_config, texts_of
 from training.backends.transformers_peft.lora import target_modules
@@ -30,11 +31,16 @@ def check(settings: ModelSettings, lora: LoraSettings) -> tuple[str, ...]:
     return target_modules(_skeleton(config), lora)
 
 
-def text_choices(settings: ModelSettings) -> dict[str, str]:
-    """Return the tokenizer's settings that affect results, name -> "value: reason". Raises Refusal if it is damaged."""
+def texts(settings: ModelSettings) -> Texts:
+    """Return the model's tokenizer with its end tokens. Raises Refusal if it is damaged."""
     quiet_library()
     folder = model_folder(settings.path, settings.revision)
-    return texts_of(folder, read_config(folder, settings)).choices
+    return texts_of(folder, read_config(folder, settings))
+
+
+def text_choices(settings: ModelSettings) -> dict[str, str]:
+    """Return the tokenizer's settings that affect results, name -> "value: reason". Raises Refusal if it is damaged."""
+    return texts(settings).choices
 
 
 def _skeleton(config: Any) -> Any:

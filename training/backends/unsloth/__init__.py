@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from training.backends.base import LoadedModel
+    from training.backends.local.texts import Texts
     from training.records import LoraSettings, ModelSettings
 
 
@@ -28,3 +29,10 @@ def load(settings: ModelSettings) -> LoadedModel:
     from training.backends.unsloth.model import held
 
     return held(load_base(settings, started), settings)
+
+
+def texts(settings: ModelSettings) -> Texts:
+    """Return the model's tokenizer with its end tokens, as transformers reads it. Raises Refusal when it is damaged."""
+    from training.backends.transformers_peft.preview import texts as read_texts
+
+    return read_texts(settings)
