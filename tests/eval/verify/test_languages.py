@@ -58,7 +58,7 @@ def test_each_job_gets_a_fresh_runtime(child: Child) -> None:
     [
         ("while true do end", "timeout"),
         ("while true do pcall(function() while true do end end) end", "timeout"),
-        ("local t = {} while true do t[#t + 1] = ('x'):rep(1e6) .. #t end", "memory"),
+        ("local t = {} while true do t[#t + 1] = string.rep('x', 1e6) .. #t end", "memory"),
         ("error('judge')", "lost"),
         ("error({})", "lost"),
         ("return {}", "lost"),

@@ -20,10 +20,11 @@ Load = Callable[..., Any]
 BASE = "tiny_random:llama"
 
 
-# Each on one worker, so that its models are loaded once.
+# Each on one worker, so that its models are loaded once. What only samples is at a server, which has tests of its own.
 ROWS = [
     pytest.param(backend, id=name, marks=(getattr(pytest.mark, name), pytest.mark.xdist_group(f"contract {name}")))
     for name, backend in BACKENDS.items()
+    if backend.trains
 ]
 
 
