@@ -27,7 +27,7 @@ EXCEPT ?=
 
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real quick test test-full test-unsloth lint
+.PHONY: help demo demo-real quick test test-full test-unsloth locks lint
 .PHONY: setup setup-mlx setup-smollm2 setup-unsloth setup-luau-web debian engines clean
 
 help: ## these targets
@@ -55,6 +55,9 @@ test-full: setup setup-mlx setup-smollm2 debian engines lint ## everything but u
 test-unsloth: setup-unsloth ## the unsloth backend, in an environment of its own
 	OMP_NUM_THREADS=1 $(UNSLOTH_VENV)/bin/python -m pytest -m unsloth \
 	  tests/training/backends/contract tests/training/backends/own/test_unsloth_backend.py
+
+locks: setup ## resolve every lock for a machine with an NVIDIA GPU, from the package index: minutes
+	LUAGATE_RESOLVE_LOCKS=1 $(BIN)/python -m pytest -m slow tests/env/test_locks_resolve.py
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

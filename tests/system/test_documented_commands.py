@@ -118,6 +118,7 @@ MAKE = (
     "make test",
     "make test-full",
     "make test-unsloth",
+    "make locks",
     "make setup-mlx",
     "make setup-smollm2",
     "make setup",
