@@ -75,6 +75,7 @@ def test_what_hangs_in_the_thread_does_not_keep_the_block_from_ending() -> None:
     released = threading.Event()
     with repeating(lambda: stuck(released), 0.01):
         time.sleep(0.05)
+    assert not released.is_set(), "the block ended while the thread still hung"
     released.set()
 
 
