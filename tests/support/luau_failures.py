@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from eval.domains.roblox.api import facts
-from eval.domains.roblox.findings.inference import infer
-from eval.domains.roblox.findings.tree import NotRead, read
+from eval.domains.roblox.findings.program.inference import infer
+from eval.domains.roblox.findings.program.tree import NotRead, read
 from eval.records import Outcome, Verdict
 
 # Where an identifier is no name that is read: a declaration, a key, a type.

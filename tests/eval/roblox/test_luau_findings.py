@@ -12,7 +12,7 @@ from eval.domains.roblox.findings import find
 from eval.domains.roblox.findings.__main__ import main
 from eval.domains.roblox.findings.analyzer import PROGRAM
 from eval.domains.roblox.findings.measuring import measure
-from eval.domains.roblox.findings.tree import parser
+from eval.domains.roblox.findings.program.tree import parser
 
 PUBLIC = Path(__file__).resolve().parents[4] / "shared/data/public/vertigo-lora/data/raw"
 PLAYERS = 'local Players = game:GetService("Players")\n'

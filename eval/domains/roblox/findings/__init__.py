@@ -12,12 +12,12 @@ from eval.domains.roblox.findings.api import api_findings
 from eval.domains.roblox.findings.bugs import bug_findings
 from eval.domains.roblox.findings.deprecated import deprecated_findings
 from eval.domains.roblox.findings.finding import Finding, Kind
-from eval.domains.roblox.findings.inference import infer
 from eval.domains.roblox.findings.mismatches import mismatch_findings
-from eval.domains.roblox.findings.reading import Reading
+from eval.domains.roblox.findings.program.inference import infer
+from eval.domains.roblox.findings.program.reading import Reading
+from eval.domains.roblox.findings.program.tree import NotRead, read
 from eval.domains.roblox.findings.sides import Side, side_findings
 from eval.domains.roblox.findings.style import style_findings
-from eval.domains.roblox.findings.tree import NotRead, read
 
 __all__ = ["Finding", "Kind", "Side", "find", "findings_in"]
 

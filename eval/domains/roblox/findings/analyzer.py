@@ -14,7 +14,7 @@ from pathlib import Path
 
 from env.refusal import Refusal
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.value_types import facts
+from eval.domains.roblox.findings.program.value_types import facts
 
 PROGRAM = "luau-analyze"
 LONGEST_S = 30.0

@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import CONNECTING, Reading, arguments
-from eval.domains.roblox.findings.tree import Node
-from eval.domains.roblox.findings.value_types import (
+from eval.domains.roblox.findings.program.reading import CONNECTING, Reading, arguments
+from eval.domains.roblox.findings.program.tree import Node
+from eval.domains.roblox.findings.program.value_types import (
     NAMES_KEPT,
     STRING,
     Type,

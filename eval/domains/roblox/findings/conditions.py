@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from eval.domains.roblox.findings.reading import Reading
-from eval.domains.roblox.findings.tree import FUNCTIONS, Node
+from eval.domains.roblox.findings.program.reading import Reading
+from eval.domains.roblox.findings.program.tree import FUNCTIONS, Node
 
 _COMPARING = frozenset({"and", "or", "==", "~=", "<", ">", "<=", ">="})
 _LOOKING = frozenset({"assert", "typeof", "type", "tonumber"})

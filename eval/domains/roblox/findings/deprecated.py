@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import Reading, arguments
-from eval.domains.roblox.findings.tree import Node
-from eval.domains.roblox.findings.value_types import Type, facts, member_of
+from eval.domains.roblox.findings.program.reading import Reading, arguments
+from eval.domains.roblox.findings.program.tree import Node
+from eval.domains.roblox.findings.program.value_types import Type, facts, member_of
 
 # Style has findings of its own for these.
 WAITING = {"wait": "task.wait", "spawn": "task.spawn", "delay": "task.delay"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.inference import values_of
-from eval.domains.roblox.findings.reading import Reading
-from eval.domains.roblox.findings.tree import Node
-from eval.domains.roblox.findings.value_types import member_of, named
+from eval.domains.roblox.findings.program.inference import values_of
+from eval.domains.roblox.findings.program.reading import Reading
+from eval.domains.roblox.findings.program.tree import Node
+from eval.domains.roblox.findings.program.value_types import member_of, named
 
 _LITERALS = {
     "string": "a string",

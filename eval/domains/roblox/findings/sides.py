@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import Reading, arguments
+from eval.domains.roblox.findings.program.reading import Reading, arguments
 
 Side = Literal["client", "server", ""]
 _SERVICES: dict[str, Side] = {

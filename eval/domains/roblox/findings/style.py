@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from eval.domains.roblox.findings.deprecated import WAITING
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import Reading, arguments
-from eval.domains.roblox.findings.tree import Node
-from eval.domains.roblox.findings.value_types import facts
+from eval.domains.roblox.findings.program.reading import Reading, arguments
+from eval.domains.roblox.findings.program.tree import Node
+from eval.domains.roblox.findings.program.value_types import facts
 
 
 def style_findings(reading: Reading) -> Iterator[Finding]:

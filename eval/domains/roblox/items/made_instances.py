@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from eval.domains.roblox.findings.inference import infer, values_of
-from eval.domains.roblox.findings.reading import Binding, Reading, arguments
-from eval.domains.roblox.findings.tree import LOOPS, Node, NotRead, read
-from eval.domains.roblox.findings.value_types import facts
+from eval.domains.roblox.findings.program.inference import infer, values_of
+from eval.domains.roblox.findings.program.reading import Binding, Reading, arguments
+from eval.domains.roblox.findings.program.tree import LOOPS, Node, NotRead, read
+from eval.domains.roblox.findings.program.value_types import facts
 from eval.records import TaskCheck
 
 _NUMBERS = r"-?[\d.]+(?:\s*,\s*-?[\d.]+)*"

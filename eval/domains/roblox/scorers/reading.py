@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from eval.domains.roblox.findings import Finding, Side, findings_in
-from eval.domains.roblox.findings.inference import infer
-from eval.domains.roblox.findings.reading import Binding, Reading
-from eval.domains.roblox.findings.tree import MAX_BYTES, Node, NotRead, read
-from eval.domains.roblox.findings.value_types import facts
+from eval.domains.roblox.findings.program.inference import infer
+from eval.domains.roblox.findings.program.reading import Binding, Reading
+from eval.domains.roblox.findings.program.tree import MAX_BYTES, Node, NotRead, read
+from eval.domains.roblox.findings.program.value_types import facts
 from eval.domains.roblox.items.file_blocks import HEADER, MAX_FILES
 from eval.pipeline.scoring.words import distinct_lines
 

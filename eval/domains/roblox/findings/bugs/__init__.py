@@ -11,7 +11,7 @@ from eval.domains.roblox.findings.bugs.players import player_findings
 from eval.domains.roblox.findings.bugs.remotes import remote_findings
 from eval.domains.roblox.findings.bugs.unprotected import unprotected_findings
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import Reading
+from eval.domains.roblox.findings.program.reading import Reading
 
 _FAMILIES = (
     nilable_findings,

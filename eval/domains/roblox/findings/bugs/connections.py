@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.handlers import FRAME_EVENTS, RECURRING
-from eval.domains.roblox.findings.reading import Reading, event_of
-from eval.domains.roblox.findings.tree import FUNCTIONS, LOOPS, Node
+from eval.domains.roblox.findings.program.handlers import FRAME_EVENTS, RECURRING
+from eval.domains.roblox.findings.program.reading import Reading, event_of
+from eval.domains.roblox.findings.program.tree import FUNCTIONS, LOOPS, Node
 
 
 def connection_findings(reading: Reading) -> Iterator[Finding]:

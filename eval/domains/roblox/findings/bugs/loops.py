@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import Reading
-from eval.domains.roblox.findings.tree import FUNCTIONS, LOOPS, Node
-from eval.domains.roblox.findings.value_types import every_member, member_of
+from eval.domains.roblox.findings.program.reading import Reading
+from eval.domains.roblox.findings.program.tree import FUNCTIONS, LOOPS, Node
+from eval.domains.roblox.findings.program.value_types import every_member, member_of
 
 _QUICK = frozenset({"print", "warn", "type", "typeof", "tostring", "tonumber", "ipairs", "pairs", "next", "select"})
 

@@ -7,9 +7,9 @@ from functools import cache
 
 from eval.domains.roblox.findings.conditions import is_looked_at, is_looked_at_before, paths_looked_at
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import Binding, Reading
-from eval.domains.roblox.findings.tree import Node
-from eval.domains.roblox.findings.value_types import facts
+from eval.domains.roblox.findings.program.reading import Binding, Reading
+from eval.domains.roblox.findings.program.tree import Node
+from eval.domains.roblox.findings.program.value_types import facts
 
 # The facts do not say that these may return nil.
 _ALSO_NIL = frozenset({"GetPlayerFromCharacter", "GetPlayerByUserId"})

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from eval.domains.roblox.findings.bugs.connections import connected_event
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.inference import values_of
-from eval.domains.roblox.findings.reading import Binding, Reading, arguments
-from eval.domains.roblox.findings.tree import Node
+from eval.domains.roblox.findings.program.inference import values_of
+from eval.domains.roblox.findings.program.reading import Binding, Reading, arguments
+from eval.domains.roblox.findings.program.tree import Node
 
 _YIELDING = frozenset({"wait", "Wait", "WaitForChild"})
 

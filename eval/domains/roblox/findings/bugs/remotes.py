@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from eval.domains.roblox.findings.bugs.connections import handled_event
 from eval.domains.roblox.findings.conditions import is_looked_at
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import Binding, Reading
-from eval.domains.roblox.findings.tree import FUNCTIONS, Node
+from eval.domains.roblox.findings.program.reading import Binding, Reading
+from eval.domains.roblox.findings.program.tree import FUNCTIONS, Node
 
 # A function so named looks at what it is given.
 _CHECK_WORDS = ("valid", "check", "verify", "sanit", "guard")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.reading import Reading, arguments
-from eval.domains.roblox.findings.tree import FUNCTIONS, Node
-from eval.domains.roblox.findings.value_types import facts
+from eval.domains.roblox.findings.program.reading import Reading, arguments
+from eval.domains.roblox.findings.program.tree import FUNCTIONS, Node
+from eval.domains.roblox.findings.program.value_types import facts
 
 # They yield, but ask no service.
 _LOCAL = frozenset({"PreloadAsync", "LoadCharacterAsync", "ComputeAsync", "PlayEmoteAsync", "UnloadCharacterAsync"})

@@ -11,10 +11,10 @@ from pathlib import Path
 from eval.domains.roblox.findings import find
 from eval.domains.roblox.findings.api import api_findings
 from eval.domains.roblox.findings.finding import Finding
-from eval.domains.roblox.findings.inference import infer
 from eval.domains.roblox.findings.measuring.inventions import KINDS, Invention, inventions
 from eval.domains.roblox.findings.measuring.programs import Program, pairs_in, programs_in
-from eval.domains.roblox.findings.tree import NotRead, read
+from eval.domains.roblox.findings.program.inference import infer
+from eval.domains.roblox.findings.program.tree import NotRead, read
 
 OF_EACH = 100
 SEED = 0

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from eval.domains.roblox.findings.reading import arguments
-from eval.domains.roblox.findings.tree import Node, Tree, read
-from eval.domains.roblox.findings.value_types import every_member, facts
+from eval.domains.roblox.findings.program.reading import arguments
+from eval.domains.roblox.findings.program.tree import Node, Tree, read
+from eval.domains.roblox.findings.program.value_types import every_member, facts
 
 KINDS = ("service", "class", "enum item", "library", "event", "property", "method")
 _HEADS = ("Get", "Set", "Auto", "Max", "Is", "Current", "Default", "Local")

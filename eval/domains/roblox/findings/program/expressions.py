@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from eval.domains.roblox.findings.handlers import arguments_of
-from eval.domains.roblox.findings.reading import Binding, Reading, arguments, event_of
-from eval.domains.roblox.findings.tree import Node, Tree
-from eval.domains.roblox.findings.value_types import (
+from eval.domains.roblox.findings.program.handlers import arguments_of
+from eval.domains.roblox.findings.program.reading import Binding, Reading, arguments, event_of
+from eval.domains.roblox.findings.program.tree import Node, Tree
+from eval.domains.roblox.findings.program.value_types import (
     BOOLEAN,
     ENUMS,
     FUNCTION,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from eval.domains.roblox.findings.tree import Node, Tree
-from eval.domains.roblox.findings.value_types import Type
+from eval.domains.roblox.findings.program.tree import Node, Tree
+from eval.domains.roblox.findings.program.value_types import Type
 
 CONNECTING = frozenset({"Connect", "Once", "ConnectParallel"})
 

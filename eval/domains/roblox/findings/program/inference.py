@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eval.domains.roblox.findings.expressions import Expressions
-from eval.domains.roblox.findings.handlers import arguments_of
-from eval.domains.roblox.findings.reading import Binding, Reading, arguments, event_of
-from eval.domains.roblox.findings.tree import Node, Tree
-from eval.domains.roblox.findings.value_types import FUNCTION, NUMBER, Type
+from eval.domains.roblox.findings.program.expressions import Expressions
+from eval.domains.roblox.findings.program.handlers import arguments_of
+from eval.domains.roblox.findings.program.reading import Binding, Reading, arguments, event_of
+from eval.domains.roblox.findings.program.tree import Node, Tree
+from eval.domains.roblox.findings.program.value_types import FUNCTION, NUMBER, Type
 
 _ITERATORS = frozenset({"ipairs", "pairs"})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval.domains.roblox.findings.value_types import Type, named
+from eval.domains.roblox.findings.program.value_types import Type, named
 
 FRAME_EVENTS = frozenset(
     {"Heartbeat", "RenderStepped", "Stepped", "PreSimulation", "PostSimulation", "PreRender", "PreAnimation"}
