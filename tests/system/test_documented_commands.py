@@ -118,7 +118,6 @@ MAKE = (
     "make test",
     "make test-full",
     "make test-unsloth",
-    "make locks",
     "make setup-mlx",
     "make setup-smollm2",
     "make setup",
