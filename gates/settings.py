@@ -10,6 +10,7 @@ from env.requirements import EnvironmentRules
 from eval.datasets.loading import DatasetSettings
 from eval.decision.racing import Schedule
 from eval.decision.rule import RuleSettings
+from eval.judge.settings import JudgeSettings
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
 from gates.report.document import Document
@@ -139,6 +140,7 @@ class Experiment(Document):
     model: ModelSettings
     backend: BackendSection
     sampler: SamplerSettings
+    judge: JudgeSettings
     dataset: DatasetSettings
     verifier: VerifierSettings
     prompt: PromptSection

@@ -1,4 +1,4 @@
-"""What a judge compares: programs for one task, named by their content alone, in pairs that are shown in both orders."""
+"""What a judge compares: programs for one task, named by their content alone, in pairs shown in both orders."""
 
 from __future__ import annotations
 

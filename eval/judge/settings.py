@@ -27,6 +27,7 @@ class JudgeSettings:
         price_prompt, price_completion: of a million tokens, in any currency; 0 counts calls alone.
         max_calls, max_cost: of all requests that a results folder has recorded.
         candidates: known answers of a calibration; ``repeats`` pairs of them are asked once more.
+        programs: of a task and an arm that are graded at most, the first by content.
         waiver: why scores of an uncalibrated judge are used all the same; "" is not at all.
     """
 
@@ -47,6 +48,7 @@ class JudgeSettings:
     max_cost: Annotated[float, Ge(0)]
     candidates: Annotated[int, Ge(200)]
     repeats: Annotated[int, Ge(0)]
+    programs: Annotated[int, Ge(1)]
     waiver: str
 
     def __post_init__(self) -> None:

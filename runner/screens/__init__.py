@@ -3,6 +3,7 @@
 from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
 from runner.screens.answers.examining import announce_part, print_next_look
+from runner.screens.answers.grading import print_calibrated, print_needs, print_quality
 from runner.screens.answers.rejudging import print_rejudgement
 from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
@@ -17,13 +18,16 @@ from runner.screens.watching import watch_status
 __all__ = [
     "announce_part",
     "make_screen",
+    "print_calibrated",
     "print_checks",
     "print_coming",
     "print_comparison",
     "print_connection_hint",
     "print_freshness",
     "print_judged",
+    "print_needs",
     "print_next_look",
+    "print_quality",
     "print_refusal",
     "print_rejudgement",
     "print_replay",
