@@ -27,14 +27,13 @@ from eval.judge.ledger import Spent
 from eval.judge.opening import Standing, looked_at, opened
 from eval.pipeline.stored_samples import read_samples
 from eval.records import Outcome
+from gates.judging import QUALITY_FILE
 from gates.measuring.bench import domain_of_experiment
 from gates.report import read_report
 from gates.report.results import DecisionResults, EnvironmentResults, TaskFacts
 from gates.settings import Experiment
 
 SCHEMA_VERSION = 1
-# Inside a run's folder.
-FILE = "judge/quality.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def score_run(
         announce(needs, spent)
         grades = by_content(judge.grades(pairs))
         found = _quality(run_dir, tasks, grades, standing, judge.answered_by, judge.settings.model, domain.name)
-        path = run_dir / FILE
+        path = run_dir / QUALITY_FILE
         write_atomic(path, json.dumps(_document(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         return Scored(found, path, tuple(judge.troubles), judge.ledger.spent)
 
