@@ -50,6 +50,7 @@ class Judge:
         self.troubles: list[str] = []
         self._turn, self._ended = threading.Lock(), threading.Event()
         self._in_a_row = 0
+        self._has_asked = False
 
     def grades(self, pairs: Sequence[Pair], repeat: int = 0) -> dict[Pair, Grades | None]:
         """Return the grades of pairs, both orders averaged; None where the judge gave no usable replies.
@@ -58,8 +59,8 @@ class Judge:
             repeat: 0 is the grade that counts; a higher number asks once more, to see whether it stays.
 
         Raises:
-            Refusal: what is not recorded yet exceeds the budget (nothing was asked), the server cannot be asked, or
-                another model answers than the one that was calibrated.
+            Refusal: what is not recorded yet exceeds the budget (and this judge has asked nothing yet), the server
+                cannot be asked, or another model answers than the one that was calibrated.
             BudgetReached: the budget was used up on the way.
         """
         requests = {each: self._requests(each, repeat) for each in pairs}
@@ -117,9 +118,11 @@ class Judge:
     def _ask_all(self, wanted: Sequence[Request]) -> None:
         if not wanted:
             return
-        require_affordable(
-            self.ledger.spent, estimate([each.messages for each in wanted], self.settings), self.settings
-        )
+        if not self._has_asked:
+            # later the limits themselves end it, request by request
+            needs = estimate([request.messages for request in wanted], self.settings)
+            require_affordable(self.ledger.spent, needs, self.settings)
+        self._has_asked = True
         turn_to(f"asking the judge {self.settings.model}")
         self._in_a_row = 0
         self._ended.clear()

@@ -10,6 +10,9 @@ from annotated_types import Ge, Gt
 from env.asked_servers import address_problem
 from env.refusal import BadSettings
 
+# What the keys hold that a judge cannot be without.
+_MEANT = {"url": "http://HOST:PORT", "model": "NAME"}
+
 
 @dataclass(frozen=True, slots=True)
 class JudgeSettings:
@@ -54,9 +57,11 @@ class JudgeSettings:
     def __post_init__(self) -> None:
         if self.name == "none":
             return
-        problems = [problem] if (problem := address_problem("judge.url", self.url, "judge.api_key_env")) else []
-        if not self.model:
-            problems.append("judge.model: not set; name the model at the server")
+        problems = [
+            f"judge.{key}: not set; add judge.{key}={what}" for key, what in _MEANT.items() if not getattr(self, key)
+        ]
+        if self.url and (problem := address_problem("judge.url", self.url, "judge.api_key_env")):
+            problems.append(problem)
         if problems:
             raise BadSettings("; ".join(problems) + ".")
 

@@ -24,9 +24,10 @@ Open = Callable[..., Judge]
 
 def settings_for(server: JudgeServer, **more: Any) -> JudgeSettings:
     """Return the settings that conf/ gives, for a server of a test's own."""
-    words = ["judge=endpoint", f"judge.url={server.url}", f"judge.model={server.model}"]
     patient = {"timeout_s": 5.0, "retry_s": 5.0, **more}
-    return replace(compose_experiment(words)[0].judge, **patient)
+    # conf/ is composed once, whatever the server's port
+    named = compose_experiment(["judge=endpoint", "judge.url=http://127.0.0.1:1", "judge.model=judge"])[0].judge
+    return replace(named, **{"url": server.url, "model": server.model, **patient})
 
 
 def pairs_of(count: int) -> list[Pair]:

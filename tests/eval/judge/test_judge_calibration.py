@@ -13,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from env.refusal import Refusal
 from eval.domains import DOMAINS
-from eval.judge.answers import Answer, Grades, Pair, pair
+from eval.judge.answers import Grades, Pair
 from eval.judge.calibration import (
     Calibration,
     Figures,
@@ -31,20 +31,7 @@ from eval.judge.judge import judge_id
 from eval.judge.opening import standing
 from eval.judge.rubric import FOLDER, read_prompt
 from runner.runs.config import compose_experiment
-
-# Which verdicts a pair's two programs have, in turn: half of the pairs one right program, a quarter two, a quarter none.
-VERDICTS = ((True, False), (True, True), (False, True), (False, False))
-
-
-def known_pairs(count: int) -> tuple[list[Known], list[Pair]]:
-    """Return known answers in pairs; the length of a program says nothing of its verdict."""
-    known, pairs = [], []
-    for number in range(count // 2):
-        verdicts = VERDICTS[number % 4]
-        both = [Answer(f"task {number}", "", f"{number}{'xy'[place]}" * (1 + number % 7 + place)) for place in (0, 1)]
-        known += [Known(answer, verdict) for answer, verdict in zip(both, verdicts, strict=True)]
-        pairs.append(pair(*both))
-    return known, pairs
+from tests.support.known_answers import known_pairs
 
 
 def figures(known: list[Known], pairs: list[Pair], grade: Callable[[Known], float]) -> Figures:
