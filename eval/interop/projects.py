@@ -44,15 +44,15 @@ def find_projects(paths: Sequence[Path], domain: str = "") -> Found:
             raise Refusal(f"{path}: no such file or folder.", "Give Lua or Luau files, a mod, or a folder of them.")
         if is_device_or_pipe(path):
             raise Refusal(f"{path} is a device or a pipe, not a file.", "Write the program to a file first.")
-    chosen, why = (domain_named(domain), "requested") if domain else _told(paths)
-    gather = _projects_of(chosen)
-    projects = tuple(project for path in paths for project in _search(path, gather))
-    if not projects:
+    alone = [project for path in paths for project in _search(path, None)]
+    if not alone:
         raise Refusal(
             f"{paths[0]} holds no program." if len(paths) == 1 else f"None of the {len(paths)} paths holds a program.",
             f"Programs end in {' or '.join(_SUFFIXES)}.",
         )
-    return Found(chosen, why, projects)
+    chosen, why = (domain_named(domain), "requested") if domain else _told(alone)
+    known: Projects | None = import_module(chosen.projects) if chosen.projects else None  # type: ignore[assignment]
+    return Found(chosen, why, tuple(project for path in paths for project in _search(path, known)))
 
 
 def read_program(path: Path) -> str:
@@ -67,10 +67,6 @@ def read_program(path: Path) -> str:
         raise Refusal(f"{path}: byte {error.start} is no UTF-8.", "Save it as UTF-8.") from None
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror}).", "Give a file that you may read.") from None
-
-
-def _projects_of(domain: Domain) -> Projects | None:
-    return import_module(domain.projects) if domain.projects else None  # type: ignore[return-value]
 
 
 def _search(path: Path, projects: Projects | None) -> Iterator[Project]:
@@ -96,9 +92,8 @@ def _alone(path: Path) -> Project:
     return Project(str(path), text, {path.name: text})
 
 
-def _told(paths: Sequence[Path]) -> tuple[Domain, str]:
+def _told(programs: Sequence[Project]) -> tuple[Domain, str]:
     """Return the domain whose own words the programs use most, else whose files end so, with that as a clause."""
-    programs = [project for path in paths for project in _search(path, None)]
     domains = [domain_named(name) for name in DOMAINS]
     counts = {
         domain.name: sum(len(domain.own_words.findall(program.code)) for program in programs)
@@ -110,7 +105,7 @@ def _told(paths: Sequence[Path]) -> tuple[Domain, str]:
     if most and len(best) == 1:
         return domain_named(best[0]), f"its names are used {most:,} times"
     endings = {name.rpartition(".")[2] for program in programs for name in program.sources}
-    ours = [domain for domain in domains if endings == {domain.language.labels[0]}]
+    ours = [domain for domain in domains if not most and endings == {domain.language.labels[0]}]
     if len(ours) == 1:
         return ours[0], f"files end in .{ours[0].language.labels[0]}"
     used = "use names of several domains alike" if most else "use names of no domain"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from runner.cli.app import AsJson, app, print_json
+from env.files import write_atomic
+from env.refusal import Refusal
+from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json, say
 from runner.runs.exit_codes import Exit
+from runner.runs.locations import RESULTS
 
 
 @app.command()
@@ -53,3 +57,42 @@ def verify(
         raise typer.Exit(Exit.CRASHED)
     if failed:
         raise typer.Exit(Exit.GATE_SAID_NO)
+
+
+@app.command()
+def score(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.jsonl", help="A line each: task_id, completion, and arm if several.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Whose tasks, e.g. dataset=luantibench; default: the run's."),
+    ] = None,
+    run: RunName = None,
+    results: Results = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Judge completions made anywhere: pass@k with intervals.
+
+    Several arms in a file are compared with the first one, task by task. Ends with 1 where one could not be judged.
+    """
+    from gates.outside_completions import score_completions, store_named
+    from runner import screens
+    from runner.runs.config import compose_experiment, read_config
+
+    if not file.is_file():
+        raise Refusal(f"{file}: no such file.", "Give a file of completions, one JSON object on each line.")
+    if overrides:
+        experiment, _ = compose_experiment(overrides)
+    else:
+        experiment, _ = read_config(existing_run(results, run) / "config.yaml")
+    store = results / "scores" / store_named(experiment, file)
+    scored = score_completions(experiment, file, store)
+    write_atomic(store / "score.json", json.dumps(scored.to_json(), indent=2, ensure_ascii=False) + "\n")
+    if as_json:
+        print_json(scored.to_json())
+    else:
+        screens.print_scored(scored)
+        say(f"\nevidence: {store}: score.json, and every program with its verdict in samples.jsonl")
+    if scored.harness_errors:
+        raise typer.Exit(Exit.CRASHED)
