@@ -173,6 +173,13 @@ class Experiment(Document):
         return self
 
     @model_validator(mode="after")
+    def _a_judge_that_counts(self) -> Experiment:
+        rejection = self.gate.c.rejection
+        if rejection is not None and rejection.weights.judge and self.judge.name == "none":
+            raise ValueError("gate.c.rft.weights.judge is above 0 and nobody judges: choose judge=endpoint")
+        return self
+
+    @model_validator(mode="after")
     def _enough_samples(self) -> Experiment:
         fewest = min(self.sampling.samples_dev, self.sampling.samples_test)
         if fewest < self.rule.k:
