@@ -149,6 +149,8 @@ def reasons_against(found: Figures) -> tuple[str, ...]:
     reasons = []
     if found.graded < FEWEST:
         reasons.append(f"only {found.graded} known answers have a grade, and {FEWEST} are needed")
+    if not found.graded:
+        return tuple(reasons)
     if found.lower is None or found.lower < LOWEST_ACCURACY:
         reasons.append(
             f"its balanced accuracy is {number(found.balanced_accuracy)}, at least {number(found.lower)} with 95% "

@@ -144,6 +144,11 @@ def _tasks(run_dir: Path, decided: DecisionResults, most: int) -> tuple[list[Jud
             answers.update({answer.content: answer for side in sides for answer in side})
             one, other = (tuple(answer.content for answer in side) for side in sides)
             tasks.append(JudgedTask(facts.task_id, facts.family, facts.cluster, one, other))
+    if not tasks:
+        raise Refusal(
+            f"{run_dir.name}: no task was passed by both arms, so there are no passed answers to set side by side.",
+            "Nothing was asked.",
+        )
     return tasks, list(answers.values())
 
 

@@ -215,6 +215,16 @@ def test_a_run_that_is_not_decided_has_nothing_to_grade(server: JudgeServer, tmp
         score_run(run.folder, experiment_for(server.url, waiver="early"))
 
 
+def test_arms_that_passed_no_task_both_leave_nothing_to_grade(server: JudgeServer, tmp_path: Path) -> None:
+    from tests.support.run_factory import make_run
+    from tests.support.story import Story
+
+    run = make_run(tmp_path, Story(dev_tasks=6, test_tasks=9, base_rate=0.0))
+    with pytest.raises(Refusal, match="no task was passed by both arms"):
+        score_run(run.folder, experiment_for(server.url, waiver="nothing"))
+    assert server.seen == []
+
+
 def test_files_of_ones_own_are_calibrated_on_the_domains_training_rows(pool: Pool) -> None:
     from gates.judging.pool import _with_checks
 

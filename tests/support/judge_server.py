@@ -22,17 +22,23 @@ class JudgeServer:
     """What the server is; a test changes it at any time.
 
     Attributes:
-        says: what it writes about the two programs shown.
+        says: what it writes about the two programs shown; ``reads`` in its place about the whole turn.
         faults: how the next requests fail, in order; ``seen``: every body; ``headers``: of each.
     """
 
     says: Callable[[str, str], str]
     model: str = "judge"
+    reads: Callable[[str], str] | None = None
     usage: bool = True
     faults: list[Fault] = field(default_factory=list)
     seen: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
+
+
+def programs_in(turn: str) -> list[str]:
+    """Return the two programs that a turn shows, the first one first."""
+    return [code for _, _, code in _FENCED.findall(turn)]
 
 
 class Handler(fake_server.Handler):
@@ -51,21 +57,19 @@ class Handler(fake_server.Handler):
         if judge.faults:
             judge.faults.pop(0)(self)
             return
-        shown = {place: code for place, _, code in _FENCED.findall(body["messages"][-1]["content"])}
-        answer = {
-            "model": judge.model,
-            "choices": [{"message": {"content": judge.says(shown["first"], shown["second"])}}],
-        }
+        turn = body["messages"][-1]["content"]
+        text = judge.says(*programs_in(turn)) if judge.reads is None else judge.reads(turn)
+        answer: dict[str, Any] = {"model": judge.model, "choices": [{"message": {"content": text}}]}
         if judge.usage:
             answer["usage"] = {"prompt_tokens": 700, "completion_tokens": 20}
         self.send_json(answer)
 
 
 @contextmanager
-def judging(says: Callable[[str, str], str], **more: Any) -> Iterator[JudgeServer]:
-    """Serve a judge on a free port of loopback; its ``url`` says where."""
+def judging(says: Callable[[str, str], str], port: int = 0, **more: Any) -> Iterator[JudgeServer]:
+    """Serve a judge on a port of loopback, 0 being a free one; its ``url`` says where."""
     judge = JudgeServer(says, **more)
-    server = fake_server._Server(("127.0.0.1", 0), type("Bound", (Handler,), {"judge": judge}))
+    server = fake_server._Server(("127.0.0.1", port), type("Bound", (Handler,), {"judge": judge}))
     judge.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -43,6 +43,8 @@ def print_calibrated(found: Calibrated, settings: JudgeSettings, stream: TextIO 
 
 def figure_lines(found: Figures) -> list[Line]:
     """Return the figures of a calibration, one a line."""
+    if not found.graded:
+        return []
     bound = f"at least {number(found.lower)} with 95% confidence ({LOWEST_ACCURACY:.2f} needed)"
     rows = {
         "known answers graded": f"{found.graded}, {found.passed} of them right; {found.missing} without a grade",
