@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from env.asked_servers import key_in, may_pass
 from env.refusal import Refusal
+from env.servers.access import key_in
+from env.servers.waiting import may_pass
 from eval.judge.settings import JudgeSettings
 
 _PATH = "/v1/chat/completions"

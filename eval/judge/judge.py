@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from env.asked_servers import delay_s
 from env.counts import counted
 from env.files import digest
 from env.refusal import Refusal
+from env.servers.waiting import delay_s
 from env.silence import reach, turn_to
 from eval.judge.answers import Grades, Pair, averaged
 from eval.judge.budget import BudgetReached, Estimate, cost_of, estimate, fits, require_affordable

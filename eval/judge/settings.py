@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
-from env.asked_servers import address_problem
 from env.refusal import BadSettings
+from env.servers.access import address_problem
 
 # What the keys hold that a judge cannot be without.
 _MEANT = {"url": "http://HOST:PORT", "model": "NAME"}

@@ -57,7 +57,7 @@ BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "manager
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "env": (
         ("refusal", "checks", "space", "cache", "estimates", "counts", "silence"),
-        ("files", "asked_servers"),
+        ("files", "servers"),
         ("reserve", "locking", "logs", "pins", "installed"),
         ("machine",),
         ("heartbeat", "requirements"),

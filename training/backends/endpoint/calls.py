@@ -19,8 +19,9 @@ from typing import Any
 
 import httpx2
 
-from env.asked_servers import delay_s, key_in, may_pass
 from env.refusal import Refusal
+from env.servers.access import key_in
+from env.servers.waiting import delay_s, may_pass
 from training.sampler import SamplerSettings
 
 _LOG = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from env.asked_servers import delay_s, may_pass
 from env.refusal import BadSettings, Refusal
+from env.servers.waiting import delay_s, may_pass
 from eval.pipeline.sampling import GenerationRequest
 from tests.support.fake_server import Fake, Handler, serving
 from tests.support.settings import composed, sampling_settings
