@@ -278,18 +278,18 @@ def _report(shop: Workshop, course: Course) -> GateReport:
         *(_checkpoints(context, one)[-1] for one in drawer),
         *(facts for one in rounds for facts in _checkpoints(context, one)),
     ]
-    training = training_facts(last.trained.result, last.trained.steps)
+    learnt = training_facts(last.trained.result, last.trained.steps)
     kept = course.facts[last.number - 1]
     return conclude(
         context,
         "passed",
         f"{counted(len(course.rounds), 'round')}  kept {counted(kept.kept, 'answer')} to {kept.kept_tasks} of "
-        f"{counted(kept.drawn.tasks, 'task')}  loss {training.loss_at_start:.3f} → {training.loss_at_end:.3f}",
+        f"{counted(kept.drawn.tasks, 'task')}  loss {learnt.loss_at_start:.3f} → {learnt.loss_at_end:.3f}",
         checks=[*course.checks, *training_checks(context, last.trained.result, last.trained.steps)],
         results=TrainingResults(
             base=base_facts(shop.model),
             checkpoints=tuple(checkpoints),
-            training=training,
+            training=learnt,
             controls=tuple(_checkpoints(context, one)[-1] for one in course.controls),
             rounds=tuple(course.facts),
             judge=judge_facts(shop.verifier),
