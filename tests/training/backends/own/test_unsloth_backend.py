@@ -23,7 +23,8 @@ from tests.support.runs import PROJECT, environment, only_run
 from tests.support.settings import lora_settings, model_settings, sampling_settings, train_settings
 from tests.support.shipped_gpt_oss import write_shipped
 from training.backends.unsloth.forwards import patched_by
-from training.models import check_settings, load_model
+from training.exports import ExportRequest
+from training.models import check_settings, export_adapter, load_model
 from training.records import AdapterCheckpoint, Example, ModelSettings, StepRecord
 from training.tiny_random.cache import made_folder
 
@@ -148,7 +149,7 @@ import json, sys
 from contextlib import nullcontext
 from pathlib import Path
 from training.models import load_model
-from training.records import ModelSettings
+from tests.support.settings import model_settings
 path, quantization, adapter, prompt, answer = json.loads(sys.argv[1])
 model = load_model("transformers_peft", model_settings(path, quantization=quantization, device="cpu", threads=1))
 with model.adapter(Path(adapter), 1.0) if adapter else nullcontext():
@@ -276,6 +277,13 @@ def test_gpt_oss_as_unsloth_ships_it_in_4_bits_computes_what_its_weights_say(
         with loaded.adapter(result.checkpoints[-1].folder, 1.0):
             assert loaded.log_prob(PROMPT, ANSWER) > here
         assert loaded.log_prob(PROMPT, ANSWER) == here
+    checkpoint, held = result.checkpoints[-1].folder, replace(settings("gpt_oss", "nf4"), path=str(folder))
+    (tmp_path / "adapter").mkdir()
+    told = export_adapter("unsloth", held, ExportRequest(checkpoint, 0.5, "adapter", tmp_path / "adapter", (PROMPT,)))
+    assert told.same_choice == 1.0
+    (tmp_path / "merged").mkdir()
+    with pytest.raises(Refusal, match="would stay random"):
+        export_adapter("unsloth", held, ExportRequest(checkpoint, 0.5, "merged", tmp_path / "merged", (PROMPT,)))
 
 
 # --- to the end
