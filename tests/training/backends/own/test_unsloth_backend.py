@@ -156,6 +156,17 @@ with model.adapter(Path(adapter), 1.0) if adapter else nullcontext():
     print(json.dumps({"log_prob": model.log_prob(prompt, answer), "digest": model.identity.digest}))
 """
 
+MERGING = """
+import sys
+from pathlib import Path
+from tests.support.settings import model_settings
+from training.exports import ExportRequest
+from training.models import export_adapter
+path, adapter, to = sys.argv[1:]
+request = ExportRequest(Path(adapter), 1.0, "merged", Path(to), ("local x",))
+export_adapter("unsloth", model_settings(path, quantization="nf4", device="cpu", threads=1), request)
+"""
+
 
 def plain_backend(folder: Path, quantization: str, adapter: Path | None = None) -> dict[str, Any]:
     """What transformers_peft makes of a model, in a process of its own: this one is patched by unsloth."""
@@ -282,8 +293,9 @@ def test_gpt_oss_as_unsloth_ships_it_in_4_bits_computes_what_its_weights_say(
     told = export_adapter("unsloth", held, ExportRequest(checkpoint, 0.5, "adapter", tmp_path / "adapter", (PROMPT,)))
     assert told.same_choice == 1.0
     (tmp_path / "merged").mkdir()
-    with pytest.raises(Refusal, match="would stay random"):
-        export_adapter("unsloth", held, ExportRequest(checkpoint, 0.5, "merged", tmp_path / "merged", (PROMPT,)))
+    words = [str(folder), str(checkpoint), str(tmp_path / "merged")]
+    merging = subprocess.run([sys.executable, "-c", MERGING, *words], capture_output=True, text=True, cwd=PROJECT)
+    assert "which would stay random" in merging.stderr
 
 
 # --- to the end
