@@ -15,28 +15,12 @@ from env.checks import Check
 from gates.a_environment import model_files
 from gates.settings import Experiment
 from runner.runs.config import compose_experiment
+from tests.support.real_shapes import GPT_OSS_20B, MISTRAL_7B, QWEN2_5_0_5B, QWEN3_4B
 from training.needs.memory import Footprint, estimate
 from training.needs.weight_headers import require_whole, weight_files
 
 pytestmark = pytest.mark.quick
 
-# as their config.json has them
-MISTRAL_7B = {
-    "model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
-    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 32768,
-}  # fmt: skip
-QWEN3_4B = {
-    "model_type": "qwen3", "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36,
-    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": True,
-}  # fmt: skip
-QWEN2_5_0_5B = {
-    "model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24,
-    "num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": 151936, "tie_word_embeddings": True,
-}  # fmt: skip
-GPT_OSS_20B = {
-    "model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880, "num_hidden_layers": 24,
-    "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64, "vocab_size": 201088, "num_local_experts": 32,
-}  # fmt: skip
 Shapes = dict[str, tuple[str, tuple[int, ...]]]
 
 # profile -> (model, whether experts are stored in NF4 one by one, GB of its machine, what is known):
