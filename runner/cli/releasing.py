@@ -14,17 +14,21 @@ from runner.runs.locations import RESULTS
 
 
 class Form(StrEnum):
-    """What is written: the adapter with its scale baked in, or the base with it merged in."""
+    """What is written: the adapter with its scale baked in, the base with it merged in, or llama.cpp's adapter too."""
 
     ADAPTER = "adapter"
     MERGED = "merged"
+    GGUF = "gguf"
 
 
 @app.command()
 def export(
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A folder that does not exist yet.")],
     form: Annotated[
-        Form, typer.Option("--form", help="The adapter at its scale, or the base with it merged in.")
+        Form,
+        typer.Option(
+            "--form", help="The adapter at its scale, the base with it merged in, or the adapter for llama.cpp too."
+        ),
     ] = Form.ADAPTER,
     cell: Annotated[str, typer.Option("--cell", help="A cell, e.g. step-000100_x0.50; default: the chosen one.")] = "",
     anyway: Annotated[

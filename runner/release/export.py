@@ -124,8 +124,9 @@ def export_bytes(experiment: Experiment, checkpoint: Path, form: Form) -> int:
     from training.models import local_folder
     from training.needs.weight_headers import read_tensors
 
-    if form == "adapter":
-        return (checkpoint / ADAPTER_WEIGHTS).stat().st_size + _SMALL_FILES_BYTES
+    if form != "merged":
+        copies = 2 if form == "gguf" else 1
+        return copies * (checkpoint / ADAPTER_WEIGHTS).stat().st_size + _SMALL_FILES_BYTES
     folder = local_folder(experiment.model)
     return (read_tensors(folder).unpacked_bytes if folder else 0) + _SMALL_FILES_BYTES
 
@@ -189,14 +190,14 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
 
     base, lora = experiment.model.path, experiment.gate.c.lora
     source = source_note(base)
-    library = "peft" if form == "adapter" else "transformers"
+    library = "transformers" if form == "merged" else "peft"
     lines = ["---", f"base_model: {hub_name(base)}", f"library_name: {library}", "tags: [lora, luagate]", "---", ""]
     lines += [f"# {origin.run}, {origin.cell.name}", ""]
     if not origin.is_allowed:
         lines += [f"**Exported with --anyway: the verdict on it is {_verdict_on(origin)}.**", ""]
     what = (
         f"A LoRA adapter with the scale {origin.cell.scale:g} multiplied into its matrices: load it at its own scale."
-        if form == "adapter"
+        if form != "merged"
         else f"The base model with a LoRA adapter merged in at scale {origin.cell.scale:g}; it is not quantised."
     )
     lines += [what, ""]
@@ -212,9 +213,10 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
         "Load it from inside this folder:",
         "",
         "```python",
-        *(_adapter_lines(experiment) if form == "adapter" else _MERGED),
+        *(_MERGED if form == "merged" else _adapter_lines(experiment)),
         "```",
     ]
+    lines += _LLAMA_CPP if form == "gguf" else ()
     return "\n".join(lines) + "\n"
 
 
@@ -250,6 +252,15 @@ _MERGED = (
     "",
     'tokenizer = AutoTokenizer.from_pretrained(".")',
     'model = AutoModelForCausalLM.from_pretrained(".")',
+)
+
+_LLAMA_CPP = (
+    "",
+    "The same adapter for llama.cpp, over a GGUF file of the same base:",
+    "",
+    "```sh",
+    "llama-server -m BASE.gguf --lora adapter.gguf",
+    "```",
 )
 
 
