@@ -87,8 +87,7 @@ def _experiment(data: list[str], run: str | None, results: Path) -> Experiment:
     from runner.runs.config import compose_experiment, read_older_config
 
     if not data:
-        experiment = read_older_config(existing_run(results, run) / "config.yaml")
-        return experiment
+        return read_older_config(existing_run(results, run) / "config.yaml")
     is_override = "=" in data[0] and not os.path.exists(data[0])
     file, more = ("", data) if is_override else (data[0], data[1:])
     refuse_device_or_pipe(Path(file))
