@@ -11,6 +11,7 @@ from eval.judge.budget import Estimate, estimate_text, fits, spent_text
 from eval.judge.calibration import LOWEST_ACCURACY, LOWEST_AUC, Figures, number
 from eval.judge.ledger import Spent
 from eval.judge.settings import JudgeSettings
+from runner.runs.folder import command
 from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def print_quality(found: Scored, settings: JudgeSettings, stream: TextIO | None 
         *_trouble_lines(found.troubles),
         line(("  spent: ", "dim"), spent_text(found.spent, settings), hang=9),
         line(("  file:  ", "dim"), str(found.path)),
-        line(("  next: ", "dim"), ("python -m runner report", "command"), ("   shows it", "dim")),
+        line(("  next: ", "dim"), (command(found.path.parents[1], "report"), "command"), ("   shows it", "dim")),
     ]
     write_lines(stream or sys.stdout, lines)
 
