@@ -15,7 +15,7 @@ import pytest
 
 from runner.runs.folder import Run
 from tests.support.distribution import longest_first
-from tests.support.quick import mark_quick
+from tests.support.quick import holds_no_quick_test, mark_quick
 from tests.support.runs import DEADLINE_S, PROJECT, Cli
 from training.backends import BACKENDS
 
@@ -27,6 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Know each backend's name as a mark: what needs its library, and skips without it, saying so."""
     for backend in BACKENDS.values():
         config.addinivalue_line("markers", f"{backend.name}: needs {backend.library} ({backend.install})")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where quick tests alone are asked for, leave out the files that have none: importing torch takes seconds."""
+    return True if config.option.markexpr == "quick" and holds_no_quick_test(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
