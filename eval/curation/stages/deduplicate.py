@@ -1,0 +1,111 @@
+"""Deduplicate: of rows that say the same the first stays; rows that nearly do share a cluster, which travels with them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
+from eval.curation.recipe import Recipe, Text
+from eval.curation.running import Surroundings
+from eval.overlap.near_duplicates import Shingles, equal_links, groups_of, near_links, shingled
+from eval.overlap.ngrams import NearPair, jaccard, normalise
+from eval.overlap.templates import masked_answer
+from eval.pipeline.lua_text import without_comments
+from eval.pipeline.thoughts import answer_part
+
+GRAM = 5
+# Of the near-duplicates that the page shows side by side.
+SHOWN_CLUSTERS = 30
+
+
+def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
+    """Return the settings, and the domain whose thoughts are left out of a comparison."""
+    return {**asdict(recipe.deduplicate), "domain": around.domain.name}
+
+
+def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> StageResult:
+    """Return the first of each group of duplicates, every row with the cluster that it belongs to."""
+    settings = recipe.deduplicate
+    wanted: dict[Text, None] = dict.fromkeys((*settings.on, "prompt", "answer"))
+    texts = {part: [compared_text(row, part, around) for row in rows] for part in wanted}
+    grams = {part: shingled(texts[part], GRAM) for part in wanted}
+    links = {part: near_links(grams[part], settings.cluster_jaccard) for part in ("prompt", "answer")}
+    first = settings.on[0]
+    near = near_links(grams[first], settings.jaccard) if first == "structure" else links[first]  # type: ignore[index]
+    doubles = _doubles(texts, grams, settings.on, near, settings.jaccard)
+    clusters = _clusters(rows, texts, links.values())
+    clustered = [replace(row, cluster=cluster) for row, cluster in zip(rows, clusters, strict=True)]
+    kept = tuple(row for place, row in enumerate(clustered) if place not in doubles)
+    dropped = tuple(_dropped(clustered[place], clustered[doubles[place][0]], doubles[place][1]) for place in doubles)
+    prompts = [normalise(text) for text in texts["prompt"]]
+    return StageResult(kept, dropped, _facts(clustered, prompts, dropped))
+
+
+def compared_text(row: CuratedRow, part: Text, around: Surroundings) -> str:
+    """Return what of a row is compared: an answer without its thought; its structure without strings and numbers."""
+    if part == "prompt":
+        return row.prompt
+    said = answer_part(row.output, around.domain.language).text
+    return masked_answer(without_comments(said)) if part == "structure" else said
+
+
+def _doubles(
+    texts: Mapping[Text, Sequence[str]],
+    grams: Mapping[Text, Shingles],
+    on: Sequence[Text],
+    near: Sequence[NearPair],
+    threshold: float,
+) -> dict[int, tuple[int, float]]:
+    """Return, by position, each row that repeats an earlier one that stays: which, and the least index (1: equal)."""
+    equal = equal_links([tuple(normalise(texts[part][place]) for part in on) for place in range(len(texts[on[0]]))])
+    before: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for left, right in equal:
+        before[right].append((left, 1.0))
+    for pair in near:
+        index = min(jaccard(grams[part].of(pair.left), grams[part].of(pair.right)) for part in on)
+        if index >= threshold:
+            before[pair.right].append((pair.left, index))
+    doubles: dict[int, tuple[int, float]] = {}
+    for place in sorted(before):
+        # what an earlier row stands for, when that one is dropped itself
+        staying = [(doubles[other][0] if other in doubles else other, index) for other, index in before[place]]
+        doubles[place] = max(staying, key=lambda item: (item[1], -item[0]))
+    return doubles
+
+
+def _clusters(
+    rows: Sequence[CuratedRow], texts: Mapping[Text, Sequence[str]], links: Any
+) -> list[str]:
+    """Return each row's cluster: the one it came with, joined with those of rows that nearly say the same."""
+    joined = [pair for own in links for pair in ((one.left, one.right) for one in own)]
+    for part in ("prompt", "answer"):
+        joined += equal_links([normalise(text) for text in texts[part]])  # type: ignore[index]
+    joined += equal_links([row.cluster and f"{row.source}/{row.cluster}" for row in rows])
+    # a row that was made of another stays with it
+    joined += equal_links([row.id.partition("~")[0] for row in rows])
+    return [rows[first].id for first in groups_of(len(rows), joined)]
+
+
+def _dropped(row: CuratedRow, kept: CuratedRow, index: float) -> Dropped:
+    if index == 1.0:
+        return dropped_row(row, "repeats another row", f"that of {kept.place}", kept.id)
+    return dropped_row(row, "nearly repeats another row", f"J {index:.2f} with {kept.place}", kept.id)
+
+
+def _facts(rows: Sequence[CuratedRow], prompts: Sequence[str], dropped: Sequence[Dropped]) -> dict[str, Any]:
+    sizes = Counter(row.cluster for row in rows)
+    repeated = [count for count in Counter(prompts).values() if count > 1]
+    by_kept: dict[str, list[str]] = defaultdict(list)
+    for one in dropped:
+        by_kept[one.kept].append(one.id)
+    largest = sorted(by_kept, key=lambda kept: (-len(by_kept[kept]), kept))[:SHOWN_CLUSTERS]
+    return {
+        "clusters": len(sizes),
+        "largest cluster": max(sizes.values()),
+        "repeated prompts": sum(repeated) - len(repeated),
+        "groups of equal prompts": len(repeated),
+        "shown": {kept: by_kept[kept] for kept in largest},
+    }
