@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
@@ -130,8 +130,14 @@ def _own(settings: DatasetSettings, domain: Domain) -> Dataset:
         every = read_bench(settings.name, Path(dealer.__path__[0]), domain.families, domain.mod_name, worlds)
         dealt = (*_part(every, "dev", settings.dev_tasks), *_part(every, "test", settings.test_tasks))
     trained = import_module(source.rows).rows(settings.rows, settings.seed)
-    content = {"tasks": [asdict(task) for task in dealt], "rows": [asdict(row) for row in trained]}
+    content = {"tasks": [asdict(task) for task in dealt], "rows": [_row_content(row) for row in trained]}
     return Dataset(settings.name, dealt, trained, digest({"name": settings.name, **content}))
+
+
+def _row_content(row: Row) -> dict[str, Any]:
+    """Return what identifies a row; one without a dialogue as it was before there were any."""
+    content = asdict(row)
+    return content if row.dialogue is not None else {key: value for key, value in content.items() if key != "dialogue"}
 
 
 def _part(tasks: Sequence[Task], split: str, count: int) -> list[Task]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from env.files import digest, sha256_file, write_atomic
 from env.refusal import Refusal
-from eval.datasets.formats.folders import content_of
+from eval.datasets.files.folders import content_of
 from gates import GATES as GATE_RECORDS
 from gates.report import GateReport, read_report
 from runner.runs.folder import Run
