@@ -11,7 +11,7 @@ from env.files import sha256_file
 from env.refusal import Refusal, choices_hint
 from eval.curation.running import code_in
 from eval.datasets.bench_files import read_bench
-from eval.datasets.public_format import read_source
+from eval.datasets.formats.rows import read_source
 from eval.domains import Domain, dataset_names, domain_named
 from eval.records import Row, Task
 

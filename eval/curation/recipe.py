@@ -97,12 +97,12 @@ class DeduplicateSettings:
     """What counts as the same: equal texts after normalising, or a Jaccard index of 5-grams of words from ``jaccard``.
 
     Attributes:
-        on: every one of these must be alike for a row to be dropped; "structure" is the answer without its strings,
+        alike: every one of these must be alike for a row to be dropped; "structure" is the answer without its strings,
             numbers and comments.
         cluster_jaccard: rows whose prompts or answers are so alike share a cluster, kept or not.
     """
 
-    on: tuple[Text, ...]
+    alike: tuple[Text, ...]
     jaccard: Annotated[float, Ge(0.7), Le(1.0)]
     cluster_jaccard: Annotated[float, Ge(0.7), Le(1.0)]
 
@@ -158,9 +158,14 @@ class CardSettings:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A curation. Raises BadSettings naming every key that contradicts itself."""
+    """A curation. Raises BadSettings naming every key that contradicts itself.
+
+    Attributes:
+        data: the folder that relative paths of sources and eval files start from.
+    """
 
     title: str
+    data: str
     domain: str
     seed: int
     sources: Mapping[str, Source]
@@ -177,8 +182,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         problems = [*self._source_problems(), *self._balance_problems()]
-        if not self.deduplicate.on:
-            problems.append("deduplicate.on: name at least one of prompt, answer, structure")
+        if not self.deduplicate.alike:
+            problems.append("deduplicate.alike: name at least one of prompt, answer, structure")
         if self.deduplicate.cluster_jaccard > self.deduplicate.jaccard:
             problems.append("deduplicate.cluster_jaccard: must not be above deduplicate.jaccard")
         if self.templates.min_lines > self.templates.max_lines:

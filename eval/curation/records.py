@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from eval.records import Row, TaskCheck
@@ -25,6 +25,8 @@ class CuratedRow:
         part: pairs of question and answer, tool trajectories, or repair.
         made: how its text came about; "" for a row that stands in its file as it is.
         checks: what its program must pass, beside being loaded.
+        messages: the conversation as its file has it, of a row that is a chat; ``instruction`` and ``output`` then are
+            what is compared and executed of it. ``tools`` are what it may call.
         cluster: rows that say the same share one; a split never divides it.
         difficulty: 1 to 5; 0 before it is scored.
         facts: what was counted of it, by name.
@@ -41,6 +43,8 @@ class CuratedRow:
     input: str = ""
     kind: str = ""
     system: str = ""
+    messages: tuple[dict[str, Any], ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
     mod_name: str = ""
     commit: str = ""
     licence: str = ""
@@ -75,7 +79,12 @@ class CuratedRow:
 
 def row_from_json(data: dict[str, Any]) -> CuratedRow:
     """Return the row that ``CuratedRow.to_json`` gave. Raises KeyError or TypeError on foreign data."""
-    return replace(CuratedRow(**{**data, "checks": ()}), checks=tuple(TaskCheck(**check) for check in data["checks"]))
+    lists = {
+        "checks": tuple(TaskCheck(**check) for check in data["checks"]),
+        "messages": tuple(data["messages"]),
+        "tools": tuple(data["tools"]),
+    }
+    return CuratedRow(**{**data, **lists})
 
 
 @dataclass(frozen=True, slots=True)

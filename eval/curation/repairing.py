@@ -37,6 +37,8 @@ def repair_row(
         input=broken.rstrip("\n"),
         output=answer,
         family=settings.repair_family,
+        messages=(),
+        tools=(),
         part="repair",
         made=f"mutation, proven by execution: {how}",
         facts={"broken": error},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from env.refusal import Refusal, choices_hint
 from gates.settings import Experiment
-from runner.runs.locations import CONF, PROJECT, expanded
+from runner.runs.locations import CONF, PROJECT, RECIPES, expanded
 from runner.runs.overrides import (
     PROFILE,
     Override,
@@ -52,7 +52,8 @@ def groups() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in sorted(CONF.rglob("*.yaml")):
         group = file.parent.relative_to(CONF).as_posix()
-        if group != ".":
+        # recipes of curation are composed by themselves (recipes.py)
+        if group not in (".", RECIPES.name):
             found.setdefault(group, []).append(file.stem)
     return found
 
@@ -193,8 +194,13 @@ def faults(config: dict[str, Any]) -> list[str]:
     # what conf/ leaves open, as OmegaConf writes it
     if unset := [key for key, value in leaves(config).items() if value == "???"]:
         return [f"{key}: not set; add {key}={_MEANT.get(key, 'VALUE')}" for key in unset]
+    return faults_by(Experiment.model_validate, config)
+
+
+def faults_by(validator: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> list[str]:
+    """Return one sentence per error that ``validator`` finds in a plain config, each by its dotted key."""
     try:
-        Experiment.model_validate(config)
+        validator(config)
     except ValidationError as error:
         found = error.errors()
         inner = {item["loc"][:-1] for item in found}
@@ -204,6 +210,19 @@ def faults(config: dict[str, Any]) -> list[str]:
     except Refusal as refusal:
         return [_whole_key(str(refusal).rstrip("."), config)]
     return []
+
+
+def composed_in(folder: Path, name: str) -> dict[str, Any]:
+    """Return the configuration ``name`` of a folder, its own defaults included. Raises Refusal where it does not compose."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(folder)):
+            plain = OmegaConf.to_container(compose(config_name=name), resolve=True)
+    except (HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
+        told = " ".join(str(error).split()).rstrip(".")
+        raise Refusal(f"{folder / name}.yaml does not compose: {told}.", "Correct that file.") from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def validate(config: dict[str, Any]) -> Experiment:

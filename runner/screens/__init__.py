@@ -2,6 +2,7 @@
 
 from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
+from runner.screens.answers.curation import print_curation
 from runner.screens.answers.examining import announce_part, print_next_look
 from runner.screens.answers.rejudging import print_rejudgement
 from runner.screens.answers.replaying import print_replay
@@ -21,6 +22,7 @@ __all__ = [
     "print_coming",
     "print_comparison",
     "print_connection_hint",
+    "print_curation",
     "print_freshness",
     "print_judged",
     "print_next_look",

@@ -67,9 +67,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("estimation", "overlap"),
         ("pipeline",),
         ("dealing",),
-        ("domains", "decision", "curation", "judge"),
+        ("domains", "decision", "judge"),
         ("datasets", "simulate"),
-        ("interop",),
+        ("interop", "curation"),
     ),
     "training": (
         ("records", "sampler", "loss_watch", "exports", "tiny", "tiny_random", "packaged"),

@@ -96,6 +96,10 @@ def attribution(rows: Sequence[CuratedRow]) -> str:
 
 
 def _written(row: CuratedRow, recipe: Recipe) -> dict[str, Any]:
+    if row.messages:
+        tools = {"tools": list(row.tools)} if row.tools else {}
+        labels = {"family": row.family, "kind": row.kind, "cluster": row.cluster}
+        return {"messages": list(row.messages), **tools, **labels}
     as_chat = recipe.card.format == "chat" or bool(row.system)
     return (to_chat if as_chat else to_instruction)(row.as_row(0))
 

@@ -28,7 +28,7 @@ READERS: dict[Kind, Collects] = {
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
     """Return the sources with the digests of their files. Raises Refusal where one is not there."""
     return {
-        "sources": {name: asdict(source) for name, source in recipe.sources.items()},
+        "sources": {name: asdict(replace(source, path="")) for name, source in recipe.sources.items()},
         "content": {name: _content(name, source) for name, source in recipe.sources.items()},
         "templates": asdict(recipe.templates),
         "domain": around.domain.name,

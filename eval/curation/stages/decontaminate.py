@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from eval.curation.benchmarks import digests, tasks_of
@@ -16,7 +15,11 @@ from eval.curation.running import Surroundings
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
     """Return the settings and the digests of what rows are compared with."""
     settings = recipe.decontaminate
-    return {**asdict(settings), **digests(settings.benchmarks, settings.files), "domain": around.domain.name}
+    return {
+        "tiers": settings.tiers,
+        **digests(settings.benchmarks, settings.files),
+        "domain": around.domain.name,
+    }
 
 
 def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> StageResult:

@@ -29,13 +29,13 @@ def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
 def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> StageResult:
     """Return the first of each group of duplicates, every row with the cluster that it belongs to."""
     settings = recipe.deduplicate
-    wanted: dict[Text, None] = dict.fromkeys((*settings.on, "prompt", "answer"))
+    wanted: dict[Text, None] = dict.fromkeys((*settings.alike, "prompt", "answer"))
     texts = {part: [compared_text(row, part, around) for row in rows] for part in wanted}
     grams = {part: shingled(texts[part], GRAM) for part in wanted}
     links = {part: near_links(grams[part], settings.cluster_jaccard) for part in ("prompt", "answer")}
-    first = settings.on[0]
+    first = settings.alike[0]
     near = near_links(grams[first], settings.jaccard) if first == "structure" else links[first]  # type: ignore[index]
-    doubles = _doubles(texts, grams, settings.on, near, settings.jaccard)
+    doubles = _doubles(texts, grams, settings.alike, near, settings.jaccard)
     clusters = _clusters(rows, texts, links.values())
     clustered = [replace(row, cluster=cluster) for row, cluster in zip(rows, clusters, strict=True)]
     kept = tuple(row for place, row in enumerate(clustered) if place not in doubles)
