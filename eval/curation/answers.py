@@ -26,6 +26,6 @@ def task_of(row: CuratedRow, domain: Domain) -> Task:
 
 
 def _form(row: CuratedRow, domain: Domain) -> AnswerForm:
-    """Return the form of the answer: a family of programs may hold rows that answer by a diff of what they are given."""
+    """Return the form of the answer: a family of programs may hold rows that answer by a diff of their input."""
     is_diff = bool(row.input) and any(line.startswith("@@ ") for line in row.output.splitlines())
     return "diff" if is_diff else domain.families[row.family]

@@ -27,16 +27,15 @@ def digests(names: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def tasks_of(names: Sequence[str], files: Sequence[str], domain: Domain) -> tuple[Task, ...]:
-    """Return the tasks of the named benchmarks, and every item of ``files``, with a check or without."""
-    found = [task for name in names for task in _bench(name)]
-    return (*found, *(_task(file, row) for file in files for row in read_source(Path(file), domain).rows))
+def tasks_by_source(names: Sequence[str], files: Sequence[str], domain: Domain) -> dict[str, tuple[Task, ...]]:
+    """Return, by benchmark and file, the tasks of the one and every item of the other, with a check or without."""
+    return {name: _bench(name) for name in names} | {
+        Path(file).name: tuple(_task(file, row) for row in read_source(Path(file), domain).rows) for file in files
+    }
 
 
 def _source(name: str) -> Any:
-    written = sorted(
-        one for one, domain in dataset_names().items() if not domain_named(domain).datasets[one].generated
-    )
+    written = sorted(one for one, domain in dataset_names().items() if not domain_named(domain).datasets[one].generated)
     if name not in written:
         raise Refusal(f'decontaminate.benchmarks: no benchmark "{name}".', choices_hint(name, written))
     return domain_named(dataset_names()[name]).datasets[name]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from eval.curation.records import CuratedRow, Dropped, dropped_row
-from eval.overlap.contamination import Tier, leaking_rows
+from eval.overlap.contamination import Contamination, Tier, leaking_rows, survey
 from eval.records import Task
 
-_WORDS = {"T1": "verbatim", "T2": "in long parts", "T3": "nearly"}
+_WORDS: dict[Tier, str] = {"T1": "verbatim", "T2": "in long parts", "T3": "nearly"}
 
 
 def without_leaks(
@@ -31,7 +31,15 @@ def without_leaks(
     return kept, dropped
 
 
-def leak_facts(tasks: Sequence[Task], dropped: Sequence[Dropped]) -> dict[str, Any]:
-    """Return how many tasks were compared, and which of them stood in the rows most often."""
-    named = Counter(one.detail.partition(":")[0] for one in dropped)
-    return {"tasks compared": len(tasks), "tasks found": len(named), "found most": dict(named.most_common(10))}
+def leak_facts(rows: Sequence[CuratedRow], by_source: Mapping[str, Sequence[Task]]) -> dict[str, Any]:
+    """Return, of each benchmark, how many of its tasks stand in ``rows``, each counted as Gate A counts it."""
+    trained = [row.as_row(place + 1) for place, row in enumerate(rows)]
+    return {name: _seen(survey(tasks, trained), len(tasks)) for name, tasks in by_source.items()}
+
+
+def _seen(found: Contamination, total: int) -> dict[str, int]:
+    tiers = Counter(found.tier_of().values())
+    whole = {overlap.task_id for overlap in found.overlaps if overlap.part == "both"}
+    told = {_WORDS[tier]: tiers[tier] for tier in _WORDS if tiers[tier]}
+    answered = {"prompt and answer": len(whole)} if whole else {}
+    return {"tasks": total, "found": sum(tiers.values()), **answered, **told}

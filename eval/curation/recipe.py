@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 from env.refusal import BadSettings, choices_hint
 from eval.curation.records import PARTS, Part
 
-Kind = Literal["rows", "lua", "docs", "deb", "contentdb"]
+Kind = Literal["rows", "lua", "docs", "deb", "contentdb", "units"]
 Terms = Literal["commercial", "copyleft", "unknown", "fair-use"]
 TERMS: tuple[Terms, ...] = ("commercial", "copyleft", "unknown", "fair-use")
 Text = Literal["prompt", "answer", "structure"]
@@ -24,7 +24,8 @@ class Source:
 
     Attributes:
         kind: rows (JSON-lines files), lua (mods, games, Rojo or Wally projects), docs (Markdown with code blocks), deb
-            (packages of Debian), contentdb (a dump of its packages, and the mods of it that lie beside).
+            (packages of Debian), contentdb (a dump of its packages, and the mods of it that lie beside), units (JSON
+            lines of code with place and licence).
         path: a file, an archive or a folder of them.
         licence: the SPDX expression of what does not say one itself; "" leaves it unknown.
         family: of rows that name none; "" leaves it to the domain.
@@ -40,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """Instructions by what the code is: ``{kind}``, ``{name}``, ``{fields}``, ``{parameters}``, ``{file}`` are filled in.
+    """Instructions by what the code is, filled with {kind}, {name}, {fields}, {parameters} and {file}.
 
     Attributes:
         family: of the rows that are made so.
@@ -66,9 +67,16 @@ class LicenceSettings:
 
 @dataclass(frozen=True, slots=True)
 class ParseSettings:
-    """Whether cut-off answers are dropped, and how long an answer may be, in characters."""
+    """Which answers are dropped before anything is executed.
+
+    Attributes:
+        drop_cut_off: those that end inside a fenced block or a thought.
+        keep_without_calls: whether an answer in words stays where calls are usual: that none is needed is learnt too.
+        max_characters: of an answer.
+    """
 
     drop_cut_off: bool
+    keep_without_calls: bool
     max_characters: Annotated[int, Ge(1)]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 
-from eval.curation.records import CuratedRow
 from eval.curation.recipe import ExecuteSettings
+from eval.curation.records import CuratedRow
 from eval.domains import Domain
 from eval.pipeline.forms.patching import PatchRejected, apply_patch
 

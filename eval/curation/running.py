@@ -22,8 +22,8 @@ from env.locking import RunLock
 from env.refusal import Refusal
 from env.silence import turn_to
 from eval.curation import STAGES, Stage
-from eval.curation.records import CuratedRow, StageResult
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, StageResult
 from eval.curation.stored_stages import ROWS, Manifest, StageFolder
 from eval.domains import Domain, domain_named
 from eval.pipeline.verifier import VerifierSettings
@@ -185,7 +185,8 @@ def versions_of(packages: Sequence[str]) -> dict[str, str]:
 def _publish(out: Path, outcomes: Sequence[StageOutcome]) -> None:
     """Put the finished files where a user looks for them; the summary last."""
     last = outcomes[-1]
-    assert last.folder is not None and last.manifest is not None
+    assert last.folder is not None
+    assert last.manifest is not None
     names = [name for name in last.manifest.digests if name not in (ROWS, "dropped.jsonl")]
     for name in names:
         _write_changed(out / name, (last.folder.path / name).read_bytes())

@@ -172,7 +172,10 @@ def leaking_rows(tasks: Sequence[Task], rows: Sequence[Row], tiers: Collection[T
     """
     prompts = _texts("prompt", [_task_prompt(task) for task in tasks], [_row_prompt(row) for row in rows])
     answers = _texts("answer", [task.reference for task in tasks], [row.output for row in rows])
-    found = [*_exact(prompts, answers), *(f for texts in (prompts, answers) for f in (*_nearly(texts), *_in_parts(texts)))]
+    found = [
+        *_exact(prompts, answers),
+        *(f for texts in (prompts, answers) for f in (*_nearly(texts), *_in_parts(texts))),
+    ]
     leaks: dict[int, RowLeak] = {}
     for item in (one for tier in _STRENGTH for one in found if one.tier == tier and tier in tiers):
         for place in item.places:

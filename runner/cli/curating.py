@@ -16,7 +16,9 @@ def curate(
     overrides: Overrides = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Where the files go; default: curated/RECIPE.", show_default=False),
+        typer.Option(
+            "--out", metavar="FOLDER", help="Where the files go; default: curated/RECIPE.", show_default=False
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; write nothing.")] = False,
     as_json: AsJson = False,

@@ -213,7 +213,7 @@ def faults_by(validator: Callable[[dict[str, Any]], Any], config: dict[str, Any]
 
 
 def composed_in(folder: Path, name: str) -> dict[str, Any]:
-    """Return the configuration ``name`` of a folder, its own defaults included. Raises Refusal where it does not compose."""
+    """Return the configuration ``name`` of a folder with its defaults. Raises Refusal where it does not compose."""
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(folder)):

@@ -1,4 +1,4 @@
-"""From conf/curation, or a file of the user's, and overrides to one frozen recipe; every error at once, by dotted key."""
+"""From conf/curation, or a user's file, and overrides to one frozen recipe; every error at once, by dotted key."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def compose_recipe(name: str, overrides: Sequence[str]) -> tuple[Recipe, dict[st
     problems += faults_by(TypeAdapter(Recipe).validate_python, config)
     if problems:
         sentence = "; ".join(problem.rstrip(".") for problem in problems)
-        raise Refusal(sentence if sentence.endswith("?") else f"{sentence}.", f"The keys are those of {RECIPES / DEFAULT}.yaml.")
+        raise Refusal(
+            sentence if sentence.endswith("?") else f"{sentence}.", f"The keys are those of {RECIPES / DEFAULT}.yaml."
+        )
     typed = {text.partition("=")[0] for text in overrides}
     _absolute_paths(config, Path.cwd() if "data" in typed else folder)
     recipe: Recipe = TypeAdapter(Recipe).validate_python(config)

@@ -14,7 +14,9 @@ from eval.overlap.ngrams import Hashes, Vocabulary, ngram_hashes, normalise
 
 LEAST_SHARE = 0.95
 _GRAM = 3
-_COPYRIGHT = re.compile(r"^.*(?:\bcopyright\b.{0,12}(?:\d{4}|\(c\)|©)|\(c\)\s*\d{4}|©).*$", re.IGNORECASE | re.MULTILINE)
+_COPYRIGHT = re.compile(
+    r"^.*(?:\bcopyright\b.{0,12}(?:\d{4}|\(c\)|©)|\(c\)\s*\d{4}|©).*$", re.IGNORECASE | re.MULTILINE
+)
 _HEADER = re.compile(r"SPDX-License-Identifier:\s*([^\n*]+?)\s*(?:\*/|-->|\]\])?\s*$", re.MULTILINE)
 _HEADER_LINES = 40
 # A title such as "The MIT License (MIT)", which is no part of the text.

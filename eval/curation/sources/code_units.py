@@ -1,4 +1,4 @@
-"""What of a file of Lua or Luau stands for itself: registrations and functions at its top, and the whole of a module."""
+"""What of a file of Lua or Luau stands for itself: registrations and functions at its top, and a whole module."""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ def collect(name: str, source: Source, templates: Templates, domain: Domain) -> 
             continue
         code = _code_of(path.parent, place)
         if code is None:
-            yield nothing_at(name, path.name, number, "its code is not there", f"{place}: {package.get('repo') or 'no repository'}")
+            yield nothing_at(
+                name, path.name, number, "its code is not there", f"{place}: {package.get('repo') or 'no repository'}"
+            )
             continue
         own = replace(source, licence=spdx_of(str(package["license"])) or source.licence)
         yield from rows_of((_below(place, member) for member in read_tree(code)), name, own, templates)
@@ -49,7 +51,9 @@ def _packages(name: str, path: Path) -> list[dict[str, Any]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Refusal(f"sources.{name}.path: {path}: is no JSON ({error}).", "Save the answer of the API as it is.") from None
+        raise Refusal(
+            f"sources.{name}.path: {path}: is no JSON ({error}).", "Save the answer of the API as it is."
+        ) from None
     found = data.get("items") if isinstance(data, dict) else data
     if not isinstance(found, list) or not all(isinstance(one, dict) and set(_KEYS) <= one.keys() for one in found):
         raise Refusal(

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.curation.records import CuratedRow
 from eval.curation.recipe import Source, Templates
+from eval.curation.records import CuratedRow
 from eval.curation.sources.file_licences import licences_of
 from eval.curation.sources.found import Found, nothing_at, place_id
 from eval.curation.sources.trees import NotRead, read_tree

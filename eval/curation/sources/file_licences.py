@@ -51,7 +51,9 @@ class FileLicences:
         around = self._around(name)
         if not header:
             return around or Said(fallback, "the recipe" if fallback else "")
-        own = Said(expression_of(header), f"{name}:{line}", "; ".join(holders_in(text)) or (around.holders if around else ""))
+        own = Said(
+            expression_of(header), f"{name}:{line}", "; ".join(holders_in(text)) or (around.holders if around else "")
+        )
         if around is None or not around.licence or _agree(own.licence, around.licence):
             return own
         told = f"{name}:{line} says {own.licence}, {around.where} says {around.licence}"

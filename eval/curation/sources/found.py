@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from eval.curation.records import CuratedRow, Dropped
 from eval.curation.recipe import Source, Templates
+from eval.curation.records import CuratedRow, Dropped
 from eval.domains import Domain
 
 Found = CuratedRow | Dropped

@@ -1,12 +1,12 @@
-"""Mods, games, Rojo and Wally projects: registrations, functions and modules become rows with file, line and licence."""
+"""Mods, games, Rojo and Wally projects: registrations, functions and modules become rows with their place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from eval.curation.records import CuratedRow
 from eval.curation.recipe import Source, Templates
+from eval.curation.records import CuratedRow
 from eval.curation.sources.code_units import NoCode, Unit, units
 from eval.curation.sources.file_licences import FileLicences, Said, licences_of
 from eval.curation.sources.found import Found, nothing_at, place_id
@@ -60,7 +60,9 @@ def _of_file(
     for unit in found:
         lines = unit.text.count("\n") + 1
         if not templates.min_lines <= lines <= templates.max_lines:
-            reason = "shorter than templates.min_lines" if lines < templates.min_lines else "longer than templates.max_lines"
+            reason = (
+                "shorter than templates.min_lines" if lines < templates.min_lines else "longer than templates.max_lines"
+            )
             yield nothing_at(name, file, unit.line, reason, f"{unit.kind} of {lines} lines")
         else:
             yield row_of(name, file, unit, said, source, templates)

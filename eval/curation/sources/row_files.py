@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from eval.curation.records import CuratedRow, Part
 from eval.curation.recipe import Source, Templates
+from eval.curation.records import CuratedRow, Part
 from eval.curation.sources.found import Found, nothing_at, place_id
 from eval.datasets.files.folders import files_of
 from eval.datasets.files.json_lines import Line, json_type

@@ -10,13 +10,15 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TypeVar
 
 from env.refusal import Refusal
 
+Member = TypeVar("Member")
 # A file of code or text that is larger is generated; an archive may claim anything.
 MAX_BYTES = 2_000_000
 MAX_FILES = 100_000
@@ -61,11 +63,11 @@ def read_tree(path: Path) -> Iterator[TreeFile | NotRead]:
             elif file.is_file() and is_archive(file):
                 yield from (_inside(name, member) for member in _archive(file))
             elif file.is_file():
-                yield _bounded(name, file.stat().st_size, lambda file=file: file.open("rb"))  # type: ignore[misc]
+                yield _bounded(name, file.stat().st_size, partial(io.FileIO, file))
     elif is_archive(path):
         yield from _archive(path)
     elif path.is_file():
-        yield _bounded(path.name, path.stat().st_size, lambda: path.open("rb"))
+        yield _bounded(path.name, path.stat().st_size, partial(io.FileIO, path))
     else:
         raise Refusal(f"There is no {path}.", "Name a folder, a file or an archive.")
 
@@ -91,7 +93,7 @@ def _zip(path: Path) -> Iterator[TreeFile | NotRead]:
             if is_link or (why := _fault(member.filename)):
                 yield NotRead(member.filename, "a link" if is_link else why)
             elif not member.is_dir():
-                yield _bounded(member.filename, member.file_size, lambda member=member: archive.open(member))  # type: ignore[misc]
+                yield _bounded(member.filename, member.file_size, partial(archive.open, member))
 
 
 def _tar(path: Path) -> Iterator[TreeFile | NotRead]:
@@ -124,13 +126,13 @@ def _members(path: Path, archive: tarfile.TarFile) -> Iterator[TreeFile | NotRea
         if why:
             yield NotRead(name, why)
         elif member.isfile():
-            yield _bounded(name, member.size, lambda member=member: archive.extractfile(member))  # type: ignore[misc]
+            yield _bounded(name, member.size, partial(archive.extractfile, member))
         elif not member.isdir():
             yield NotRead(name, "a device or a pipe")
 
 
-def _counted(path: Path, members: object) -> Iterator[object]:
-    for number, member in enumerate(members, start=1):  # type: ignore[var-annotated,arg-type]
+def _counted(path: Path, members: Iterable[Member]) -> Iterator[Member]:
+    for number, member in enumerate(members, start=1):
         if number > MAX_FILES:
             raise Refusal(f"{path}: holds more than {MAX_FILES:,} files.", "Give the part of it that holds code.")
         yield member
@@ -143,10 +145,12 @@ def _fault(name: str) -> str:
     return "its path is absolute" if name.startswith(("/", "\\")) or ":" in name[:2] else ""
 
 
-def _bounded(name: str, size: int, opened: object) -> TreeFile | NotRead:
+def _bounded(name: str, size: int, opened: Callable[[], IO[bytes] | io.FileIO | None]) -> TreeFile | NotRead:
     if size > MAX_BYTES:
         return NotRead(name, f"{size:,} bytes; at most {MAX_BYTES:,} are read")
-    stream: IO[bytes]
-    with opened() as stream:  # type: ignore[operator]
+    stream = opened()
+    if stream is None:
+        return NotRead(name, "no file")
+    with stream:
         data = stream.read(MAX_BYTES + 1)
     return TreeFile(name, data) if len(data) <= MAX_BYTES else NotRead(name, f"more than {MAX_BYTES:,} bytes")

@@ -9,8 +9,8 @@ from hashlib import sha256
 from math import floor, inf
 from typing import Any
 
-from eval.curation.records import CuratedRow, StageResult, dropped_row
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, StageResult, dropped_row
 from eval.curation.running import Surroundings
 
 

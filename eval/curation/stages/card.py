@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from env.counts import counted
-from eval.curation.records import CuratedRow, StageResult
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, StageResult
 from eval.curation.running import Surroundings
 from eval.curation.stages.split import HELD_OUT, SPLIT, TRAIN
 from eval.datasets.chat_format import to_chat
@@ -47,8 +47,15 @@ def card(
 ) -> str:
     """Return the card in Markdown, with the metadata that data set hubs read at its head."""
     size = next((name for limit, name in _SIZES if len(rows) < limit), _LARGEST)
-    head = ["---", "license: other", f"license_name: {json.dumps(union(rows) or 'unknown')}",
-            "task_categories: [text-generation]", f"size_categories: [{json.dumps(size)}]", "tags: [lua, code]", "---"]  # fmt: skip
+    head = [
+        "---",
+        "license: other",
+        f"license_name: {json.dumps(union(rows) or 'unknown')}",
+        "task_categories: [text-generation]",
+        f"size_categories: [{json.dumps(size)}]",
+        "tags: [lua, code]",
+        "---",
+    ]
     told = ", ".join(f"{counted(len(own), 'row')} in {side}.jsonl" for side, own in sides.items() if own)
     parts = [
         *head,

@@ -1,4 +1,4 @@
-"""Collect: every source of the recipe as rows, in the order of the recipe; what gives no row is named with its place."""
+"""Collect: every source of the recipe as rows, in its order; what gives no row is named with its place."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 from env.files import sha256_file
 from env.refusal import Refusal
-from eval.curation.records import CuratedRow, Dropped, StageResult
 from eval.curation.recipe import Kind, Recipe, Source
+from eval.curation.records import CuratedRow, Dropped, StageResult
 from eval.curation.running import Surroundings
-from eval.curation.sources import contentdb, debian, documents, lua_code, row_files
+from eval.curation.sources import contentdb, debian, documents, lua_code, row_files, unit_lines
 from eval.curation.sources.found import Collects
+from eval.overlap.ngrams import normalise
 
 READERS: dict[Kind, Collects] = {
     "rows": row_files.collect,
@@ -22,6 +23,7 @@ READERS: dict[Kind, Collects] = {
     "docs": documents.collect,
     "deb": debian.collect,
     "contentdb": contentdb.collect,
+    "units": unit_lines.collect,
 }
 
 
@@ -43,7 +45,16 @@ def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> Sta
         for item in READERS[source.kind](name, source, recipe.templates, around.domain):
             (found if isinstance(item, CuratedRow) else dropped).append(item)  # type: ignore[arg-type]
     rows = _numbered(found)
-    return StageResult(rows, tuple(dropped), {"rows by source": dict(Counter(row.source for row in rows))})
+    return StageResult(rows, tuple(dropped), _facts(rows))
+
+
+def _facts(rows: Sequence[CuratedRow]) -> dict[str, Any]:
+    repeated = [count for count in Counter(normalise(row.prompt) for row in rows).values() if count > 1]
+    return {
+        "rows by source": dict(Counter(row.source for row in rows)),
+        "repeated prompts": sum(repeated) - len(repeated),
+        "groups of equal prompts": len(repeated),
+    }
 
 
 def _content(name: str, source: Source) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.curation.benchmarks import digests, tasks_of
+from eval.curation.benchmarks import digests, tasks_by_source
 from eval.curation.leaks import leak_facts, without_leaks
-from eval.curation.records import CuratedRow, StageResult
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, StageResult
 from eval.curation.running import Surroundings
 
 
@@ -25,6 +25,7 @@ def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
 def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> StageResult:
     """Return the rows in which no task is found."""
     settings = recipe.decontaminate
-    tasks = tasks_of(settings.benchmarks, settings.files, around.domain)
-    kept, dropped = without_leaks(rows, tasks, settings.tiers)
-    return StageResult(tuple(kept), tuple(dropped), leak_facts(tasks, dropped))
+    by_source = tasks_by_source(settings.benchmarks, settings.files, around.domain)
+    every = [task for tasks in by_source.values() for task in tasks]
+    kept, dropped = without_leaks(rows, every, settings.tiers)
+    return StageResult(tuple(kept), tuple(dropped), leak_facts(rows, by_source))

@@ -1,4 +1,4 @@
-"""Deduplicate: of rows that say the same the first stays; rows that nearly do share a cluster, which travels with them."""
+"""Deduplicate: of rows that say the same the first stays; rows that nearly do share a cluster, which they keep."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.recipe import Recipe, Text
+from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.running import Surroundings
 from eval.overlap.near_duplicates import Shingles, equal_links, groups_of, near_links, shingled
 from eval.overlap.ngrams import NearPair, jaccard, normalise
@@ -40,8 +40,14 @@ def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> Sta
     clustered = [replace(row, cluster=cluster) for row, cluster in zip(rows, clusters, strict=True)]
     kept = tuple(row for place, row in enumerate(clustered) if place not in doubles)
     dropped = tuple(_dropped(clustered[place], clustered[doubles[place][0]], doubles[place][1]) for place in doubles)
-    prompts = [normalise(text) for text in texts["prompt"]]
-    return StageResult(kept, dropped, _facts(clustered, prompts, dropped))
+    alike = {
+        f"{part}s that nearly repeat an earlier one": len(rows)
+        - len(
+            set(groups_of(len(rows), [(one.left, one.right) for one in links[part] if one.jaccard >= settings.jaccard]))
+        )
+        for part in links
+    }
+    return StageResult(kept, dropped, alike | _facts(clustered, dropped))
 
 
 def compared_text(row: CuratedRow, part: Text, around: Surroundings) -> str:
@@ -76,9 +82,7 @@ def _doubles(
     return doubles
 
 
-def _clusters(
-    rows: Sequence[CuratedRow], texts: Mapping[Text, Sequence[str]], links: Any
-) -> list[str]:
+def _clusters(rows: Sequence[CuratedRow], texts: Mapping[Text, Sequence[str]], links: Any) -> list[str]:
     """Return each row's cluster: the one it came with, joined with those of rows that nearly say the same."""
     joined = [pair for own in links for pair in ((one.left, one.right) for one in own)]
     for part in ("prompt", "answer"):
@@ -95,9 +99,8 @@ def _dropped(row: CuratedRow, kept: CuratedRow, index: float) -> Dropped:
     return dropped_row(row, "nearly repeats another row", f"J {index:.2f} with {kept.place}", kept.id)
 
 
-def _facts(rows: Sequence[CuratedRow], prompts: Sequence[str], dropped: Sequence[Dropped]) -> dict[str, Any]:
+def _facts(rows: Sequence[CuratedRow], dropped: Sequence[Dropped]) -> dict[str, Any]:
     sizes = Counter(row.cluster for row in rows)
-    repeated = [count for count in Counter(prompts).values() if count > 1]
     by_kept: dict[str, list[str]] = defaultdict(list)
     for one in dropped:
         by_kept[one.kept].append(one.id)
@@ -105,7 +108,5 @@ def _facts(rows: Sequence[CuratedRow], prompts: Sequence[str], dropped: Sequence
     return {
         "clusters": len(sizes),
         "largest cluster": max(sizes.values()),
-        "repeated prompts": sum(repeated) - len(repeated),
-        "groups of equal prompts": len(repeated),
         "shown": {kept: by_kept[kept] for kept in largest},
     }

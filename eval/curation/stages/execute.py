@@ -1,4 +1,4 @@
-"""Execute: every program is loaded in its domain's verifier, and its checks run where it has some; what fails is dropped.
+"""Execute: every program is loaded in its domain's verifier, with its checks where it has some; what fails is dropped.
 
 A verdict is stored as soon as its chunk is done, under what was executed: a killed stage executes nothing twice. Calls
 have no world to run in here: they were read by the stage before.
@@ -18,8 +18,8 @@ from env.files import append_lines, digest, read_lines
 from env.silence import reach
 from eval.curation.answers import task_of
 from eval.curation.breaking import broken_variants
-from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.repairing import repair_row
 from eval.curation.running import Surroundings, code_in, versions_of
 from eval.domains import Derives, Domain, open_verifier

@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from eval.curation.licences.expressions import require_data, terms_of
-from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.recipe import Recipe, Terms
+from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.running import Surroundings, versions_of
 
 

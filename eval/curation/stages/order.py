@@ -7,8 +7,8 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
-from eval.curation.records import CuratedRow, StageResult
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, StageResult
 from eval.curation.running import Surroundings
 
 

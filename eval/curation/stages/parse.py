@@ -7,10 +7,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from eval.curation.answers import task_of
-from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.running import Surroundings
 from eval.pipeline.extract import extract
+from eval.records import Outcome
 
 
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
@@ -33,8 +34,10 @@ def _read(row: CuratedRow, recipe: Recipe, around: Surroundings) -> CuratedRow |
         return dropped_row(row, "answer too long", f"{len(row.output):,} characters")
     if "\0" in row.output or "\0" in row.prompt:
         return dropped_row(row, "holds a NUL")
-    found = extract(task_of(row, around.domain), row.output, around.domain.language)
-    if found.code is None:
+    task = task_of(row, around.domain)
+    found = extract(task, row.output, around.domain.language)
+    in_words = task.answer == "calls" and found.outcome is Outcome.NO_CODE
+    if found.code is None and not (in_words and recipe.parse.keep_without_calls):
         return dropped_row(row, f"answer without a program: {found.outcome}", found.detail)
     flaw = str(row.facts.get("flaw", "")) or ("inside a fenced block" if found.rule.endswith("fence-open") else "")
     if flaw and recipe.parse.drop_cut_off:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from eval.curation.answers import task_of
-from eval.curation.records import CuratedRow, StageResult
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, StageResult
 from eval.curation.running import Surroundings
 from eval.domains import Domain
 from eval.pipeline.extract import extract
@@ -45,7 +45,7 @@ def _scored(row: CuratedRow, domain: Domain) -> CuratedRow:
     program = extract(task, row.output, domain.language).code or ""
     sizes = {"prompt characters": len(row.prompt), "answer characters": len(row.output)}
     if task.answer == "calls":
-        calls = len(parsed(program, "the answer"))
+        calls = len(parsed(program, "the answer")) if program else 0
         return replace(row, difficulty=_level(calls, _CALL_LIMITS), facts={**row.facts, **sizes, "calls": calls})
     counts = structure(program)
     points = counts["functions"] + counts["branches"] + counts["loops"] + counts["called"] // _CALLS_PER_POINT

@@ -11,10 +11,10 @@ from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import Any
 
-from eval.curation.benchmarks import tasks_of
+from eval.curation.benchmarks import tasks_by_source
 from eval.curation.leaks import without_leaks
-from eval.curation.records import CuratedRow, StageResult
 from eval.curation.recipe import Recipe
+from eval.curation.records import CuratedRow, StageResult
 from eval.curation.running import Surroundings
 from eval.curation.stages import decontaminate
 
@@ -30,12 +30,11 @@ def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
 def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> StageResult:
     """Return the rows, each with its side in ``facts["split"]``."""
     held_out = held_out_clusters([row.cluster for row in rows], recipe.split.held_out, recipe.seed)
-    placed = [
-        replace(row, facts={**row.facts, SPLIT: HELD_OUT if row.cluster in held_out else TRAIN}) for row in rows
-    ]
+    placed = [replace(row, facts={**row.facts, SPLIT: HELD_OUT if row.cluster in held_out else TRAIN}) for row in rows]
     train = [row for row in placed if row.facts[SPLIT] == TRAIN]
     settings = recipe.decontaminate
-    clean, dropped = without_leaks(train, tasks_of(settings.benchmarks, settings.files, around.domain), settings.tiers)
+    by_source = tasks_by_source(settings.benchmarks, settings.files, around.domain)
+    clean, dropped = without_leaks(train, [task for own in by_source.values() for task in own], settings.tiers)
     kept_ids = {row.id for row in clean}
     kept = tuple(row for row in placed if row.facts[SPLIT] == HELD_OUT or row.id in kept_ids)
     sides = Counter(str(row.facts[SPLIT]) for row in kept)

@@ -1,4 +1,4 @@
-"""The page of a curation: one self-contained HTML file in the report's style: funnel, reasons, near-duplicates, licences."""
+"""The page of a curation: one self-contained HTML file: funnel, reasons, rows that say the same, licences."""
 
 from __future__ import annotations
 
@@ -49,15 +49,19 @@ def write_curation(planned: Planned, outcomes: Sequence[StageOutcome]) -> Path:
     """Write the page beside the curation's files and return its path; the same curation gives the same page."""
     by_name = {one.stage.name: one for one in outcomes}
     last = outcomes[-1].folder
-    text = _templates().get_template("curation.html.j2").render(
-        recipe=planned.recipe,
-        funnel=[(one, _bar(one, outcomes)) for one in outcomes],
-        reasons=[reason for one in outcomes for reason in _reasons(one)],
-        facts=[(one.stage.name, _told(one.manifest.facts)) for one in outcomes if one.manifest is not None],
-        repeated=list(_repeated(by_name["score"], by_name["deduplicate"])),
-        licences=_licences(last.rows() if last is not None else ()),
-        counted=counted,
-        clipped=clipped,
+    text = (
+        _templates()
+        .get_template("curation.html.j2")
+        .render(
+            recipe=planned.recipe,
+            funnel=[(one, _bar(one, outcomes)) for one in outcomes],
+            reasons=[reason for one in outcomes for reason in _reasons(one)],
+            facts=[(one.stage.name, _told(one.manifest.facts)) for one in outcomes if one.manifest is not None],
+            repeated=list(_repeated(by_name["score"], by_name["deduplicate"])),
+            licences=_licences(last.rows() if last is not None else ()),
+            counted=counted,
+            clipped=clipped,
+        )
     )
     path = planned.out / PAGE
     data = text.encode("utf-8", "replace")
