@@ -9,7 +9,7 @@ from typing import Any
 
 from env.files import sha256_file
 from env.refusal import Refusal, choices_hint
-from eval.curation.running import code_in
+from eval.curation.surroundings import code_in
 from eval.datasets.bench_files import read_bench
 from eval.datasets.formats.rows import read_source
 from eval.domains import Domain, dataset_names, domain_named

@@ -138,7 +138,7 @@ class BalanceSettings:
     by: Literal["family", "kind", "source", "terms", "difficulty"]
     weights: Mapping[str, float]
     other: float
-    shares: Mapping[Part, float]
+    shares: Mapping[str, float]
     rows: Annotated[int, Ge(0)]
 
 

@@ -7,55 +7,25 @@ are those of an undisturbed one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from env.files import digest, make_folder, remove_leftovers, sha256_file, write_atomic
-from env.installed.opened_files import imported_files
-from env.installed.own_modules import ROOT
+from env.files import digest, make_folder, remove_leftovers, write_atomic
 from env.locking import RunLock
 from env.refusal import Refusal
 from env.silence import turn_to
 from eval.curation import STAGES, Stage
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult
-from eval.curation.stored_stages import ROWS, Manifest, StageFolder
+from eval.curation.stored_stages import DROPPED, ROWS, Manifest, StageFolder
+from eval.curation.surroundings import RunsStage, Surroundings, code_of
 from eval.domains import Domain, domain_named
 from eval.pipeline.verifier import VerifierSettings
 
 STAGES_FOLDER, SUMMARY, LOCK = "stages", "curation.json", "curation.lock"
-_CODE = (".py", ".lua", ".luau", ".yaml")
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a stage has besides its rows and its recipe.
-
-    Attributes:
-        verifier: how programs are executed; None executes nothing.
-        folder: the stage's own, for what it writes while it works.
-    """
-
-    domain: Domain
-    verifier: VerifierSettings | None
-    folder: Path
-
-
-class RunsStage(Protocol):
-    """What ``Stage.module`` names."""
-
-    def depends(self, recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
-        """Return what the stage's result follows from besides its rows and code: settings, and digests of files."""
-        ...
-
-    def run(self, rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> StageResult:
-        """Return what becomes of ``rows``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +106,7 @@ def _folder_of(stage: Stage, number: int, module: RunsStage, planned: Planned, i
     stages = planned.out / STAGES_FOLDER
     around = Surroundings(planned.domain, planned.verifier, stages)
     depends = module.depends(planned.recipe, around)
-    address = digest({"stage": stage.name, "inputs": inputs, "depends": depends, "code": _code_of(stage.module)})
+    address = digest({"stage": stage.name, "inputs": inputs, "depends": depends, "code": code_of(stage.module)})
     return StageFolder(stages, number, stage.name, address)
 
 
@@ -159,35 +129,12 @@ def _nothing_left(stage: Stage, rows_in: int, result: StageResult) -> str:
     return f"{stage.name}: no row{came} is left" + (f": {told}." if told else ".")
 
 
-@cache
-def _code_of(module: str) -> str:
-    """Return the digest of a module and of everything of ours that it imports."""
-    files = imported_files(ROOT, [ROOT.joinpath(*module.split(".")).with_suffix(".py")])
-    return digest({file.relative_to(ROOT).as_posix(): sha256_file(file) for file in files})
-
-
-@cache
-def code_in(folder: str) -> str:
-    """Return the digest of a folder's code: of what is reached by name, not by an import."""
-    files = sorted(file for file in (ROOT / folder).rglob("*") if file.suffix in _CODE)
-    return digest({file.relative_to(ROOT).as_posix(): sha256_file(file) for file in files})
-
-
-def versions_of(packages: Sequence[str]) -> dict[str, str]:
-    """Return the versions of the installed ones of ``packages``."""
-    found = {}
-    for name in packages:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
 def _publish(out: Path, outcomes: Sequence[StageOutcome]) -> None:
     """Put the finished files where a user looks for them; the summary last."""
     last = outcomes[-1]
     assert last.folder is not None
     assert last.manifest is not None
-    names = [name for name in last.manifest.digests if name not in (ROWS, "dropped.jsonl")]
+    names = [name for name in last.manifest.digests if name not in (ROWS, DROPPED)]
     for name in names:
         _write_changed(out / name, (last.folder.path / name).read_bytes())
     _write_changed(out / SUMMARY, (json.dumps(summary(outcomes), indent=2, ensure_ascii=False) + "\n").encode())

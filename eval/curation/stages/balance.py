@@ -11,7 +11,7 @@ from typing import Any
 
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult, dropped_row
-from eval.curation.running import Surroundings
+from eval.curation.surroundings import Surroundings
 
 
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:

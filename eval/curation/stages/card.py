@@ -11,8 +11,8 @@ from typing import Any
 from env.counts import counted
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult
-from eval.curation.running import Surroundings
 from eval.curation.stages.split import HELD_OUT, SPLIT, TRAIN
+from eval.curation.surroundings import Surroundings
 from eval.datasets.chat_format import to_chat
 from eval.datasets.row_export import to_instruction
 

@@ -12,9 +12,9 @@ from env.files import sha256_file
 from env.refusal import Refusal
 from eval.curation.recipe import Kind, Recipe, Source
 from eval.curation.records import CuratedRow, Dropped, StageResult
-from eval.curation.running import Surroundings
 from eval.curation.sources import contentdb, debian, documents, lua_code, row_files, unit_lines
 from eval.curation.sources.found import Collects
+from eval.curation.surroundings import Surroundings
 from eval.overlap.ngrams import normalise
 
 READERS: dict[Kind, Collects] = {

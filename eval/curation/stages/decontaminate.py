@@ -9,7 +9,7 @@ from eval.curation.benchmarks import digests, tasks_by_source
 from eval.curation.leaks import leak_facts, without_leaks
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult
-from eval.curation.running import Surroundings
+from eval.curation.surroundings import Surroundings
 
 
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:

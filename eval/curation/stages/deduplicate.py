@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.curation.recipe import Recipe, Text
 from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
-from eval.curation.running import Surroundings
+from eval.curation.surroundings import Surroundings
 from eval.overlap.near_duplicates import Shingles, equal_links, groups_of, near_links, shingled
 from eval.overlap.ngrams import NearPair, jaccard, normalise
 from eval.overlap.templates import masked_answer

@@ -21,7 +21,7 @@ from eval.curation.breaking import broken_variants
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.repairing import repair_row
-from eval.curation.running import Surroundings, code_in, versions_of
+from eval.curation.surroundings import Surroundings, code_in, versions_of
 from eval.domains import Derives, Domain, open_verifier
 from eval.pipeline.extract import extract
 from eval.pipeline.verifier import Job, Verifier

@@ -10,7 +10,7 @@ from typing import Any
 from eval.curation.licences.expressions import require_data, terms_of
 from eval.curation.recipe import Recipe, Terms
 from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
-from eval.curation.running import Surroundings, versions_of
+from eval.curation.surroundings import Surroundings, versions_of
 
 
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult
-from eval.curation.running import Surroundings
+from eval.curation.surroundings import Surroundings
 
 
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from eval.curation.answers import task_of
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
-from eval.curation.running import Surroundings
+from eval.curation.surroundings import Surroundings
 from eval.pipeline.extract import extract
 from eval.records import Outcome
 

@@ -12,7 +12,7 @@ from typing import Any
 from eval.curation.answers import task_of
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult
-from eval.curation.running import Surroundings
+from eval.curation.surroundings import Surroundings
 from eval.domains import Domain
 from eval.pipeline.extract import extract
 from eval.pipeline.forms.calls import parsed

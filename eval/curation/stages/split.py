@@ -15,8 +15,8 @@ from eval.curation.benchmarks import tasks_by_source
 from eval.curation.leaks import without_leaks
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult
-from eval.curation.running import Surroundings
 from eval.curation.stages import decontaminate
+from eval.curation.surroundings import Surroundings
 
 SPLIT = "split"
 TRAIN, HELD_OUT = "train", "held_out"
