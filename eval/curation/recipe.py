@@ -71,12 +71,13 @@ class ParseSettings:
 
     Attributes:
         drop_cut_off: those that end inside a fenced block or a thought.
-        keep_without_calls: whether an answer in words stays where calls are usual: that none is needed is learnt too.
+        without_program: which answers stay that hold no program: "words" keeps those in words where calls are usual,
+            since that none is needed is learnt too; "all" keeps every one, to look at a file as it is.
         max_characters: of an answer.
     """
 
     drop_cut_off: bool
-    keep_without_calls: bool
+    without_program: Literal["dropped", "words", "all"]
     max_characters: Annotated[int, Ge(1)]
 
 

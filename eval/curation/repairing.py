@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 
+from eval.curation.breaking import Broken
 from eval.curation.recipe import ExecuteSettings
 from eval.curation.records import CuratedRow
 from eval.domains import Domain
@@ -15,7 +16,7 @@ _CONTEXT = 2
 
 
 def repair_row(
-    row: CuratedRow, program: str, broken: str, error: str, how: str, settings: ExecuteSettings, domain: Domain
+    row: CuratedRow, program: str, broken: Broken, error: str, settings: ExecuteSettings, domain: Domain
 ) -> CuratedRow | None:
     """Return the row that asks to repair ``broken``; None where the diff that answers it would not apply.
 
@@ -23,23 +24,23 @@ def repair_row(
     """
     answer = program
     if domain.families[settings.repair_family] == "diff":
-        old, new = (text.rstrip("\n").splitlines() for text in (broken, program))
+        old, new = (text.rstrip("\n").splitlines() for text in (broken.program, program))
         lines = difflib.unified_diff(old, new, f"a/{_FILE}", f"b/{_FILE}", n=_CONTEXT, lineterm="")
         answer = "\n".join(lines)
         try:
-            if apply_patch(broken.rstrip("\n"), answer).text.rstrip("\n") != program.rstrip("\n"):
+            if apply_patch(broken.program.rstrip("\n"), answer).text.rstrip("\n") != program.rstrip("\n"):
                 return None
         except PatchRejected:
             return None
     return replace(
         row,
         instruction=settings.repair_instruction.format(error=error),
-        input=broken.rstrip("\n"),
+        input=broken.program.rstrip("\n"),
         output=answer,
         family=settings.repair_family,
         messages=(),
         tools=(),
         part="repair",
-        made=f"mutation, proven by execution: {how}",
+        made=f"mutation, proven by execution: {broken.how}",
         facts={"broken": error},
     )

@@ -73,6 +73,10 @@ def _tapped(planned: Planned, out: Path) -> None:
     curate(replace(planned, out=out))
 
 
+def _undisturbed(planned: Planned, out: Path) -> None:
+    curate(replace(planned, out=out))
+
+
 def digests(out: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a curation but its lock."""
     files = sorted(path for path in out.rglob("*") if path.is_file() and path.suffix != ".lock")

@@ -19,7 +19,7 @@ from tests.support.runs import Cli
 
 pytest.importorskip("license_expression")
 
-ROWS = [
+ROWS: list[dict[str, Any] | str] = [
     node("fern"),
     node("fern"),
     node("oak", light=5),

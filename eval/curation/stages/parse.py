@@ -11,7 +11,7 @@ from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.surroundings import Surroundings
 from eval.pipeline.extract import extract
-from eval.records import Outcome
+from eval.records import Candidate, Outcome, Task
 
 
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
@@ -36,10 +36,15 @@ def _read(row: CuratedRow, recipe: Recipe, around: Surroundings) -> CuratedRow |
         return dropped_row(row, "holds a NUL")
     task = task_of(row, around.domain)
     found = extract(task, row.output, around.domain.language)
-    in_words = task.answer == "calls" and found.outcome is Outcome.NO_CODE
-    if found.code is None and not (in_words and recipe.parse.keep_without_calls):
+    if found.code is None and not _stays(task, found, recipe):
         return dropped_row(row, f"answer without a program: {found.outcome}", found.detail)
     flaw = str(row.facts.get("flaw", "")) or ("inside a fenced block" if found.rule.endswith("fence-open") else "")
     if flaw and recipe.parse.drop_cut_off:
         return dropped_row(row, "answer cut off", flaw)
     return replace(row, facts={**row.facts, "extracted": found.rule})
+
+
+def _stays(task: Task, found: Candidate, recipe: Recipe) -> bool:
+    """Whether a row stays although its answer holds no program."""
+    in_words = task.answer == "calls" and found.outcome is Outcome.NO_CODE
+    return recipe.parse.without_program == "all" or (recipe.parse.without_program == "words" and in_words)

@@ -54,10 +54,15 @@ def test_an_answer_in_words_stays_where_calls_are_usual_only_if_the_recipe_says_
     row = curated(1, family="tools", output="No tool is needed: parts are anchored by default.")
     roblox = Surroundings(domain_named("roblox"), None, tmp_path)
     assert reasons(parse.run([row], recipe_of(tmp_path), roblox)) == {"answer without a program: NO_CODE": 1}
-    keeping = recipe_of(tmp_path, parse={"keep_without_calls": True})
+    keeping = recipe_of(tmp_path, parse={"without_program": "words"})
     kept = parse.run([row], keeping, roblox).rows
     assert [one.id for one in kept] == [row.id]
     assert score.run(kept, keeping, roblox).rows[0].facts["calls"] == 0
+    words = curated(2, output="It cannot be done.", input="x = 1", family="repair")
+    every = recipe_of(tmp_path, parse={"without_program": "all"})
+    assert parse.run([words], keeping, around(tmp_path)).rows == ()
+    assert len(parse.run([words], every, around(tmp_path)).rows) == 1
+    assert reasons(execute.run([words], every, around(tmp_path, every))) == {"does not pass: PATCH_REJECTED": 1}
 
 
 def test_programs_that_do_not_load_are_dropped_and_derived_checks_find_an_answer_to_another_question(
