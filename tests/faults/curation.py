@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -101,9 +102,7 @@ def main(recipe: str, folder: Path, kills: int, seed: int) -> int:
         out, act = folder / "struck", acts[number % len(acts)]
         shutil.rmtree(out, ignore_errors=True)
         count += struck(planned, out, point, act)
-        assert forked(lambda out=out: curate(replace(planned, out=out)) and None) == 0, (
-            f"not resumed after {act} {point}"
-        )  # type: ignore[misc]
+        assert forked(partial(_undisturbed, planned, out)) == 0, f"not resumed after {act} {point}"
         found = digests(out)
         if found != expected:
             differing[f"{act} {point}"] = sorted(set(found.items()) ^ set(expected.items()))

@@ -9,6 +9,8 @@ from typing import Literal
 from eval.domains.roblox.findings.program.tree import Node, NotRead, Tree, read
 
 _APIS = ("core.register_", "minetest.register_")
+# Fields that say what is registered, where no name comes first.
+_NAMING = ("output", "label", "name", "ore", "recipe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,23 @@ def _registration(tree: Tree, node: Node, comment: str) -> Unit | None:
     arguments = node.parts["arguments"].children if "arguments" in node.parts else []
     table = next((one for one in arguments if one.kind == "table_constructor"), None)
     fields = [tree.name(field, "name") for field in table.children if field.kind == "field"] if table else []
-    text = tree.string(arguments[0]) if arguments else None
+    text = (tree.string(arguments[0]) if arguments else None) or _named_inside(tree, table)
     return Unit(
         kind="registration",
-        name=text or "",
+        name=text,
         text=tree.text(node),
         line=tree.line(node),
         call=called.partition(".")[2],
         fields=tuple(dict.fromkeys(field.strip("\"'") for field in fields if field)),
         comment=comment,
     )
+
+
+def _named_inside(tree: Tree, table: Node | None) -> str:
+    """Return the text of the first field of a definition that says what is registered; "" without one."""
+    fields = [field for field in table.children if field.kind == "field"] if table else []
+    values = {tree.name(field, "name"): tree.string(field.parts.get("value")) for field in fields}
+    return next((text for name in _NAMING if (text := values.get(name))), "")
 
 
 def _function(tree: Tree, node: Node, comment: str) -> Unit | None:

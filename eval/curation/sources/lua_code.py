@@ -68,8 +68,10 @@ def _of_file(
             yield row_of(name, file, unit, said, source, templates)
 
 
-def row_of(name: str, file: str, unit: Unit, said: Said, source: Source, templates: Templates) -> CuratedRow:
-    """Return the row that asks for a unit of code."""
+def row_of(name: str, file: str, unit: Unit, said: Said, source: Source, templates: Templates) -> Found:
+    """Return the row that asks for a unit of code; one that nothing names would be asked for like many others."""
+    if unit.kind == "registration" and not (unit.name or unit.comment):
+        return nothing_at(name, file, unit.line, "nothing says what it registers", unit.call)
     return CuratedRow(
         id=place_id(name, file, unit.line),
         source=name,

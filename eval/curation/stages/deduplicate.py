@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from eval.curation.recipe import Recipe, Text
+from eval.curation.recipe import DeduplicateSettings, Recipe, Text
 from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.surroundings import Surroundings
+from eval.overlap.contamination import ANSWER_GRAM
 from eval.overlap.near_duplicates import Shingles, equal_links, groups_of, near_links, shingled
-from eval.overlap.ngrams import NearPair, jaccard, normalise
+from eval.overlap.ngrams import NearPair, jaccard, normalise, tokens_of
 from eval.overlap.templates import masked_answer
 from eval.pipeline.lua_text import without_comments
 from eval.pipeline.thoughts import answer_part
@@ -36,7 +37,7 @@ def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> Sta
     first = settings.alike[0]
     near = near_links(grams[first], settings.jaccard) if first == "structure" else links[first]  # type: ignore[index]
     doubles = _doubles(texts, grams, settings.alike, near, settings.jaccard)
-    clusters = _clusters(rows, texts, links.values())
+    clusters = _clusters(rows, texts["prompt"], links["prompt"], _told_answers(rows, texts["answer"]), settings)
     clustered = [replace(row, cluster=cluster) for row, cluster in zip(rows, clusters, strict=True)]
     kept = tuple(row for place, row in enumerate(clustered) if place not in doubles)
     dropped = tuple(_dropped(clustered[place], clustered[doubles[place][0]], doubles[place][1]) for place in doubles)
@@ -82,11 +83,26 @@ def _doubles(
     return doubles
 
 
-def _clusters(rows: Sequence[CuratedRow], texts: Mapping[Text, Sequence[str]], links: Any) -> list[str]:
+def _told_answers(rows: Sequence[CuratedRow], answers: Sequence[str]) -> list[str]:
+    """Return the answers that say enough to tell one row from another: a diff, or a few words, are alike by chance."""
+    return [
+        "" if (row.input and "@@ " in answer) or len(tokens_of(answer)) < ANSWER_GRAM else answer
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+
+
+def _clusters(
+    rows: Sequence[CuratedRow],
+    prompts: Sequence[str],
+    near_prompts: Sequence[NearPair],
+    answers: Sequence[str],
+    settings: DeduplicateSettings,
+) -> list[str]:
     """Return each row's cluster: the one it came with, joined with those of rows that nearly say the same."""
-    joined = [pair for own in links for pair in ((one.left, one.right) for one in own)]
-    for part in ("prompt", "answer"):
-        joined += equal_links([normalise(text) for text in texts[part]])  # type: ignore[index]
+    near = [*near_prompts, *near_links(shingled(answers, GRAM), settings.cluster_jaccard)]
+    joined = [(pair.left, pair.right) for pair in near]
+    for texts in (prompts, answers):
+        joined += equal_links([normalise(text) for text in texts])
     joined += equal_links([row.cluster and f"{row.source}/{row.cluster}" for row in rows])
     # a row that was made of another stays with it
     joined += equal_links([row.id.partition("~")[0] for row in rows])

@@ -274,14 +274,22 @@ def test_a_rojo_project_gives_its_modules_under_the_licence_of_its_manifest(tmp_
 
 
 def test_lines_of_code_units_become_rows_and_a_line_without_code_is_named(tmp_path: Path) -> None:
-    unit = {"code": 'core.register_node("a:b", {\n})', "file": "a/init.lua", "line": 7, "call": "register_node"}
-    whole = {**unit, "name": "a:b", "licence": "Expat", "fields": ["tiles"], "pkg": "garden"}
-    write_rows(tmp_path / "units.jsonl", [whole, {**whole, "code": None}, {**whole, "line": 0}])
+    whole = {"code": 'core.register_node("a:b", {\n})', "file": "a/init.lua", "line": 7, "licence": "Expat"}
+    whole |= {"pkg": "garden", "anything": [1]}
+    craft = {**whole, "code": 'core.register_craft({output = "a:b 4"})', "line": 90}
+    nameless = {**whole, "code": "core.register_alias_force(a, b)", "line": 95}
+    write_rows(tmp_path / "units.jsonl", [whole, craft, nameless, {**whole, "code": None}, {**whole, "line": 0}])
     rows, dropped = collected(tmp_path, kind="units", path="units.jsonl")
     assert [(row.file, row.line, row.licence, row.attribution) for row in rows] == [
-        ("a/init.lua", 7, "MIT", "the authors of garden")
+        ("a/init.lua", 7, "MIT", "the authors of garden"),
+        ("a/init.lua", 90, "MIT", "the authors of garden"),
     ]
-    assert [one.detail for one in dropped] == ["it has no text as code", "it has no line"]
+    assert rows[1].instruction == "Register the craft a:b 4 with the fields output."
+    assert [(one.reason, one.detail) for one in dropped] == [
+        ("nothing says what it registers", "register_alias_force"),
+        ("not readable", "it has no text as code"),
+        ("not readable", "it has no line"),
+    ]
 
 
 def test_a_text_that_is_no_lua_or_nested_beyond_reason_is_no_unit() -> None:
