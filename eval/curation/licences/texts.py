@@ -25,7 +25,7 @@ NAMES = ("license", "licence", "copying", "unlicense")
 
 
 def is_licence_file(name: str) -> bool:
-    """Whether a file's name says that it is a licence's text: LICENSE, LICENSE.txt, COPYING.LESSER, license-code.md."""
+    """Whether a file's name says that it is a licence's text: LICENSE, LICENSE.txt, COPYING.LESSER."""
     return name.rpartition("/")[2].lower().startswith(NAMES) and not name.lower().endswith((".lua", ".luau"))
 
 
