@@ -22,7 +22,7 @@ def digests(names: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
         if not Path(file).exists():
             raise Refusal(f"decontaminate.files: there is no {file}.", "Name a file of eval items, or take it out.")
     return {
-        "benchmarks": {name: code_in(_source(name).tasks.replace(".", "/")) for name in names},
+        "benchmarks": {name: code_in(_source(name).tasks, (".yaml",)) for name in names},
         "files": [sha256_file(Path(file)) for file in files],
     }
 

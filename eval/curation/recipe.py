@@ -11,11 +11,15 @@ from annotated_types import Ge, Le
 
 from env.refusal import BadSettings, choices_hint
 from eval.curation.records import PARTS, Part
+from eval.domains import domain_named
 
 Kind = Literal["rows", "lua", "docs", "deb", "contentdb", "units"]
 Terms = Literal["commercial", "copyleft", "unknown", "fair-use"]
 TERMS: tuple[Terms, ...] = ("commercial", "copyleft", "unknown", "fair-use")
 Text = Literal["prompt", "answer", "structure"]
+# The texts of ``Templates``, and what each may be filled with.
+TEMPLATES = ("registration", "function", "module", "document")
+FILLED = ("kind", "name", "fields", "parameters", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,12 @@ class Recipe:
     card: CardSettings
 
     def __post_init__(self) -> None:
-        problems = [*self._source_problems(), *self._balance_problems()]
+        problems = [
+            *self._source_problems(),
+            *self._balance_problems(),
+            *self._text_problems(),
+            *self._family_problems(),
+        ]
         if not self.deduplicate.alike:
             problems.append("deduplicate.alike: name at least one of prompt, answer, structure")
         if self.deduplicate.cluster_jaccard > self.deduplicate.jaccard:
@@ -204,6 +213,35 @@ class Recipe:
         if not self.sources:
             return ["sources: a recipe needs at least one, as in sources.mine={kind: rows, path: FILE}"]
         return [f"sources.{name}: a source's name has no : and no /" for name in self.sources if set(name) & set(":/")]
+
+    def _text_problems(self) -> list[str]:
+        """Return what is wrong with texts that are filled in: each may name only what it is filled with."""
+        texts = {
+            **{f"templates.{name}": (getattr(self.templates, name), FILLED) for name in TEMPLATES},
+            "execute.repair_instruction": (self.execute.repair_instruction, ("error",)),
+        }
+        problems = []
+        for key, (text, names) in texts.items():
+            try:
+                text.format(**dict.fromkeys(names, ""))
+            except (KeyError, ValueError, IndexError, AttributeError):
+                named = ", ".join(f"{{{name}}}" for name in names)
+                problems.append(f"{key}: may hold {named}, and no other braces")
+        return problems
+
+    def _family_problems(self) -> list[str]:
+        """Return which families the domain lacks, of those that rows are made in."""
+        families = domain_named(self.domain).families
+        wanted = {f"sources.{name}.family": one.family for name, one in self.sources.items() if one.family}
+        if any(source.kind != "rows" for source in self.sources.values()):
+            wanted["templates.family"] = self.templates.family
+        if self.execute.mutations:
+            wanted["execute.repair_family"] = self.execute.repair_family
+        return [
+            f'{key}: the domain {self.domain} has no family "{family}". {choices_hint(family, families)}'
+            for key, family in wanted.items()
+            if family not in families
+        ]
 
     def _balance_problems(self) -> list[str]:
         weights = {**self.balance.weights, "other": self.balance.other}

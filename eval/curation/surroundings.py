@@ -18,7 +18,7 @@ from eval.curation.records import CuratedRow, StageResult
 from eval.domains import Domain
 from eval.pipeline.verifier import VerifierSettings
 
-_CODE = (".py", ".lua", ".luau", ".yaml")
+PROGRAMS = (".py", ".lua", ".luau")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def code_of(module: str) -> str:
 
 
 @cache
-def code_in(folder: str) -> str:
-    """Return the digest of a folder's code: of what is reached by name, not by an import."""
-    files = sorted(file for file in (ROOT / folder).rglob("*") if file.suffix in _CODE)
+def code_in(package: str, suffixes: tuple[str, ...]) -> str:
+    """Return the digest of a package's files of these kinds: of what is reached by name, not by an import."""
+    files = sorted(file for file in ROOT.joinpath(*package.split(".")).rglob("*") if file.suffix in suffixes)
     return digest({file.relative_to(ROOT).as_posix(): sha256_file(file) for file in files})
 
 

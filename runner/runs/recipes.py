@@ -15,7 +15,7 @@ from eval.curation.running import Planned
 from eval.pipeline.verifier import VerifierSettings
 from runner.runs.config import compose_experiment, composed_in, faults_by, groups, key_hint
 from runner.runs.locations import RECIPES, expanded
-from runner.runs.plain_config import flatten, read_plain
+from runner.runs.plain_config import flatten
 
 # What every recipe begins with.
 DEFAULT = "default"
@@ -76,7 +76,23 @@ def _named(name: str) -> tuple[dict[str, Any], Path]:
     file = expanded(name)
     if file.suffix not in (".yaml", ".yml") or not file.is_file():
         raise Refusal(f'There is no recipe "{name}".', f"{choices_hint(name, recipe_names())} Or name a YAML file.")
-    return _merged(composed_in(RECIPES, DEFAULT), read_plain(file)), file.absolute().parent
+    return _merged(composed_in(RECIPES, DEFAULT), _read(file)), file.absolute().parent
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return the keys of a user's recipe. Raises Refusal where it is no YAML mapping."""
+    try:
+        keys = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise Refusal(f"{file}{where}: {error.problem or 'not YAML'}.", "Correct it.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise Refusal(
+            f"{file}: cannot be read as YAML.", "Write it as UTF-8 text, as the files of conf/curation."
+        ) from None
+    if not isinstance(keys, dict):
+        raise Refusal(f"{file}: is no mapping of keys.", "Write it as the files of conf/curation.")
+    return {str(key): value for key, value in keys.items()}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

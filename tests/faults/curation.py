@@ -20,7 +20,7 @@ from pathlib import Path
 
 from eval.curation import STAGES
 from eval.curation.running import Planned, curate
-from eval.curation.surroundings import code_in, code_of
+from eval.curation.surroundings import PROGRAMS, code_in, code_of
 from runner.runs.recipes import plan
 from tests.faults.order import ORDER_VARIABLE, TRACE_VARIABLE, Act, Order, Point
 from tests.faults.tapping import tap_this_process
@@ -90,7 +90,7 @@ def main(recipe: str, folder: Path, kills: int, seed: int) -> int:
     # what every child would compute again: digests of the code are kept
     for stage in STAGES:
         code_of(stage.module)
-    code_in("eval/domains/luanti")
+    code_in("eval.domains.luanti", PROGRAMS)
     undisturbed = folder / "undisturbed"
     points = traced(planned, undisturbed, folder / "trace")
     expected = digests(undisturbed)

@@ -182,6 +182,23 @@ def test_what_cannot_be_curated_is_refused_in_a_sentence_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- a\n", "mine.yaml: is no mapping of keys."),
+        ("a: [\n", "mine.yaml, line 2: "),
+        ("seed: x\n", "seed: must be a valid integer"),
+    ],
+)
+def test_a_recipe_of_one_s_own_that_cannot_be_read_is_refused_with_its_line(
+    tmp_path: Path, cli: Cli, text: str, told: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    code, said = cli("curate", str(tmp_path / "mine.yaml"), "--dry-run")
+    assert code == 2
+    assert told in said
+
+
 def test_a_training_set_without_a_row_left_is_refused_with_the_reasons(tmp_path: Path, cli: Cli) -> None:
     code, text = cli("curate", garden(tmp_path), "licence.allow=[unknown]", "--out", str(tmp_path / "out"))
     assert code == 2

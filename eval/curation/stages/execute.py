@@ -21,8 +21,8 @@ from eval.curation.breaking import Broken, broken_variants
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, Dropped, StageResult, dropped_row
 from eval.curation.repairing import repair_row
-from eval.curation.surroundings import Surroundings, code_in, versions_of
-from eval.domains import Derives, Domain, open_verifier
+from eval.curation.surroundings import PROGRAMS, Surroundings, code_in, versions_of
+from eval.domains import DOMAINS, Derives, Domain, open_verifier
 from eval.pipeline.extract import extract
 from eval.pipeline.verifier import Job, Verifier
 from eval.records import Outcome, Task, TaskCheck
@@ -34,12 +34,11 @@ _DETAIL = 300
 def depends(recipe: Recipe, around: Surroundings) -> Mapping[str, Any]:
     """Return the settings, the verifier with its limits, its code, and the versions of what it runs on."""
     domain = around.domain
-    folder = domain.verifiers[next(iter(domain.verifiers))].rpartition(".verify")[0].replace(".", "/")
     return {
         **asdict(recipe.execute),
         "verifier": None if around.verifier is None else asdict(around.verifier) | {"workers": 0},
         "domain": domain.name,
-        "code": code_in(folder),
+        "code": code_in(DOMAINS[domain.name].rpartition(".")[0], PROGRAMS),
         "versions": versions_of(domain.packages),
     }
 

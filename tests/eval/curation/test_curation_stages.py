@@ -203,6 +203,15 @@ def test_no_cluster_stands_on_both_sides_and_no_more_is_held_out_than_asked(tmp_
             "licence.allow.0: must be 'commercial', 'copyleft', 'unknown' or 'fair-use'",
         ),
         ({"split": {"held_out": 0.9}}, "split.held_out: must be less than or equal to 0.5"),
+        (
+            {"templates": {"module": "Write {what}."}},
+            "templates.module: may hold {kind}, {name}, {fields}, {parameters}",
+        ),
+        ({"execute": {"repair_instruction": "{"}}, "execute.repair_instruction: may hold {error}, and no other braces"),
+        (
+            {"domain": "roblox", "execute": {"mutations": 1}},
+            'execute.repair_family: the domain roblox has no family "repair"',
+        ),
         ({"sources": {"a/b": {}}}, "sources.a/b.kind: Field required"),
     ],
 )
