@@ -52,6 +52,7 @@ class Domain:
         scorers: a module with what ``Scorer`` of eval/pipeline/scoring says: the marks of a program that ran.
         worlds: a module with what ``Worlds`` says; "" where tasks come without worlds, or tell of them themselves.
         foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
+        skeleton: a module with ``TASKS``, the YAML of tasks that a file of the user's own begins with.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Domain:
     mod_name: str = ""
     worlds: str = ""
     foreign: str = ""
+    skeleton: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
+from runner.screens.answers.data import print_data
 from runner.screens.answers.examining import announce_part, print_next_look
 from runner.screens.answers.rejudging import print_rejudgement
 from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
 from runner.screens.answers.samples import print_samples
-from runner.screens.answers.tasks import print_judged, print_tasks
+from runner.screens.answers.tasks import print_judged, print_shown_task, print_tasks, print_validation
 from runner.screens.checks import print_checks
 from runner.screens.live import make_screen
 from runner.screens.notices import print_connection_hint, print_freshness, print_refusal, print_session, print_staleness
@@ -21,6 +22,7 @@ __all__ = [
     "print_coming",
     "print_comparison",
     "print_connection_hint",
+    "print_data",
     "print_freshness",
     "print_judged",
     "print_next_look",
@@ -31,9 +33,11 @@ __all__ = [
     "print_runs",
     "print_samples",
     "print_session",
+    "print_shown_task",
     "print_staleness",
     "print_status",
     "print_tasks",
+    "print_validation",
     "status_text",
     "watch_status",
 ]

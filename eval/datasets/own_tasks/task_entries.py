@@ -50,6 +50,18 @@ def said_domain(path: Path) -> str:
     )
 
 
+def are_tasks(path: Path) -> bool:
+    """Whether a file or folder holds tasks with checks, told by their endings, of JSON lines by the first line."""
+    if path.is_dir():
+        return any(file.suffix in YAML for file in path.rglob("*"))
+    if path.suffix in YAML:
+        return True
+    if path.suffix not in LINES:
+        return False
+    first = next(iter(open_rows(path).lines), None)
+    return first is not None and ("checks" in first.values or first.values.get("schema") == "luagate-tasks")
+
+
 def read_entries(file: Path) -> Iterator[Entry]:
     """Yield the entries of one file with their lines; what its head says of all of them is in each.
 

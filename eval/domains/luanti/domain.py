@@ -43,4 +43,5 @@ DOMAIN = Domain(
     mod_name=DEFAULT_MOD,
     scorers="eval.domains.luanti.scorers",
     packages=("lupa", "luaparser"),
+    skeleton="eval.domains.luanti.items.first_tasks",
 )

@@ -54,4 +54,5 @@ DOMAIN = Domain(
     packages=("pluau", "tree-sitter", "tree-sitter-luau", "jsonschema"),
     worlds="eval.domains.roblox.studio.worlds",
     foreign="eval.domains.roblox.items.public_rows",
+    skeleton="eval.domains.roblox.items.first_tasks",
 )
