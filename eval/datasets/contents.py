@@ -1,7 +1,7 @@
 """What a file of rows holds, in counts: layouts, families, roles, lengths, duplicates, licences, problems, samples.
 
 One row is held at a time, besides what counting needs: a digest of each question and answer, and the texts of the
-first 5,000 answers, among which near-duplicates are looked for.
+first 2,000 answers, among which near-duplicates are looked for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from eval.pipeline.forms.calls import listed
 from eval.records import Turn
 
 SAMPLES = 10
-NEAR_JACCARD, NEAR_ROWS, _GRAM, _KEPT = 0.8, 5_000, 5, 100
+NEAR_JACCARD, NEAR_ROWS, _GRAM, _KEPT = 0.8, 2_000, 5, 100
 # keys that say under which terms a row was published
 LICENCE_KEYS = ("license", "licence", "licenses", "spdx", "rights_basis")
 _VALUES_SHOWN, _SIGNS = 20, 200

@@ -1,4 +1,4 @@
-"""Three Luanti tasks to begin a file with: something registered, a function, and a repair by a diff."""
+"""Four Luanti tasks to begin a file with: a node, a function, a repair by a diff, a call from its documentation."""
 
 TASKS = """\
   - id: garden.scaffold.lamp
@@ -134,4 +134,36 @@ TASKS = """\
           -  groups = {snappy = 2},
           +  groups = {choppy = 2},
            })
+
+  - id: garden.doc.jam
+    family: doc
+    cluster: garden.recipes
+    instruction: Let two garden:apple side by side become one garden:jam, with the function described below.
+    input: |
+      core.register_craft(recipe): registers a recipe.
+        output = "mod:item"                what it gives; a count may follow: "mod:item 4"
+        recipe = {{"a", "b"}, {"c", "d"}}  the rows of the grid, from the top
+    reference: |
+      core.register_craft({
+        output = "garden:jam",
+        recipe = {{"garden:apple", "garden:apple"}},
+      })
+    checks:
+      - name: one jam
+        lua: equal(stack(craft("garden:jam").output):get_count(), 1, "jams")
+      - name: of two apples in a row
+        lua: equal(craft("garden:jam").recipe, {{"garden:apple", "garden:apple"}}, "recipe")
+    near_misses:
+      - why: the apples stand one above the other
+        answer: |
+          core.register_craft({
+            output = "garden:jam",
+            recipe = {{"garden:apple"}, {"garden:apple"}},
+          })
+      - why: it gives two
+        answer: |
+          core.register_craft({
+            output = "garden:jam 2",
+            recipe = {{"garden:apple", "garden:apple"}},
+          })
 """

@@ -1,4 +1,4 @@
-"""Three Roblox tasks to begin a file with: a part, a module, and a script to mend."""
+"""Four Roblox tasks to begin a file with: a part, a module, a script to mend, and one to write anew."""
 
 TASKS = """\
   - id: garden.coding.lamp
@@ -139,4 +139,69 @@ TASKS = """\
             post.Position = Vector3.new(4, 2, 0)
             post.Parent = workspace
           end
+
+  - id: garden.refactor.names
+    family: refactor
+    cluster: garden.labels
+    instruction: >-
+      Rewrite this module: label(kind, ripe) keeps its answers for the kinds that are there, and looks them up in one
+      table instead of comparing. An unknown kind gives "?". Return the whole module.
+    input: |
+      local Labels = {}
+
+      function Labels.label(kind, ripe)
+        if kind == "apple" then
+          return if ripe then "Red Apple" else "Green Apple"
+        elseif kind == "berry" then
+          return if ripe then "Blue Berry" else "Green Berry"
+        end
+      end
+
+      return Labels
+    reference: |
+      local NAMES = {
+        apple = { ripe = "Red Apple", unripe = "Green Apple" },
+        berry = { ripe = "Blue Berry", unripe = "Green Berry" },
+      }
+
+      local Labels = {}
+
+      function Labels.label(kind, ripe)
+        local names = NAMES[kind]
+        if not names then
+          return "?"
+        end
+        return if ripe then names.ripe else names.unripe
+      end
+
+      return Labels
+    checks:
+      - name: known kinds
+        lua: |
+          local label = module().label
+          equal(label("apple", true), "Red Apple", "ripe apple")
+          equal(label("apple", false), "Green Apple", "unripe apple")
+          equal(label("berry", true), "Blue Berry", "ripe berry")
+          equal(label("berry", false), "Green Berry", "unripe berry")
+      - name: an unknown kind
+        lua: equal(module().label("plum", true), "?", "plum")
+    near_misses:
+      - why: an unknown kind gives nothing
+        answer: |
+          local NAMES = { apple = { "Red Apple", "Green Apple" }, berry = { "Blue Berry", "Green Berry" } }
+          return {
+            label = function(kind, ripe)
+              local names = NAMES[kind]
+              return names and names[if ripe then 1 else 2]
+            end,
+          }
+      - why: ripe and unripe are exchanged
+        answer: |
+          local NAMES = { apple = { "Red Apple", "Green Apple" }, berry = { "Blue Berry", "Green Berry" } }
+          return {
+            label = function(kind, ripe)
+              local names = NAMES[kind]
+              return if names then names[if ripe then 2 else 1] else "?"
+            end,
+          }
 """
