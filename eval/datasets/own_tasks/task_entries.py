@@ -111,13 +111,15 @@ def _composed(file: Path) -> yaml.Node | None:
 def _head(file: Path, node: yaml.MappingNode) -> tuple[dict[str, Any], yaml.Node | None]:
     """Return what a file's head says of all its tasks, and the node of their list."""
     tasks = [value for key, value in node.value if key.value == "tasks"]
+    if not tasks:
+        return {}, None
     _require_distinct(file, node)
     rest = yaml.MappingNode(node.tag, [pair for pair in node.value if pair[0].value != "tasks"], node.start_mark)
     common = _value(file, rest)
     strange = [key for key in common if key not in OWN.optional]
     if strange:
         raise Refusal(f'{file}: unknown key "{strange[0]}" at its head. {choices_hint(str(strange[0]), OWN.optional)}')
-    return common, tasks[0] if tasks else None
+    return common, tasks[0]
 
 
 def _value(file: Path, node: yaml.Node) -> Any:
