@@ -26,12 +26,14 @@ BEFORE = (
 )
 ROW = Row("Dig.", "", "Done.", "scaffold", line=7, dialogue=Dialogue(BEFORE, Turn("assistant", "Done."), ({"t": 1},)))
 
+WRITTEN = RenderedTurn("PROMPT", "ANSWER", True, True)
+
 
 @dataclass
 class Speaker:
     """Writes turns down as they are given."""
 
-    turn: RenderedTurn | None = RenderedTurn("PROMPT", "ANSWER", True, True)
+    turn: RenderedTurn | None = WRITTEN
     refusal: Refusal | None = None
     given: list[tuple[Any, ...]] = field(default_factory=list)
 
