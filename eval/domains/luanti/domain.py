@@ -44,4 +44,6 @@ DOMAIN = Domain(
     scorers="eval.domains.luanti.scorers",
     packages=("lupa", "luaparser"),
     skeleton="eval.domains.luanti.items.first_tasks",
+    own_words=re.compile(r"\b(?:core|minetest)\.[a-z]\w*"),
+    projects="eval.domains.luanti.mod_folders",
 )
