@@ -36,7 +36,7 @@ def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int,
     asked = replace(AS_THEY_ARE, family=wanted.rules.family)
     items = read_source(eval_path, domain, wanted.waived, asked)
     trained = read_source(train_path, domain, wanted.waived, wanted.rules)
-    _require_known(wanted.waived, trained.unlicensed)
+    require_known(wanted.waived, trained.unlicensed)
     settled = settle(File(eval_path, items.rows), File(train_path, trained.rows), wanted.system_turns)
     built = build_tasks(settled.items, wanted, eval_path.name, domain)
     if not built.tasks:
@@ -50,39 +50,40 @@ def read_public(eval_path: Path, train_path: Path, wanted: Wanted, n_train: int,
         "sizes": [wanted.dev_tasks, wanted.test_tasks, n_train],
         "mod": wanted.mod_name,
         **({"waived": wanted.waived} if wanted.waived else {}),
-        **_ruled(wanted.rules, settled.rows),
+        **rules_content(wanted.rules, settled.rows),
         **({"system_turns": wanted.system_turns} if wanted.system_turns != "auto" else {}),
     }
-    rows = _part(settled.rows, n_train)
+    rows = part_of_rows(settled.rows, n_train)
     # a file beside itself leaks whole, which Gate A says; a look at eval items alone has no other training file
     leaks = _leaked_remark(built.unmeasured, rows) if eval_path != train_path else []
     of_files = (*items.remarks, *trained.remarks, *settled.remarks)
-    remarks = dict.fromkeys((*of_files, *built.remarks, *leaks, *_unused_rows(trained.rows, rows)))
+    remarks = dict.fromkeys((*of_files, *built.remarks, *leaks, *unused_rows(trained.rows, rows)))
     notes = (*dict.fromkeys((*items.notes, *trained.notes)), *settled.notes, *built.notes)
     return Dataset(eval_path.stem, built.tasks, rows, digest(content), notes, tuple(remarks))
 
 
-def _ruled(rules: RowRules, rows: Sequence[Row]) -> dict[str, Any]:
+def rules_content(rules: RowRules, rows: Sequence[Row]) -> dict[str, Any]:
     """Return what rules change of the rows that the files' bytes do not tell."""
     said = {key: value for key, value in asdict(rules).items() if key != "turns" and value != getattr(AS_THEY_ARE, key)}
     turns = sum(row.dialogue is not None for row in rows)
     return said | ({"turns": turns} if turns else {})
 
 
-def _part(rows: Sequence[Row], count: int) -> tuple[Row, ...]:
+def part_of_rows(rows: Sequence[Row], count: int) -> tuple[Row, ...]:
     """Return ``count`` rows in the file's order (0: all), by the SHA-256 of their lines."""
     chosen = sorted(rows, key=lambda row: sha256(str(row.line).encode()).digest())[: count or len(rows)]
     return tuple(sorted(chosen, key=lambda row: row.line))
 
 
-def _unused_rows(rows: Sequence[Row], used: Sequence[Row]) -> list[Remark]:
+def unused_rows(rows: Sequence[Row], used: Sequence[Row]) -> list[Remark]:
+    """Say that a part of the rows is used, where one is."""
     if len(used) == len(rows):
         return []
     value = f"dataset.rows={len(used)}: {len(used)} of {len(rows)} training rows are used"
     return [Remark("rows used", value, "The others are not trained on.", "dataset.rows=0 uses every row.")]
 
 
-def _require_known(waived: Sequence[str], unlicensed: Sequence[str]) -> None:
+def require_known(waived: Sequence[str], unlicensed: Sequence[str]) -> None:
     """Raise Refusal where a source is waived that no training row needs a waiver for: its name may be misspelt."""
     unknown = [name for name in waived if name not in unlicensed]
     if unknown:

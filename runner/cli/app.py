@@ -27,6 +27,7 @@ ORDER = (
         "verify",
         "score",
         "curate",
+        "data",
         "export",
         "config",
         "doctor",

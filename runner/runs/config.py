@@ -19,6 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from env.refusal import Refusal, choices_hint
+from eval.datasets.files.folders import TASKS
+from eval.datasets.own_tasks.task_entries import said_domain
 from gates.settings import Experiment
 from runner.runs.locations import CONF, PROJECT, RECIPES, expanded
 from runner.runs.overrides import (
@@ -154,6 +156,13 @@ def _absolute_paths(config: dict[str, Any], typed: Iterable[str], profile: Path 
         config[section][key] = next((str(place.resolve()) for place in places if place.exists()), value)
 
 
+def _say_domain(config: dict[str, Any]) -> None:
+    """Give tasks of the user's own the domain that their files say, where no key does: the run then keeps it."""
+    dataset = config.get("dataset", {})
+    if dataset.get("name") == TASKS and isinstance(dataset.get("eval"), str) and not dataset.get("domain"):
+        dataset["domain"] = said_domain(Path(dataset["eval"]))
+
+
 def _sentence(error: Any, config: dict[str, Any]) -> str:
     # a validator of "a number or a list" reports each of the two, by the name of its Python type
     kinds = [place for place, part in enumerate(error["loc"]) if part in ("int", "tuple[int, ...]")]
@@ -274,6 +283,7 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     for key, text in texts.items():
         _put(config, key, text)
     _absolute_paths(config, texts, profile)
+    _say_domain(config)
     _refuse([*problems, *faults(config)])
     return Experiment.model_validate(config), config
 

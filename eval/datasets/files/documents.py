@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from eval.datasets.files.json_lines import DECODER, Line, Unread, checked
 
 # A document is read whole, and takes about eight times its size in memory.
 LARGEST_DOCUMENT_BYTES = 1024**3
+# lists of objects that a single row may hold
+_CONVERSATIONS = ("messages", "conversations", "prompt", "completion", "tools")
 
 
 class NoDocument(ValueError):
@@ -30,6 +32,12 @@ def document_lines(path: Path) -> tuple[str, Iterator[Line]]:
     found = _document(path)
     rows, what = _rows(path, found)
     return what, (Line(number, *checked(row)) for number, row in enumerate(rows, start=1))
+
+
+def holds_rows(values: Mapping[str, Any]) -> bool:
+    """Whether an object's one list holds rows, and is not the conversation of a row."""
+    lists = [key for key, value in values.items() if value and isinstance(value, list) and isinstance(value[0], dict)]
+    return len(lists) == 1 and lists[0] not in _CONVERSATIONS
 
 
 def _document(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The data files of a folder, in the order of their names, and what identifies them."""
+"""The files of a folder of rows or of tasks, in the order of their names, and what identifies them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 from env.files import sha256_file
 from env.refusal import Refusal
 
+# The datasets of the user's own files: rows whose checks follow from them, and tasks with checks.
+ROWS, TASKS = "jsonl", "tasks"
+YAML, LINES = (".yaml", ".yml"), (".jsonl", ".ndjson")
 _KINDS = (".jsonl", ".ndjson", ".parquet")
 _PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
 
@@ -32,11 +35,29 @@ def files_of(path: Path) -> list[Path]:
     return found
 
 
-def content_of(path: Path) -> Any:
-    """Return the digest of a file, or those of a folder's data files by name."""
+def task_files(path: Path) -> list[Path]:
+    """Return the task files of a folder and those below it, by name; or the one file that ``path`` is.
+
+    Raises:
+        Refusal: there is none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix in (*YAML, *LINES) and file.is_file())
+    if not found:
+        raise Refusal(
+            f"{path}: holds no task file (*.yaml, *.jsonl).",
+            "`python -m runner tasks new FILE` writes one to begin with.",
+        )
+    return found
+
+
+def content_of(path: Path, are_tasks: bool = False) -> Any:
+    """Return the digest of a file, or those of a folder's files of rows (or of tasks) by name."""
     if not path.is_dir():
         return sha256_file(path)
-    return {file.relative_to(path).as_posix(): sha256_file(file) for file in files_of(path)}
+    files = task_files(path) if are_tasks else files_of(path)
+    return {file.relative_to(path).as_posix(): sha256_file(file) for file in files}
 
 
 def _matching(folder: Path, kinds: tuple[str, ...], deep: bool) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from env.refusal import Refusal
 from eval.datasets.files.byte_lines import beginning, byte_lines, compression_of
-from eval.datasets.files.documents import NoDocument, document_lines
+from eval.datasets.files.documents import NoDocument, document_lines, holds_rows
 from eval.datasets.files.json_lines import Line, line_of
 from eval.datasets.files.parquet import MAGIC, parquet_lines
 
@@ -56,11 +56,13 @@ def _json_lines(path: Path) -> Iterator[Line]:
 
 
 def _may_be_document(path: Path) -> bool:
-    """Whether a file begins like one JSON document: its first line opens a value and is no object by itself."""
-    first = next((line for line in byte_lines(path) if line.wrong or line.data.strip()), None)
+    """Whether a file begins like one JSON document: its first line opens a value, and is no row by itself."""
+    lines = (line for line in byte_lines(path) if line.wrong or line.data.strip())
+    first = next(lines, None)
     if first is None or not first.data.lstrip().startswith((b"[", b"{")):
         return False
-    return bool(line_of(first.number, first.data).wrong)
+    read = line_of(first.number, first.data)
+    return bool(read.wrong) or (_says_document(path) and holds_rows(read.values) and next(lines, None) is None)
 
 
 def _says_document(path: Path) -> bool:

@@ -20,7 +20,8 @@ def takes_every_turn(messages: Any, turns: Turns) -> bool:
     if turns != "auto":
         return turns == "every"
     spoken = messages if isinstance(messages, list) else []
-    return sum(isinstance(one, dict) and one.get("role") == "user" for one in spoken) > 1
+    asked = [one for one in spoken if isinstance(one, dict) and one.get("role") == "user"]
+    return len(asked) > 1
 
 
 def rows_of_turns(values: Mapping[str, Any], family: str, line: int) -> tuple[Row, ...]:
@@ -84,7 +85,7 @@ def with_thoughts(rows: Sequence[Row], rule: Thoughts) -> tuple[tuple[Row, ...],
 
 def _has_thought(row: Row) -> bool:
     found = _THOUGHT.match(row.output)
-    return found is not None and bool(found[1].strip())
+    return bool(found and found[1].strip())
 
 
 def _without_thoughts(row: Row) -> Row:
