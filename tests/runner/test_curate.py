@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +206,25 @@ def test_a_training_set_without_a_row_left_is_refused_with_the_reasons(tmp_path:
     assert code == 2
     said = " ".join(text.split())
     assert "licence: no row of 10 is left: 9 × licence commercial: MIT of mine; 1 × licence copyleft" in said
+
+
+@pytest.mark.slow
+@pytest.mark.debian
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="packages are fetched by apt-get")
+def test_a_real_package_of_debian_gives_executed_rows_under_the_licence_of_its_copyright_file(
+    tmp_path: Path, cli: Cli
+) -> None:
+    fetch = ["apt-get", "download", "minetest-mod-moreblocks"]
+    if subprocess.run(fetch, cwd=tmp_path, capture_output=True, check=False).returncode:
+        pytest.skip("apt-get finds no package minetest-mod-moreblocks here")
+    words = ["debian_mods", f"data={tmp_path}", "execute.verifier=recorder", "decontaminate.benchmarks=[]"]
+    code, text = cli("curate", *words, "--out", str(tmp_path / "out"), "--json")
+    assert code == 0, text
+    stages = stages_of(text)
+    assert set(stages["licence"]["facts"]["licences"]) == {"Zlib"}
+    assert stages["execute"]["made"] > stages["execute"]["rows_in"] - len(stages["execute"]["dropped"])
+    [first, *_] = (tmp_path / "out" / "train.provenance.jsonl").read_text(encoding="utf-8").splitlines()
+    assert "usr/share/games/minetest/mods/moreblocks/" in json.loads(first)["file"]
 
 
 @pytest.mark.parametrize("name", recipe_names())
