@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from env.locking import LockHeld
+from env.refusal import Refusal
 from runner.cli.app import AsJson, Overrides, app, print_json
+from runner.runs.exit_codes import Exit
 
 
 @app.command()
@@ -37,7 +40,12 @@ def curate(
     if dry_run:
         outcomes, page = preview(planned), None
     else:
-        outcomes = run(planned).outcomes
+        try:
+            outcomes = run(planned).outcomes
+        except LockHeld as held:
+            told = f"Another process curates into {planned.out}: {held.holder}."
+            screens.print_refusal(Refusal(told, "Wait until it ends, or name another folder by --out."))
+            raise typer.Exit(Exit.HELD) from None
         page = write_curation(planned, outcomes)
     if as_json:
         print_json({**summary(outcomes), "out": str(planned.out), "dry_run": dry_run})

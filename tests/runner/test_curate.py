@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from env.locking import RunLock
 from eval.curation import STAGES
 from eval.curation.recipe import Recipe
+from eval.curation.running import LOCK
 from runner.runs.config import groups
 from runner.runs.recipes import compose_recipe, recipe_names
 from tests.gates.test_settings import fields_of, records_in
@@ -154,6 +156,15 @@ def test_one_key_changes_only_the_stages_that_follow_it_and_a_damaged_stage_is_m
     assert files_in(out / "stages") != before
     (tmp_path / "eval.jsonl").write_text(json.dumps(node("rose")) + "\n", encoding="utf-8")
     assert ran()[0] == "decontaminate", "an eval file with other bytes is compared again"
+
+
+def test_a_folder_that_another_process_curates_into_is_left_alone(tmp_path: Path, cli: Cli) -> None:
+    recipe, out = garden(tmp_path), tmp_path / "out"
+    with RunLock(out / LOCK):
+        code, text = cli("curate", recipe, "--out", str(out))
+    assert code == 4
+    assert f"Another process curates into {out}" in " ".join(text.split())
+    assert [path.name for path in out.iterdir()] == [LOCK]
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(tmp_path: Path, cli: Cli) -> None:

@@ -33,9 +33,11 @@ def run(rows: Sequence[CuratedRow], recipe: Recipe, around: Surroundings) -> Sta
     wanted: dict[Text, None] = dict.fromkeys((*settings.alike, "prompt", "answer"))
     texts = {part: [compared_text(row, part, around) for row in rows] for part in wanted}
     grams = {part: shingled(texts[part], GRAM) for part in wanted}
-    links = {part: near_links(grams[part], settings.cluster_jaccard) for part in ("prompt", "answer")}
-    first = settings.alike[0]
-    near = near_links(grams[first], settings.jaccard) if first == "structure" else links[first]  # type: ignore[index]
+    compared: tuple[Text, ...] = ("prompt", "answer")
+    links = {part: near_links(grams[part], settings.cluster_jaccard) for part in compared}
+    # many rows may share a prompt, few an answer
+    first: Text = next(part for part in ("answer", "structure", "prompt") if part in settings.alike)
+    near = links[first] if first in links else near_links(grams[first], settings.jaccard)
     doubles = _doubles(texts, grams, settings.alike, near, settings.jaccard)
     clusters = _clusters(rows, texts["prompt"], links["prompt"], _told_answers(rows, texts["answer"]), settings)
     clustered = [replace(row, cluster=cluster) for row, cluster in zip(rows, clusters, strict=True)]
@@ -62,24 +64,28 @@ def compared_text(row: CuratedRow, part: Text, around: Surroundings) -> str:
 def _doubles(
     texts: Mapping[Text, Sequence[str]],
     grams: Mapping[Text, Shingles],
-    on: Sequence[Text],
+    alike: Sequence[Text],
     near: Sequence[NearPair],
     threshold: float,
 ) -> dict[int, tuple[int, float]]:
     """Return, by position, each row that repeats an earlier one that stays: which, and the least index (1: equal)."""
-    equal = equal_links([tuple(normalise(texts[part][place]) for part in on) for place in range(len(texts[on[0]]))])
-    before: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for left, right in equal:
-        before[right].append((left, 1.0))
-    for pair in near:
-        index = min(jaccard(grams[part].of(pair.left), grams[part].of(pair.right)) for part in on)
-        if index >= threshold:
-            before[pair.right].append((pair.left, index))
+    normal = [tuple(normalise(texts[part][place]) for part in alike) for place in range(len(texts[alike[0]]))]
+
+    def index(one: int, other: int) -> float:
+        if normal[one] == normal[other]:
+            return 1.0
+        return min(jaccard(grams[part].of(one), grams[part].of(other)) for part in alike)
+
+    before: dict[int, set[int]] = defaultdict(set)
+    for left, right in [*equal_links(normal), *((pair.left, pair.right) for pair in near)]:
+        before[right].add(left)
     doubles: dict[int, tuple[int, float]] = {}
     for place in sorted(before):
-        # what an earlier row stands for, when that one is dropped itself
-        staying = [(doubles[other][0] if other in doubles else other, index) for other, index in before[place]]
-        doubles[place] = max(staying, key=lambda item: (item[1], -item[0]))
+        # an earlier row that is dropped itself is looked for in the one that stands for it
+        staying = {doubles[other][0] if other in doubles else other for other in before[place]}
+        best = max(((index(other, place), -other) for other in staying), default=(0.0, 0))
+        if best[0] >= threshold:
+            doubles[place] = (-best[1], best[0])
     return doubles
 
 

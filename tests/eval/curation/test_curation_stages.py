@@ -142,6 +142,21 @@ def test_the_first_of_equal_rows_stays_and_near_ones_share_its_cluster(tmp_path:
     assert 6 not in {row.line for row in deduplicate.run(rows, strict, around(tmp_path)).rows}
 
 
+def test_a_row_stands_only_for_rows_that_it_is_alike_to_itself_not_by_a_chain(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(100)]
+
+    def changed(count: int) -> str:
+        return " ".join([*(f"new{number}" for number in range(count)), *words[count:]])
+
+    rows = [curated(n, instruction="Say it.", output=changed(count)) for n, count in ((1, 0), (2, 4), (3, 8))]
+    result = deduplicate.run(rows, recipe_of(tmp_path, deduplicate={"jaccard": 0.9}), around(tmp_path))
+    assert [(one.id[-1], one.kept[-1]) for one in result.dropped] == [("2", "1")], (
+        "the third is alike to the second alone"
+    )
+    assert "J 0.92 with rows.jsonl:1" in result.dropped[0].detail
+    assert len({row.cluster for row in result.rows}) == 1, "but they share a cluster"
+
+
 def test_structure_finds_programs_that_differ_in_names_and_numbers_alone(tmp_path: Path) -> None:
     rows = [curated(1, **node("ivy", 3)), curated(2, **node("rose", 9))]
     by_structure = recipe_of(tmp_path, deduplicate={"alike": ["structure"]})
