@@ -13,7 +13,8 @@ from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult
 from eval.curation.stages.split import HELD_OUT, SPLIT, TRAIN
 from eval.curation.surroundings import Surroundings
-from eval.datasets.chat_format import to_chat
+from eval.datasets.chat_format import flattened, to_chat
+from eval.datasets.formats.dialogues import takes_every_turn
 from eval.datasets.row_export import to_instruction
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -103,10 +104,13 @@ def attribution(rows: Sequence[CuratedRow]) -> str:
 
 
 def _written(row: CuratedRow, recipe: Recipe) -> dict[str, Any]:
+    """Return a row as the reader of data sets takes it: a chat that it cannot read becomes question and answer."""
     if row.messages:
         tools = {"tools": list(row.tools)} if row.tools else {}
         labels = {"family": row.family, "kind": row.kind, "cluster": row.cluster}
-        return {"messages": list(row.messages), **tools, **labels}
+        chat = {"messages": list(row.messages), **tools, **labels}
+        if takes_every_turn(chat["messages"], "auto") or not flattened(chat).wrong:
+            return chat
     as_chat = recipe.card.format == "chat" or bool(row.system)
     return (to_chat if as_chat else to_instruction)(row.as_row(0))
 

@@ -13,12 +13,14 @@ from eval.curation.answers import task_of
 from eval.curation.breaking import broken_variants
 from eval.curation.recipe import Recipe
 from eval.curation.records import CuratedRow, StageResult, row_from_json
-from eval.curation.stages import balance, deduplicate, execute, order, parse, score, split
+from eval.curation.stages import balance, card, collect, deduplicate, execute, order, parse, score, split
 from eval.curation.surroundings import Surroundings
+from eval.datasets.formats.rows import read_source
+from eval.datasets.formats.rules import RowRules
 from eval.domains import domain_named
 from eval.pipeline.extract import extract
 from runner.runs.recipes import verifier_of
-from tests.support.curated import PLANTS, curated, node, recipe_of
+from tests.support.curated import PLANTS, curated, node, recipe_of, source, write_rows
 
 LUANTI = domain_named("luanti")
 
@@ -204,6 +206,38 @@ def test_no_cluster_stands_on_both_sides_and_no_more_is_held_out_than_asked(tmp_
     assert 0 < len(sides["held_out"]) <= 12
     assert not {row.cluster for row in sides["train"]} & {row.cluster for row in sides["held_out"]}
     assert len(result.rows) == 40
+
+
+def test_every_written_row_is_read_by_the_reader_of_data_sets_whatever_it_was(tmp_path: Path) -> None:
+    def turn(role: str, content: str | None, **over: object) -> dict[str, object]:
+        return {"role": role, "content": content, **over}
+
+    call = {"id": "a", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}}
+    chats: list[list[dict[str, object]]] = [
+        [turn("user", "Make a fern."), turn("assistant", "x = 1")],
+        [turn("system", "Be brief."), turn("user", "Make an oak."), turn("assistant", "x = 2")],
+        [turn("user", "Make moss."), turn("assistant", "First."), turn("assistant", "x = 3")],
+        [turn("user", "A?"), turn("assistant", "x = 4"), turn("user", "B?"), turn("assistant", "x = 5")],
+        [
+            turn("user", "Look."),
+            turn("assistant", None, tool_calls=[call]),
+            turn("tool", "a hill"),
+            turn("assistant", "A hill."),
+        ],
+    ]
+    write_rows(tmp_path / "rows.jsonl", [{"messages": chat, "family": "coding"} for chat in chats])
+    recipe = recipe_of(tmp_path, {"mine": source("rows", "rows.jsonl")}, domain="roblox")
+    where = Surroundings(domain_named("roblox"), None, tmp_path)
+    rows = collect.run((), recipe, where).rows
+    assert len(rows) == len(chats)
+    placed = split.run(rows, recipe, where).rows
+    for form in ("instruction", "chat"):
+        formed = replace(recipe, card=replace(recipe.card, format=form))  # type: ignore[arg-type]
+        (tmp_path / f"{form}.jsonl").write_text(card.run(placed, formed, where).files["train.jsonl"], encoding="utf-8")
+        read = read_source(tmp_path / f"{form}.jsonl", where.domain, rules=RowRules(turns="auto")).rows
+        assert [row.line for row in read] == [1, 2, 3, 4, 4, 5], "of two questions both answers are learnt"
+        assert {row.instruction for row in read} == {"Make a fern.", "Make an oak.", "Make moss.", "A?", "B?", "Look."}
+        assert read[1].system == "Be brief."
 
 
 @pytest.mark.parametrize(
