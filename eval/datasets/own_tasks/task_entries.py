@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import yaml
@@ -161,9 +162,9 @@ def own_problems(entry: Entry, family: str, families: Mapping[str, str], domain:
     if not isinstance(entry.data, dict):
         return found
     data = entry.data
-    found += [f"{key} is {data[key]!r}, not text" for key in _TEXTS if not isinstance(data.get(key, ""), str)]
+    found += [f"{key} is {shortened(data[key])}, not text" for key in _TEXTS if not isinstance(data.get(key, ""), str)]
     if "split" in data and data["split"] not in SPLITS:
-        found.append(f"split is {data['split']!r}; choices: {', '.join(SPLITS)}")
+        found.append(f"split is {shortened(data['split'])}; choices: {', '.join(SPLITS)}")
     if data.get("domain", domain) != domain:
         found.append(f'is of the domain "{data["domain"]}"; the others are of {domain}')
     return found
