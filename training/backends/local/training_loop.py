@@ -32,6 +32,7 @@ from training.checkpoints import (
 from training.examples import EncodedExamples, TokenRow, step_batches
 from training.hooks import TrainHooks
 from training.needs.disk import checkpoints_left, require_room
+from training.packing import packed_batches
 from training.records import AdapterCheckpoint, LoraSettings, StepRecord, TrainingDiverged, TrainResult, TrainSettings
 from training.schedule import learning_rate, lora_facts, require_same_run, settings_facts
 
@@ -203,6 +204,8 @@ def _step(
     """Make optimizer step ``step`` over batches of row ``indices``."""
     started = time.perf_counter()
     batches = [[run.data.rows[index] for index in batch] for batch in indices]
+    if run.settings.packing:
+        batches = packed_batches(batches, run.settings.batch_size)
     rate = learning_rate(step, run.settings)
     loss, norm = learner.train_step(batches, rate, (run.settings.seed * 1_000_003 + step) % 2**63)
     for value in (loss, norm):
