@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import yaml
@@ -133,9 +134,9 @@ def entry_problems(
         found.append(f'unknown family "{family}". {choices_hint(family, families)}')
     for key in ("id", "cluster", "instruction", "reference", "input", "answer"):
         if key in data and not isinstance(data[key], str):
-            found.append(f"{key} is {data[key]!r}, not text")
+            found.append(f"{key} is {shortened(data[key])}, not text")
     if "difficulty" in data and (not isinstance(data["difficulty"], int) or isinstance(data["difficulty"], bool)):
-        found.append(f"difficulty is {data['difficulty']!r}, not a number from 1 to 5")
+        found.append(f"difficulty is {shortened(data['difficulty'])}, not a number from 1 to 5")
     found += _part_problems(data.get("checks", []), "check", {"name", "lua"}, CHECK_KEYS)
     if not _is_worlds(data.get("worlds", [])):
         found.append("worlds is no list of texts or mappings")

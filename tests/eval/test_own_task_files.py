@@ -145,6 +145,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "a control sign": (b"- id: \x00\n", r"a\.yaml.*: not YAML"),
     "no list": (b"id: a\n", r'a\.yaml: unknown key "reference"|a\.yaml: not a list of tasks'),
     "an unknown head": (b"domian: luanti\ntasks: []\n", r'a\.yaml: unknown key "domian" at its head\. Did you mean "domain"'),
+    "a part of itself": (b"- id: a\n  worlds: &w\n  - x: *w\n", r"a\.yaml:2: holds itself, by an alias"),
     "nothing": (b"[]\n", "holds no tasks"),
     "no task": (b"- 7\n", r"a\.yaml:1 \(no mapping\): is not a mapping"),
 }  # fmt: skip
@@ -155,6 +156,16 @@ def test_a_file_that_holds_no_tasks_is_refused_with_its_line(tmp_path: Path, nam
     data, says = BAD_FILES[name]
     (tmp_path / "a.yaml").write_bytes(data)
     with pytest.raises(Refusal, match=says):
+        read(tmp_path / "a.yaml")
+
+
+def test_aliases_that_would_grow_without_bound_are_looked_at_once(tmp_path: Path) -> None:
+    rows = ["- id: a", "  worlds:", "  - &a0 [x, x]", *(f"  - &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
+    (tmp_path / "a.yaml").write_text("\n".join(rows), encoding="utf-8")
+    with pytest.raises(Refusal, match="a: lacks instruction"):
+        read(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("\n".join([*rows, "  instruction: *a59"]), encoding="utf-8")
+    with pytest.raises(Refusal, match=r"a: instruction is \[\[\[.*\.\.\..*, not text"):
         read(tmp_path / "a.yaml")
 
 

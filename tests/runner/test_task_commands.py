@@ -60,18 +60,6 @@ def test_a_wrong_reference_and_an_accepted_near_miss_are_named_with_file_line_an
     assert f"garden.yaml:{total} garden.scaffold.total: accepts near miss 1 (it counts the beds)" in found["faults"]
 
 
-def test_a_task_is_shown_as_the_model_reads_it(begun: Path, cli: Cli) -> None:
-    code, text = cli("tasks", "show", str(begun), "garden.repair.fence")
-    assert code == 0, text
-    assert "### Instruction:\nThe fence should be walkable" in text
-    assert "answer: diff" in text
-    shown = json.loads(cli("tasks", "show", str(begun), "--json")[1])
-    assert shown["prompt"].startswith("### Instruction:\n")
-    code, text = cli("tasks", "show", str(begun), "garden.repair.fense")
-    assert code == 2
-    assert 'Did you mean "garden.repair.fence"?' in text
-
-
 def test_the_list_of_a_task_file_needs_no_word_of_its_own(begun: Path, cli: Cli) -> None:
     listed = [json.loads(cli("tasks", *words, str(begun), "--json")[1])["tasks"] for words in ((), ("list",))]
     assert [task["id"] for task in listed[0]] == [task["id"] for task in listed[1]]
@@ -136,14 +124,3 @@ def test_a_domain_says_what_a_run_would_make_of_the_rows_and_leave_out(tmp_path:
     assert "1 row in a run of roblox" in text
     assert "licences: rows.jsonl: 1 of 2 rows are not used" in text
     assert "a run of luanti would refuse them" in cli("data", "show", str(path), "--domain", "luanti")[1]
-
-
-def test_lengths_are_told_in_the_tokens_of_a_model_s_folder(tmp_path: Path, cli: Cli) -> None:
-    from tests.support.runs import PROJECT
-
-    path = rows(tmp_path / "rows.jsonl", {"instruction": "Dig.", "output": "core.register_node()"})
-    code, text = cli("data", "show", str(path), "--tokenizer", str(PROJECT / "training" / "tiny" / "model"), "--json")
-    assert code == 0, text
-    answers = json.loads(text)["contents"]["answers"]
-    assert answers["unit"] == "tokens"
-    assert 2 <= answers["longest"] < 20

@@ -43,7 +43,7 @@ def task_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix in (*YAML, *LINES) and file.is_file())
+    found = sorted(file for file in path.rglob("*") if file.suffix in (*YAML, *LINES) and not file.is_dir())
     if not found:
         raise Refusal(
             f"{path}: holds no task file (*.yaml, *.jsonl).",
@@ -63,4 +63,4 @@ def content_of(path: Path, are_tasks: bool = False) -> Any:
 def _matching(folder: Path, kinds: tuple[str, ...], deep: bool) -> list[Path]:
     endings = tuple(kind + packed for kind in kinds for packed in _PACKED)
     every = folder.rglob("*") if deep else folder.iterdir()
-    return sorted(file for file in every if file.name.endswith(endings) and file.is_file())
+    return sorted(file for file in every if file.name.endswith(endings) and not file.is_dir())

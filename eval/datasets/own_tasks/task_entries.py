@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import yaml
@@ -133,17 +134,26 @@ def _value(file: Path, node: yaml.Node) -> Any:
         raise Refusal(f"{file}:{node.start_mark.line + 1}: cannot be read ({said}).", "Correct that entry.") from None
 
 
-def _require_distinct(file: Path, node: yaml.Node) -> None:
+def _require_distinct(
+    file: Path, node: yaml.Node, within: frozenset[int] = frozenset(), seen: set[int] | None = None
+) -> None:
+    """Raise Refusal where a mapping repeats a key, or a part holds itself; what aliases share is looked at once."""
+    seen = set() if seen is None else seen
+    line = node.start_mark.line + 1
+    if id(node) in within:
+        raise Refusal(f"{file}:{line}: holds itself, by an alias.", "Write it out.")
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))
+    inside = within | {id(node)}
     if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise Refusal(f'{file}:{key.start_mark.line + 1}: the key "{key.value}" appears twice.', "Remove one.")
-            seen.add(str(key.value))
-            _require_distinct(file, value)
-    elif isinstance(node, yaml.SequenceNode):
-        for part in node.value:
-            _require_distinct(file, part)
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+        if twice is not None:
+            again = [key for key, _ in node.value if key.value == twice][1]
+            raise Refusal(f'{file}:{again.start_mark.line + 1}: the key "{twice}" appears twice.', "Remove one.")
+    for part in node.value:
+        _require_distinct(file, part[1] if isinstance(part, tuple) else part, inside, seen)
 
 
 def own_problems(entry: Entry, family: str, families: Mapping[str, str], domain: str) -> list[str]:
@@ -152,9 +162,9 @@ def own_problems(entry: Entry, family: str, families: Mapping[str, str], domain:
     if not isinstance(entry.data, dict):
         return found
     data = entry.data
-    found += [f"{key} is {data[key]!r}, not text" for key in _TEXTS if not isinstance(data.get(key, ""), str)]
+    found += [f"{key} is {shortened(data[key])}, not text" for key in _TEXTS if not isinstance(data.get(key, ""), str)]
     if "split" in data and data["split"] not in SPLITS:
-        found.append(f"split is {data['split']!r}; choices: {', '.join(SPLITS)}")
+        found.append(f"split is {shortened(data['split'])}; choices: {', '.join(SPLITS)}")
     if data.get("domain", domain) != domain:
         found.append(f'is of the domain "{data["domain"]}"; the others are of {domain}')
     return found
