@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import curation
 from tests.support.curated import node, recipe_file, source, write_rows
 from tests.support.runs import PROJECT, environment
 
@@ -30,7 +31,7 @@ def killed(folder: Path, kills: int) -> dict[str, object]:
     (folder / "kills").mkdir()
     words = [str(recipe), str(folder / "kills"), str(kills), "0"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.curation", *words],
+        [sys.executable, "-m", curation.__name__, *words],
         cwd=PROJECT,
         env=environment(folder),
         capture_output=True,
