@@ -176,11 +176,19 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training row: what the model reads, what it should write, and a name for messages."""
+    """One training row: what the model reads, what it should write, and a name for messages.
+
+    Attributes:
+        prompt: "" begins a document, of which all is learnt.
+        is_written: the answer holds tokens of the chat template, by their names; else it is text alone.
+        is_ended: the answer ends in a token of its own, and no end token follows.
+    """
 
     prompt: str
     answer: str
     id: str = ""
+    is_written: bool = False
+    is_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
