@@ -88,7 +88,11 @@ def _steps(rows: Sequence[TokenRow], settings: TrainSettings) -> list[list[list[
     """Return the batches of each step."""
     drawn = islice(step_batches([len(row.ids) for row in rows], settings, 1), settings.max_steps)
     steps = [[[rows[index] for index in batch] for batch in batches] for _, batches in drawn]
-    return [packed_batches(batches, settings.batch_size) for batches in steps] if settings.packing else steps
+    return (
+        [packed_batches(batches, settings.batch_size, settings.max_length) for batches in steps]
+        if settings.packing
+        else steps
+    )
 
 
 def _padding(steps: Sequence[Sequence[Sequence[TokenRow]]]) -> float:
