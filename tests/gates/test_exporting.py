@@ -200,8 +200,8 @@ def test_a_comparison_that_is_off_is_refused() -> None:
 
 def test_a_backend_that_cannot_export_says_so() -> None:
     request = ExportRequest(Path("a"), 1.0, "adapter", Path("b"), TEXTS)
-    with pytest.raises(Refusal, match="'unsloth' cannot export"):
-        export_adapter("unsloth", experiment("llama").model, request)
+    with pytest.raises(Refusal, match="'endpoint' cannot export"):
+        export_adapter("endpoint", experiment("llama").model, request)
 
 
 # --- what may be exported, and what it says
