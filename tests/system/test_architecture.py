@@ -100,7 +100,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("release", "launch", "validity"),
         ("views", "changing"),
         ("report", "advance", "registry", "assisting"),
-        ("screens",),
+        ("screens", "publishing"),
         ("cli",),
         ("__main__",),
     ),
