@@ -277,6 +277,15 @@ def test_a_run_that_is_not_to_proceed_is_exported_only_with_a_word_on_the_card(
     assert f"**Exported with --anyway: the verdict on it is {verdict}.**" in (tmp_path / "out" / CARD).read_text()
 
 
+def test_the_form_for_llama_cpp_is_the_adapter_with_one_file_more(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    export(run, tmp_path / "out", "gguf")
+    assert "--lora adapter.gguf" in (tmp_path / "out" / CARD).read_text()
+    files = json.loads((tmp_path / "out" / PROVENANCE).read_text())["files"]
+    assert {ADAPTER_WEIGHTS, "adapter.gguf"} <= files.keys()
+    assert files["adapter.gguf"] == sha256_file(tmp_path / "out" / "adapter.gguf")
+
+
 def test_a_verdict_speaks_for_its_own_cell_alone(run: Path, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"UNDECIDED: gate E decided on step-000002_x0\.50 \(PROCEED\)"):
         export(run, tmp_path / "out", cell="step-000002_x1.00")
