@@ -43,10 +43,10 @@ def export(
     Its scale is baked in; the files are read back and compared with what was measured.
     """
     from runner.release.export import export_cell
-    from runner.runs.config import read_config
+    from runner.runs.config import read_older_config
 
     folder = existing_run(results, run)
-    experiment, _ = read_config(folder / "config.yaml")
+    experiment = read_older_config(folder / "config.yaml")
     turn_to("exporting: the model is loaded, the files are written, read back and compared")
     origin, found = export_cell(folder, experiment, cell, form.value, to.expanduser().absolute(), anyway)
     say(f"{origin.cell.name} of {origin.run}, verdict {origin.verdict}\n{found.sentence}\n{to}")

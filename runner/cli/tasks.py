@@ -160,11 +160,10 @@ def experiment_of(data: list[str], run: str | None, results: Path) -> Experiment
     """
     from eval.datasets.own_tasks.task_entries import are_tasks
     from eval.domains import domain_named
-    from runner.runs.config import compose_experiment, read_config
+    from runner.runs.config import compose_experiment, read_older_config
 
     if not data:
-        experiment, _ = read_config(existing_run(results, run) / "config.yaml")
-        return experiment
+        return read_older_config(existing_run(results, run) / "config.yaml")
     is_override = "=" in data[0] and not os.path.exists(data[0])
     file, more = ("", data) if is_override else (data[0], data[1:])
     refuse_device_or_pipe(Path(file))

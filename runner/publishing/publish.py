@@ -12,7 +12,7 @@ from env.silence import turn_to
 from gates.settings import Experiment
 from runner.publishing.card import Published, between, model_card, published
 from runner.release.export import Origin, export_cell
-from runner.runs.config import read_config
+from runner.runs.config import read_older_config
 from runner.runs.folder import Run
 from training.exports import Form, RoundTrip
 
@@ -58,7 +58,7 @@ def publish(run: Path, request: Request) -> Origin:
     """
     if request.benchmark:
         require_repo(request.benchmark)
-    experiment, _ = read_config(run / "config.yaml")
+    experiment = read_older_config(run / "config.yaml")
     opened, told = Run.open(run), list[Published]()
 
     def write_card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -> str:
