@@ -30,10 +30,10 @@ def prompts_file(context: PlanContext) -> Path:
 
 def prompt_of(task: Task, model: Generates, form: PromptForm) -> str:
     """Return the text of a task's prompt."""
-    return render(task.instruction, task.input, model.apply_chat_template, _under(task.system, form))
+    return render(task.instruction, task.input, model.apply_chat_template, under(task.system, form))
 
 
-def _under(system: str, form: PromptForm) -> PromptForm:
+def under(system: str, form: PromptForm) -> PromptForm:
     """Return the form with a row's or a task's own system turn, where it has one."""
     return replace(form, system=system or form.system)
 
@@ -58,7 +58,7 @@ def examples_of(rows: Sequence[Row], model: Generates, form: PromptForm) -> list
     """Return training rows as the model reads them, by the same prompt function as in measuring; none thinks."""
     return [
         Example(
-            render(row.instruction, row.input, model.apply_chat_template, _under(row.system, answering(form))),
+            render(row.instruction, row.input, model.apply_chat_template, under(row.system, answering(form))),
             row.output,
             f"line {row.line}" if row.line else f"row {number}",
         )

@@ -218,6 +218,14 @@ class Generates(Protocol):
         """
         ...
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        """Return the prompt for the answer after ``turns``, the user's and the model's in turn; None as above.
+
+        Raises:
+            Refusal: the chat template refuses further turns, or rewrites one.
+        """
+        ...
+
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None without one (``local.texts.Texts``)."""
         ...

@@ -87,6 +87,9 @@ class ToyModel:
     def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
         return None
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        return None
+
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         return None
 

@@ -190,6 +190,10 @@ class EndpointModel(DrawnModel):
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
         return self._texts.chat(user, form)
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptSettings) -> str | None:
+        """Return the prompt for the answer after ``turns``; None when the tokenizer has no chat template."""
+        return self._texts.conversation(turns, form)
+
     def chat_facts(self, form: PromptSettings) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None without one."""
         return self._texts.chat_facts(form)

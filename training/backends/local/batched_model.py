@@ -234,6 +234,10 @@ class BatchedModel(DrawnModel):
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
         return self._texts.chat(user, form)
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        """Return the prompt for the answer after ``turns``; None when the tokenizer has no chat template."""
+        return self._texts.conversation(turns, form)
+
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None when the tokenizer has no chat template."""
         return self._texts.chat_facts(form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from env.refusal import Refusal
@@ -104,6 +105,10 @@ class Texts:
     def chat(self, user: str, form: PromptForm) -> str | None:
         """Return the prompt for one user message by the chat template (see ``ChatTemplate.prompt``); None without."""
         return None if self._template is None else self._template.prompt(user, form)
+
+    def conversation(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        """Return the prompt after ``turns`` (see ``ChatTemplate.conversation``); None without a chat template."""
+        return None if self._template is None else self._template.conversation(turns, form)
 
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer (see ``ChatTemplate.facts``); None without one."""
