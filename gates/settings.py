@@ -72,8 +72,12 @@ class BaselineSection(Document):
 
 
 class TrainingSection(Document):
-    """Gate C's configuration: adapter and schedule (training/records.py), when to stop it (training/loss_watch.py)."""
+    """Gate C's configuration: adapter and schedule (training/records.py), when to stop it (training/loss_watch.py).
 
+    ``recipe``: how it comes to its adapters, a name of gates/c_training/recipes.
+    """
+
+    recipe: Literal["sft"]
     lora: LoraSettings
     train: TrainSettings
     watch: LossWatchSettings

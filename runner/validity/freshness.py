@@ -61,10 +61,11 @@ def gate_inputs(run: Run, config: dict[str, Any], gate: str) -> Inputs:
         Refusal: a file it needs is missing.
     """
     record = GATE_RECORDS[gate]
-    shared = {name: _that_matters(config, name) for name in record.uses if _is_in_use(config, name)}
-    sections = {f"gate.{gate}": config["gate"][gate], **shared}
+    uses = record.uses_under(config)
+    shared = {name: _that_matters(config, name) for name in uses if _is_in_use(config, name)}
+    sections = {f"gate.{gate}": record.own_keys(config), **shared}
     digests = {f"config.{name}": digest(section) for name, section in sections.items()}
-    digests.update(_file_digests(config, record.uses))
+    digests.update(_file_digests(config, uses))
     for earlier in record.needs:
         report = read_report(run.gate_folder(earlier) / "report.json")
         digests[f"gate_{earlier}"] = "none" if report is None else report_digest(report)
