@@ -1,8 +1,8 @@
 """What a model is told of its own answer: only what a user could see at once, or, in training, the failed checks too.
 
 "runtime" holds the error text of the program itself, why a diff was rejected, and what reading the program finds. It
-holds nothing of a task's checks: no name, no detail, no share of them; an error inside a check is told without its text,
-since that text may quote the check. "checks" names the checks that failed, so it is for the training pool alone.
+holds nothing of a task's checks: no name, no detail, no share of them; an error inside a check is told without its
+text, since that text may quote the check. "checks" names the checks that failed: it is for the training pool alone.
 """
 
 from __future__ import annotations

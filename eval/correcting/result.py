@@ -169,7 +169,12 @@ def _tokens_each(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _gain(
-    name: str, scores: Sequence[TaskScore], after: Mapping[str, float], before: Mapping[str, float], seed: int, resamples: int
+    name: str,
+    scores: Sequence[TaskScore],
+    after: Mapping[str, float],
+    before: Mapping[str, float],
+    seed: int,
+    resamples: int,
 ) -> Metric:
     gains = {task: after[task] - before[task] for task in after.keys() & before.keys()}
     return gain_metric(name, estimate_gain(_values(scores, gains), seed=seed, resamples=resamples))

@@ -1,4 +1,4 @@
-"""What training can learn from a correction: the task, the failed answer, what was said of it, the answer that passed."""
+"""What training can learn from a correction: task, failed answer, what was said of it, the answer that passed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def corrected(
     said: dict[tuple[str, int], str],
     language: Language,
 ) -> list[Corrected]:
-    """Return what a turn fixed: each answer that failed before it and passes after it, with what was ``said`` between."""
+    """Return what a turn fixed: each answer that failed before and passes after, with what was ``said`` between."""
     then = by_key(before)
     return [
         Corrected(

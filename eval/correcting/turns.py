@@ -54,7 +54,7 @@ def turn_task(task: Task, sample: Sample, turn: int) -> Task:
 
 
 def after_turn(latest: Sequence[Sample], drawn: Sequence[Sample], turn: int) -> list[Sample]:
-    """Return each answer as it is after a turn: what was ``drawn`` for it, under its task's own name, else as before."""
+    """Return each answer as it is after a turn: what was ``drawn`` for it, under its task's name, else as before."""
     by_id = {sample.task_id: sample for sample in drawn}
     return [_replaced(sample, by_id.get(turn_id(sample.task_id, sample.index, turn))) for sample in latest]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from eval.pipeline.scoring import Scores
 from eval.records import Sample
+from runner.views.corrections import Repair
 
 Marks = tuple[Scores | None, ...]
 
@@ -330,6 +331,7 @@ class ReportData:
         k: the rule's, of pass@k; None before Gate A froze it.
         limits: what the numbers do not say, each sentence with the number behind it.
         marks: mean marks of both arms; ``no_marks`` says why there are none, "" where that needs no reason.
+        repairs: what asking again gave, each time that it was done.
     """
 
     run_id: str
@@ -361,6 +363,7 @@ class ReportData:
     next_steps: tuple[NextStep, ...] = field(default_factory=tuple)
     marks: tuple[MarkRow, ...] = ()
     no_marks: str = ""
+    repairs: tuple[Repair, ...] = ()
 
 
 def to_json(data: ReportData) -> dict[str, Any]:

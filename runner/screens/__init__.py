@@ -4,6 +4,7 @@ from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
 from runner.screens.answers.examining import announce_part, print_next_look
 from runner.screens.answers.rejudging import print_rejudgement
+from runner.screens.answers.repairing import print_repair, print_unrepaired
 from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
 from runner.screens.answers.samples import print_samples
@@ -26,6 +27,7 @@ __all__ = [
     "print_next_look",
     "print_refusal",
     "print_rejudgement",
+    "print_repair",
     "print_replay",
     "print_report",
     "print_runs",
@@ -34,6 +36,7 @@ __all__ = [
     "print_staleness",
     "print_status",
     "print_tasks",
+    "print_unrepaired",
     "status_text",
     "watch_status",
 ]

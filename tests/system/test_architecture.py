@@ -82,7 +82,17 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("settings", "versions"),
         ("context",),
         ("measuring",),
-        ("plans", "rejudging", "correcting", "known_answers", "a_environment", "b_baseline", "c_training", "d_sweep", "e_decision"),
+        (
+            "plans",
+            "rejudging",
+            "correcting",
+            "known_answers",
+            "a_environment",
+            "b_baseline",
+            "c_training",
+            "d_sweep",
+            "e_decision",
+        ),
     ),
     "runner": (
         ("runs",),
