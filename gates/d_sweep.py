@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from env.counts import counted
-from eval.decision.cells import Cell
+from eval.decision.cells import Cell, cell_at
 from eval.decision.racing import Course, Place, Race, run_race
 from eval.decision.rule import DecisionRule, read_rule
 from eval.decision.selection import Selection, select_cell
@@ -86,20 +86,20 @@ def run(context: GateContext) -> GateReport:
     )
 
 
-def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders: dict[int, Path]) -> Sweep:
+def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders: Mapping[str, Path]) -> Sweep:
     """Measure the cells, round by round; each round follows from stored samples, so it resumes anywhere."""
-    cells = sorted(Cell(step, scale) for step in folders for scale in context.experiment.gate.d.scales)
+    cells = sorted(cell_at(name, scale) for name in folders for scale in context.experiment.gate.d.scales)
     places = [Place(task.id, task.family, task.cluster) for task in bench.tasks("dev")]
     course, reason = course_of(context.experiment, rule, places, len(cells))
     base = base_of(bench, context, "dev")
     overall = course.samples(rule.dev_samples)
     drawn: dict[Cell, list[Sample]] = {cell: [] for cell in cells}
-    announce(bench.model, [(folders[cell.step], cell.scale) for cell in cells])
+    announce(bench.model, [(folders[cell.checkpoint], cell.scale) for cell in cells])
 
     def measure(cell: Cell, number: int) -> Sequence[TaskScore]:
         before = sum(map(len, drawn.values()))
         phase = f"round {number + 1}/{len(course.blocks)} {cell.name}"
-        with bench.model.adapter(folders[cell.step], cell.scale):
+        with bench.model.adapter(folders[cell.checkpoint], cell.scale):
             drawn[cell] += bench.measure(
                 cell.name, "dev", cell_file(context, cell), phase, before, overall, course.blocks[number]
             )
@@ -135,6 +135,7 @@ def cell_facts(sweep: Sweep, selection: Selection) -> tuple[CellFacts, ...]:
             cell=item.cell.name,
             step=item.cell.step,
             scale=item.cell.scale,
+            round=item.cell.round,
             tasks=len(item.result.scores),
             dropped_after=sweep.race.left_after.get(item.cell),
             result=item.result,

@@ -189,12 +189,12 @@ def _take_turns(asking: _Asking, arms: Sequence[_Arm]) -> None:
     require_second_turn(asking.context, asking.bench)
     model, cells = asking.bench.model, [arm.source.cell for arm in arms if arm.source.cell is not None]
     folders = verified_checkpoints(asking.context) if cells else {}
-    announce(model, [(folders[cell.step], cell.scale) for cell in cells])
+    announce(model, [(folders[cell.checkpoint], cell.scale) for cell in cells])
     for arm in arms:
         cell = arm.source.cell
         applied: AbstractContextManager[None] = nullcontext()
         if cell is not None:
-            applied = model.adapter(folders[cell.step], cell.scale)
+            applied = model.adapter(folders[cell.checkpoint], cell.scale)
         with applied:
             if not arm.turns:
                 arm.turns.append(asking.first(arm.source.arm, arm.source.file))

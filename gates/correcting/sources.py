@@ -101,7 +101,8 @@ def _of_pool(context: GateContext, count: int, folder: Path) -> Begun:
     if sweep is not None and isinstance(sweep.results, SweepResults):
         cell = cell_from_name(sweep.results.chosen.cell)
     else:
-        cell = Cell(max(row.step for row in context.earlier(TrainingResults).checkpoints), 1.0)
+        last = context.earlier(TrainingResults).checkpoints[-1]
+        cell = Cell(last.step, 1.0, last.round)
     arms = [(BASE, None), (cell.name, cell)]
     sources = tuple(Source(arm, own, folder / "turn_0" / arm / "samples.jsonl") for arm, own in arms)
     return Begun(TRAIN, tasks, sources, experiment.sampling.samples_dev)

@@ -68,7 +68,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("pipeline",),
         ("dealing",),
         ("domains", "decision", "curation", "judge", "correcting"),
-        ("datasets", "simulate"),
+        ("datasets", "simulate", "rejection"),
         ("interop",),
     ),
     "training": (
@@ -79,6 +79,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "gates": (
         ("report",),
+        ("recipe_settings",),
         ("settings", "versions"),
         ("context",),
         ("measuring",),

@@ -37,6 +37,13 @@ RECIPES: dict[str, Recipe] = {
             title="supervised fine-tuning on the training rows",
             module="gates.c_training.recipes.sft",
         ),
+        Recipe(
+            name="rft",
+            title="rejection sampling: training on its own answers that passed",
+            module="gates.c_training.recipes.rft",
+            section="rft",
+            shared=("verifier", "sampling"),
+        ),
     )
 }
 
