@@ -41,6 +41,7 @@ class TurnResult:
         asked: of them in this turn; ``asked_passed`` had passed and were below the threshold.
         fixed, broke: answers that came to pass in this turn, and that ceased to.
         missing: answers of this turn that could not be judged.
+        too_long: answers that were not asked again, since the model's context does not hold the conversation.
         tokens: generated in this turn; ``tokens_so_far`` since the first answer, thoughts included, prompts not.
         tokens_per_solved: ``tokens_so_far`` for each answer that passes; None where none does.
         pass_1: "%", as the gate computes it.
@@ -55,6 +56,7 @@ class TurnResult:
     fixed: int
     broke: int
     missing: int
+    too_long: int
     tokens: int
     tokens_so_far: int
     tokens_per_solved: float | None
@@ -67,6 +69,7 @@ class TurnResult:
 def turn_results(
     turns: Sequence[Sequence[Sample]],
     asked: Sequence[Sequence[Sample]],
+    too_long: Sequence[int],
     tasks: Sequence[Task],
     arm: str,
     *,
@@ -78,6 +81,7 @@ def turn_results(
     Args:
         turns: every answer of the arm as it is after each turn; the first are the gate's own samples.
         asked: before each later turn, the answers that were asked again: one fewer than ``turns``.
+        too_long: how many others were not, since the model's context does not hold their conversation.
         tasks: of the split, also those without a sample.
     """
     first = score_tasks(turns[0], tasks, arm)
@@ -104,6 +108,7 @@ def turn_results(
                 fixed=sum(_passed(now[key]) and not _passed(before[key]) for key in keys),
                 broke=sum(_passed(before[key]) and not _passed(now[key]) for key in keys),
                 missing=sum(now[key].verdict.outcome is Outcome.HARNESS_ERROR for key in keys),
+                too_long=too_long[turn - 1] if turn else 0,
                 tokens=tokens,
                 tokens_so_far=spent,
                 tokens_per_solved=spent / passed if passed else None,

@@ -27,6 +27,7 @@ from eval.datasets.row_export import export
 from eval.domains import scorer_of
 from eval.pipeline.loop import Arm, Reached, Unit, measure
 from eval.pipeline.prompts import render_again
+from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.scoring import ScoreWeights
 from eval.pipeline.stored_samples import SampleKey, read_samples
 from eval.records import Sample, Task
@@ -98,13 +99,16 @@ class _Arm:
         self._tasks = {task.id: task for task in start.tasks}
         self.turns: list[list[Sample]] = [] if start.samples_each else [start.stored(source)]
         self.asked: list[list[Sample]] = []
+        self.too_long: list[int] = []
         self.corrected: list[Corrected] = []
 
     def take_turn(self, asking: _Asking, turn: int) -> None:
         """Ask again for what failed, and keep what is drawn as the answers from now on."""
         before = self.turns[-1]
-        again = asked_again(before, self._tasks, self._quality)
-        said = {(sample.task_id, sample.index): asking.said(self._tasks[sample.task_id], sample) for sample in again}
+        wanted = asked_again(before, self._tasks, self._quality)
+        said = {(sample.task_id, sample.index): asking.said(self._tasks[sample.task_id], sample) for sample in wanted}
+        again = [one for one in wanted if asking.has_room(self._tasks[one.task_id], said[one.task_id, one.index])]
+        self.too_long.append(len(wanted) - len(again))
         drawn = asking.draw(self.source.arm, turn, [(self._tasks[one.task_id], one) for one in again], said)
         after = after_turn(before, drawn, turn)
         told = {key: reply for key, (_, reply) in said.items()}
@@ -114,7 +118,7 @@ class _Arm:
 
     def results(self) -> tuple[TurnResult, ...]:
         """Return a row for each turn."""
-        return turn_results(self.turns, self.asked, self._start.tasks, self.source.arm)
+        return turn_results(self.turns, self.asked, self.too_long, self._start.tasks, self.source.arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,15 @@ class _Asking:
         phase = f"turn {turn} of {self.request.turns}, {arm}"
         return self._measured([Unit(one, 1) for one in asked], arm, lambda task: prompts[task.id], path, phase)
 
+    def has_room(self, task: Task, said: tuple[str, str]) -> bool:
+        """Return whether the model's context holds the conversation and another answer."""
+        return self.bench.model.fits(self._prompt(task, said), self._sampling)
+
+    @property
+    def _sampling(self) -> SamplingSettings:
+        measured = sampling_settings(self.context.experiment, self.bench.model, self.bench.form)
+        return replace(measured, samples_per_call=samples_per_call(self.context))
+
     def _prompt(self, task: Task, said: tuple[str, str]) -> str:
         form = under(task.system, self.bench.form)
         return render_again(task.instruction, task.input, said, self.bench.model.apply_chat_turns, form)
@@ -167,13 +180,10 @@ class _Asking:
             tokens = TokenCount(reached.tokens, reached.tokens_left, reached.tokens_unstored)
             context.on_progress(Progress("asking", reached.stored, reached.planned, "answers", phase, tokens))
 
-        sampling = replace(
-            sampling_settings(experiment, bench.model, bench.form), samples_per_call=samples_per_call(context)
-        )
         make_folder(path.parent)
         drawn = measure(
             units,
-            Arm(arm, experiment.seed, sampling),
+            Arm(arm, experiment.seed, self._sampling),
             bench.model,
             prompt,
             bench.verifier,

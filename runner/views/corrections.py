@@ -134,6 +134,11 @@ def _remarks(source: Mapping[str, Any]) -> tuple[str, ...]:
     ]
     if source["openings"] is not None:
         said.append(f"The test tasks were opened {counted(source['openings'], 'time')} in this run so far.")
+    cut = sum(turn["too_long"] for arm in source["arms"] for turn in arm["turns"])
+    if cut:
+        said.append(
+            f"{counted(cut, 'answer')} stayed as they were: the model's context does not hold the conversation."
+        )
     lost = sum(turn["missing"] for arm in source["arms"] for turn in arm["turns"])
     if lost:
         said.append(f"{counted(lost, 'answer')} could not be judged: missing, neither passed nor failed.")

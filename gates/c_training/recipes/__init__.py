@@ -44,6 +44,13 @@ RECIPES: dict[str, Recipe] = {
             section="rft",
             shared=("verifier", "sampling"),
         ),
+        Recipe(
+            name="dpo",
+            title="preference training on pairs of its own answers, one that passed and one that failed",
+            module="gates.c_training.recipes.dpo",
+            section="dpo",
+            shared=("verifier", "sampling"),
+        ),
     )
 }
 

@@ -121,6 +121,9 @@ class ToyModel:
     def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
         return 1.0
 
+    def fits(self, prompt: str, settings: Sampling) -> bool:
+        return True
+
     def close(self) -> None:
         pass
 

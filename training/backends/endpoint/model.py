@@ -202,6 +202,10 @@ class EndpointModel(DrawnModel):
         """Return how many tokens ``text`` takes as an answer, its end token included."""
         return len(self._texts.answer(text)) + 1
 
+    def fits(self, prompt: str, settings: Sampling) -> bool:
+        """Return True: what its context is, a server tells by refusing."""
+        return True
+
     def prompt_tokens(self, prompt: str) -> int:
         """Return how many tokens ``prompt`` is."""
         return len(self._texts.prompt(prompt))

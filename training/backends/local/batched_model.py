@@ -26,9 +26,17 @@ from training.backends.local.batching import Batch, balanced_rows, halves, plan_
 from training.backends.local.texts import Texts
 from training.backends.local.thinking import most_tokens
 from training.backends.local.training_loop import Learner, TrainingRun, probe_longest, train_from_newest
-from training.examples import EncodedExamples, encode_examples
-from training.hooks import TrainHooks
-from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
+from training.examples import EncodedExamples, encode_examples, encode_pairs
+from training.hooks import PairHooks, TrainHooks
+from training.records import (
+    Example,
+    LoraSettings,
+    ModelSettings,
+    Pair,
+    PreferenceSettings,
+    TrainResult,
+    TrainSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,11 @@ class LoadedBase(Protocol):
     def context(self) -> int | None: ...
     @property
     def is_batch_exact(self) -> bool: ...
+
+
+def trains_no_pairs() -> Refusal:
+    """Return the refusal of preference training by a backend that has none."""
+    return Refusal("This backend trains on no pairs of answers.", "Set backend=transformers_peft, or another gate/c.")
 
 
 class DrawnModel(ABC):
@@ -216,6 +229,26 @@ class BatchedModel(DrawnModel):
         run = TrainingRun(data, lora, train, self.identity.digest, sizes, folder, hooks, start)
         return train_from_newest(run, self._learning(lora, train))
 
+    def train_pairs(
+        self,
+        pairs: Sequence[Pair],
+        preference: PreferenceSettings,
+        lora: LoraSettings,
+        train: TrainSettings,
+        folder: Path,
+        hooks: PairHooks,
+        start: Path | None = None,
+    ) -> TrainResult:
+        """Train an adapter to prefer one answer to another; else as ``train``. The reference is its ``start``.
+
+        Raises:
+            Refusal: as ``train``, or this backend trains on no pairs.
+        """
+        self._require_bare("train_pairs")
+        data, sizes = encode_pairs(pairs, self._texts, train, self._base.context), self._adapter_sizes(lora)
+        run = TrainingRun(data, lora, train, self.identity.digest, sizes, folder, hooks, start, preference, hooks)
+        return train_from_newest(run, self._learning_pairs(lora, train, preference, data, start))
+
     def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
         """Return the examples as they would train: token rows that fit, and the names of those that do not.
 
@@ -249,6 +282,11 @@ class BatchedModel(DrawnModel):
         """Return how many tokens ``text`` takes as an answer, its end token included."""
         return len(self._texts.answer(text)) + 1
 
+    def fits(self, prompt: str, settings: Sampling) -> bool:
+        """Return whether the model's context holds ``prompt`` and the longest answer; True where it is unknown."""
+        room = self._base.context
+        return room is None or len(self._texts.prompt(prompt)) + most_tokens(self._texts, settings) <= room
+
     def close(self) -> None:
         """Release the model's memory."""
         self.__dict__.clear()
@@ -270,6 +308,17 @@ class BatchedModel(DrawnModel):
     @abstractmethod
     def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
         """Return the context in which a fresh adapter can train; the base is restored exactly on exit."""
+
+    def _learning_pairs(
+        self,
+        lora: LoraSettings,
+        train: TrainSettings,
+        preference: PreferenceSettings,
+        data: EncodedExamples,
+        start: Path | None,
+    ) -> AbstractContextManager[Learner]:
+        """Return the same for pairs of answers. Raises Refusal where the backend trains on none."""
+        raise trains_no_pairs()
 
     @abstractmethod
     def _free_memory(self) -> None:

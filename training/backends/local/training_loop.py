@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -31,15 +31,23 @@ from training.checkpoints import (
     save_checkpoint,
 )
 from training.examples import EncodedExamples, TokenRow, step_batches
-from training.hooks import TrainHooks
+from training.hooks import PairHooks, TrainHooks
 from training.needs.disk import checkpoints_left, require_room
-from training.records import AdapterCheckpoint, LoraSettings, StepRecord, TrainingDiverged, TrainResult, TrainSettings
+from training.records import (
+    AdapterCheckpoint,
+    LoraSettings,
+    PreferenceSettings,
+    StepRecord,
+    TrainingDiverged,
+    TrainResult,
+    TrainSettings,
+)
 from training.schedule import learning_rate, lora_facts, require_same_run, settings_facts
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "trainer_state.json"
 
-Status = Literal["finished", "stopped"]
+Status = Literal["finished", "stopped", "ended"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,6 +60,8 @@ class TrainingRun:
         base_digest: identity of the base model.
         sizes: elements of every parameter that trains, by its name on disk.
         start: the checkpoint whose adapter and optimizer the first step continues with; None: a fresh adapter.
+        preference: how pairs are learned; None where rows are.
+        pair_hooks: asked after each step whether pairs have trained enough.
     """
 
     data: EncodedExamples
@@ -62,6 +72,8 @@ class TrainingRun:
     folder: Path
     hooks: TrainHooks
     start: Path | None = None
+    preference: PreferenceSettings | None = None
+    pair_hooks: PairHooks | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -77,6 +89,7 @@ class TrainingRun:
             "train": settings_facts(self.settings),
             "examples": self.data.digest,
             **({} if self.start is None else {"start": read_checkpoint(self.start).digest}),
+            **({} if self.preference is None else {"preference": asdict(self.preference)}),
         }
 
 
@@ -104,6 +117,10 @@ class Learner(Protocol):
 
     def probe(self, rows: Sequence[TokenRow]) -> tuple[float, list[str]]:
         """Return the loss of one forward and backward on ``rows``, and the trainable parameters without gradient."""
+        ...
+
+    def chosen_gain(self) -> float | None:
+        """Return ``StepRecord.chosen`` of the last step; None where no pairs train."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -187,6 +204,8 @@ def _train(
         epoch, indices = next(batches)
         record = _step(run, learner, step, epoch, indices, checkpoints)
         run.hooks.on_step(record)
+        if run.pair_hooks is not None and run.pair_hooks.has_ended():
+            return "ended", step, checkpoints
         stop = run.hooks.should_stop()
         scheduled = step % every == 0 or step == max_steps
         if scheduled or stop:
@@ -214,7 +233,8 @@ def _step(
         if not math.isfinite(value):
             raise TrainingDiverged(step, value, checkpoints[-1] if checkpoints else None)
     tokens = sum(len(row.ids) for batch in batches for row in batch)
-    return StepRecord(step, loss, rate, norm, tokens, time.perf_counter() - started, epoch)
+    seconds = time.perf_counter() - started
+    return StepRecord(step, loss, rate, norm, tokens, seconds, epoch, learner.chosen_gain())
 
 
 def _save(
