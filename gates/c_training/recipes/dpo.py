@@ -171,11 +171,12 @@ def _on_pairs(
     if not points:
         raise _SaysNo(f"ended at step {result.step} without a checkpoint", [hooks.fell])
     told = training_facts(result, steps)
+    size = f"{counted(len(selection.pairs), 'pair')} of {counted(selection.tasks, 'task')}"
+    early = "  ended early" if hooks.fell else ""
     return conclude(
         context,
         "passed",
-        f"{counted(len(selection.pairs), 'pair')} of {counted(selection.tasks, 'task')}  "
-        f"{counted(result.step, 'step')}  loss {told.loss_at_start:.3f} → {told.loss_at_end:.3f}{'  ended early' if hooks.fell else ''}",
+        f"{size}  {counted(result.step, 'step')}  loss {told.loss_at_start:.3f} → {told.loss_at_end:.3f}{early}",
         reasons=[hooks.fell] if hooks.fell else [],
         checks=checks,
         results=TrainingResults(
