@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Literal
 
+from eval.domains import Domain, scorer_of
 from eval.pipeline.language import Language
-from eval.pipeline.scoring import Answered, Scorer, scores_of
+from eval.pipeline.scoring import Answered, scores_of
 from eval.pipeline.thoughts import answer_part
 from eval.records import AnswerForm, Outcome, Sample, Task, Verdict
 
@@ -46,9 +47,9 @@ _AGAIN: dict[AnswerForm, str] = {
 _MARKS = {"api": "names that exist", "bugs": "no mistakes", "quality": "nothing unused or repeated"}
 
 
-def feedback(task: Task, sample: Sample, level: Level, scorer: Scorer) -> str:
+def feedback(task: Task, sample: Sample, level: Level, domain: Domain) -> str:
     """Return the user's next turn after ``sample``: what was wrong, what reading finds, and what to write."""
-    parts = [_said(sample.verdict), *_read(task, sample, scorer)]
+    parts = [_said(sample.verdict), *_read(task, sample, domain)]
     if level == "checks":
         parts += _failed_checks(sample.verdict)
     return "\n".join([*parts, _AGAIN[task.answer]])
@@ -70,11 +71,12 @@ def _said(verdict: Verdict) -> str:
     return text.format(" ".join(verdict.detail.split())[:_SHOWN].rstrip("."))
 
 
-def _read(task: Task, sample: Sample, scorer: Scorer) -> list[str]:
+def _read(task: Task, sample: Sample, domain: Domain) -> list[str]:
     """Return what reading the program tells, as if it had passed: nothing of the verdict's checks enters."""
     code = sample.candidate.code
     if code is None or sample.verdict.outcome is Outcome.SYNTAX_ERROR:
         return []
+    scorer = scorer_of(domain)
     found = list(dict.fromkeys((*sample.verdict.findings, *scorer.findings(code))))[:_FINDINGS_SHOWN]
     lines = ["Reading it finds:", *(f"- {finding}" for finding in found)] if found else []
     marks = scores_of(

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eval.pipeline.scoring import Answered, Scorer, ScoreWeights, scores_of, weighted
+from eval.domains import Domain, scorer_of
+from eval.pipeline.scoring import Answered, ScoreWeights, scores_of, weighted
 from eval.pipeline.stored_samples import SampleKey
 from eval.records import Outcome, Sample, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Below which total an answer that passed is rewritten too, by which marks and weights."""
+    """Below which total an answer that passed is rewritten too: the weighted mean of its domain's marks, 0 to 1.
+
+    Raises BadSettings where ``weights`` lack a mark, or are no weights.
+    """
 
     below: float
-    scorer: Scorer
-    weights: ScoreWeights
+    domain: Domain
+    weights: Mapping[str, float]
 
     def is_poor(self, task: Task, sample: Sample) -> bool:
-        """Whether the weighted marks of an answer, 0 to 1, lie below the threshold."""
-        marks = scores_of(Answered(task.input, sample.candidate, sample.verdict), self.scorer)
-        return marks is not None and weighted(marks, self.weights) < self.below
+        """Whether an answer's total lies below the threshold."""
+        marks = scores_of(Answered(task.input, sample.candidate, sample.verdict), scorer_of(self.domain))
+        return marks is not None and weighted(marks, ScoreWeights(**self.weights)) < self.below
 
 
 def asked_again(latest: Iterable[Sample], tasks: Mapping[str, Task], quality: Quality | None) -> list[Sample]:

@@ -24,11 +24,9 @@ from eval.correcting.result import TurnResult, turn_results
 from eval.correcting.rows import Corrected, corrected, repair_rows
 from eval.correcting.turns import Quality, after_turn, asked_again, turn_task
 from eval.datasets.row_export import export
-from eval.domains import scorer_of
 from eval.pipeline.loop import Arm, Reached, Unit, measure
 from eval.pipeline.prompts import render_again
 from eval.pipeline.sampling import SamplingSettings
-from eval.pipeline.scoring import ScoreWeights
 from eval.pipeline.stored_samples import SampleKey, read_samples
 from eval.records import Sample, Task
 from gates.context import GateContext, Progress
@@ -52,8 +50,11 @@ from gates.measuring.stored import verified_checkpoints
 from gates.report.results import EnvironmentResults
 
 
-def correct(context: GateContext, request: Request, weights: ScoreWeights) -> Correction:
+def correct(context: GateContext, request: Request, weights: Mapping[str, float]) -> Correction:
     """Carry out a request, or what is left of it, and write its report last.
+
+    Args:
+        weights: what each mark counts in an answer's total, by name; read where ``request.below`` is set.
 
     Raises:
         Refusal: it is not allowed, the gate has no answers, the folder belongs to other answers, or the model's
@@ -63,8 +64,8 @@ def correct(context: GateContext, request: Request, weights: ScoreWeights) -> Co
     folder = folder_of(context.run_dir, request, context.attempt)
     start = begun(context, request, folder)
     _require_same_start(context, folder, start, request, weights)
-    scorer = scorer_of(domain_of_experiment(context.experiment))
-    quality = None if request.below is None else Quality(request.below, scorer, weights)
+    domain = domain_of_experiment(context.experiment)
+    quality = None if request.below is None else Quality(request.below, domain, weights)
     arms = [_Arm(source, start, quality) for source in start.sources]
     if request.turns or start.samples_each:
         with open_bench(context) as bench:
@@ -133,9 +134,9 @@ class _Asking:
 
     def said(self, task: Task, sample: Sample) -> tuple[str, str]:
         """Return what follows a task's own message: the model's answer, and the feedback to it."""
-        scorer = scorer_of(domain_of_experiment(self.context.experiment))
+        domain = domain_of_experiment(self.context.experiment)
         shown = shown_answer(sample, self.bench.verifier.language)
-        return shown, feedback(task, sample, self.request.level, scorer)
+        return shown, feedback(task, sample, self.request.level, domain)
 
     def first(self, arm: str, path: Path) -> list[Sample]:
         """Return the answers to the training pool, generated unless they are stored already."""
@@ -222,7 +223,7 @@ def require_second_turn(context: GateContext, bench: Bench) -> None:
 
 
 def _require_same_start(
-    context: GateContext, folder: Path, start: Begun, request: Request, weights: ScoreWeights
+    context: GateContext, folder: Path, start: Begun, request: Request, weights: Mapping[str, float]
 ) -> None:
     """Write request.json, first of all; refuse a folder whose turns began with other answers, tasks or weights."""
     files = [] if start.samples_each else [source.file for source in start.sources]
@@ -232,7 +233,7 @@ def _require_same_start(
         "attempt": context.attempt,
         "feedback": request.level,
         "below": request.below,
-        "weights": None if request.below is None else asdict(weights),
+        "weights": None if request.below is None else dict(weights),
         "arms": [source.arm for source in start.sources],
         "tasks": len(start.tasks),
         "answers": {file.relative_to(context.run_dir).as_posix(): sha256_file(file) for file in files},

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def work(folder: Path, request: Request, stop: StopFlag) -> Exit:
     context = context_of(run, request.gate, heartbeat, stop)
     try:
         with heartbeat.kept_alive():
-            correct(context, request, read_weights())
+            correct(context, request, asdict(read_weights()))
     except StopRequested:
         log.info("stopped; everything done so far is stored")
         return Exit.STOPPED

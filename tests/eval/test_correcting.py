@@ -10,14 +10,11 @@ from eval.correcting.feedback import feedback, shown_answer
 from eval.correcting.result import fresh_samples, turn_results
 from eval.correcting.rows import corrected, repair_rows
 from eval.correcting.turns import Quality, after_turn, asked_again, turn_id
-from eval.domains import scorer_of
 from eval.domains.luanti.domain import DOMAIN, LUA
 from eval.pipeline.result import pass_metrics, score_tasks
-from eval.pipeline.scoring import ScoreWeights
 from eval.records import Candidate, CheckResult, Completion, Outcome, Sample, Task, TaskCheck, TaskScore, Verdict
 
 SECRET = "the lamp shines at level 14"
-SCORER = scorer_of(DOMAIN)
 
 
 def task(task_id: str = "t", answer: str = "code") -> Task:
@@ -39,7 +36,7 @@ REACHED = (CheckResult(SECRET, False, f"{SECRET}: expected 14, got 3"),)
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.HARNESS_ERROR])
 def test_runtime_feedback_says_nothing_of_a_check_that_ran(outcome: Outcome) -> None:
-    told = feedback(task(), sample(outcome, f"{SECRET}: expected 14, got 3", checks=REACHED), "runtime", SCORER)
+    told = feedback(task(), sample(outcome, f"{SECRET}: expected 14, got 3", checks=REACHED), "runtime", DOMAIN)
     assert "shines" not in told
     assert "14" not in told
 
@@ -53,12 +50,12 @@ def test_runtime_feedback_says_nothing_of_a_check_that_ran(outcome: Outcome) -> 
 )
 def test_runtime_feedback_holds_the_programs_own_error(outcome: Outcome, detail: str) -> None:
     not_reached = (CheckResult(SECRET, None),)
-    assert detail in feedback(task(), sample(outcome, detail, checks=not_reached), "runtime", SCORER)
+    assert detail in feedback(task(), sample(outcome, detail, checks=not_reached), "runtime", DOMAIN)
 
 
 def test_a_rejected_diff_is_told_why_and_asked_for_as_a_diff() -> None:
     failed = sample(Outcome.PATCH_REJECTED, "hunk 1 fits nowhere", code=None)
-    told = feedback(task(answer="diff"), failed, "runtime", SCORER)
+    told = feedback(task(answer="diff"), failed, "runtime", DOMAIN)
     assert "hunk 1 fits nowhere" in told
     assert "corrected diff" in told
 
@@ -67,7 +64,7 @@ def test_findings_of_reading_are_told_and_marks_are_those_of_a_program_that_pass
     """An unread local lowers quality; that no check passed would lower it to a quarter, and must not show."""
     found = ('node mymod:lamp: unknown field "group"',)
     told = {
-        outcome: feedback(task(), sample(outcome, checks=REACHED, findings=found), "runtime", SCORER)
+        outcome: feedback(task(), sample(outcome, checks=REACHED, findings=found), "runtime", DOMAIN)
         for outcome in (Outcome.WRONG, Outcome.PASSED)
     }
     assert found[0] in told[Outcome.WRONG]
@@ -76,7 +73,7 @@ def test_findings_of_reading_are_told_and_marks_are_those_of_a_program_that_pass
 
 
 def test_only_feedback_of_checks_names_them() -> None:
-    told = feedback(task(), sample(Outcome.WRONG, SECRET, checks=REACHED), "checks", SCORER)
+    told = feedback(task(), sample(Outcome.WRONG, SECRET, checks=REACHED), "checks", DOMAIN)
     assert f"- {SECRET}: {SECRET}: expected 14, got 3" in told
 
 
@@ -94,9 +91,9 @@ def test_failed_answers_are_asked_again_missing_ones_are_not_and_poor_ones_only_
         sample(Outcome.HARNESS_ERROR, index=2),
         sample(Outcome.PASSED, index=3, code="return 1"),
     ]
-    tasks, weights = {"t": task()}, ScoreWeights(0.0, 0.0, 0.0, 1.0)
+    tasks, weights = {"t": task()}, {"syntax": 0.0, "api": 0.0, "bugs": 0.0, "quality": 1.0}
     assert [one.index for one in asked_again(answers, tasks, None)] == [1]
-    assert [one.index for one in asked_again(answers, tasks, Quality(0.9, SCORER, weights))] == [0, 1]
+    assert [one.index for one in asked_again(answers, tasks, Quality(0.9, DOMAIN, weights))] == [0, 1]
 
 
 def drawn(index: int, outcome: Outcome, turn: int, tokens: int = 20) -> Sample:

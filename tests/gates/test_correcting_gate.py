@@ -19,7 +19,6 @@ from eval.domains.luanti.domain import DOMAIN
 from eval.pipeline.prompts import PromptForm
 from eval.pipeline.result import evaluate
 from eval.pipeline.sampling import GenerationRequest, SamplingSettings
-from eval.pipeline.scoring import ScoreWeights
 from eval.records import Dataset
 from gates.context import GateContext
 from gates.correcting import correct as correcting
@@ -42,7 +41,7 @@ SMALL = [
     "sampling.samples_per_call=8",
     "verifier.workers=1",
 ]
-WEIGHTS = ScoreWeights(0.25, 0.25, 0.25, 0.25)
+WEIGHTS = {"syntax": 0.25, "api": 0.25, "bugs": 0.25, "quality": 0.25}
 CELL = Cell(2, 1.0)
 
 
