@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def task(task_id: str = "t", answer: str = "code") -> Task:
 
 
 def sample(
-    outcome: Outcome, detail: str = "", *, task_id: str = "t", index: int = 0, tokens: int = 10, **more
+    outcome: Outcome, detail: str = "", *, task_id: str = "t", index: int = 0, tokens: int = 10, **more: Any
 ) -> Sample:
     code = more.pop("code", "local lamp = 1\nlocal unread = 2\nreturn lamp")
     candidate = Candidate(code, "bare") if code is not None else Candidate(None, "empty", "", outcome, detail)
