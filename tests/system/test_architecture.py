@@ -88,6 +88,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
             "rejudging",
             "correcting",
             "known_answers",
+            "outside_completions",
             "a_environment",
             "b_baseline",
             "c_training",
