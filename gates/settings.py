@@ -240,6 +240,18 @@ def planned_trainings(experiment: Experiment, rows: int) -> list[PlannedTraining
     return planned + [PlannedTraining(rejection.rounds, arm, train, 1) for arm in rejection.controls]
 
 
+def planned_draws(experiment: Experiment, rows: int) -> int:
+    """Return how many answers Gate C will draw at most, where training has ``rows`` rows."""
+    rejection = experiment.gate.c.rejection
+    return 0 if rejection is None else rejection.rounds * rejection.samples * (rejection.tasks or rows)
+
+
+def planned_work(experiment: Experiment, rows: int) -> tuple[int, int]:
+    """Return how many steps Gate C will train on ``rows`` rows, and how many answers it will draw at most."""
+    steps = sum(each.settings.max_steps for each in planned_trainings(experiment, rows))
+    return steps, planned_draws(experiment, rows)
+
+
 def planned_training(experiment: Experiment) -> TrainSettings:
     """Return the training settings with their steps counted, as far as the number of rows is known."""
     train = experiment.gate.c.train

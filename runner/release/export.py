@@ -133,7 +133,7 @@ def export_bytes(experiment: Experiment, checkpoint: Path, form: Form) -> int:
 def find_origin(run_dir: Path, cell_name: str) -> Origin:
     """Return the origin of a run's cell, its checkpoint's files hashed. Raises Refusal as ``export_cell``."""
     from eval.decision.cells import cell_from_name
-    from training.checkpoints import read_checkpoint, step_name
+    from training.checkpoints import read_checkpoint
 
     reports = {gate: report for gate in "bcde" if (report := read_report(run_dir / f"gate_{gate}" / "report.json"))}
     training, sweep, decided = (reports[gate].results if gate in reports else None for gate in "cde")
@@ -142,12 +142,15 @@ def find_origin(run_dir: Path, cell_name: str) -> Origin:
     if not cell_name and not isinstance(sweep, SweepResults):
         raise Refusal(f"{run_dir.name} has not chosen a cell yet.", "Advance it, or name one with --cell.")
     cell = cell_from_name(cell_name or (sweep.chosen.cell if isinstance(sweep, SweepResults) else ""))
-    trained = {row.step: row.digest for row in training.checkpoints}
-    if cell.step not in trained:
-        steps = ", ".join(str(step) for step in sorted(trained))
-        raise Refusal(f"{run_dir.name} has no checkpoint of step {cell.step}.", f"Steps: {steps}.")
-    checkpoint = read_checkpoint(run_dir / "gate_c" / "checkpoints" / step_name(cell.step))
-    if checkpoint.digest != trained[cell.step]:
+    trained = {row.name: row for row in training.checkpoints}
+    if cell.checkpoint not in trained:
+        raise Refusal(
+            f"{run_dir.name} has no checkpoint {cell.checkpoint} that can be exported.",
+            f"Checkpoints: {', '.join(trained)}.",
+        )
+    row = trained[cell.checkpoint]
+    checkpoint = read_checkpoint(run_dir / row.folder)
+    if checkpoint.digest != row.digest:
         raise Refusal(f"{checkpoint.folder}: not the adapter that gate C reported.", "Restore it.")
     return Origin(
         run=run_dir.name,

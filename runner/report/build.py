@@ -12,6 +12,7 @@ from runner.report.sections.marks import mark
 from runner.report.sections.measures import read_curves, read_outcomes, read_passes
 from runner.report.sections.next_steps import read_next_steps, read_repair
 from runner.report.sections.provenance import read_gates, read_provenance, read_reproduction
+from runner.report.sections.rounds import read_rounds
 from runner.report.sections.sweep import read_sweep
 from runner.report.sections.tasks import read_source, read_tasks
 from runner.report.sections.training import read_training
@@ -92,6 +93,7 @@ def _measured(found: Artifacts) -> dict[str, Any]:
         "outcomes": found.section("Outcomes", read_outcomes, NOTHING),
         "passes": found.section("pass@k", read_passes, NOTHING),
         "curves": found.section("pass@k by k", read_curves, NOTHING),
+        "rounds": found.section("Rounds", read_rounds, None),
         "training": found.section("Training", read_training, None),
         "tasks": found.section("Tasks", read_tasks, NOTHING),
         "source": found.section("Samples", read_source, SampleSource()),

@@ -113,14 +113,18 @@ class SweepCell:
     chosen: bool
     tasks: int | None = None
     dropped_after: int | None = None
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every cell that was tried, how the race went, and why one of them went on; ``test`` is that one's gain there."""
+    """Every cell that was tried, how the race went, and why one of them went on; ``test`` is that one's gain there.
+
+    ``checkpoints`` are named as the cells name theirs: "step 120", or "round 1, step 120".
+    """
 
     k: int
-    steps: tuple[int, ...]
+    checkpoints: tuple[str, ...]
     scales: tuple[float, ...]
     cells: tuple[SweepCell, ...]
     why: str
@@ -177,6 +181,32 @@ class PassCurve:
 
     label: str
     points: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnRow:
+    """What a round of rejection sampling drew for a group of tasks; ``distinct`` programs a task on average."""
+
+    round: int
+    group: str
+    tasks: int
+    solved: int
+    all_pass: int
+    samples: int
+    passed: int
+    distinct: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """Rounds of rejection sampling: what was drawn, what was kept and trained, and the gain over each control arm.
+
+    ``gains``: of the last round's last checkpoint over the control arms, on dev, in pp; () before Gate D.
+    """
+
+    drawn: tuple[DrawnRow, ...]
+    facts: tuple[Fact, ...]
+    gains: tuple[Interval, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +360,7 @@ class ReportData:
         contamination: what training has seen of the tasks, in one sentence, which stands there too.
         k: the rule's, of pass@k; None before Gate A froze it.
         limits: what the numbers do not say, each sentence with the number behind it.
+        rounds: None where no answers of the model's own were trained on.
         marks: mean marks of both arms; ``no_marks`` says why there are none, "" where that needs no reason.
         repairs: what asking again gave, each time that it was done.
     """
@@ -364,6 +395,7 @@ class ReportData:
     marks: tuple[MarkRow, ...] = ()
     no_marks: str = ""
     repairs: tuple[Repair, ...] = ()
+    rounds: Rounds | None = None
 
 
 def to_json(data: ReportData) -> dict[str, Any]:

@@ -60,6 +60,14 @@ def _tables(data: ReportData) -> Iterator[Table]:
         ("arm", "outcome", "samples"),
         tuple((arm.label, name, number) for arm in data.outcomes for name, number in arm.counts.items()),
     )
+    yield Table(
+        "rounds",
+        ("round", "group", "tasks", "solved", "all_pass", "answers", "passed", "distinct_programs_a_task"),
+        tuple(
+            (row.round, row.group, row.tasks, row.solved, row.all_pass, row.samples, row.passed, row.distinct)
+            for row in (data.rounds.drawn if data.rounds is not None else ())
+        ),
+    )
     yield from _search_and_training(data)
     yield Table(
         "tasks",
