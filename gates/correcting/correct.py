@@ -31,13 +31,13 @@ from eval.pipeline.stored_samples import SampleKey, read_samples
 from eval.records import Sample, Task
 from gates.context import GateContext, Progress
 from gates.correcting.request import (
-    POOL_GATE,
     ROWS_FILE,
     SCHEMA_VERSION,
     ArmResult,
     Correction,
     Request,
     folder_of,
+    is_about_training,
     require_allowed,
 )
 from gates.correcting.sources import Begun, Source, begun
@@ -72,7 +72,7 @@ def correct(context: GateContext, request: Request, weights: Mapping[str, float]
             require_same_base(bench.model, context.earlier(EnvironmentResults))
             _take_turns(_Asking(context, bench, request, folder, start), arms)
     rows = None
-    if request.gate == POOL_GATE:
+    if is_about_training(request.gate):
         made = repair_rows(one for arm in arms for one in arm.corrected)
         export(made, "instruction", folder / ROWS_FILE)
         rows = len(made)

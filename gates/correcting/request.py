@@ -8,11 +8,9 @@ from pathlib import Path
 from env.refusal import Refusal
 from eval.correcting.feedback import Level
 from eval.correcting.result import TurnResult
-from gates import GATES
+from gates import gates_that_store, stores
 
 SCHEMA_VERSION = 1
-# The gate whose own tasks are those of training: its answers are drawn first, since it stores none.
-POOL_GATE = "c"
 TRAIN = "train"
 ROWS_FILE = "rows.jsonl"
 
@@ -67,6 +65,16 @@ class Correction:
     arms: tuple[ArmResult, ...]
 
 
+def is_about_training(gate: str) -> bool:
+    """Whether a gate's own tasks are those of training: it stores no answers to them, so they are drawn first."""
+    return stores(gate, "checkpoints")
+
+
+def is_about_test(gate: str) -> bool:
+    """Whether a gate's own tasks are the unseen ones."""
+    return stores(gate, "decision")
+
+
 def folder_of(run_dir: Path, request: Request, attempt: int) -> Path:
     """Return where a correction lies: a folder for each attempt of a gate, level of feedback, threshold and pool."""
     below = "" if request.below is None else f"-below-{request.below:g}"
@@ -77,24 +85,24 @@ def folder_of(run_dir: Path, request: Request, attempt: int) -> Path:
 def require_allowed(request: Request, wants_rows: bool = False) -> None:
     """Raise Refusal for a gate without answers, and for what only training tasks allow on tasks that measure."""
     gate = request.gate
-    if gate == POOL_GATE:
+    if is_about_training(gate):
         return
-    if "samples" not in GATES[gate].stores:
-        names = [letter.upper() for letter, record in GATES.items() if "samples" in record.stores]
+    pool = ", ".join(gates_that_store("checkpoints")).upper()
+    if not stores(gate, "samples"):
         raise Refusal(
             f"Gate {gate.upper()} stores no answers to correct.",
-            f"Use {', '.join(names)}, or {POOL_GATE.upper()} for training tasks.",
+            f"Use {', '.join(gates_that_store('samples')).upper()}, or {pool} for training tasks.",
         )
-    measured = f"gate {gate.upper()} measured {'test' if gate == 'e' else 'dev'} tasks"
+    measured = f"gate {gate.upper()} measured {'test' if is_about_test(gate) else 'dev'} tasks"
     if request.level == "checks":
         raise Refusal(
             f"--feedback checks tells a model what its tasks are checked for, and {measured}.",
-            f"Use --feedback runtime, or ask about training tasks: `repair {POOL_GATE.upper()}`.",
+            f"Use --feedback runtime, or ask about training tasks: `repair {pool}`.",
         )
     if wants_rows:
         raise Refusal(
             f"--rows makes training rows, and {measured}: what measures must not train.",
-            f"Make them from training tasks: `repair {POOL_GATE.upper()} --rows FILE`.",
+            f"Make them from training tasks: `repair {pool} --rows FILE`.",
         )
     if request.tasks:
         raise Refusal(f"--tasks sizes the training pool, and {measured}, all of them.", "Leave it out.")

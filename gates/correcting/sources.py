@@ -11,9 +11,9 @@ from eval.datasets.training_tasks import training_tasks
 from eval.decision.cells import Cell, cell_from_name
 from eval.pipeline.stored_samples import read_samples
 from eval.records import Sample, Task
-from gates import no_samples_yet
+from gates import no_samples_yet, stores
 from gates.context import GateContext
-from gates.correcting.request import POOL_GATE, TRAIN, Request
+from gates.correcting.request import TRAIN, Request, is_about_test, is_about_training
 from gates.measuring.bench import approved_dataset
 from gates.measuring.stored import cell_file
 from gates.report.results import SweepResults, TrainingResults
@@ -59,9 +59,9 @@ def begun(context: GateContext, request: Request, folder: Path) -> Begun:
     gate = request.gate
     if context.report(gate) is None:
         raise no_samples_yet(gate, context.run_dir.name)
-    if gate == POOL_GATE:
+    if is_about_training(gate):
         return _of_pool(context, request.tasks, folder)
-    split = "test" if gate == "e" else "dev"
+    split = "test" if is_about_test(gate) else "dev"
     tasks = tuple(task for task in approved_dataset(context).tasks if task.split == split)
     sources = _measured(context, gate)
     found = Begun(split, tasks, tuple(sources))
@@ -75,10 +75,10 @@ def begun(context: GateContext, request: Request, folder: Path) -> Begun:
 
 def _measured(context: GateContext, gate: str) -> Sequence[Source]:
     base = Source(BASE, None, context.gate_folder("b") / "samples.jsonl")
-    if gate == "b":
+    if not is_about_test(gate) and not stores(gate, "cells"):
         return [base]
     chosen = cell_from_name(context.earlier(SweepResults).chosen.cell)
-    own = context.gate_folder("e") / "samples.jsonl" if gate == "e" else cell_file(context, chosen)
+    own = context.gate_folder(gate) / "samples.jsonl" if is_about_test(gate) else cell_file(context, chosen)
     if not own.is_file():
         raise Refusal(
             "Gate E of this run opened no test task: its decision is about the dev tasks.",
