@@ -100,7 +100,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("runs",),
         ("release", "launch", "validity"),
         ("views", "changing"),
-        ("report", "advance", "repairing"),
+        ("report", "advance", "repairing", "registry"),
         ("screens",),
         ("cli",),
         ("__main__",),
