@@ -16,6 +16,7 @@ class AnswerWeights(Document):
     api: float = Field(ge=0)
     bugs: float = Field(ge=0)
     quality: float = Field(ge=0)
+    judge: float = Field(ge=0)
 
     @model_validator(mode="after")
     def _one_counts(self) -> Self:

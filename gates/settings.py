@@ -11,6 +11,7 @@ from env.requirements import EnvironmentRules
 from eval.datasets.loading import DatasetSettings
 from eval.decision.racing import Schedule
 from eval.decision.rule import RuleSettings
+from eval.judge.settings import JudgeSettings
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
 from gates.recipe_settings import PreferenceSection, RejectionSection
@@ -166,6 +167,7 @@ class Experiment(Document):
     model: ModelSettings
     backend: BackendSection
     sampler: SamplerSettings
+    judge: JudgeSettings
     dataset: DatasetSettings
     verifier: VerifierSettings
     prompt: PromptSection
@@ -186,6 +188,13 @@ class Experiment(Document):
             raise ValueError(
                 f"gate.c.recipe=dpo: the backend {self.backend.name} trains on no pairs of answers; backend={able} does"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_judge_that_counts(self) -> Experiment:
+        rejection = self.gate.c.rejection
+        if rejection is not None and rejection.weights.judge and self.judge.name == "none":
+            raise ValueError("gate.c.rft.weights.judge is above 0 and nobody judges: choose judge=endpoint")
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from runner.cli import (
     data,
     elsewhere,
     evidence,
+    grading,
     judging,
     machine,
     reading,
@@ -35,7 +36,7 @@ __all__ = ["COMMANDS", "app", "main"]
 # Importing a module registers its commands.
 COMMANDS = (
     *(advancing, reading, evidence, changing, judging, replaying, repairing),
-    *(data, elsewhere, machine, adapters, registering),
+    *(data, elsewhere, grading, machine, adapters, registering),
 )
 
 

@@ -13,6 +13,7 @@ import typer
 from env.files import is_device_or_pipe, refuse_device_or_pipe
 from env.refusal import Refusal
 from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json
+from runner.cli.grading import judge_app
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
 
@@ -54,7 +55,7 @@ def tasks(
         raise typer.Exit(Exit.GATE_SAID_NO)
 
 
-@app.command()
+@judge_app.command("program")
 def judge(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task's id, such as eval:3.")],
     program: Annotated[Path, typer.Argument(metavar="FILE.lua", help="The answer; - reads standard input.")],

@@ -176,6 +176,23 @@ class MarkRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What an LLM judge says of passed answers, 0 to 1, on the tasks that both arms passed; ``gain`` is paired.
+
+    ``why`` says on what grounds its grades count: its calibration, or the waiver of one (``is_waived``).
+    """
+
+    model: str
+    base: Interval
+    adapter: Interval
+    gain: Interval
+    both: int
+    same: int
+    why: str
+    is_waived: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PassCurve:
     """pass@k of one arm for k = 1 to n, in %; the i-th interval is that of k = i + 1."""
 
@@ -363,6 +380,7 @@ class ReportData:
         rounds: None where no answers of the model's own were trained on.
         marks: mean marks of both arms; ``no_marks`` says why there are none, "" where that needs no reason.
         repairs: what asking again gave, each time that it was done.
+        judged: what an LLM judge says of passed answers, where one was asked; ``no_judged`` why that is not shown.
     """
 
     run_id: str
@@ -395,6 +413,8 @@ class ReportData:
     marks: tuple[MarkRow, ...] = ()
     no_marks: str = ""
     repairs: tuple[Repair, ...] = ()
+    judged: Judged | None = None
+    no_judged: str = ""
     rounds: Rounds | None = None
 
 

@@ -36,7 +36,7 @@ from runner.runs.own_profile import missing_package_line, read_own_profile, yiel
 from runner.runs.plain_config import flatten, leaves, read_plain
 
 # Keys that name files: made absolute when a run is created, so that it resumes from any folder.
-PATH_KEYS = ("model.path", "dataset.eval", "dataset.train")
+PATH_KEYS = ("model.path", "dataset.eval", "dataset.train", "judge.rubric")
 # What the value of a key that conf/ leaves open is.
 _MEANT = {"model.path": "FOLDER", "dataset.eval": "FILE", "dataset.train": "FILE"}
 # Sections whose keys are the user's own: what a model's chat template reads, nobody here knows.

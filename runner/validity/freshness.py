@@ -30,6 +30,11 @@ SPEED_KEYS = {
         "urls", "api_key_env", "concurrency", "timeout_s", "retry_s", "adapters_folder", "server_folder",
         "price_prompt", "price_completion",
     },
+    # a judge is its model, its prompt and its sampling
+    "judge": {
+        "url", "api_key_env", "concurrency", "timeout_s", "retry_s", "price_prompt", "price_completion", "max_calls",
+        "max_cost", "candidates", "repeats", "programs", "waiver",
+    },
 }  # fmt: skip
 
 
@@ -91,6 +96,8 @@ def _file_digests(config: dict[str, Any], uses: tuple[str, ...]) -> dict[str, st
                 if not path.exists():
                     raise Refusal(f"dataset.{key}: {path} is not a file.", "Give the path of a JSONL file.")
                 found[f"file.dataset.{key}"] = digest(content_of(path)) if path.is_dir() else sha256_file(path)
+    if "judge" in uses and config["judge"]["rubric"]:
+        found["file.judge.rubric"] = sha256_file(Path(config["judge"]["rubric"]))
     folder = Path(config["model"]["path"]) if "model" in uses else None
     if folder is not None and folder.is_dir():
         found["file.model"] = digest(

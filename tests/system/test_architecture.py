@@ -42,7 +42,7 @@ HOMES = {
     "bitsandbytes": ["training/backends"],
     "mlx": ["training/backends/mlx"],
     "mlx_lm": ["training/backends/mlx"],
-    "httpx2": ["training/backends/endpoint"],
+    "httpx2": ["training/backends/endpoint", "eval/judge/client.py"],
     "luaparser": ["eval/domains/luanti/items/structure.py"],
     "tree_sitter": ["eval/domains/roblox/findings"],
     "tree_sitter_luau": ["eval/domains/roblox/findings"],
@@ -58,7 +58,7 @@ BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "manager
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "env": (
         ("refusal", "checks", "space", "cache", "estimates", "counts", "silence"),
-        ("files",),
+        ("files", "servers"),
         ("reserve", "locking", "logs", "pins", "installed"),
         ("machine",),
         ("heartbeat", "requirements"),
@@ -89,6 +89,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
             "rejudging",
             "correcting",
             "known_answers",
+            "judging",
             "outside_completions",
             "a_environment",
             "b_baseline",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 # Of gate.c: which recipe. What its results depend on are its own keys, which no other recipe has.
@@ -20,6 +21,7 @@ class Recipe:
         module: where ``run(context) -> GateReport`` is, as text.
         section: the key of gate.c that holds its own keys, null under every other recipe; "" where it has none.
         shared: configuration sections that its results depend on besides those that every recipe depends on.
+        shared_if: further ones, each by the key of its own section, as "weights.judge", that is not 0 where it counts.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Recipe:
     module: str
     section: str = ""
     shared: tuple[str, ...] = ()
+    shared_if: Mapping[str, str] = field(default_factory=dict)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -43,6 +46,7 @@ RECIPES: dict[str, Recipe] = {
             module="gates.c_training.recipes.rft",
             section="rft",
             shared=("verifier", "sampling"),
+            shared_if={"weights.judge": "judge"},
         ),
         Recipe(
             name="dpo",
@@ -62,7 +66,14 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe:
 
 def uses(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the shared sections that the recipe's results depend on besides the gate's own."""
-    return recipe_of(config).shared
+    recipe = recipe_of(config)
+    mine = config["gate"]["c"].get(recipe.section) or {}
+    counting = [section for key, section in recipe.shared_if.items() if reduce(_inside, key.split("."), mine)]
+    return (*recipe.shared, *counting)
+
+
+def _inside(section: Mapping[str, Any], key: str) -> Any:
+    return section.get(key) or {}
 
 
 def own_keys(config: Mapping[str, Any]) -> dict[str, Any]:

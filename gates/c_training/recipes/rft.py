@@ -27,6 +27,7 @@ from gates.c_training.concluding import (
 from gates.c_training.rounds.arms import Arm, Gold, Trained, control_arm, gold_of, kept_arm, train
 from gates.c_training.rounds.choosing import SCORES, SELECTED, Chosen, choose
 from gates.c_training.rounds.drawing import DRAWS, INPUTS, draw
+from gates.c_training.rounds.grading import require_judge
 from gates.c_training.rounds.guards import (
     clean_check,
     pool_checks,
@@ -114,6 +115,7 @@ def run(context: GateContext) -> GateReport:
     course, train_settings = Course([]), context.experiment.gate.c.train
     try:
         with _open(context) as (shop, pool, gold):
+            require_judge(shop)
             course.checks += pool_checks(pool, len(shop.dataset.rows))
             _require_clean(context, course, "training tasks are clean", prompt_rows(shop.tasks.values()), shop.dataset)
             _rounds(shop, course, gold)
@@ -180,7 +182,8 @@ def _round(shop: Workshop, course: Course, gold: Gold, number: int) -> bool:
     course.files += [shop.folder(number) / name for name in (INPUTS, DRAWS)]
     by_key = {(sample.task_id, sample.index): sample for sample in samples}
     chosen = choose(shop, number, samples)
-    course.files += [shop.folder(number) / name for name in (SCORES, SELECTED)]
+    course.files += [*(shop.folder(number) / name for name in (SCORES, SELECTED)), *chosen.graded.files]
+    course.checks += chosen.graded.checks
     before = course.facts[-1] if course.facts else None
     facts = _facts(course, number, chosen)
     course.facts.append(facts)
@@ -275,18 +278,18 @@ def _report(shop: Workshop, course: Course) -> GateReport:
         *(_checkpoints(context, one)[-1] for one in drawer),
         *(facts for one in rounds for facts in _checkpoints(context, one)),
     ]
-    training = training_facts(last.trained.result, last.trained.steps)
+    learnt = training_facts(last.trained.result, last.trained.steps)
     kept = course.facts[last.number - 1]
     return conclude(
         context,
         "passed",
         f"{counted(len(course.rounds), 'round')}  kept {counted(kept.kept, 'answer')} to {kept.kept_tasks} of "
-        f"{counted(kept.drawn.tasks, 'task')}  loss {training.loss_at_start:.3f} → {training.loss_at_end:.3f}",
+        f"{counted(kept.drawn.tasks, 'task')}  loss {learnt.loss_at_start:.3f} → {learnt.loss_at_end:.3f}",
         checks=[*course.checks, *training_checks(context, last.trained.result, last.trained.steps)],
         results=TrainingResults(
             base=base_facts(shop.model),
             checkpoints=tuple(checkpoints),
-            training=training,
+            training=learnt,
             controls=tuple(_checkpoints(context, one)[-1] for one in course.controls),
             rounds=tuple(course.facts),
             judge=judge_facts(shop.verifier),

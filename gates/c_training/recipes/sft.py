@@ -56,14 +56,14 @@ def _report(
     context: GateContext, result: TrainResult, base: BaseFacts, choices: dict[str, str], hooks: Hooks
 ) -> GateReport:
     steps = read_metrics(hooks.metrics)
-    training = training_facts(result, steps)
+    learnt = training_facts(result, steps)
     return conclude(
         context,
         "passed",
-        f"{counted(result.step, 'step')}  loss {training.loss_at_start:.3f} → {training.loss_at_end:.3f}  "
+        f"{counted(result.step, 'step')}  loss {learnt.loss_at_start:.3f} → {learnt.loss_at_end:.3f}  "
         f"{counted(len(result.checkpoints), 'checkpoint')}",
         checks=training_checks(context, result, steps),
-        results=TrainingResults(base=base, checkpoints=checkpoint_facts(context, result), training=training),
+        results=TrainingResults(base=base, checkpoints=checkpoint_facts(context, result), training=learnt),
         files=[hooks.metrics, *checkpoint_files(result)],
         choices=choices,
     )

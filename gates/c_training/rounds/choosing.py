@@ -17,6 +17,7 @@ from eval.records import Outcome, Sample
 from eval.rejection.answers import AnswerKey, OwnAnswer, own_answers, program_name
 from eval.rejection.marks import marks_of, second_opinions
 from eval.rejection.selection import Selection, SelectionRules, select
+from gates.c_training.rounds.grading import Graded, grade
 from gates.c_training.rounds.workshop import Workshop
 from gates.context import Progress
 
@@ -39,6 +40,7 @@ class Chosen:
     answers: list[OwnAnswer]
     selection: Selection
     second_verifier: str
+    graded: Graded
 
 
 def choose(shop: Workshop, number: int, samples: Sequence[Sample]) -> Chosen:
@@ -46,9 +48,10 @@ def choose(shop: Workshop, number: int, samples: Sequence[Sample]) -> Chosen:
     answers = own_answers(samples, shop.tasks)
     passed = [sample for sample in samples if sample.verdict.outcome is Outcome.PASSED]
     scored = _scored(shop, shop.folder(number) / SCORES, passed)
-    selection = select(answers, scored.marks, scored.second, {}, rules_of(shop))
+    graded = grade(shop, number, passed)
+    selection = select(answers, scored.marks, scored.second, graded.by_content, rules_of(shop))
     _store_selected(shop.folder(number) / SELECTED, selection, {(s.task_id, s.index): s for s in passed})
-    return Chosen(answers, selection, scored.second_verifier)
+    return Chosen(answers, selection, scored.second_verifier, graded)
 
 
 def rules_of(shop: Workshop) -> SelectionRules:

@@ -47,6 +47,15 @@ def _tables(data: ReportData) -> Iterator[Table]:
             for row in data.marks
         ),
     )  # fmt: skip
+    if data.judged is not None:
+        one = data.judged
+        yield Table(
+            "judged",
+            ("judge", "tasks", "clusters", "base", "base_low", "base_high", "adapter", "adapter_low", "adapter_high",
+             "difference", "difference_low", "difference_high"),
+            ((one.model, one.gain.n, one.gain.clusters, *_bounds(one.base), *_bounds(one.adapter),
+              *_bounds(one.gain)),),
+        )  # fmt: skip
     yield Table(
         "self_correction",
         ("correction", "arm", "turn", "pass_at_1_pct", "low_pct", "high_pct", "tasks", "asked", "fixed", "broke",
