@@ -120,9 +120,8 @@ def mcp(
     experiment, _ = compose_experiment([])
 
     def status(run: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(
-            json.dumps(asdict(view_run(Run.open(existing_run(results, run or None)))), default=str)
-        )
+        view = view_run(Run.open(existing_run(results, run or None)))
+        found: dict[str, Any] = json.loads(json.dumps(asdict(view), default=str))
         return found
 
     # its standard error is a log, and standard output carries the protocol
