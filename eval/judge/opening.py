@@ -25,9 +25,11 @@ class Standing:
 
 
 def require_named(settings: JudgeSettings) -> None:
-    """Raise Refusal where nobody grades."""
+    """Raise Refusal where nobody grades, or nothing says which model."""
     if settings.name == "none":
         raise Refusal("judge = none: nobody grades.", "Name one: judge=endpoint judge.url=ADDRESS judge.model=NAME.")
+    if not settings.model:
+        raise Refusal("judge.model: not set.", f"Name the model that {settings.url} serves: judge.model=NAME.")
 
 
 def standing(settings: JudgeSettings, domain: str, results: Path) -> Standing:

@@ -10,9 +10,6 @@ from annotated_types import Ge, Gt
 from env.refusal import BadSettings
 from env.servers.access import address_problem
 
-# What the keys hold that a judge cannot be without.
-_MEANT = {"url": "http://HOST:PORT", "model": "NAME"}
-
 
 @dataclass(frozen=True, slots=True)
 class JudgeSettings:
@@ -21,7 +18,7 @@ class JudgeSettings:
     Attributes:
         name: "none", or "endpoint".
         url: the server's address, such as http://127.0.0.1:8000.
-        model: its name at the server.
+        model: its name at the server; whoever asks requires one.
         api_key_env: the environment variable that holds the key; "" is none. The key is never stored or printed.
         rubric: a file with what the judge is told; "" is the one of the dataset's domain.
         temperature, seed, max_tokens: of a reply.
@@ -57,13 +54,8 @@ class JudgeSettings:
     def __post_init__(self) -> None:
         if self.name == "none":
             return
-        problems = [
-            f"judge.{key}: not set; add judge.{key}={what}" for key, what in _MEANT.items() if not getattr(self, key)
-        ]
-        if self.url and (problem := address_problem("judge.url", self.url, "judge.api_key_env")):
-            problems.append(problem)
-        if problems:
-            raise BadSettings("; ".join(problems) + ".")
+        if problem := address_problem("judge.url", self.url, "judge.api_key_env"):
+            raise BadSettings(f"{problem}.")
 
     @property
     def sampling(self) -> dict[str, float | int]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gates.settings import Experiment
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would ask for and cost; ask nothing.")]
-# What `judge TASK FILE.lua` is short for.
+# What `judge` with a task and a file is short for.
 _PROGRAM = "program"
 
 

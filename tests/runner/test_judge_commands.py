@@ -48,7 +48,7 @@ def files(folder: Path) -> dict[Path, bytes]:
     ("arguments", "words"),
     [
         (["calibrate"], ["judge = none", "judge=endpoint"]),
-        (["calibrate", "judge=endpoint"], ["judge.url: not set", "judge.model: not set"]),
+        (["calibrate", "judge=endpoint"], ["judge.model: not set", "judge.model=NAME"]),
         (["calibrate", "judge=endpoint", "judge.url=here", "judge.model=m"], ["judge.url", "http://127.0.0.1:8000"]),
         (["calibrate", "judge=openai"], ["judge=openai: no such choice", "endpoint"]),
         (["calibrate", "judge.candidates=100"], ["judge.candidates", "200"]),
