@@ -85,11 +85,10 @@ def judge(
 
 def _experiment(data: list[str], run: str | None, results: Path) -> Experiment:
     """Return the experiment of a file and overrides, else that of the run."""
-    from runner.runs.config import compose_experiment, read_config
+    from runner.runs.config import compose_experiment, read_older_config
 
     if not data:
-        experiment, _ = read_config(existing_run(results, run) / "config.yaml")
-        return experiment
+        return read_older_config(existing_run(results, run) / "config.yaml")
     is_override = "=" in data[0] and not os.path.exists(data[0])
     file, more = ("", data) if is_override else (data[0], data[1:])
     refuse_device_or_pipe(Path(file))

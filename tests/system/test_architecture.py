@@ -74,7 +74,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "training": (
         ("records", "sampler", "loss_watch", "exports", "tiny", "tiny_random", "packaged"),
-        ("hooks", "schedule", "checkpoints", "examples", "needs"),
+        ("hooks", "schedule", "checkpoints", "examples", "packing", "needs"),
         ("backends",),
         ("models",),
     ),
@@ -103,7 +103,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("release", "launch", "validity"),
         ("views", "changing"),
         ("report", "advance", "repairing", "registry", "assisting"),
-        ("screens",),
+        ("screens", "publishing"),
         ("cli",),
         ("__main__",),
     ),

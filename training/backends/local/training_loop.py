@@ -33,6 +33,7 @@ from training.checkpoints import (
 from training.examples import EncodedExamples, TokenRow, step_batches
 from training.hooks import PairHooks, TrainHooks
 from training.needs.disk import checkpoints_left, require_room
+from training.packing import packed_batches
 from training.records import (
     AdapterCheckpoint,
     LoraSettings,
@@ -227,6 +228,8 @@ def _step(
     """Make optimizer step ``step`` over batches of row ``indices``."""
     started = time.perf_counter()
     batches = [[run.data.rows[index] for index in batch] for batch in indices]
+    if run.settings.packing and run.preference is None:
+        batches = packed_batches(batches, run.settings.batch_size)
     rate = learning_rate(step, run.settings)
     loss, norm = learner.train_step(batches, rate, (run.settings.seed * 1_000_003 + step) % 2**63)
     for value in (loss, norm):

@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from training.backends.local.training_loop import Learner
-from training.backends.transformers_peft.chunked_loss import RowLosses, row_losses_of
 from training.backends.transformers_peft.fitting import TorchLearner
 from training.backends.transformers_peft.lora import load_adapter
+from training.backends.transformers_peft.loss.chunked_loss import RowLosses, row_losses_of
 from training.examples import PairRow, TokenRow, answer_tokens
 from training.records import PreferenceSettings, TrainSettings
 

@@ -12,8 +12,8 @@ import torch
 
 from env.refusal import Refusal
 from tests.support.model_work import LORA, TRAIN, Watch, load, load_whole
-from training.backends.transformers_peft.chunked_loss import row_losses_of
 from training.backends.transformers_peft.fitting import batch_loss, row_losses
+from training.backends.transformers_peft.loss.chunked_loss import row_losses_of
 from training.backends.transformers_peft.preference import PairLoss, preference_losses, reference_of
 from training.checkpoints import ADAPTER_WEIGHTS
 from training.examples import PairRow, TokenRow
