@@ -22,7 +22,10 @@ from gates.settings import Experiment
 from runner.report import build, write_html, write_markdown
 from runner.runs.config import compose_experiment
 from runner.runs.folder import Run
+from runner.screens.answers.grading import figure_lines
+from tests.support import word_judge
 from tests.support.judge_server import JudgeServer, each, honest, judging
+from tests.support.runs import PROJECT
 
 Says = Callable[[str, str], str]
 
@@ -85,6 +88,21 @@ def test_an_honest_judge_is_admitted_and_asked_once(server: JudgeServer, tmp_pat
     again = calibrate(experiment, tmp_path)
     assert len(server.seen) == needs.calls
     assert again == found
+
+
+def test_the_worked_example_of_the_page_prints_these_figures(server: JudgeServer, tmp_path: Path) -> None:
+    server.model, server.reads = "word-judge", word_judge.reads
+    prices = {"price_prompt": 0.5, "price_completion": 1.5}
+    found = calibrate(experiment_for(server.url, "word-judge", **prices), tmp_path)
+    lines = [line.text for line in figure_lines(found.calibration.figures)]
+    shown = [
+        *found.calibration.reasons,
+        *lines,
+        found.calibration.pool,
+        "280 of 1,000 calls are made, 0.1064 of 5 spent",
+    ]
+    page = (PROJECT / "docs" / "judge.md").read_text()
+    assert [line for line in shown if line.strip() not in page] == []
 
 
 @pytest.mark.parametrize(

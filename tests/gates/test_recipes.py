@@ -21,10 +21,17 @@ BEFORE_RECIPES = {
 }
 
 
+# Keys of gate.c that came later and change digests by themselves, as CHANGELOG.md says where they came.
+LATER = {"packing"}
+
+
 @pytest.mark.parametrize("profile", BEFORE_RECIPES)
 def test_what_was_trained_before_there_were_recipes_has_the_digest_of_supervised_fine_tuning(profile: str) -> None:
     config = compose_experiment([f"profile={profile}"])[1]
-    assert digest(GATES["c"].own_keys(config)) == BEFORE_RECIPES[profile]
+    mine = GATES["c"].own_keys(config)
+    assert mine.keys() == {"lora", "train", "watch"}
+    then = {name: {key: value for key, value in part.items() if key not in LATER} for name, part in mine.items()}
+    assert digest(then) == BEFORE_RECIPES[profile]
     assert GATES["c"].uses_under(config) == ("seed", "model", "backend", "dataset", "prompt")
 
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from eval.judge.budget import Estimate, estimate_text, fits, spent_text
-from eval.judge.calibration import LOWEST_ACCURACY, LOWEST_AUC, Figures, number
 from eval.judge.ledger import Spent
 from eval.judge.settings import JudgeSettings
+from runner.runs.folder import command
 from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:
+    from eval.judge.calibration import Figures
     from gates.judging.calibrating import Calibrated
     from gates.judging.paired import Scored
 
@@ -43,6 +44,9 @@ def print_calibrated(found: Calibrated, settings: JudgeSettings, stream: TextIO 
 
 def figure_lines(found: Figures) -> list[Line]:
     """Return the figures of a calibration, one a line."""
+    # numpy: screens that show no such figures must not wait for it
+    from eval.judge.calibration import LOWEST_ACCURACY, LOWEST_AUC, number
+
     if not found.graded:
         return []
     bound = f"at least {number(found.lower)} with 95% confidence ({LOWEST_ACCURACY:.2f} needed)"
@@ -73,7 +77,7 @@ def print_quality(found: Scored, settings: JudgeSettings, stream: TextIO | None 
         *_trouble_lines(found.troubles),
         line(("  spent: ", "dim"), spent_text(found.spent, settings), hang=9),
         line(("  file:  ", "dim"), str(found.path)),
-        line(("  next: ", "dim"), ("python -m runner report", "command"), ("   shows it", "dim")),
+        line(("  next: ", "dim"), (command(found.path.parents[1], "report"), "command"), ("   shows it", "dim")),
     ]
     write_lines(stream or sys.stdout, lines)
 
