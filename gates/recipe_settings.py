@@ -68,3 +68,27 @@ class RejectionSection(Document):
     def controls(self) -> tuple[str, ...]:
         """The arms that are trained to be compared with, and can never be chosen."""
         return ("gold", "unjudged", *(("failed",) if self.failed_only else ()))
+
+
+class PreferenceSection(Document):
+    """Preference training on pairs of the model's own answers to training tasks, one that passed and one that failed.
+
+    Attributes:
+        samples, temperature, tasks, drawer_steps: as in rejection sampling.
+        pairs_per_task: at most so many (eval/rejection/pairs.py).
+        learning_rate: of the training on pairs; everything else of it stands in gate.c.train, which the drawer has.
+        beta, nll_weight: of the loss (``PreferenceSettings`` of training/records.py).
+        chosen_fall_nats: chosen answers that become less likely by this much on average, in nats a token, over
+            ``chosen_fall_steps`` steps, end the training; what was trained before stays.
+    """
+
+    samples: int = Field(ge=2)
+    temperature: float = Field(gt=0)
+    tasks: int = Field(ge=0)
+    drawer_steps: int = Field(ge=0)
+    pairs_per_task: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    beta: float = Field(gt=0)
+    nll_weight: float = Field(gt=0)
+    chosen_fall_nats: float = Field(gt=0)
+    chosen_fall_steps: int = Field(ge=1)

@@ -14,8 +14,9 @@ from eval.decision.rule import RuleSettings
 from eval.judge.settings import JudgeSettings
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
-from gates.recipe_settings import RejectionSection
+from gates.recipe_settings import PreferenceSection, RejectionSection
 from gates.report.document import Document
+from training.backends import BACKENDS, find_backend
 from training.loss_watch import LossWatchSettings
 from training.records import LoraSettings, ModelSettings, TrainSettings
 from training.sampler import SamplerSettings
@@ -80,11 +81,12 @@ class TrainingSection(Document):
     ``recipe``: how it comes to its adapters, a name of gates/c_training/recipes; each reads its own section alone.
     """
 
-    recipe: Literal["sft", "rft"]
+    recipe: Literal["sft", "rft", "dpo"]
     lora: LoraSettings
     train: TrainSettings
     watch: LossWatchSettings
     rft: RejectionSection | None
+    dpo: PreferenceSection | None
 
     @field_validator("train")
     @classmethod
@@ -99,12 +101,19 @@ class TrainingSection(Document):
     def _has_its_section(self) -> TrainingSection:
         if self.rejection is None and self.recipe == "rft":
             raise ValueError("recipe=rft has no keys of its own here: choose gate/c=rft")
+        if self.preference is None and self.recipe == "dpo":
+            raise ValueError("recipe=dpo has no keys of its own here: choose gate/c=dpo")
         return self
 
     @property
     def rejection(self) -> RejectionSection | None:
         """The keys of rejection sampling where it is the recipe."""
         return self.rft if self.recipe == "rft" else None
+
+    @property
+    def preference(self) -> PreferenceSection | None:
+        """The keys of preference training where it is the recipe."""
+        return self.dpo if self.recipe == "dpo" else None
 
 
 class SweepSection(Document):
@@ -173,6 +182,15 @@ class Experiment(Document):
         return self
 
     @model_validator(mode="after")
+    def _can_train_pairs(self) -> Experiment:
+        if self.gate.c.preference is not None and not find_backend(self.backend.name).pairs:
+            able = ", ".join(name for name, backend in BACKENDS.items() if backend.pairs)
+            raise ValueError(
+                f"gate.c.recipe=dpo: the backend {self.backend.name} trains on no pairs of answers; backend={able} does"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _a_judge_that_counts(self) -> Experiment:
         rejection = self.gate.c.rejection
         if rejection is not None and rejection.weights.judge and self.judge.name == "none":
@@ -214,6 +232,12 @@ class PlannedTraining:
 def planned_trainings(experiment: Experiment, rows: int) -> list[PlannedTraining]:
     """Return what Gate C will train on ``rows`` rows, in order; rounds of rejection sampling as if all took place."""
     train, rejection = with_steps(experiment.gate.c.train, rows), experiment.gate.c.rejection
+    preference = experiment.gate.c.preference
+    if preference is not None:
+        drawer = (
+            [PlannedTraining(0, "", with_fewer_steps(train, steps), 1)] if (steps := preference.drawer_steps) else []
+        )
+        return [*drawer, PlannedTraining(1, "", train, checkpoint_count(train))]
     if rejection is None:
         return [PlannedTraining(0, "", train, checkpoint_count(train))]
     planned = []

@@ -10,7 +10,7 @@ from typing import Protocol
 from env.counts import counted
 from env.files import digest
 from env.refusal import Refusal
-from training.records import Example, TrainSettings
+from training.records import Example, Pair, TrainSettings
 
 # rows sorted together by length: enough for similar lengths, few enough that the order stays random
 _GROUP_BATCHES = 8
@@ -40,6 +40,26 @@ class TokenRow:
     def parts(self) -> tuple[TokenRow, ...]:
         """The examples that stand side by side in it: itself alone, unless it is packed."""
         return (self,)
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow(TokenRow):
+    """Two answers to one prompt: ``ids`` are both rows, one after the other, the preferred one first.
+
+    ``prompt_length`` is that of either row; ``chosen_length`` counts the ids of the first.
+    """
+
+    chosen_length: int
+
+    @property
+    def chosen(self) -> TokenRow:
+        """The row of the preferred answer."""
+        return TokenRow(self.ids[: self.chosen_length], self.prompt_length)
+
+    @property
+    def rejected(self) -> TokenRow:
+        """The row of the other answer."""
+        return TokenRow(self.ids[self.chosen_length :], self.prompt_length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +100,38 @@ def encode_examples(
             "Raise gate.c.train.max_length, or use a model with a longer context.",
         )
     content = [[example.prompt, example.answer, *(["written"] if example.is_written else ())] for example in examples]
+    return EncodedExamples(tuple(rows), tuple(dropped), digest(content))
+
+
+def encode_pairs(
+    pairs: Sequence[Pair], tokenizers: Tokenizers, settings: TrainSettings, context: int | None = None
+) -> EncodedExamples:
+    """Return ``pairs`` as ``PairRow``s, as ``encode_examples``: a pair goes as a whole where one answer is too long.
+
+    Raises:
+        Refusal: as ``encode_examples``.
+    """
+    if not pairs:
+        raise Refusal("There is no pair of answers to train on.", "Draw more answers: gate.c.dpo.samples.")
+    limit = settings.max_length if context is None else min(settings.max_length, context)
+    rows, dropped = [], []
+    for number, pair in enumerate(pairs):
+        name = pair.id or f"pair {number}"
+        chosen, rejected = (
+            _encode(Example(pair.prompt, answer), name, tokenizers) for answer in (pair.chosen, pair.rejected)
+        )
+        longer = max(chosen, rejected, key=lambda row: len(row.ids))
+        if len(longer.ids) <= limit:
+            rows.append(PairRow((*chosen.ids, *rejected.ids), chosen.prompt_length, len(chosen.ids)))
+        else:
+            dropped.append(name)
+            _refuse_too_long(longer, name, settings, limit)
+    if not rows:
+        raise Refusal(
+            f"All {len(pairs)} pairs hold an answer longer than {_spell_limit(settings, limit)}.",
+            "Raise gate.c.train.max_length, or use a model with a longer context.",
+        )
+    content = [[pair.prompt, pair.chosen, pair.rejected] for pair in pairs]
     return EncodedExamples(tuple(rows), tuple(dropped), digest(content))
 
 

@@ -23,6 +23,14 @@ class TrainHooks(Protocol):
         ...
 
 
+class PairHooks(TrainHooks, Protocol):
+    """Called while pairs of answers train."""
+
+    def has_ended(self) -> bool:
+        """Return whether to end for good, with status "ended" and no further checkpoint; asked after each step."""
+        ...
+
+
 class NoHooks:
     """Hooks that do nothing."""
 
@@ -34,4 +42,8 @@ class NoHooks:
 
     def should_stop(self) -> bool:
         """Never request a stop."""
+        return False
+
+    def has_ended(self) -> bool:
+        """Never end early."""
         return False

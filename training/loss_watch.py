@@ -81,6 +81,31 @@ class LossWatch:
         return max(statistics.median(self._calm), statistics.median(self._first))
 
 
+class ChosenWatch:
+    """Follows how likely the preferred answers of pairs are; like ``LossWatch``, from what is stored alone.
+
+    Args:
+        fall_nats: how much less likely they may become, nats per answer token, on average over ``steps`` steps.
+    """
+
+    def __init__(self, fall_nats: float, steps: int, earlier: Sequence[float] = ()) -> None:
+        self._fall_nats = fall_nats
+        self._last: deque[float] = deque(maxlen=steps)
+        for gain in earlier:
+            self.fall(gain)
+
+    def fall(self, gain: float) -> str:
+        """Take the next step's gain (nats a token over the start); return why training should end, else ""."""
+        self._last.append(gain)
+        mean = sum(self._last) / len(self._last)
+        if len(self._last) < (self._last.maxlen or 0) or mean >= -self._fall_nats:
+            return ""
+        return (
+            f"the log-probability of chosen answers fell: by {-mean:.3f} nats a token over "
+            f"{counted(len(self._last), 'step')}, more than {self._fall_nats:g}"
+        )
+
+
 def idle_gradient(steps: Sequence[Mapping[str, Any]]) -> int:
     """Return the longest sequence of steps whose gradient norm is exactly 0: nothing was learned there."""
     longest = present = 0

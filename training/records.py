@@ -192,6 +192,38 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to one prompt, the first of which is preferred, and a name for messages."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceSettings:
+    """How a preference is learned (Rafailov et al. 2023, arXiv:2305.18290). Raises Refusal naming the key.
+
+    Attributes:
+        beta: how strongly the adapter is held to its reference.
+        nll_weight: of the chosen answer's own likelihood beside the preference (Pang et al. 2024, arXiv:2404.19733);
+            above 0: without it both answers become less likely.
+    """
+
+    beta: float
+    nll_weight: float
+
+    def __post_init__(self) -> None:
+        _refuse(
+            *(
+                _wrong(math.isfinite(value) and value > 0, f"gate.c.dpo.{key}", value, "a finite number above 0")
+                for key, value in (("beta", self.beta), ("nll_weight", self.nll_weight))
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """One optimizer step.
 
@@ -203,6 +235,8 @@ class StepRecord:
         tokens: prompt and answer tokens read, padding left out.
         seconds: wall time of the step.
         epoch: passes over the examples so far, counted in rows.
+        chosen: of pairs, how far the preferred answers have become more likely than at the start: mean over the step's
+            pairs, nats per answer token, before the update; None where no pairs train.
     """
 
     step: int
@@ -212,6 +246,7 @@ class StepRecord:
     tokens: int
     seconds: float
     epoch: float
+    chosen: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +268,9 @@ class AdapterCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """How training ended: "finished" at ``max_steps``, or "stopped" because a hook requested it.
+    """How training ended: "finished" at ``max_steps``, "stopped" or "ended" early because a hook requested it.
+
+    After "ended" nothing is resumed: the hook saw that more steps would do harm.
 
     Attributes:
         checkpoints: every verified checkpoint by step; after a stop, the last is the extra one it left.
@@ -243,7 +280,7 @@ class TrainResult:
         resumed_from: the step this call resumed from; 0 for a fresh start.
     """
 
-    status: Literal["finished", "stopped"]
+    status: Literal["finished", "stopped", "ended"]
     step: int
     checkpoints: tuple[AdapterCheckpoint, ...]
     examples: int = 0

@@ -90,6 +90,8 @@ def require_same_run(saved: Mapping[str, Any], facts: Mapping[str, Any], folder:
             raise Refusal(f"{folder}: was trained with {name}.", way_out)
     if saved.get("start") != facts.get("start"):
         raise Refusal(f"{folder}: its training started from another adapter.", way_out)
+    if saved.get("preference") != facts.get("preference"):
+        raise Refusal(f"{folder}: was trained with another gate.c.dpo.", way_out)
     for part in ("lora", "train"):
         for key, value in facts[part].items():
             before = saved[part].get(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,8 @@ class PromptForm:
 
 ChatTemplate = Callable[[str, PromptForm], str | None]
 """User's turn and form to the prompt; None where there is no chat template."""
+ChatTurns = Callable[[Sequence[str], PromptForm], str | None]
+"""The turns of a conversation, the user's first and last, and form to the prompt; None as above."""
 
 
 def user_message(instruction: str, source: str) -> str:
@@ -54,6 +56,19 @@ def render(instruction: str, source: str, chat_template: ChatTemplate, form: Pro
     """Return the prompt by the model's chat template, or the plain template where it has none."""
     text = chat_template(user_message(instruction, source), form)
     return plain_template(instruction, source) if text is None else text
+
+
+def render_again(instruction: str, source: str, said: Sequence[str], chat_turns: ChatTurns, form: PromptForm) -> str:
+    """Return the prompt that goes on after a task's own: ``said`` is the model's answer, the user's reply, and so on.
+
+    By the model's chat template, or by the plain template, turn after turn, where it has none. Raises Refusal where the
+    chat template does.
+    """
+    text = chat_turns((user_message(instruction, source), *said), form)
+    if text is not None:
+        return text
+    replies = [f"{answer}\n\n{plain_template(reply, '')}" for answer, reply in zip(said[::2], said[1::2], strict=True)]
+    return "".join((plain_template(instruction, source), *replies))
 
 
 def own_stops(chat_template: ChatTemplate, form: PromptForm) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from env.counts import counted
 from env.files import append_lines, read_lines
 from env.refusal import Refusal
 from gates.context import GateContext, Progress
+from gates.recipe_settings import PreferenceSection
 from training.checkpoints import list_checkpoints
-from training.loss_watch import LossWatch
+from training.loss_watch import ChosenWatch, LossWatch
 from training.records import AdapterCheckpoint, StepRecord, TrainingDiverged
 
 
@@ -44,7 +45,8 @@ class Hooks:
 
     def on_step(self, record: StepRecord) -> None:
         """Store the step and report progress."""
-        line = {"session": self.session, **asdict(record)}
+        told = {key: value for key, value in asdict(record).items() if value is not None}
+        line = {"session": self.session, **told}
         append_lines(self.metrics, [json.dumps(line, allow_nan=False)])
         message = f"loss {record.loss:.3f}{self._idle(record)}"
         self.context.on_progress(Progress(self.phase, record.step, self.max_steps, "steps", message))
@@ -81,6 +83,36 @@ class Hooks:
     def should_stop(self) -> bool:
         """Whether the user requested a stop."""
         return self.context.should_stop()
+
+
+class PairHooks(Hooks):
+    """The same while pairs train: it ends where the chosen answers become less likely.
+
+    ``fell`` says so, "" before; ``good_until`` is the last step before the steps in which they did.
+    """
+
+    def __init__(self, context: GateContext, max_steps: int, folder: Path, settings: PreferenceSection) -> None:
+        super().__init__(context, max_steps, folder, "training on pairs", settings.drawer_steps)
+        self.settings = settings
+        self._chosen: ChosenWatch | None = None
+        self.fell, self.good_until = "", max_steps
+
+    def on_step(self, record: StepRecord) -> None:
+        """Store the step, and see whether the chosen answers are as likely as at the start."""
+        super().on_step(record)
+        limit, steps = self.settings.chosen_fall_nats, self.settings.chosen_fall_steps
+        if self._chosen is None:
+            before = [row["chosen"] for row in self.earlier if row["step"] < record.step]
+            self._chosen = ChosenWatch(limit, steps, before)
+        assert record.chosen is not None
+        self.fell = self._chosen.fall(record.chosen)
+        if self.fell:
+            self.good_until = record.step - steps
+            self.context.log.warning("%s: training ends", self.fell)
+
+    def has_ended(self) -> bool:
+        """Whether the chosen answers fell."""
+        return bool(self.fell)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -33,10 +33,10 @@ def prompts_file(context: PlanContext) -> Path:
 
 def prompt_of(task: Task, model: Generates, form: PromptForm) -> str:
     """Return the text of a task's prompt."""
-    return render(task.instruction, task.input, model.apply_chat_template, _under(task.system, form))
+    return render(task.instruction, task.input, model.apply_chat_template, under(task.system, form))
 
 
-def _under(system: str, form: PromptForm) -> PromptForm:
+def under(system: str, form: PromptForm) -> PromptForm:
     """Return the form with a row's or a task's own system turn, where it has one."""
     return replace(form, system=system or form.system)
 
@@ -64,7 +64,7 @@ def examples_of(rows: Sequence[Row], model: Generates, form: PromptForm) -> list
         Refusal: a row is one turn of a conversation, and the chat template cannot write it as it is asked for.
     """
     named = [(row, f"line {row.line}" if row.line else f"row {number}") for number, row in enumerate(rows, start=1)]
-    return [_example(row, name, model, _under(row.system, answering(form))) for row, name in named]
+    return [_example(row, name, model, under(row.system, answering(form))) for row, name in named]
 
 
 def _example(row: Row, name: str, model: Generates, form: PromptForm) -> Example:

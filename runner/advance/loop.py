@@ -24,7 +24,7 @@ from gates.settings import Experiment, WatchSection
 from gates.versions import versions_of
 from runner.advance.failure import Failure, read_failure, unspoken_failure
 from runner.advance.memory_advice import memory_advice
-from runner.advance.supervisor import Ending, Stop, supervise
+from runner.advance.supervisor import Ending, Stop, gate_work, supervise
 from runner.changing.edits import accept, accept_hand_edits, propose
 from runner.runs.config import read_config
 from runner.runs.exit_codes import Exit
@@ -230,7 +230,7 @@ def _run_gate(
         screen.noticed(run, [f"not reused from {sentence}" for sentence in passed_over])
     ending = supervise(
         run,
-        gate,
+        gate_work(run, gate),
         here.lock,
         here.stop,
         limits,

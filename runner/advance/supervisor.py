@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from env.files import refusing
@@ -47,6 +48,22 @@ class Ending:
     pulse: Pulse | None
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker is started for: its module with its words, where it logs, and where it writes its pulses."""
+
+    module: str
+    words: tuple[str, ...]
+    log: Path
+    pulses: Path
+
+
+def gate_work(run: Run, gate: str) -> Work:
+    """Return the work of a gate."""
+    words = (str(run.folder), gate)
+    return Work("runner.advance.worker", words, log_path(run.folder, gate), run.file("heartbeat.json"))
+
+
 class Stop:
     """Stop requests by signal: the first is passed to the worker as SIGINT, the second kills it (which is safe)."""
 
@@ -81,26 +98,26 @@ class Stop:
 
 def supervise(
     run: Run,
-    gate: str,
+    work: Work,
     lock: RunLock,
     stop: Stop,
     limits: WatchSection,
     show: Callable[[Pulse], None],
     acknowledge: Callable[[Pulse | None], None],
 ) -> Ending:
-    """Run ``gate`` in its own worker until it ends; a request to stop is shown and noted the moment it comes.
+    """Have a worker of its own do ``work`` until it ends; a request to stop is shown and noted the moment it comes.
 
     Raises:
         Refusal: the run's folder was moved or deleted meanwhile; the worker is dead then.
     """
     kills_before = oom_kills()
-    worker = _start(run, gate, lock)
+    worker = _start(work, lock)
     stop.worker = worker
     if stop.number:
         worker.send_signal(signal.SIGINT)
     watch = StallWatch(limits)
     stall = ""
-    last = read_heartbeat(run.file("heartbeat.json"))
+    last = read_heartbeat(work.pulses)
     pulse: Pulse | None = None
     is_acknowledged = False
     try:
@@ -111,7 +128,7 @@ def supervise(
                 with suppress(OSError):
                     acknowledge(pulse)
             _require_in_place(run, lock)
-            told = read_heartbeat(run.file("heartbeat.json"))
+            told = read_heartbeat(work.pulses)
             if told is not None and told != last and told.pid == worker.pid:
                 let_go_of_lost_streams()
                 # a screen that fails must not end a gate
@@ -133,13 +150,12 @@ def supervise(
     return Ending(worker.returncode, stall, _risen(kills_before), pulse)
 
 
-def _start(run: Run, gate: str, lock: RunLock) -> subprocess.Popen[bytes]:
-    log = log_path(run.folder, gate)
-    with refusing(log):
-        output = log.open("ab")
+def _start(work: Work, lock: RunLock) -> subprocess.Popen[bytes]:
+    with refusing(work.log):
+        output = work.log.open("ab")
     with output:
         return subprocess.Popen(
-            module_command("runner.advance.worker", str(run.folder), gate, ",".join(map(str, lock.descriptors))),
+            module_command(work.module, *work.words, ",".join(map(str, lock.descriptors))),
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -25,6 +25,7 @@ from runner.cli import (
     machine,
     reading,
     registering,
+    repairing,
     replaying,
     tasks,
 )
@@ -36,20 +37,8 @@ __all__ = ["COMMANDS", "app", "main"]
 
 # Importing a module registers its commands.
 COMMANDS = (
-    advancing,
-    reading,
-    evidence,
-    changing,
-    judging,
-    replaying,
-    tasks,
-    data,
-    elsewhere,
-    curating,
-    grading,
-    machine,
-    adapters,
-    registering,
+    *(advancing, reading, evidence, changing, judging, replaying, repairing),
+    *(tasks, data, elsewhere, curating, grading, machine, adapters, registering),
 )
 
 

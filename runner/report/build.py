@@ -21,6 +21,7 @@ from runner.report.sections.trust import read_trust
 from runner.report.sections.verdict import read_basis, read_groups, read_verdict
 from runner.runs.folder import Run
 from runner.views.artifacts import NOTHING, Artifacts, read_artifacts, read_config
+from runner.views.corrections import read_correction, repair_reports
 from runner.views.folder_facts import is_smoke, subject
 from runner.views.run_view import view_run
 
@@ -72,6 +73,9 @@ def build(run: Run) -> ReportData:
         tasks=marked.tasks,
         marks=marked.rows,
         no_marks=marked.why_not,
+        repairs=found.section(
+            "Self-correction", lambda _: tuple(read_correction(path) for path in repair_reports(run.folder)), NOTHING
+        ),
         judged=judged,
         no_judged=no_judged,
         problems=tuple(dict.fromkeys(found.problems)),

@@ -7,6 +7,7 @@ from typing import Any
 
 from eval.pipeline.scoring import Scores
 from eval.records import Sample
+from runner.views.corrections import Repair
 
 Marks = tuple[Scores | None, ...]
 
@@ -378,6 +379,7 @@ class ReportData:
         limits: what the numbers do not say, each sentence with the number behind it.
         rounds: None where no answers of the model's own were trained on.
         marks: mean marks of both arms; ``no_marks`` says why there are none, "" where that needs no reason.
+        repairs: what asking again gave, each time that it was done.
         judged: what an LLM judge says of passed answers, where one was asked; ``no_judged`` why that is not shown.
     """
 
@@ -410,6 +412,7 @@ class ReportData:
     next_steps: tuple[NextStep, ...] = field(default_factory=tuple)
     marks: tuple[MarkRow, ...] = ()
     no_marks: str = ""
+    repairs: tuple[Repair, ...] = ()
     judged: Judged | None = None
     no_judged: str = ""
     rounds: Rounds | None = None

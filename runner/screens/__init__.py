@@ -8,6 +8,7 @@ from runner.screens.answers.examining import announce_part, print_next_look
 from runner.screens.answers.grading import print_calibrated, print_needs, print_quality
 from runner.screens.answers.registry import print_entry, print_history, print_promotion, print_stock
 from runner.screens.answers.rejudging import print_rejudgement
+from runner.screens.answers.repairing import print_repair, print_unrepaired
 from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
 from runner.screens.answers.samples import print_samples
@@ -40,6 +41,7 @@ __all__ = [
     "print_quality",
     "print_refusal",
     "print_rejudgement",
+    "print_repair",
     "print_replay",
     "print_report",
     "print_runs",
@@ -51,6 +53,7 @@ __all__ = [
     "print_status",
     "print_stock",
     "print_tasks",
+    "print_unrepaired",
     "print_validation",
     "print_verified",
     "print_verified_end",

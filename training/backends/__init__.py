@@ -26,6 +26,7 @@ class Backend:
         extras: the project's extras that bring what the locks pin.
         quantizations: the values of ``model.quantization`` that it can hold.
         generates, trains, exports: what it can do.
+        pairs: it trains on pairs of answers too (``train_pairs``).
         serves: it samples for a backend that trains (``sampler=...``); its module then offers ``open_server``.
     """
 
@@ -40,6 +41,7 @@ class Backend:
     generates: bool = True
     trains: bool = True
     exports: bool = True
+    pairs: bool = False
     serves: bool = False
 
 
@@ -69,6 +71,7 @@ BACKENDS: dict[str, Backend] = {
             locks=("core",),
             extras=("dev",),
             quantizations=("nf4", "none"),
+            pairs=True,
         ),
         Backend(
             name="unsloth",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from training.examples import EncodedExamples
-from training.hooks import TrainHooks
-from training.records import Example, LoraSettings, TrainResult, TrainSettings
+from training.hooks import PairHooks, TrainHooks
+from training.records import Example, LoraSettings, Pair, PreferenceSettings, TrainResult, TrainSettings
 from training.sampler import Scored
 
 
@@ -235,6 +235,14 @@ class Generates(Protocol):
         """
         ...
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        """Return the prompt for the answer after ``turns``, the user's and the model's in turn; None as above.
+
+        Raises:
+            Refusal: the chat template refuses further turns, or rewrites one.
+        """
+        ...
+
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None without one (``local.texts.Texts``)."""
         ...
@@ -260,6 +268,10 @@ class Generates(Protocol):
         """Return how many tokens ``text`` takes as an answer, its end token included."""
         ...
 
+    def fits(self, prompt: str, settings: Sampling) -> bool:
+        """Return whether the model's context holds ``prompt`` and the longest answer; True where it is unknown."""
+        ...
+
     def close(self) -> None:
         """Release memory and processes; the model cannot be used afterwards."""
         ...
@@ -283,6 +295,23 @@ class Trains(Protocol):
         """Train an adapter into checkpoints under ``folder``, resuming from the newest verified one.
 
         ``start``: the checkpoint whose adapter and optimizer the first step continues with; None: a fresh adapter.
+        """
+        ...
+
+    def train_pairs(
+        self,
+        pairs: Sequence[Pair],
+        preference: PreferenceSettings,
+        lora: LoraSettings,
+        train: TrainSettings,
+        folder: Path,
+        hooks: PairHooks,
+        start: Path | None = None,
+    ) -> TrainResult:
+        """Train an adapter to prefer one answer to another; else as ``train``. The reference is its ``start``.
+
+        Raises:
+            Refusal: this backend trains on no pairs.
         """
         ...
 

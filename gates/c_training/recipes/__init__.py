@@ -48,6 +48,13 @@ RECIPES: dict[str, Recipe] = {
             shared=("verifier", "sampling"),
             shared_if={"weights.judge": "judge"},
         ),
+        Recipe(
+            name="dpo",
+            title="preference training on pairs of its own answers, one that passed and one that failed",
+            module="gates.c_training.recipes.dpo",
+            section="dpo",
+            shared=("verifier", "sampling"),
+        ),
     )
 }
 

@@ -12,7 +12,7 @@ from eval.records import Sample, Task
 from eval.rejection.answers import AnswerKey, OwnAnswer, per_task
 from eval.rejection.selection import Selection
 from gates.c_training.hooks import Hooks, read_metrics
-from gates.c_training.rounds.workshop import Workshop
+from gates.c_training.rounds.workshop import DrawingShop, Workshop
 from gates.context import StopRequested
 from training.records import AdapterCheckpoint, Example, TrainResult, TrainSettings
 
@@ -88,7 +88,7 @@ def control_arm(
     return Arm(name, own, [] if name == "failed" else beside) if own else None
 
 
-def own_example(shop: Workshop, sample: Sample) -> Example:
+def own_example(shop: DrawingShop, sample: Sample) -> Example:
     """Return an answer as it was drawn, after the prompt that it was drawn from; its thought too, where it thought."""
     prompt = shop.prompt(shop.tasks[sample.task_id])
     text = sample.completion.text.removeprefix(left_open(prompt))
@@ -102,7 +102,7 @@ def gold_of(examples: Sequence[Example], prompts: Sequence[tuple[str, str]], tas
 
 
 def train(
-    shop: Workshop, number: int, arm: Arm, settings: TrainSettings, start: Path | None, steps_before: int
+    shop: DrawingShop, number: int, arm: Arm, settings: TrainSettings, start: Path | None, steps_before: int
 ) -> Trained:
     """Train an arm of a round, or resume it; a finished one is only read.
 

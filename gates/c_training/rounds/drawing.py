@@ -16,7 +16,7 @@ from env.refusal import Refusal
 from eval.pipeline.loop import Arm, Reached, Unit, measure
 from eval.pipeline.sampling import sample_seed
 from eval.records import Outcome, Sample
-from gates.c_training.rounds.workshop import Workshop, round_folder
+from gates.c_training.rounds.workshop import DrawingShop, round_folder
 from gates.context import GateContext, Progress
 from training.records import AdapterCheckpoint
 
@@ -25,7 +25,7 @@ DRAWS, INPUTS = "draws.jsonl", "inputs.json"
 _NOT_DRAWN = ("samples_dev", "samples_test", "samples_per_call")
 
 
-def draw(shop: Workshop, number: int, drawer: AdapterCheckpoint | None) -> list[Sample]:
+def draw(shop: DrawingShop, number: int, drawer: AdapterCheckpoint | None) -> list[Sample]:
     """Return a round's answers, generating what its folder does not hold yet; ``drawer`` None is the base.
 
     Answers of an earlier attempt of this gate that were drawn from the same are taken from there.
@@ -56,7 +56,7 @@ def draw(shop: Workshop, number: int, drawer: AdapterCheckpoint | None) -> list[
     return samples
 
 
-def inputs_of(shop: Workshop, number: int, drawer: AdapterCheckpoint | None) -> dict[str, str]:
+def inputs_of(shop: DrawingShop, number: int, drawer: AdapterCheckpoint | None) -> dict[str, str]:
     """Return what a round's draws depend on, as digests by name."""
     drawn = {key: value for key, value in asdict(shop.sampling).items() if key not in _NOT_DRAWN}
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from eval.domains import Domain
 from eval.pipeline.prompts import PromptForm
@@ -19,12 +20,21 @@ from gates.recipe_settings import RejectionSection
 from training.backends.base import LoadedModel
 
 
+class Drawing(Protocol):
+    """How answers to training tasks are drawn: so many of each, at this temperature."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def temperature(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """Everything that a round needs, opened; ``tasks`` are those of the pool, by id and in order."""
+class DrawingShop:
+    """Everything that drawing and training need, opened; ``tasks`` are those of the pool, by id and in order."""
 
     context: GateContext
-    settings: RejectionSection
+    settings: Drawing
     model: LoadedModel
     verifier: Verifier
     domain: Domain
@@ -46,6 +56,13 @@ class Workshop:
     def folder(self, number: int) -> Path:
         """Return the folder of a round; 0 is the drawer's."""
         return round_folder(self.context.folder, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop(DrawingShop):
+    """Everything that a round of rejection sampling needs."""
+
+    settings: RejectionSection
 
 
 def round_folder(gate_folder: Path, number: int) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,14 @@ def _tables(data: ReportData) -> Iterator[Table]:
               *_bounds(one.gain)),),
         )  # fmt: skip
     yield Table(
+        "self_correction",
+        ("correction", "arm", "turn", "pass_at_1_pct", "low_pct", "high_pct", "tasks", "asked", "fixed", "broke",
+         "tokens", "tokens_a_solved_task", "fresh_pct", "fresh_draws", "over_fresh_pp", "over_fresh_low",
+         "over_fresh_high"),
+        tuple(_turn(repair.name, arm["arm"], turn) for repair in data.repairs for arm in repair.source["arms"]
+              for turn in arm["turns"]),
+    )  # fmt: skip
+    yield Table(
         "outcomes",
         ("arm", "outcome", "samples"),
         tuple((arm.label, name, number) for arm in data.outcomes for name, number in arm.counts.items()),
@@ -87,6 +95,13 @@ def _gain(group: GainGroup) -> Row:
     gain = group.gain
     numbers = (gain.n, gain.clusters, gain.value, gain.low, gain.high)
     return (group.by, gain.label, *numbers, group.base, group.adapter, gain.mark)
+
+
+def _turn(name: str, arm: str, turn: Mapping[str, Any]) -> Row:
+    rate, fresh, over = turn["pass_1"], turn["fresh"], turn["over_fresh"]
+    counts = (turn["asked"], turn["fixed"], turn["broke"], turn["tokens_so_far"], turn["tokens_per_solved"])
+    bought = (fresh["rate"]["value"], fresh["draws"], over["value"], over["low"], over["high"])
+    return (name, arm, turn["turn"], rate["value"], rate["low"], rate["high"], rate["n"], *counts, *bought)
 
 
 def _rates(row: PassRow) -> Row:

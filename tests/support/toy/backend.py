@@ -87,6 +87,9 @@ class ToyModel:
     def apply_chat_template(self, user: str, form: PromptForm) -> str | None:
         return None
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        return None
+
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         return None
 
@@ -126,6 +129,9 @@ class ToyModel:
 
     def probe_step(self, examples: Sequence[Example], lora: LoraSettings, train: TrainSettings) -> float:
         return 1.0
+
+    def fits(self, prompt: str, settings: Sampling) -> bool:
+        return True
 
     def close(self) -> None:
         pass

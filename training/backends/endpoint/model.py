@@ -191,6 +191,10 @@ class EndpointModel(DrawnModel):
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
         return self._texts.chat(user, form)
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptSettings) -> str | None:
+        """Return the prompt for the answer after ``turns``; None when the tokenizer has no chat template."""
+        return self._texts.conversation(turns, form)
+
     def chat_facts(self, form: PromptSettings) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None without one."""
         return self._texts.chat_facts(form)
@@ -208,6 +212,10 @@ class EndpointModel(DrawnModel):
     def answer_tokens(self, text: str) -> int:
         """Return how many tokens ``text`` takes as an answer, its end token included."""
         return len(self._texts.answer(text)) + 1
+
+    def fits(self, prompt: str, settings: Sampling) -> bool:
+        """Return True: what its context is, a server tells by refusing."""
+        return True
 
     def prompt_tokens(self, prompt: str) -> int:
         """Return how many tokens ``prompt`` is."""

@@ -27,9 +27,17 @@ from training.backends.local.batching import Batch, balanced_rows, halves, plan_
 from training.backends.local.texts import Texts
 from training.backends.local.thinking import most_tokens
 from training.backends.local.training_loop import Learner, TrainingRun, probe_longest, train_from_newest
-from training.examples import EncodedExamples, encode_examples
-from training.hooks import TrainHooks
-from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
+from training.examples import EncodedExamples, encode_examples, encode_pairs
+from training.hooks import PairHooks, TrainHooks
+from training.records import (
+    Example,
+    LoraSettings,
+    ModelSettings,
+    Pair,
+    PreferenceSettings,
+    TrainResult,
+    TrainSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,11 @@ class LoadedBase(Protocol):
     def context(self) -> int | None: ...
     @property
     def is_batch_exact(self) -> bool: ...
+
+
+def trains_no_pairs() -> Refusal:
+    """Return the refusal of preference training by a backend that has none."""
+    return Refusal("This backend trains on no pairs of answers.", "Set backend=transformers_peft, or another gate/c.")
 
 
 class DrawnModel(ABC):
@@ -217,6 +230,26 @@ class BatchedModel(DrawnModel):
         run = TrainingRun(data, lora, train, self.identity.digest, sizes, folder, hooks, start)
         return train_from_newest(run, self._learning(lora, train))
 
+    def train_pairs(
+        self,
+        pairs: Sequence[Pair],
+        preference: PreferenceSettings,
+        lora: LoraSettings,
+        train: TrainSettings,
+        folder: Path,
+        hooks: PairHooks,
+        start: Path | None = None,
+    ) -> TrainResult:
+        """Train an adapter to prefer one answer to another; else as ``train``. The reference is its ``start``.
+
+        Raises:
+            Refusal: as ``train``, or this backend trains on no pairs.
+        """
+        self._require_bare("train_pairs")
+        data, sizes = encode_pairs(pairs, self._texts, train, self._base.context), self._adapter_sizes(lora)
+        run = TrainingRun(data, lora, train, self.identity.digest, sizes, folder, hooks, start, preference, hooks)
+        return train_from_newest(run, self._learning_pairs(lora, train, preference, data, start))
+
     def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
         """Return the examples as they would train: token rows that fit, and the names of those that do not.
 
@@ -238,6 +271,10 @@ class BatchedModel(DrawnModel):
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
         return self._texts.chat(user, form)
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        """Return the prompt for the answer after ``turns``; None when the tokenizer has no chat template."""
+        return self._texts.conversation(turns, form)
+
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None when the tokenizer has no chat template."""
         return self._texts.chat_facts(form)
@@ -255,6 +292,11 @@ class BatchedModel(DrawnModel):
     def answer_tokens(self, text: str) -> int:
         """Return how many tokens ``text`` takes as an answer, its end token included."""
         return len(self._texts.answer(text)) + 1
+
+    def fits(self, prompt: str, settings: Sampling) -> bool:
+        """Return whether the model's context holds ``prompt`` and the longest answer; True where it is unknown."""
+        room = self._base.context
+        return room is None or len(self._texts.prompt(prompt)) + most_tokens(self._texts, settings) <= room
 
     def close(self) -> None:
         """Release the model's memory."""
@@ -277,6 +319,17 @@ class BatchedModel(DrawnModel):
     @abstractmethod
     def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
         """Return the context in which a fresh adapter can train; the base is restored exactly on exit."""
+
+    def _learning_pairs(
+        self,
+        lora: LoraSettings,
+        train: TrainSettings,
+        preference: PreferenceSettings,
+        data: EncodedExamples,
+        start: Path | None,
+    ) -> AbstractContextManager[Learner]:
+        """Return the same for pairs of answers. Raises Refusal where the backend trains on none."""
+        raise trains_no_pairs()
 
     @abstractmethod
     def _free_memory(self) -> None:

@@ -35,8 +35,16 @@ from training.backends.base import (
 from training.backends.local.batched_model import DrawnModel
 from training.backends.local.batching import Batch
 from training.examples import EncodedExamples
-from training.hooks import TrainHooks
-from training.records import Example, LoraSettings, ModelSettings, TrainResult, TrainSettings
+from training.hooks import PairHooks, TrainHooks
+from training.records import (
+    Example,
+    LoraSettings,
+    ModelSettings,
+    Pair,
+    PreferenceSettings,
+    TrainResult,
+    TrainSettings,
+)
 
 _CLOSE_S = 10.0
 _LOOK_S = 0.2
@@ -220,6 +228,10 @@ class ShardedModel(DrawnModel):
         """Return the prompt for one user message; None when the tokenizer has no chat template."""
         return self._model.apply_chat_template(user, form)
 
+    def apply_chat_turns(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        """Return the prompt for the answer after ``turns``; None when the tokenizer has no chat template."""
+        return self._model.apply_chat_turns(turns, form)
+
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None when the tokenizer has no chat template."""
         return self._model.chat_facts(form)
@@ -249,6 +261,23 @@ class ShardedModel(DrawnModel):
     ) -> TrainResult:
         """Train in this process."""
         return self._model.train(examples, lora, train, folder, hooks, start)
+
+    def train_pairs(
+        self,
+        pairs: Sequence[Pair],
+        preference: PreferenceSettings,
+        lora: LoraSettings,
+        train: TrainSettings,
+        folder: Path,
+        hooks: PairHooks,
+        start: Path | None = None,
+    ) -> TrainResult:
+        """Train on pairs in this process."""
+        return self._model.train_pairs(pairs, preference, lora, train, folder, hooks, start)
+
+    def fits(self, prompt: str, settings: Sampling) -> bool:
+        """Return whether the model's context holds ``prompt`` and the longest answer; True where it is unknown."""
+        return self._model.fits(prompt, settings)
 
     def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
         """Return the examples as they would train."""

@@ -108,6 +108,10 @@ class Texts:
         """Return the prompt for one user message by the chat template (see ``ChatTemplate.prompt``); None without."""
         return None if self._template is None else self._template.prompt(user, form)
 
+    def conversation(self, turns: Sequence[str], form: PromptForm) -> str | None:
+        """Return the prompt after ``turns`` (see ``ChatTemplate.conversation``); None without a chat template."""
+        return None if self._template is None else self._template.next_prompt(turns, form)
+
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer (see ``ChatTemplate.facts``); None without one."""
         return None if self._template is None else self._template.facts(form)

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -31,16 +31,24 @@ from training.checkpoints import (
     save_checkpoint,
 )
 from training.examples import EncodedExamples, TokenRow, step_batches
-from training.hooks import TrainHooks
+from training.hooks import PairHooks, TrainHooks
 from training.needs.disk import checkpoints_left, require_room
 from training.packing import packed_batches
-from training.records import AdapterCheckpoint, LoraSettings, StepRecord, TrainingDiverged, TrainResult, TrainSettings
+from training.records import (
+    AdapterCheckpoint,
+    LoraSettings,
+    PreferenceSettings,
+    StepRecord,
+    TrainingDiverged,
+    TrainResult,
+    TrainSettings,
+)
 from training.schedule import learning_rate, lora_facts, require_same_run, settings_facts
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "trainer_state.json"
 
-Status = Literal["finished", "stopped"]
+Status = Literal["finished", "stopped", "ended"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +61,8 @@ class TrainingRun:
         base_digest: identity of the base model.
         sizes: elements of every parameter that trains, by its name on disk.
         start: the checkpoint whose adapter and optimizer the first step continues with; None: a fresh adapter.
+        preference: how pairs are learned; None where rows are.
+        pair_hooks: asked after each step whether pairs have trained enough.
     """
 
     data: EncodedExamples
@@ -63,6 +73,8 @@ class TrainingRun:
     folder: Path
     hooks: TrainHooks
     start: Path | None = None
+    preference: PreferenceSettings | None = None
+    pair_hooks: PairHooks | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -78,6 +90,7 @@ class TrainingRun:
             "train": settings_facts(self.settings),
             "examples": self.data.digest,
             **({} if self.start is None else {"start": read_checkpoint(self.start).digest}),
+            **({} if self.preference is None else {"preference": asdict(self.preference)}),
         }
 
 
@@ -105,6 +118,10 @@ class Learner(Protocol):
 
     def probe(self, rows: Sequence[TokenRow]) -> tuple[float, list[str]]:
         """Return the loss of one forward and backward on ``rows``, and the trainable parameters without gradient."""
+        ...
+
+    def chosen_gain(self) -> float | None:
+        """Return ``StepRecord.chosen`` of the last step; None where no pairs train."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -188,6 +205,8 @@ def _train(
         epoch, indices = next(batches)
         record = _step(run, learner, step, epoch, indices, checkpoints)
         run.hooks.on_step(record)
+        if run.pair_hooks is not None and run.pair_hooks.has_ended():
+            return "ended", step, checkpoints
         stop = run.hooks.should_stop()
         scheduled = step % every == 0 or step == max_steps
         if scheduled or stop:
@@ -209,7 +228,7 @@ def _step(
     """Make optimizer step ``step`` over batches of row ``indices``."""
     started = time.perf_counter()
     batches = [[run.data.rows[index] for index in batch] for batch in indices]
-    if run.settings.packing:
+    if run.settings.packing and run.preference is None:
         batches = packed_batches(batches, run.settings.batch_size, run.settings.max_length)
     rate = learning_rate(step, run.settings)
     loss, norm = learner.train_step(batches, rate, (run.settings.seed * 1_000_003 + step) % 2**63)
@@ -217,7 +236,8 @@ def _step(
         if not math.isfinite(value):
             raise TrainingDiverged(step, value, checkpoints[-1] if checkpoints else None)
     tokens = sum(len(row.ids) for batch in batches for row in batch)
-    return StepRecord(step, loss, rate, norm, tokens, time.perf_counter() - started, epoch)
+    seconds = time.perf_counter() - started
+    return StepRecord(step, loss, rate, norm, tokens, seconds, epoch, learner.chosen_gain())
 
 
 def _save(

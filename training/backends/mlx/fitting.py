@@ -105,6 +105,10 @@ class MlxLearner:
         wanted = {name for name, _ in tree_flatten(self._model.trainable_parameters())}
         return float(loss.item()), sorted(wanted - {name for name, _ in tree_flatten(gradients)})
 
+    def chosen_gain(self) -> float | None:
+        """Return None: no pairs train."""
+        return None
+
     def save(self, folder: Path) -> None:
         """Write the adapter for PEFT and for mlx-lm, and AdamW's state by name."""
         from safetensors.numpy import save

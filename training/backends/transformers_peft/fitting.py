@@ -37,7 +37,7 @@ def learning(adapted: AbstractContextManager[Any], settings: TrainSettings, loss
             require_packable(model)
         devices = [model.device] if model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            yield TorchLearner(model, settings, loss)
+            yield TorchLearner(model, settings, loss, answer_tokens)
 
 
 @contextmanager
@@ -60,9 +60,12 @@ def trainable_here(model: Any, lora: LoraSettings, settings: TrainSettings) -> I
 class TorchLearner:
     """A PEFT model whose adapter trains; see ``training_loop.Learner`` for what each method promises."""
 
-    def __init__(self, model: Any, settings: TrainSettings, loss: Loss) -> None:
+    def __init__(
+        self, model: Any, settings: TrainSettings, loss: Loss, units: Callable[[Sequence[TokenRow]], int]
+    ) -> None:
         self._model = model
         self._loss = loss
+        self._units = units
         self._max_grad_norm = settings.max_grad_norm or math.inf
         self._trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
         self._optimizer = torch.optim.AdamW(
@@ -94,7 +97,11 @@ class TorchLearner:
         summed = self._loss(self._model, rows)
         summed.backward()  # type: ignore[no-untyped-call]
         idle = [name for name, parameter in self._trained.items() if parameter.grad is None]
-        return float(summed.detach()) / answer_tokens(rows), idle
+        return float(summed.detach()) / self._units(rows), idle
+
+    def chosen_gain(self) -> float | None:
+        """Return None: no pairs train."""
+        return None
 
     def save(self, folder: Path) -> None:
         """Write the adapter, and AdamW's state as safetensors (no pickle), named "field:parameter"."""
@@ -122,7 +129,7 @@ class TorchLearner:
         """Fill the clipped gradients of one step; return its loss and their L2 norm before clipping, both unscaled."""
         torch.manual_seed(seed)
         self._optimizer.zero_grad(set_to_none=True)
-        total = sum(answer_tokens(rows) for rows in batches)
+        total = sum(self._units(rows) for rows in batches)
         loss = 0.0
         for rows in batches:
             summed = self._loss(self._model, rows)
@@ -151,6 +158,17 @@ def batch_loss(model: Any, rows: Sequence[TokenRow]) -> Tensor:
     logits = model(input_ids=ids, use_cache=False, logits_to_keep=kept, **kept_apart(model, rows)).logits
     targets = labels[:, first + 1 :]
     return cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum")
+
+
+def row_losses(model: Any, rows: Sequence[TokenRow]) -> Tensor:
+    """Return the negative log-likelihood (nats) of each row's answer, (rows,)."""
+    ids, labels = padded(rows, model.device)
+    first = min(row.prompt_length for row in rows) - 1
+    positions = torch.arange(first, ids.shape[1] - 1, device=model.device)
+    logits = model(input_ids=ids, use_cache=False, logits_to_keep=positions).logits
+    targets = labels[:, first + 1 :]
+    each = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none")
+    return each.view(targets.shape).sum(dim=1)
 
 
 def first_loss_scale(dtype: torch.dtype) -> float:

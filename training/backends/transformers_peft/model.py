@@ -20,7 +20,9 @@ from training.backends.transformers_peft.generation import generate_batch
 from training.backends.transformers_peft.loading import Loaded, dequantized_copy
 from training.backends.transformers_peft.lora import adapter_sizes, target_modules
 from training.backends.transformers_peft.loss.chunked_loss import loss_of
-from training.records import LoraSettings, ModelSettings, TrainSettings
+from training.backends.transformers_peft.preference import learning_pairs
+from training.examples import EncodedExamples, PairRow
+from training.records import LoraSettings, ModelSettings, PreferenceSettings, TrainSettings
 
 
 class TransformersModel(BatchedModel):
@@ -59,6 +61,17 @@ class TransformersModel(BatchedModel):
 
     def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
         return learning(trainable_here(self._loaded.model, lora, train), train, loss_of(train))
+
+    def _learning_pairs(
+        self,
+        lora: LoraSettings,
+        train: TrainSettings,
+        preference: PreferenceSettings,
+        data: EncodedExamples,
+        start: Path | None,
+    ) -> AbstractContextManager[Learner]:
+        rows = [row for row in data.rows if isinstance(row, PairRow)]
+        return learning_pairs(trainable_here(self._loaded.model, lora, train), train, preference, rows, start)
 
     def _free_memory(self) -> None:
         if torch.cuda.is_available():

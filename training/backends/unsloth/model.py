@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from training.backends.base import Sampling
-from training.backends.local.batched_model import PromptSamples, RowStep
+from training.backends.local.batched_model import PromptSamples, RowStep, trains_no_pairs
 from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.fitting import learning
 from training.backends.transformers_peft.loading import Loaded
@@ -16,7 +16,8 @@ from training.backends.transformers_peft.model import TransformersModel
 from training.backends.unsloth.adapting import loss_of_batch, trainable, worn
 from training.backends.unsloth.forwards import patched_by
 from training.backends.unsloth.generating import generate_batch
-from training.records import LoraSettings, ModelSettings, TrainSettings
+from training.examples import EncodedExamples
+from training.records import LoraSettings, ModelSettings, PreferenceSettings, TrainSettings
 
 
 def held(loaded: Loaded, settings: ModelSettings) -> UnslothModel:
@@ -35,6 +36,17 @@ class UnslothModel(TransformersModel):
 
     def _learning(self, lora: LoraSettings, train: TrainSettings) -> AbstractContextManager[Learner]:
         return learning(trainable(self._loaded.model, lora, train), train, loss_of_batch)
+
+    def _learning_pairs(
+        self,
+        lora: LoraSettings,
+        train: TrainSettings,
+        preference: PreferenceSettings,
+        data: EncodedExamples,
+        start: Path | None,
+    ) -> AbstractContextManager[Learner]:
+        # unsloth's own code returns the loss of a batch, not of a row
+        raise trains_no_pairs()
 
 
 class PatchedModel(UnslothModel):

@@ -76,6 +76,29 @@ class ChatTemplate:
         given = {**form.arguments, "tools": list(tools)} if tools else form.arguments
         return self._written(told, form.moment, given, begin_answer)
 
+    def next_prompt(self, turns: Sequence[str], form: PromptForm) -> str:
+        """Return the prompt that asks for the next answer after ``turns``: the user's and the model's, in turn.
+
+        Raises:
+            Refusal: the template refuses a second turn, or does not write every turn as it is, in order.
+        """
+        roles = ["user" if place % 2 == 0 else "assistant" for place in range(len(turns))]
+        first = self._messages(turns[0], form)
+        later = [_turn(role, text) for role, text in zip(roles[1:], turns[1:], strict=True)]
+        prefix = "" if form.thinks else self.facts(form).prefix
+        written = self._written([*first, *later], form.moment, form.arguments)
+        rest = written
+        for role, text in zip(roles, turns, strict=True):
+            # templates cut the white space around a turn
+            _, found, rest = rest.partition(text.strip())
+            if not found:
+                who = "the user's" if role == "user" else "the model's own"
+                raise Refusal(
+                    f"The chat template leaves {who} turn out of a conversation, or rewrites it: {_some(written)}.",
+                    "This family cannot be asked again in its own format; nothing is asked in another.",
+                )
+        return written + prefix
+
     def facts(self, form: PromptForm) -> ChatFacts:
         """Return what the template writes around an answer under ``form``: found by rendering a whole conversation.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from env.refusal import Refusal
-from training.backends.transformers_peft.fitting import Loss, batch_loss
+from training.backends.transformers_peft.fitting import Loss, batch_loss, row_losses
 from training.backends.transformers_peft.loss.laying_out import kept_apart, padded
 from training.examples import TokenRow
 from training.records import TrainSettings
@@ -24,9 +24,18 @@ from training.records import TrainSettings
 _TOLERANCE = 5e-3
 
 
+RowLosses = Callable[[Any, Sequence[TokenRow]], Tensor]
+"""Model and rows to the negative log-likelihood (nats) of each row's answer, (rows,)."""
+
+
 def loss_of(settings: TrainSettings) -> Loss:
     """Return the loss that ``settings.logit_chunk`` asks for."""
     return _ChunkedLoss(settings.logit_chunk) if settings.logit_chunk else batch_loss
+
+
+def row_losses_of(settings: TrainSettings) -> RowLosses:
+    """Return the same, row by row."""
+    return _ChunkedLoss(settings.logit_chunk).each if settings.logit_chunk else row_losses
 
 
 class _ChunkedLoss:
@@ -46,6 +55,22 @@ class _ChunkedLoss:
         if not self._is_proven:
             self._prove(model, base, rows)
         return self._loss(base, rows)
+
+    def each(self, model: Any, rows: Sequence[TokenRow]) -> Tensor:
+        """Return the negative log-likelihood (nats) of each row's answer, (rows,). Raises as ``__call__``."""
+        base = model.get_base_model()
+        if not self._is_proven:
+            self._prove(model, base, rows)
+        ids, labels = padded(rows, base.device)
+        hidden = base.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+        wanted = labels[:, 1:] != -100
+        head = base.get_output_embeddings()
+        return torch.stack(
+            [
+                _InChunks.apply(hidden[row, :-1][wanted[row]], labels[row, 1:][wanted[row]], head, self._chunk)  # type: ignore[no-untyped-call]
+                for row in range(len(rows))
+            ]
+        )
 
     def _loss(self, base: Any, rows: Sequence[TokenRow]) -> Tensor:
         ids, labels = padded(rows, base.device)

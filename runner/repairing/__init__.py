@@ -1,0 +1,1 @@
+"""Self-correction of a run's answers, in a worker process as gates are."""
