@@ -30,8 +30,8 @@ class Ending:
 
     Attributes:
         kind: "answer" was returned; "timeout" and "memory" are limits; "hung" means that for all its wall time it
-            did not want the CPU, which the pool makes a timeout when it happens again; "crashed" means the program ended
-            its process; "lost" means the cause is unknown, which never counts against the program.
+            did not want the CPU, which the pool makes a timeout when it happens again; "crashed" means the program
+            ended its process; "lost" means the cause is unknown, which never counts against the program.
         fields: the judging program's return values, when kind is "answer".
         detail: one line why, for every other kind.
     """

@@ -102,9 +102,9 @@ def look_of_ps(said: str) -> Look:
 class Patience:
     """The seconds that are left of waiting for one program: a deadline for ``wire.read_frame``.
 
-    Once ``timeout_s`` have passed it looks. A program is waited for no longer when it has used more CPU time than it may,
-    or when it spent ``timeout_s`` more neither in line for a CPU nor wanting one. ``look`` returns what there is to see of
-    the child, its CPU time counted from the program's start; None where the system says nothing.
+    Once ``timeout_s`` have passed it looks. A program is waited for no longer when it has used more CPU time than it
+    may, or when it spent ``timeout_s`` more neither in line for a CPU nor wanting one. ``look`` returns what there is
+    to see of the child, its CPU time counted from the program's start; None where the system says nothing.
     """
 
     def __init__(
