@@ -128,6 +128,11 @@ def test_a_text_that_is_an_attack_ends_in_a_verdict_and_never_passes(verdicts: V
     assert verdict.outcome not in (Outcome.PASSED, Outcome.HARNESS_ERROR, Outcome.CRASHED), verdict.detail
 
 
+@pytest.mark.parametrize("text", ["--[[\n" * 60_000, "-- file: a" + " " * 200_000 + "b\nx = = 1"])
+def test_a_long_text_that_does_not_compile_is_no_timeout(verifier: Verifier, text: str) -> None:
+    assert verifier.submit(Job(text)).result(timeout=60).outcome is Outcome.SYNTAX_ERROR
+
+
 def test_the_honest_program_passes_before_and_after_every_forgery(verifier: Verifier) -> None:
     honest = Job(HONEST, (PRIZE,))
     pairs = [(verifier.submit(Job(item["code"], (PRIZE,))), verifier.submit(honest)) for item in PROGRAMS["forgeries"]]
