@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from env.refusal import Refusal, choices_hint
@@ -52,6 +54,8 @@ class Domain:
         scorers: a module with what ``Scorer`` of eval/pipeline/scoring says: the marks of a program that ran.
         worlds: a module with what ``Worlds`` says; "" where tasks come without worlds, or tell of them themselves.
         foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
+        own_words: matches what only programs of this domain say, by which files of unknown origin are told apart.
+        projects: a module with what ``Projects`` says; "" where each file is a program by itself.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Domain:
     mod_name: str = ""
     worlds: str = ""
     foreign: str = ""
+    own_words: re.Pattern[str] | None = None
+    projects: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,36 @@ class Licence:
 
     source: str
     refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One program as it lies in files.
+
+    Attributes:
+        path: of its file or folder, as it was given.
+        mod_name: what it runs as, where its domain has mods; "" is what its own registrations say.
+        sources: its files' texts by name, for whoever reads it rather than runs it; of a file by itself that file.
+        remarks: what of the project is not there when it runs, one sentence each.
+    """
+
+    path: str
+    code: str
+    sources: Mapping[str, str]
+    mod_name: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+class Projects(Protocol):
+    """What ``Domain.projects`` names: folders whose files are one program together."""
+
+    def project_in(self, folder: Path, read: Callable[[Path], str]) -> Project | None:
+        """Return the program of ``folder``, its files read by ``read``; None where it is no project.
+
+        Raises:
+            Refusal: it is one, and its files contradict each other.
+        """
+        ...
 
 
 class Foreign(Protocol):

@@ -7,7 +7,9 @@ from runner.screens.answers.rejudging import print_rejudgement
 from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
 from runner.screens.answers.samples import print_samples
+from runner.screens.answers.scoring import print_scored
 from runner.screens.answers.tasks import print_judged, print_tasks
+from runner.screens.answers.verifying import print_verified, print_verified_end
 from runner.screens.checks import print_checks
 from runner.screens.live import make_screen
 from runner.screens.notices import print_connection_hint, print_freshness, print_refusal, print_session, print_staleness
@@ -30,10 +32,13 @@ __all__ = [
     "print_report",
     "print_runs",
     "print_samples",
+    "print_scored",
     "print_session",
     "print_staleness",
     "print_status",
     "print_tasks",
+    "print_verified",
+    "print_verified_end",
     "status_text",
     "watch_status",
 ]

@@ -43,4 +43,6 @@ DOMAIN = Domain(
     mod_name=DEFAULT_MOD,
     scorers="eval.domains.luanti.scorers",
     packages=("lupa", "luaparser"),
+    own_words=re.compile(r"\b(?:core|minetest)\.[a-z]\w*"),
+    projects="eval.domains.luanti.mod_folders",
 )

@@ -54,4 +54,8 @@ DOMAIN = Domain(
     packages=("pluau", "tree-sitter", "tree-sitter-luau", "jsonschema"),
     worlds="eval.domains.roblox.studio.worlds",
     foreign="eval.domains.roblox.items.public_rows",
+    own_words=re.compile(
+        r"\b(?:game|workspace|script|Instance|Enum|CFrame|Vector3|UDim2|Color3|TweenInfo|task)\s*[.:]\s*[A-Za-z]\w*"
+    ),
+    projects="eval.domains.roblox.studio.rojo",
 )

@@ -1,0 +1,1 @@
+"""Programs and completions that were made elsewhere, judged as our own are."""
