@@ -49,7 +49,7 @@ def tasks(
         )
     else:
         file = str(Path(data[0]).resolve()) if data and os.path.exists(data[0]) else ""
-        screens.print_tasks(listing, file)
+        screens.print_tasks(listing, file, (data or [])[1:])
     if any(one.reference.outcome != "PASSED" for one in listing.tasks):
         raise typer.Exit(Exit.GATE_SAID_NO)
 
