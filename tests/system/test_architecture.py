@@ -82,7 +82,17 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("settings", "versions"),
         ("context",),
         ("measuring",),
-        ("plans", "rejudging", "known_answers", "outside_completions", "a_environment", "b_baseline", "c_training", "d_sweep", "e_decision"),
+        (
+            "plans",
+            "rejudging",
+            "known_answers",
+            "outside_completions",
+            "a_environment",
+            "b_baseline",
+            "c_training",
+            "d_sweep",
+            "e_decision",
+        ),
     ),
     "runner": (
         ("runs",),

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from gates.known_answers import JudgedProgram, ListedTask, Listing
 
 
-def print_tasks(
-    listing: Listing, file: str = "", overrides: Sequence[str] = (), stream: TextIO | None = None
-) -> None:
+def print_tasks(listing: Listing, file: str = "", overrides: Sequence[str] = (), stream: TextIO | None = None) -> None:
     """Write every task, then what of the files was not used, then the sizes.
 
     Of a ``file`` of the user's own whose references pass, also the command that makes settings for it, with the

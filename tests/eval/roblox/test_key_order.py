@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from eval.domains.roblox.verify import conditions
 from eval.domains.roblox.verify.runs import Condition
 from eval.domains.roblox.verify.verifier import World
 from eval.pipeline.verifier import Job
@@ -129,7 +130,7 @@ def test_what_a_check_says_of_such_a_table_is_the_same_each_time(world: World) -
     assert differs.checks[0].detail == "value.table: 0x0000000000000001: expected -1, got 1"
 
 
-def test_an_even_seed_goes_the_other_way_so_that_conditions_find_what_depends_on_it() -> None:
+def test_an_even_seed_goes_the_other_way_so_that_conditions_find_what_depends_on_it(world: World) -> None:
     class Reversed(World):
         conditions = (Condition(seed=2),)
 
@@ -139,17 +140,10 @@ def test_an_even_seed_goes_the_other_way_so_that_conditions_find_what_depends_on
         assert_prints(verifier, program(loop=LOOPS["next by hand"]), [backwards])
     code = "local set = { [{}] = 1, [{}] = 2 }\nlocal first = select(2, next(set))\nreturn first"
     job = Job(code, (TaskCheck("first", "equal(module(), 1)"),))
-    with World(verifier_settings(name="world", workers=1)) as one, open_conditions() as all_of_them:
-        assert one.submit(job).result().outcome is Outcome.PASSED
+    assert world.submit(job).result().outcome is Outcome.PASSED
+    with conditions.open_pool(verifier_settings(name="conditions", workers=1)) as all_of_them:
         verdict = all_of_them.submit(job).result()
     assert (verdict.outcome, "seed 2" in verdict.detail) == (Outcome.WRONG, True)
-
-
-def open_conditions() -> World:
-    """Return the verifier that tests a benchmark, with one child."""
-    from eval.domains.roblox.verify.conditions import open_pool
-
-    return open_pool(verifier_settings(name="conditions", workers=1))
 
 
 def test_a_text_that_cannot_be_marked_says_so_beside_its_verdict(world: World) -> None:
