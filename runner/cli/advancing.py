@@ -98,17 +98,19 @@ def advance(
     """
     from runner import screens
     from runner.advance.loop import advance as advance_run
+    from runner.advance.notifying import NotifyingScreen, read_settings
     from runner.launch.ssh import should_tell
 
     last_gate = gate_letter(to)
     if dry_run:
         screens.print_coming(_coming(with_file(overrides, config), run, results, last_gate))
         return
+    told = read_settings()
     folder = _prepared(with_file(overrides, config), run, results, fresh)
     if should_tell(folder, sys.stdout):
         screens.print_connection_hint(folder)
     hand_over()
-    raise typer.Exit(advance_run(folder, screens.make_screen(), last_gate, fresh))
+    raise typer.Exit(advance_run(folder, NotifyingScreen(screens.make_screen(), told), last_gate, fresh))
 
 
 @app.command()

@@ -1,16 +1,17 @@
-"""The commands that judge what was made elsewhere: programs of any origin, and others' completions."""
+"""The commands that judge what was made elsewhere: programs of any origin, others' completions, an editor's code."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from env.files import write_atomic
 from env.refusal import Refusal
+from env.silence import hand_over
 from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json, say
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
@@ -96,3 +97,34 @@ def score(
         say(f"\nevidence: {store}: score.json, and every program with its verdict in samples.jsonl")
     if scored.harness_errors:
         raise typer.Exit(Exit.CRASHED)
+
+
+@app.command()
+def mcp(
+    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Paths outside it are refused.")] = Path("."),
+    results: Results = RESULTS,
+) -> None:
+    """Serve the verifiers to editors and agents (MCP, stdio).
+
+    Tools: verify, verify_path, lint, run_status. docs/verify-and-score.md has the lines for a client.
+    """
+    from runner.assisting.mcp_server import mcp_server, require_sdk
+    from runner.assisting.tools import Toolbox
+    from runner.runs.config import compose_experiment
+    from runner.runs.folder import Run
+    from runner.views.run_view import view_run
+
+    require_sdk()
+    if not root.is_dir():
+        raise Refusal(f"{root}: no such folder.", "Give the folder of your mod or project.")
+    experiment, _ = compose_experiment([])
+
+    def status(run: str) -> dict[str, Any]:
+        view = view_run(Run.open(existing_run(results, run or None)))
+        found: dict[str, Any] = json.loads(json.dumps(asdict(view), default=str))
+        return found
+
+    # its standard error is a log, and standard output carries the protocol
+    hand_over()
+    with Toolbox(replace(experiment.verifier, workers=1), root, status) as tools:
+        mcp_server(tools).run("stdio")

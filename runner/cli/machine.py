@@ -100,6 +100,27 @@ def _flags(named: Mapping[str, str | Path | None], results: Path) -> list[str]:
 
 
 @app.command()
+def notify() -> None:
+    """Tell a test notice to everybody whom conf/notify.yaml names.
+
+    Ends with 1 where somebody could not be told, with 3 where it names nobody.
+    """
+    from runner.advance.notifying import Notice, channel_names, read_settings, tell
+
+    settings = read_settings()
+    names = channel_names(settings)
+    if not names:
+        say("conf/notify.yaml names nobody: docs/notifications.md says how")
+        raise typer.Exit(Exit.GATE_SAID_NO)
+    failed = tell(Notice("finished", "a test", "", "this is a test: no run has ended"), settings)
+    for sentence in failed:
+        say(sentence, err=True)
+    say(f"told {len(names) - len(failed)} of {len(names)}: {', '.join(names)}")
+    if failed:
+        raise typer.Exit(Exit.CRASHED)
+
+
+@app.command()
 def lock(
     against: Annotated[
         str, typer.Option("--against", help=f"A lock of the project ({', '.join(LOCKS)}), or a file.")

@@ -3,6 +3,7 @@
 from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
 from runner.screens.answers.examining import announce_part, print_next_look
+from runner.screens.answers.registry import print_entry, print_history, print_promotion, print_stock
 from runner.screens.answers.rejudging import print_rejudgement
 from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
@@ -23,9 +24,12 @@ __all__ = [
     "print_coming",
     "print_comparison",
     "print_connection_hint",
+    "print_entry",
     "print_freshness",
+    "print_history",
     "print_judged",
     "print_next_look",
+    "print_promotion",
     "print_refusal",
     "print_rejudgement",
     "print_replay",
@@ -36,6 +40,7 @@ __all__ = [
     "print_session",
     "print_staleness",
     "print_status",
+    "print_stock",
     "print_tasks",
     "print_verified",
     "print_verified_end",

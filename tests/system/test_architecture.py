@@ -47,6 +47,7 @@ HOMES = {
     "tree_sitter": ["eval/domains/roblox/findings"],
     "tree_sitter_luau": ["eval/domains/roblox/findings"],
     "jsonschema": ["eval/domains/roblox/studio"],
+    "mcp": ["runner/assisting"],
 }
 STDLIB = set(sys.stdlib_module_names)
 BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "manager", "misc"}
@@ -98,7 +99,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("runs",),
         ("release", "launch", "validity"),
         ("views", "changing"),
-        ("report", "advance"),
+        ("report", "advance", "registry", "assisting"),
         ("screens",),
         ("cli",),
         ("__main__",),

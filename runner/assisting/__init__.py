@@ -1,0 +1,1 @@
+"""Our verifiers and runs at the service of editors and agents."""
