@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from env.refusal import Refusal
 
@@ -18,7 +19,7 @@ class Gate:
         letter: its key everywhere: folders, reports, the command line.
         title: its short name on screens.
         module: where ``run(ctx) -> GateReport`` is, as text.
-        uses: the shared configuration sections that its results depend on, besides its own.
+        uses: the shared configuration sections that its results depend on, besides its own and its recipe's.
         needs: the gates whose results it reads.
         stores: what it keeps besides its report: "samples" (verified completions), "cells" (samples in a folder for
             each checkpoint and scale), "checkpoints", "rule", "decision".
@@ -26,6 +27,8 @@ class Gate:
         adds: what it adds to a report, in words.
         reusable: whether its results serve another run of the same inputs: only what was measured or trained does.
             A describes the machine as it is now; E opens the test tasks, which every run must do, and count, itself.
+        recipes: the table of ways to its results, as text: a module with ``uses(config)`` and ``own_keys(config)``;
+            "" where there is one way.
     """
 
     letter: str
@@ -37,6 +40,16 @@ class Gate:
     heaviest: Literal["training step", "generation"]
     adds: str
     reusable: bool = False
+    recipes: str = ""
+
+    def uses_under(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the shared sections that its results depend on under a plain configuration."""
+        return (*self.uses, *import_module(self.recipes).uses(config)) if self.recipes else self.uses
+
+    def own_keys(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the part of its own section that its results depend on."""
+        mine: dict[str, Any] = config["gate"][self.letter]
+        return import_module(self.recipes).own_keys(config) if self.recipes else mine
 
 
 _MODEL_AND_DATA = ("seed", "model", "backend", "dataset", "prompt")
@@ -76,6 +89,7 @@ GATES: dict[str, Gate] = {
             heaviest="training step",
             adds="the adapter and its loss curve",
             reusable=True,
+            recipes="gates.c_training.recipes",
         ),
         Gate(
             letter="d",

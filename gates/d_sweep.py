@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from env.counts import counted
-from eval.decision.cells import Cell
+from eval.decision.cells import Cell, cell_at, cell_from_name
 from eval.decision.racing import Course, Place, Race, run_race
 from eval.decision.rule import DecisionRule, read_rule
 from eval.decision.selection import Selection, select_cell
@@ -15,6 +15,7 @@ from eval.estimation.intervals import gain_metric
 from eval.records import EvalResult, Sample, TaskScore
 from gates.context import GateContext, conclude
 from gates.measuring.bench import Bench, base_facts, judge_facts, open_bench, require_same_base
+from gates.measuring.controls import gain_text, measure_controls
 from gates.measuring.search import course_of
 from gates.measuring.served import announce
 from gates.measuring.stored import base_of, cell_file, verified_checkpoints
@@ -23,6 +24,7 @@ from gates.report.results import (
     BaselineResults,
     CellFacts,
     ChosenCell,
+    ControlFacts,
     SearchFacts,
     SearchRound,
     SweepResults,
@@ -57,6 +59,7 @@ def run(context: GateContext) -> GateReport:
         require_same_base(bench.model, context.earlier(BaselineResults))
         require_same_base(bench.model, context.earlier(TrainingResults))
         sweep = sweep_cells(context, bench, rule, verified_checkpoints(context))
+        controls = measure_controls(context, bench, rule)
         base, judge = base_facts(bench.model), judge_facts(bench.verifier)
         choices = {
             **bench.choices([item.file for item in sweep.cells]),
@@ -70,6 +73,7 @@ def run(context: GateContext) -> GateReport:
         cells=cell_facts(sweep, selection),
         search=search_facts(sweep, rule),
         chosen=chosen_cell(selection),
+        controls=controls,
     )
     best = next(row for row in selection.table if row.cell == selection.chosen)
     raced = " raced" if sweep.course.search == "race" else ""
@@ -78,28 +82,28 @@ def run(context: GateContext) -> GateReport:
         "passed",
         f"{counted(len(sweep.cells), 'cell')}{raced}  best {selection.chosen.name}  "
         f"dev pass@{rule.k} {_percent(best.rate)}",
-        reasons=[selection.sentence, _search_sentence(results.search)],
+        reasons=[selection.sentence, _search_sentence(results.search), *map(_control_sentence, controls)],
         metrics=sweep.base.metrics,
         results=results,
-        files=[item.file for item in sweep.cells],
+        files=list(dict.fromkeys([*(item.file for item in sweep.cells), *_control_files(context, controls)])),
         choices=choices,
     )
 
 
-def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders: dict[int, Path]) -> Sweep:
+def sweep_cells(context: GateContext, bench: Bench, rule: DecisionRule, folders: Mapping[str, Path]) -> Sweep:
     """Measure the cells, round by round; each round follows from stored samples, so it resumes anywhere."""
-    cells = sorted(Cell(step, scale) for step in folders for scale in context.experiment.gate.d.scales)
+    cells = sorted(cell_at(name, scale) for name in folders for scale in context.experiment.gate.d.scales)
     places = [Place(task.id, task.family, task.cluster) for task in bench.tasks("dev")]
     course, reason = course_of(context.experiment, rule, places, len(cells))
     base = base_of(bench, context, "dev")
     overall = course.samples(rule.dev_samples)
     drawn: dict[Cell, list[Sample]] = {cell: [] for cell in cells}
-    announce(bench.model, [(folders[cell.step], cell.scale) for cell in cells])
+    announce(bench.model, [(folders[cell.checkpoint], cell.scale) for cell in cells])
 
     def measure(cell: Cell, number: int) -> Sequence[TaskScore]:
         before = sum(map(len, drawn.values()))
         phase = f"round {number + 1}/{len(course.blocks)} {cell.name}"
-        with bench.model.adapter(folders[cell.step], cell.scale):
+        with bench.model.adapter(folders[cell.checkpoint], cell.scale):
             drawn[cell] += bench.measure(
                 cell.name, "dev", cell_file(context, cell), phase, before, overall, course.blocks[number]
             )
@@ -135,6 +139,7 @@ def cell_facts(sweep: Sweep, selection: Selection) -> tuple[CellFacts, ...]:
             cell=item.cell.name,
             step=item.cell.step,
             scale=item.cell.scale,
+            round=item.cell.round,
             tasks=len(item.result.scores),
             dropped_after=sweep.race.left_after.get(item.cell),
             result=item.result,
@@ -183,6 +188,15 @@ def _search_sentence(search: SearchFacts) -> str:
         f"The cells were raced: {', '.join(left)}, {len(last.cells)} were measured on all {last.tasks}; "
         f"{counted(search.samples, 'sample')} instead of the grid's {search.grid_samples:,}."
     )
+
+
+def _control_sentence(control: ControlFacts) -> str:
+    gains = ", ".join(f"{gain.name} {gain_text(gain)}" for gain in control.gains)
+    return f"Against the control arm {control.arm}: {gains}."
+
+
+def _control_files(context: GateContext, controls: Sequence[ControlFacts]) -> list[Path]:
+    return [cell_file(context, cell_from_name(name)) for row in controls for name in (row.trained, row.cell)]
 
 
 def _percent(fraction: float | None) -> str:

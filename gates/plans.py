@@ -8,7 +8,7 @@ from env.counts import counted
 from eval.decision.racing import planned_samples
 from gates.context import Plan, PlanContext
 from gates.measuring.search import why_grid
-from gates.settings import planned_training
+from gates.settings import Experiment, planned_training, planned_trainings, planned_work
 from training.schedule import checkpoint_count
 
 
@@ -41,6 +41,8 @@ def _baseline(context: PlanContext) -> Plan:
 def _training(context: PlanContext) -> Plan:
     """Return how many steps are trained and how many checkpoints they leave."""
     rank = context.experiment.gate.c.lora.r
+    if context.experiment.gate.c.rejection is not None:
+        return _rejection(context.experiment)
     train = planned_training(context.experiment)
     rows = train.batch_size * train.grad_accum
     if not train.max_steps:
@@ -53,13 +55,26 @@ def _training(context: PlanContext) -> Plan:
     )
 
 
+def _rejection(experiment: Experiment) -> Plan:
+    """Return how many answers are drawn and how many steps are trained, were every round to take place."""
+    rejection, rows = experiment.gate.c.rejection, experiment.dataset.rows
+    assert rejection is not None
+    rounds = counted(rejection.rounds, "round")
+    if not (rejection.tasks or rows) or not planned_training(experiment).max_steps:
+        return Plan(f"{rounds} of {counted(rejection.samples, 'answer')} a task, LoRA r {experiment.gate.c.lora.r}")
+    steps, draws = planned_work(experiment, rows)
+    arms = counted(len(rejection.controls), "control arm")
+    return Plan(f"{rounds} of {counted(draws // rejection.rounds, 'answer')}, {arms}, {steps:,} steps", steps, "steps")
+
+
 def _sweep(context: PlanContext) -> Plan:
     """Return how many cells are measured, and on how many samples at most."""
     experiment = context.experiment
     train, config = planned_training(experiment), experiment.gate.d
     if not train.max_steps:
         return Plan(f"every checkpoint x {counted(len(config.scales), 'scale')} on the dev tasks")
-    checkpoints = checkpoint_count(train)
+    trainings = planned_trainings(experiment, experiment.dataset.rows)
+    checkpoints = sum(each.checkpoints for each in trainings if not each.arm)
     cells, rule = checkpoints * len(config.scales), context.frozen_rule()
     summary = f"{counted(checkpoints, 'checkpoint')} x {counted(len(config.scales), 'scale')} on the dev tasks"
     if rule is None and not experiment.dataset.tasks_known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -10,13 +11,15 @@ from env.requirements import EnvironmentRules
 from eval.datasets.loading import DatasetSettings
 from eval.decision.racing import Schedule
 from eval.decision.rule import RuleSettings
+from eval.judge.settings import JudgeSettings
 from eval.pipeline.sampling import SamplingSettings
 from eval.pipeline.verifier import VerifierSettings
+from gates.recipe_settings import RejectionSection
 from gates.report.document import Document
 from training.loss_watch import LossWatchSettings
 from training.records import LoraSettings, ModelSettings, TrainSettings
 from training.sampler import SamplerSettings
-from training.schedule import with_steps
+from training.schedule import checkpoint_count, with_fewer_steps, with_steps
 
 
 class BackendSection(Document):
@@ -72,11 +75,16 @@ class BaselineSection(Document):
 
 
 class TrainingSection(Document):
-    """Gate C's configuration: adapter and schedule (training/records.py), when to stop it (training/loss_watch.py)."""
+    """Gate C's configuration: adapter and schedule (training/records.py), when to stop it (training/loss_watch.py).
 
+    ``recipe``: how it comes to its adapters, a name of gates/c_training/recipes; each reads its own section alone.
+    """
+
+    recipe: Literal["sft", "rft"]
     lora: LoraSettings
     train: TrainSettings
     watch: LossWatchSettings
+    rft: RejectionSection | None
 
     @field_validator("train")
     @classmethod
@@ -86,6 +94,17 @@ class TrainingSection(Document):
                 f"checkpoint_every={train.checkpoint_every} exceeds max_steps={train.max_steps}: no checkpoint"
             )
         return train
+
+    @model_validator(mode="after")
+    def _has_its_section(self) -> TrainingSection:
+        if self.rejection is None and self.recipe == "rft":
+            raise ValueError("recipe=rft has no keys of its own here: choose gate/c=rft")
+        return self
+
+    @property
+    def rejection(self) -> RejectionSection | None:
+        """The keys of rejection sampling where it is the recipe."""
+        return self.rft if self.recipe == "rft" else None
 
 
 class SweepSection(Document):
@@ -139,6 +158,7 @@ class Experiment(Document):
     model: ModelSettings
     backend: BackendSection
     sampler: SamplerSettings
+    judge: JudgeSettings
     dataset: DatasetSettings
     verifier: VerifierSettings
     prompt: PromptSection
@@ -150,6 +170,13 @@ class Experiment(Document):
     @model_validator(mode="after")
     def _enough_steps(self) -> Experiment:
         planned_training(self)
+        return self
+
+    @model_validator(mode="after")
+    def _a_judge_that_counts(self) -> Experiment:
+        rejection = self.gate.c.rejection
+        if rejection is not None and rejection.weights.judge and self.judge.name == "none":
+            raise ValueError("gate.c.rft.weights.judge is above 0 and nobody judges: choose judge=endpoint")
         return self
 
     @model_validator(mode="after")
@@ -168,6 +195,46 @@ def drawn_together(experiment: Experiment) -> tuple[tuple[int, ...], int]:
     if experiment.sampler.name:
         return (experiment.sampler.concurrency,), 1
     return experiment.model.batch_sizes, experiment.model.processes
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTraining:
+    """One training of Gate C.
+
+    ``round``: of rejection sampling, else 0. ``arm``: "" where its checkpoints can be chosen, else what it is compared
+    for. ``checkpoints``: how many of them Gate D measures.
+    """
+
+    round: int
+    arm: str
+    settings: TrainSettings
+    checkpoints: int
+
+
+def planned_trainings(experiment: Experiment, rows: int) -> list[PlannedTraining]:
+    """Return what Gate C will train on ``rows`` rows, in order; rounds of rejection sampling as if all took place."""
+    train, rejection = with_steps(experiment.gate.c.train, rows), experiment.gate.c.rejection
+    if rejection is None:
+        return [PlannedTraining(0, "", train, checkpoint_count(train))]
+    planned = []
+    if rejection.drawer_steps:
+        planned.append(PlannedTraining(0, "", with_fewer_steps(train, rejection.drawer_steps), 1))
+    planned += [
+        PlannedTraining(number, "", train, checkpoint_count(train)) for number in range(1, rejection.rounds + 1)
+    ]
+    return planned + [PlannedTraining(rejection.rounds, arm, train, 1) for arm in rejection.controls]
+
+
+def planned_draws(experiment: Experiment, rows: int) -> int:
+    """Return how many answers Gate C will draw at most, where training has ``rows`` rows."""
+    rejection = experiment.gate.c.rejection
+    return 0 if rejection is None else rejection.rounds * rejection.samples * (rejection.tasks or rows)
+
+
+def planned_work(experiment: Experiment, rows: int) -> tuple[int, int]:
+    """Return how many steps Gate C will train on ``rows`` rows, and how many answers it will draw at most."""
+    steps = sum(each.settings.max_steps for each in planned_trainings(experiment, rows))
+    return steps, planned_draws(experiment, rows)
 
 
 def planned_training(experiment: Experiment) -> TrainSettings:

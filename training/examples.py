@@ -32,6 +32,11 @@ class TokenRow:
     ids: tuple[int, ...]
     prompt_length: int
 
+    @property
+    def parts(self) -> tuple[TokenRow, ...]:
+        """The examples that stand side by side in it: itself alone, unless it is packed."""
+        return (self,)
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedExamples:
@@ -76,7 +81,7 @@ def encode_examples(
 
 def answer_tokens(rows: Sequence[TokenRow]) -> int:
     """Return how many tokens of ``rows`` are learnt."""
-    return sum(len(row.ids) - row.prompt_length for row in rows)
+    return sum(len(part.ids) - part.prompt_length for row in rows for part in row.parts)
 
 
 def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, grouped: bool) -> list[list[int]]:

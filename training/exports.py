@@ -9,7 +9,7 @@ from typing import Literal
 from env.counts import counted
 from env.refusal import Refusal
 
-Form = Literal["adapter", "merged"]
+Form = Literal["adapter", "merged", "gguf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class ExportRequest:
     Attributes:
         adapter: a verified checkpoint's folder.
         scale: multiple of the trained LoRA scale that is baked into the export.
+        form: "gguf" is the adapter, and the same for llama.cpp beside it.
         to: an empty folder that exists.
         texts: inputs for comparing the logits of both.
     """
@@ -35,7 +36,7 @@ class RoundTrip:
     """How far the export, loaded again from its files, is from the adapter as it was measured.
 
     Attributes:
-        loaded_by: which library read the export back.
+        loaded_by: which library read the export back, and how a second form of it was.
         max_difference: largest absolute difference of a logit.
         spread: standard deviation of the logits, for comparison.
         positions: token positions compared, each over the whole vocabulary.

@@ -10,7 +10,9 @@ from pathlib import Path
 from env.refusal import Refusal
 from training.backends import backend_module, find_backend, require_quantization, require_server
 from training.backends.base import LoadedModel, ModelIdentity, Serves
-from training.backends.local.model_folder import find_folder, require_files
+from training.backends.local.gguf.adapter_file import add_gguf
+from training.backends.local.gguf.families import require_family
+from training.backends.local.model_folder import find_folder, model_folder, require_files
 from training.exports import ExportRequest, Form, RoundTrip
 from training.packaged import cache as packaged
 from training.packaged.models import loading_lines, packaged_model
@@ -58,15 +60,19 @@ def export_adapter(backend: str, settings: ModelSettings, request: ExportRequest
     """Write an adapter or a merged model into ``request.to`` and compare it, read back, with what was measured.
 
     Raises:
-        Refusal: the backend cannot export, the adapter is damaged or of another base, or the comparison failed.
+        Refusal: the backend cannot export, or not for llama.cpp, the adapter is damaged or of another base, or the
+            comparison failed.
     """
     if not find_backend(backend).exports:
         raise Refusal(
             f"backend = {backend!r} cannot export.",
             "Its checkpoints in gate_c are PEFT adapters as they are.",
         )
-    found: RoundTrip = backend_module(backend).export(_with_folder(settings), request, settings.path)
-    return found
+    here, form = _with_folder(settings), request.form
+    layout = require_family(model_folder(here.path, here.revision)) if form == "gguf" else None
+    asked = replace(request, form="adapter") if layout else request
+    found: RoundTrip = backend_module(backend).export(here, asked, settings.path)
+    return replace(found, loaded_by=f"{found.loaded_by}; {add_gguf(request.to, layout)}") if layout else found
 
 
 def open_server(

@@ -116,6 +116,7 @@ class TrainSettings:
         max_length: tokens of prompt, answer and end token together; longer rows follow ``on_too_long``.
         max_adapter_mb: a checkpoint whose adapter file is larger is refused (1 MB = 1e6 bytes); 0 is off.
         group_by_length: batches hold rows of similar length, in random order.
+        packing: short rows stand side by side in one, no longer than the longest of the step, that counts once.
         logit_chunk: answer tokens whose logits exist at once; 0: all of a batch.
     """
 
@@ -135,6 +136,7 @@ class TrainSettings:
     max_adapter_mb: float
     gradient_checkpointing: bool
     group_by_length: bool
+    packing: bool
     logit_chunk: int
 
     def __post_init__(self) -> None:

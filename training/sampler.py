@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt
 
 from env.refusal import BadSettings
+from env.servers.access import address_problem
 
 Software = Literal["auto", "vllm", "sglang", "llama_cpp", "mlx_lm", "transformers", "other"]
 
@@ -49,25 +49,12 @@ class SamplerSettings:
     price_completion: Annotated[float, Ge(0)]
 
     def __post_init__(self) -> None:
-        problems = [problem for url in self.urls if (problem := _url_problem(url))]
+        found = [address_problem("sampler.urls", url, "sampler.api_key_env") for url in self.urls]
+        problems = [problem for problem in found if problem]
         if self.name and not self.urls:
             problems.append("sampler.urls = []: must name a server, such as [http://127.0.0.1:8000]")
         if problems:
             raise BadSettings("; ".join(problems) + ".")
-
-
-def _url_problem(url: str) -> str:
-    """Return what is wrong with the address of a server; "" when nothing is. A password in it is not repeated."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return f"sampler.urls: {url!r} is not an address"
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return f"sampler.urls: {url!r} must be an address such as http://127.0.0.1:8000"
-    if parts.username or parts.password or parts.query:
-        return f"sampler.urls: the address of {parts.hostname} holds a name or a key; use sampler.api_key_env"
-    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,12 @@ def with_steps(settings: TrainSettings, rows: int) -> TrainSettings:
     return _with_checkpoints(replace(settings, max_steps=steps, epochs=0.0))
 
 
+def with_fewer_steps(settings: TrainSettings, steps: int) -> TrainSettings:
+    """Return a counted schedule with another number of steps; warm-up and checkpoints stay within it."""
+    warmup, every = min(settings.warmup_steps, steps), min(settings.checkpoint_every, steps)
+    return replace(settings, max_steps=steps, epochs=0.0, warmup_steps=warmup, checkpoint_every=every)
+
+
 def _with_checkpoints(settings: TrainSettings) -> TrainSettings:
     every = settings.checkpoint_every or -(-settings.max_steps // _CHECKPOINTS)
     return replace(settings, checkpoint_every=every)
@@ -82,6 +88,8 @@ def require_same_run(saved: Mapping[str, Any], facts: Mapping[str, Any], folder:
     for part, name in (("base", "another base model"), ("examples", "other examples")):
         if saved.get(part) != facts[part]:
             raise Refusal(f"{folder}: was trained with {name}.", way_out)
+    if saved.get("start") != facts.get("start"):
+        raise Refusal(f"{folder}: its training started from another adapter.", way_out)
     for part in ("lora", "train"):
         for key, value in facts[part].items():
             before = saved[part].get(key)

@@ -14,12 +14,14 @@ class CheckedRow:
     Attributes:
         answer: the form of its answer, as a task's.
         worlds: what is there before the answer is carried out; empty where programs run in the verifier's own world.
+        difficulty: 1 (one field) to 5.
     """
 
     row: Row
     answer: AnswerForm
     checks: tuple[TaskCheck, ...]
     worlds: tuple[str, ...] = ()
+    difficulty: int = 1
 
 
 def task_of(dealt: CheckedRow, number: int, mod_name: str) -> Task:
@@ -36,6 +38,7 @@ def task_of(dealt: CheckedRow, number: int, mod_name: str) -> Task:
         answer=dealt.answer,
         reference=row.output,
         checks=dealt.checks,
+        difficulty=dealt.difficulty,
         source=row.cluster.partition(".")[0],
         mod_name=mod_name,
         worlds=dealt.worlds,

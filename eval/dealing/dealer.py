@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from eval.dealing.checked_rows import CheckedRow
 from eval.dealing.loosening import loosen
 from eval.dealing.pools import Draw
 from eval.dealing.problem import Kind, Phrases, Problem
@@ -40,7 +41,7 @@ class Dealer:
         frames: by family the sentences that wrap a wording; their slot is {it}.
         kept: words, in small letters, that loosening never exchanges.
         dialect_share: share of the pretraining answers that are right.
-        mod_name: what its programs run as; "" in a domain without mods.
+        mod_name: what its programs run as; "" in a domain that has no names for that.
     """
 
     name: str
@@ -86,6 +87,10 @@ class Dealer:
 
     def rows(self, count: int, seed: int) -> tuple[Row, ...]:
         """Return ``count`` training rows, each with the right answer."""
+        return tuple(dealt.row for dealt in self.rows_with_checks(count, seed))
+
+    def rows_with_checks(self, count: int, seed: int) -> tuple[CheckedRow, ...]:
+        """Return the rows of ``rows`` with their checks."""
         return tuple(_row(dealt) for _, dealt in zip(range(count), self.deal("train", seed), strict=False))
 
     def pretraining(self, count: int, seed: int, dialect_share: float | None = None) -> Iterator[tuple[Dealt, str]]:
@@ -120,9 +125,9 @@ class Dealer:
         )
 
 
-def _row(dealt: Dealt) -> Row:
+def _row(dealt: Dealt) -> CheckedRow:
     kind, problem = dealt.kind, dealt.problem
-    return Row(
+    row = Row(
         instruction=dealt.instruction,
         input=problem.input,
         output=problem.answer,
@@ -130,3 +135,4 @@ def _row(dealt: Dealt) -> Row:
         cluster=dealt.cluster,
         kind=kind.name,
     )
+    return CheckedRow(row, kind.form, problem.checks, difficulty=kind.difficulty)

@@ -28,10 +28,9 @@ from gates.measuring.pace import gate_durations
 from gates.measuring.prompting import prompts_file
 from gates.report import GateReport
 from gates.report.results import EnvironmentResults, FrozenRule, ModelProbe, Pace
-from gates.settings import Experiment
+from gates.settings import Experiment, planned_work
 from training.backends import find_backend
 from training.models import preparation
-from training.schedule import with_steps
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +51,7 @@ def run(context: GateContext) -> GateReport:
     context.on_progress(Progress("data", 0, 0, ""))
     dataset = dataset_of(experiment)
     # epochs become steps with the rows: a schedule without a checkpoint is refused here, not after the baseline
-    steps = with_steps(experiment.gate.c.train, len(dataset.rows)).max_steps
+    work = planned_work(experiment, len(dataset.rows))
     findings, judged_per_s = _timed(experiment, dataset)
     context.on_progress(Progress("planning", 0, 0, "", "what these tasks can detect"))
     planned = plan_decision(experiment, findings)
@@ -69,7 +68,7 @@ def run(context: GateContext) -> GateReport:
         tell=lambda part: context.on_progress(Progress("model", 0, 0, "", part)),
     )
     probed = probe_model(experiment, findings.usable, looking)
-    checks = retold(checks, waive([*probed.checks, *time_checks(probed.found.pace, planned, steps)], waivers))
+    checks = retold(checks, waive([*probed.checks, *time_checks(probed.found.pace, planned, work)], waivers))
     return _report(context, checks, findings, planned, frozen, probed.found)
 
 
@@ -172,7 +171,7 @@ def inspect(
     yield checks
     on_part("the data: every reference and training answer is executed")
     dataset = dataset_of(experiment)
-    steps = with_steps(experiment.gate.c.train, len(dataset.rows)).max_steps
+    work = planned_work(experiment, len(dataset.rows))
     findings, judged_per_s = _timed(experiment, dataset)
     checks = [*checks, *waive(findings.checks, waivers)]
     yield checks
@@ -188,15 +187,18 @@ def inspect(
                 tell=lambda part: on_part(f"the model: {part}"),
             )
             probed = probe_model(experiment, findings.usable, looking)
-        found = [*probed.checks, *time_checks(probed.found.pace, planned, steps)]
+        found = [*probed.checks, *time_checks(probed.found.pace, planned, work)]
         yield retold(checks, waive(found, waivers))
 
 
-def time_checks(pace: Pace | None, planned: PlannedDecision, steps: int) -> list[Check]:
-    """Return how long the gates will take and what a generation call holds, each with its basis."""
+def time_checks(pace: Pace | None, planned: PlannedDecision, work: tuple[int, int]) -> list[Check]:
+    """Return how long the gates will take and what a generation call holds, each with its basis.
+
+    ``work``: steps that Gate C trains, and answers that it draws.
+    """
     if pace is None:
         return []
-    durations = gate_durations(pace, planned.generations, steps)
+    durations = gate_durations(pace, planned.generations, *work)
     total = about(sum(duration.seconds for duration in durations.values()))
     parts = ", ".join(f"{gate.upper()} {about(durations[gate].seconds)}" for gate in sorted(durations))
     measured = f"measured: {counted(pace.rows, 'row')} together for {pace.measured_s:.0f} s, and one training step"

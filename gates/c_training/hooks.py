@@ -17,12 +17,26 @@ from training.records import AdapterCheckpoint, StepRecord, TrainingDiverged
 
 
 class Hooks:
-    """Writes metrics.jsonl and the heartbeat while the backend trains, and stops an exploding training."""
+    """Writes metrics.jsonl and the heartbeat while the backend trains, and stops an exploding training.
 
-    def __init__(self, context: GateContext, max_steps: int) -> None:
+    ``folder`` holds metrics.jsonl and checkpoints/; None is the gate's own. ``phase`` names the training on screens;
+    ``steps_before`` were trained in this gate before it.
+    """
+
+    def __init__(
+        self,
+        context: GateContext,
+        max_steps: int,
+        folder: Path | None = None,
+        phase: str = "training",
+        steps_before: int = 0,
+    ) -> None:
         self.context = context
         self.max_steps = max_steps
-        self.metrics = context.folder / "metrics.jsonl"
+        self.folder = folder or context.folder
+        self.phase = phase
+        self.steps_before = steps_before
+        self.metrics = self.folder / "metrics.jsonl"
         self.earlier = read_metrics(self.metrics)
         self.session = 1 + max((row["session"] for row in self.earlier), default=0)
         self.watch: LossWatch | None = None
@@ -33,9 +47,9 @@ class Hooks:
         line = {"session": self.session, **asdict(record)}
         append_lines(self.metrics, [json.dumps(line, allow_nan=False)])
         message = f"loss {record.loss:.3f}{self._idle(record)}"
-        self.context.on_progress(Progress("training", record.step, self.max_steps, "steps", message))
+        self.context.on_progress(Progress(self.phase, record.step, self.max_steps, "steps", message))
         values = {"loss": record.loss, "learning_rate": record.learning_rate, "grad_norm": record.grad_norm}
-        self.context.on_step(record.step, values)
+        self.context.on_step(self.steps_before + record.step, values)
         self._require_calm(record)
 
     def _idle(self, record: StepRecord) -> str:
@@ -56,7 +70,7 @@ class Hooks:
         why = self.watch.explosion(record.loss)
         if why:
             calm = record.step - self.watch.exploding_steps
-            scan = list_checkpoints(self.context.folder / "checkpoints")
+            scan = list_checkpoints(self.folder / "checkpoints")
             good = [found for found in scan.verified if found.step <= calm]
             raise TrainingDiverged(record.step, record.loss, good[-1] if good else None, why)
 

@@ -22,8 +22,8 @@ def measure_canary(context: GateContext, bench: Bench, cells: Sequence[Cell]) ->
     """
     folders = verified_checkpoints(context)
     context.on_progress(Progress("canary", 0, 0, ""))
-    announce(bench.model, [(folders[cell.step], cell.scale) for cell in cells])
-    first, *others = [_canary_of(context, bench, folders[cell.step], cell.scale) for cell in cells]
+    announce(bench.model, [(folders[cell.checkpoint], cell.scale) for cell in cells])
+    first, *others = [_canary_of(context, bench, folders[cell.checkpoint], cell.scale) for cell in cells]
     for other in others:
         first = replace(
             first,

@@ -55,7 +55,7 @@ def _on_unseen_tasks(context: GateContext, bench: Bench, rule: DecisionRule) -> 
     canary = measure_canary(context, bench, [cell])
     openings = record_opening(context.run_dir, context.attempt, context.started_at, cell.name)
     path = context.folder / "samples.jsonl"
-    folder = verified_checkpoints(context)[cell.step]
+    folder = verified_checkpoints(context)[cell.checkpoint]
     with bench.model.adapter(folder, cell.scale):
         samples = bench.measure(cell.name, "test", path, f"{cell.name} on test", 0, bench.planned("test"))
     base, result = base_of(bench, context, "test"), bench.evaluate(samples, cell.name, "test")

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from env.counts import counted
 from gates.context import PlanContext
 from gates.report.results import EnvironmentResults, Generations, Pace
-from gates.settings import drawn_together
+from gates.settings import drawn_together, planned_work
 from training.records import ModelSettings
-from training.schedule import with_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +19,8 @@ class Duration:
     basis: str
 
 
-def gate_durations(pace: Pace, generations: Generations, steps: int) -> dict[str, Duration]:
-    """Return each gate's duration by its letter, Gate A's left out; pure."""
+def gate_durations(pace: Pace, generations: Generations, steps: int, draws: int = 0) -> dict[str, Duration]:
+    """Return each gate's duration by its letter, Gate A's left out; pure. ``draws`` are answers that C draws."""
     step_s = pace.tokens_per_step / pace.train_tokens_per_s
     drawn = {"b": generations.base, "d": generations.sweep, "e": generations.decision}
     durations = {
@@ -29,7 +28,8 @@ def gate_durations(pace: Pace, generations: Generations, steps: int) -> dict[str
         for gate, samples in drawn.items()
     }
     training = f"{counted(steps, 'step')} of {step_s:.1f} s, {pace.tokens_per_step:,.0f} tokens each"
-    return {**durations, "c": Duration(pace.load_s + steps * step_s, training)}
+    drawing = f"; {_sampling_basis(pace, draws)}" if draws else ""
+    return {**durations, "c": Duration(pace.load_s + steps * step_s + _sampling_s(pace, draws), training + drawing)}
 
 
 def recorded_pace(context: PlanContext) -> Pace | None:
@@ -48,8 +48,7 @@ def recorded_durations(context: PlanContext) -> dict[str, Duration]:
     frozen = report.results.frozen
     if frozen is None or frozen.generations is None:
         return {}
-    steps = with_steps(context.experiment.gate.c.train, report.results.dataset.rows).max_steps
-    return gate_durations(pace, frozen.generations, steps)
+    return gate_durations(pace, frozen.generations, *planned_work(context.experiment, report.results.dataset.rows))
 
 
 def samples_per_call(context: PlanContext) -> int:

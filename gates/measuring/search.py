@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from env.counts import counted
 from eval.decision.racing import Course, Place, grid_course, race_course
 from eval.decision.rule import DecisionRule
-from gates.settings import Experiment
-from training.schedule import checkpoint_count, with_steps
+from gates.settings import Experiment, planned_trainings
 
 
 def planned_cells(experiment: Experiment, rows: int) -> int:
     """Return how many cells there are to sweep after training on ``rows`` rows."""
-    return checkpoint_count(with_steps(experiment.gate.c.train, rows)) * len(experiment.gate.d.scales)
+    checkpoints = sum(each.checkpoints for each in planned_trainings(experiment, rows) if not each.arm)
+    return checkpoints * len(experiment.gate.d.scales)
 
 
 def course_of(experiment: Experiment, rule: DecisionRule, places: Sequence[Place], cells: int) -> tuple[Course, str]:

@@ -10,29 +10,36 @@ from eval.pipeline.stored_samples import read_samples
 from eval.records import EvalResult, Split
 from gates.context import GateContext, PlanContext
 from gates.measuring.bench import Bench
-from gates.report.results import TrainingResults
-from training.checkpoints import list_checkpoints
+from gates.report.results import CheckpointFacts, TrainingResults
+from training.checkpoints import read_checkpoint
 
 
-def verified_checkpoints(context: GateContext) -> dict[int, Path]:
-    """Return the folder of every checkpoint that Gate C reported, by step.
+def verified_checkpoints(context: GateContext) -> dict[str, Path]:
+    """Return the folder of every checkpoint that Gate C reported and that can be chosen, by name (``Cell.checkpoint``).
 
     Raises:
         Refusal: one of them is missing or no longer matches the bytes that Gate C reported.
     """
-    scan = list_checkpoints(context.gate_folder("c") / "checkpoints")
-    present = {item.step: item for item in scan.verified}
-    folders = {}
-    for row in context.earlier(TrainingResults).checkpoints:
-        found = present.get(row.step)
-        if found is None or found.digest != row.digest:
-            state = "missing or damaged" if found is None else "not the bytes that were trained"
-            raise Refusal(
-                f"Checkpoint step {row.step} in {context.gate_folder('c')} is {state}.",
-                "`python -m runner rewind C`, then `advance`, trains again.",
-            )
-        folders[row.step] = found.folder
-    return folders
+    return {row.name: _verified(context, row) for row in context.earlier(TrainingResults).checkpoints}
+
+
+def control_checkpoints(context: GateContext) -> dict[str, Path]:
+    """Return the same of the checkpoints that are only compared with. Raises as ``verified_checkpoints``."""
+    return {row.name: _verified(context, row) for row in context.earlier(TrainingResults).controls}
+
+
+def _verified(context: GateContext, row: CheckpointFacts) -> Path:
+    folder = context.run_dir / row.folder
+    try:
+        state = "" if read_checkpoint(folder).digest == row.digest else "not the bytes that were trained"
+    except Refusal:
+        state = "missing or damaged"
+    if state:
+        raise Refusal(
+            f"Checkpoint step {row.step} in {context.gate_folder('c')} is {state}.",
+            "`python -m runner rewind C`, then `advance`, trains again.",
+        )
+    return folder
 
 
 def cell_file(context: PlanContext, cell: Cell) -> Path:

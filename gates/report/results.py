@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eval.decision.cells import Cell
+from eval.decision.cells import Cell, checkpoint_name
 from eval.decision.guards import Canary
 from eval.decision.power import DetectableGain
 from eval.decision.recommendations import Recommendation
@@ -17,6 +17,7 @@ from eval.decision.verdict import Decision
 from eval.overlap.contamination import Overlap, Status, Tier
 from eval.records import EvalResult, Metric, Outcome, Split
 from gates.report.document import Document
+from gates.report.rounds import RoundFacts
 
 
 class BaseFacts(Document):
@@ -249,12 +250,22 @@ class BaselineResults(Document):
 
 
 class CheckpointFacts(Document):
-    """A checkpoint that was verified: its folder inside the run, and the digest of its adapter."""
+    """A checkpoint that was verified: its folder inside the run, and the digest of its adapter.
+
+    ``round``: of rejection sampling that trained it, 0 where none did; ``arm``: "" where it can be chosen.
+    """
 
     step: int
     folder: str
     digest: str
     loss: float
+    round: int = 0
+    arm: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return what its cells are called after."""
+        return checkpoint_name(self.step, self.round, self.arm)
 
 
 class TrainingFacts(Document):
@@ -275,12 +286,21 @@ class TrainingFacts(Document):
 
 
 class TrainingResults(Document):
-    """Gate C's: the checkpoints, and how they were trained."""
+    """Gate C's: the checkpoints, and how they were trained.
+
+    Attributes:
+        training: of several trainings the last one whose checkpoints can be chosen.
+        controls: the last checkpoint of each arm that is only compared with.
+        rounds: of rejection sampling; ``judge`` verified its answers, None where nothing was drawn.
+    """
 
     gate: Literal["c"] = "c"
     base: BaseFacts
     checkpoints: tuple[CheckpointFacts, ...]
     training: TrainingFacts
+    controls: tuple[CheckpointFacts, ...] = ()
+    rounds: tuple[RoundFacts, ...] = ()
+    judge: JudgeFacts | None = None
 
 
 class CellFacts(Document):
@@ -299,11 +319,12 @@ class CellFacts(Document):
     result: EvalResult
     gain: Metric
     lower: float | None
+    round: int = 0
 
     @property
     def place(self) -> Cell:
         """Return the cell by checkpoint and scale."""
-        return Cell(self.step, self.scale)
+        return Cell(self.step, self.scale, self.round)
 
 
 class SearchRound(Document):
@@ -336,6 +357,23 @@ class ChosenCell(Document):
     why: str
 
 
+class ControlFacts(Document):
+    """An arm that is only compared with, on all dev tasks, beside the trained arm at the same scale.
+
+    Attributes:
+        arm: "gold", "unjudged" or "failed"; ``cell`` its last checkpoint.
+        trained: the last checkpoint of the last round: settled before anything was measured.
+        gains: pass@1 and pass@k of ``trained`` minus those of the arm, paired by task, in pp.
+    """
+
+    arm: str
+    cell: str
+    trained: str
+    result: EvalResult
+    trained_result: EvalResult
+    gains: tuple[Metric, ...]
+
+
 class SweepResults(Document):
     """Gate D's: every cell, how they were searched, and the chosen one; pass@``k`` decides."""
 
@@ -346,6 +384,7 @@ class SweepResults(Document):
     cells: tuple[CellFacts, ...]
     search: SearchFacts
     chosen: ChosenCell
+    controls: tuple[ControlFacts, ...] = ()
 
 
 class Opening(Document):

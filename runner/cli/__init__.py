@@ -13,7 +13,19 @@ from env.installed.typed_words import strange_word, unusable_path
 from env.locking import LockHeld
 from env.refusal import Refusal
 from env.silence import told
-from runner.cli import advancing, changing, data, elsewhere, evidence, judging, machine, reading, registering, replaying
+from runner.cli import (
+    advancing,
+    changing,
+    data,
+    elsewhere,
+    evidence,
+    grading,
+    judging,
+    machine,
+    reading,
+    registering,
+    replaying,
+)
 from runner.cli import releasing as adapters
 from runner.cli.app import app
 from runner.runs.exit_codes import Exit
@@ -21,7 +33,20 @@ from runner.runs.exit_codes import Exit
 __all__ = ["COMMANDS", "app", "main"]
 
 # Importing a module registers its commands.
-COMMANDS = (advancing, reading, evidence, changing, judging, replaying, data, elsewhere, machine, adapters, registering)
+COMMANDS = (
+    advancing,
+    reading,
+    evidence,
+    changing,
+    judging,
+    replaying,
+    data,
+    elsewhere,
+    grading,
+    machine,
+    adapters,
+    registering,
+)
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from runner.runs.locations import PROJECT, RESULTS_VARIABLE, results_folder
 ORDER = (
     *("advance", "tmux", "new", "status", "report", "samples", "compare", "runs"),
     *("retry", "rewind", "rejudge", "replay", "tasks", "judge", "verify", "score", "mcp"),
-    *("export", "promote", "rollback", "registry", "history"),
+    *("export", "publish", "promote", "rollback", "registry", "history"),
     *("config", "doctor", "notify", "lock"),
 )
 

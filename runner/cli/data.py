@@ -13,6 +13,7 @@ import typer
 from env.files import is_device_or_pipe, refuse_device_or_pipe
 from env.refusal import Refusal
 from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json
+from runner.cli.grading import judge_app
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
 
@@ -54,7 +55,7 @@ def tasks(
         raise typer.Exit(Exit.GATE_SAID_NO)
 
 
-@app.command()
+@judge_app.command("program")
 def judge(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task's id, such as eval:3.")],
     program: Annotated[Path, typer.Argument(metavar="FILE.lua", help="The answer; - reads standard input.")],
@@ -84,11 +85,10 @@ def judge(
 
 def _experiment(data: list[str], run: str | None, results: Path) -> Experiment:
     """Return the experiment of a file and overrides, else that of the run."""
-    from runner.runs.config import compose_experiment, read_config
+    from runner.runs.config import compose_experiment, read_older_config
 
     if not data:
-        experiment, _ = read_config(existing_run(results, run) / "config.yaml")
-        return experiment
+        return read_older_config(existing_run(results, run) / "config.yaml")
     is_override = "=" in data[0] and not os.path.exists(data[0])
     file, more = ("", data) if is_override else (data[0], data[1:])
     refuse_device_or_pipe(Path(file))

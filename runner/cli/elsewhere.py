@@ -79,14 +79,14 @@ def score(
     """
     from gates.outside_completions import score_completions, store_named
     from runner import screens
-    from runner.runs.config import compose_experiment, read_config
+    from runner.runs.config import compose_experiment, read_older_config
 
     if not file.is_file():
         raise Refusal(f"{file}: no such file.", "Give a file of completions, one JSON object on each line.")
     if overrides:
         experiment, _ = compose_experiment(overrides)
     else:
-        experiment, _ = read_config(existing_run(results, run) / "config.yaml")
+        experiment = read_older_config(existing_run(results, run) / "config.yaml")
     store = results / "scores" / store_named(experiment, file)
     scored = score_completions(experiment, file, store)
     write_atomic(store / "score.json", json.dumps(scored.to_json(), indent=2, ensure_ascii=False) + "\n")

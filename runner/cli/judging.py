@@ -26,10 +26,10 @@ def rejudge(
     from gates.rejudging import rejudge as judge_again
     from gates.rejudging import write_rejudgement
     from runner import screens
-    from runner.runs.config import read_config
+    from runner.runs.config import read_older_config
 
     folder = existing_run(results, run)
-    experiment, _ = read_config(folder / "config.yaml")
+    experiment = read_older_config(folder / "config.yaml")
     found = judge_again(folder, experiment, gate_letter(gate), verifier)
     path = write_rejudgement(folder, found)
     if as_json:

@@ -28,10 +28,10 @@ def replay(
     """
     from gates.rejudging import replay as judge_again
     from runner import screens
-    from runner.runs.config import read_config
+    from runner.runs.config import read_older_config
 
     folder = existing_run(results, run)
-    experiment, _ = read_config(folder / "config.yaml")
+    experiment = read_older_config(folder / "config.yaml")
     found = judge_again(folder, experiment, gate_letter(gate), task, index, cell, verifier)
     if as_json:
         print_json(found.to_json())

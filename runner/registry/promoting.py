@@ -22,7 +22,7 @@ from runner.registry.ledger import Entry, Registry
 from runner.registry.rule import Asked, PromotionRule, ask, refused
 from runner.registry.stock import damage, export_name, point
 from runner.release.export import export_cell
-from runner.runs.config import read_config
+from runner.runs.config import read_older_config
 from runner.runs.folder import Run, find_run
 from runner.views.artifacts import Artifacts, read_artifacts
 from runner.views.folder_facts import is_smoke
@@ -108,7 +108,7 @@ def _export(registry: Registry, run: Path, form: str) -> Path:
     for left in registry.exports.glob(".*.incoming"):
         shutil.rmtree(left, ignore_errors=True)
     incoming = registry.exports / f".{run.name}.{os.getpid()}.incoming"
-    experiment, _ = read_config(run / "config.yaml")
+    experiment = read_older_config(run / "config.yaml")
     origin, _ = export_cell(run, experiment, "", form, incoming, False)  # type: ignore[arg-type]
     target = registry.exports / export_name(run.name, origin.cell.name, incoming)
     if target.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,9 +71,18 @@ class Origin:
 
 
 def export_cell(
-    run_dir: Path, experiment: Experiment, cell_name: str, form: Form, to: Path, anyway: bool
+    run_dir: Path,
+    experiment: Experiment,
+    cell_name: str,
+    form: Form,
+    to: Path,
+    anyway: bool,
+    write_card: Callable[[Origin, Experiment, Form, RoundTrip], str] | None = None,
 ) -> tuple[Origin, RoundTrip]:
     """Write the cell (the chosen one where ``cell_name`` is "") of a run into the new folder ``to``.
+
+    Args:
+        write_card: returns the card's text; ``card`` where it is None.
 
     Raises:
         Refusal: the folder exists, there is no such cell, its checkpoint is damaged, the decision does not support
@@ -86,7 +96,7 @@ def export_cell(
     origin = find_origin(run_dir, cell_name)
     if not origin.is_allowed and not anyway:
         raise Refusal(
-            f"The verdict of {origin.run} on {origin.cell.name} is {_verdict_on(origin)}.",
+            f"The verdict of {origin.run} on {origin.cell.name} is {verdict_on(origin)}.",
             "Add --anyway to export it; its card will say so.",
         )
     make_folder(to.parent)
@@ -97,7 +107,7 @@ def export_cell(
     try:
         request = ExportRequest(origin.checkpoint, origin.cell.scale, form, partial, _texts(origin))
         found = export_adapter(experiment.backend.name, experiment.model, request)
-        write_atomic(partial / CARD, card(origin, experiment, form, found))
+        write_atomic(partial / CARD, (write_card or card)(origin, experiment, form, found))
         document = provenance(origin, experiment, form, found, partial)
         write_atomic(partial / PROVENANCE, json.dumps(document, indent=2, allow_nan=False) + "\n")
         partial.rename(to)
@@ -124,8 +134,9 @@ def export_bytes(experiment: Experiment, checkpoint: Path, form: Form) -> int:
     from training.models import local_folder
     from training.needs.weight_headers import read_tensors
 
-    if form == "adapter":
-        return (checkpoint / ADAPTER_WEIGHTS).stat().st_size + _SMALL_FILES_BYTES
+    if form != "merged":
+        copies = 2 if form == "gguf" else 1
+        return copies * (checkpoint / ADAPTER_WEIGHTS).stat().st_size + _SMALL_FILES_BYTES
     folder = local_folder(experiment.model)
     return (read_tensors(folder).unpacked_bytes if folder else 0) + _SMALL_FILES_BYTES
 
@@ -133,7 +144,7 @@ def export_bytes(experiment: Experiment, checkpoint: Path, form: Form) -> int:
 def find_origin(run_dir: Path, cell_name: str) -> Origin:
     """Return the origin of a run's cell, its checkpoint's files hashed. Raises Refusal as ``export_cell``."""
     from eval.decision.cells import cell_from_name
-    from training.checkpoints import read_checkpoint, step_name
+    from training.checkpoints import read_checkpoint
 
     reports = {gate: report for gate in "bcde" if (report := read_report(run_dir / f"gate_{gate}" / "report.json"))}
     training, sweep, decided = (reports[gate].results if gate in reports else None for gate in "cde")
@@ -142,12 +153,15 @@ def find_origin(run_dir: Path, cell_name: str) -> Origin:
     if not cell_name and not isinstance(sweep, SweepResults):
         raise Refusal(f"{run_dir.name} has not chosen a cell yet.", "Advance it, or name one with --cell.")
     cell = cell_from_name(cell_name or (sweep.chosen.cell if isinstance(sweep, SweepResults) else ""))
-    trained = {row.step: row.digest for row in training.checkpoints}
-    if cell.step not in trained:
-        steps = ", ".join(str(step) for step in sorted(trained))
-        raise Refusal(f"{run_dir.name} has no checkpoint of step {cell.step}.", f"Steps: {steps}.")
-    checkpoint = read_checkpoint(run_dir / "gate_c" / "checkpoints" / step_name(cell.step))
-    if checkpoint.digest != trained[cell.step]:
+    trained = {row.name: row for row in training.checkpoints}
+    if cell.checkpoint not in trained:
+        raise Refusal(
+            f"{run_dir.name} has no checkpoint {cell.checkpoint} that can be exported.",
+            f"Checkpoints: {', '.join(trained)}.",
+        )
+    row = trained[cell.checkpoint]
+    checkpoint = read_checkpoint(run_dir / row.folder)
+    if checkpoint.digest != row.digest:
         raise Refusal(f"{checkpoint.folder}: not the adapter that gate C reported.", "Restore it.")
     return Origin(
         run=run_dir.name,
@@ -189,17 +203,12 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
 
     base, lora = experiment.model.path, experiment.gate.c.lora
     source = source_note(base)
-    library = "peft" if form == "adapter" else "transformers"
+    library = "transformers" if form == "merged" else "peft"
     lines = ["---", f"base_model: {hub_name(base)}", f"library_name: {library}", "tags: [lora, luagate]", "---", ""]
     lines += [f"# {origin.run}, {origin.cell.name}", ""]
     if not origin.is_allowed:
-        lines += [f"**Exported with --anyway: the verdict on it is {_verdict_on(origin)}.**", ""]
-    what = (
-        f"A LoRA adapter with the scale {origin.cell.scale:g} multiplied into its matrices: load it at its own scale."
-        if form == "adapter"
-        else f"The base model with a LoRA adapter merged in at scale {origin.cell.scale:g}; it is not quantised."
-    )
-    lines += [what, ""]
+        lines += [f"**Exported with --anyway: the verdict on it is {verdict_on(origin)}.**", ""]
+    lines += [what_it_is(origin, form), ""]
     lines += [f"* decision: {origin.headline}"] if origin.headline else []
     lines += [
         f"* base: {base}, digest {origin.base.digest[:16]}" + (f"; {source}" if source else ""),
@@ -211,11 +220,24 @@ def card(origin: Origin, experiment: Experiment, form: Form, found: RoundTrip) -
         "",
         "Load it from inside this folder:",
         "",
-        "```python",
-        *(_adapter_lines(experiment) if form == "adapter" else _MERGED),
-        "```",
+        *loading_lines(experiment, form),
     ]
     return "\n".join(lines) + "\n"
+
+
+def what_it_is(origin: Origin, form: Form) -> str:
+    """Return in a sentence what an export holds."""
+    if form == "merged":
+        return f"The base model with a LoRA adapter merged in at scale {origin.cell.scale:g}; it is not quantised."
+    return (
+        f"A LoRA adapter with the scale {origin.cell.scale:g} multiplied into its matrices: load it at its own scale."
+    )
+
+
+def loading_lines(experiment: Experiment, form: Form) -> list[str]:
+    """Return how to load an export from inside its folder, as Markdown, with nothing of this project."""
+    code = _MERGED if form == "merged" else _adapter_lines(experiment)
+    return ["```python", *code, "```", *(_LLAMA_CPP if form == "gguf" else ())]
 
 
 def _adapter_lines(experiment: Experiment) -> list[str]:
@@ -252,8 +274,18 @@ _MERGED = (
     'model = AutoModelForCausalLM.from_pretrained(".")',
 )
 
+_LLAMA_CPP = (
+    "",
+    "The same adapter for llama.cpp, over a GGUF file of the same base:",
+    "",
+    "```sh",
+    "llama-server -m BASE.gguf --lora adapter.gguf",
+    "```",
+)
 
-def _verdict_on(origin: Origin) -> str:
+
+def verdict_on(origin: Origin) -> str:
+    """Return the verdict on an origin's cell, in words."""
     if origin.decided is None:
         return "UNDECIDED: gate E has not decided on it"
     if origin.decided != origin.cell.name:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from gates import GATES
-from runner.report.data import GateSection, ReportData, SampleSource, Verdict
+from runner.report.data import GateSection, Judged, ReportData, SampleSource, Verdict
 from runner.report.sections.exposure import contamination_sentence
 from runner.report.sections.limits import read_limits
 from runner.report.sections.marks import mark
 from runner.report.sections.measures import read_curves, read_outcomes, read_passes
 from runner.report.sections.next_steps import read_next_steps, read_repair
 from runner.report.sections.provenance import read_gates, read_provenance, read_reproduction
+from runner.report.sections.quality import read_quality
+from runner.report.sections.rounds import read_rounds
 from runner.report.sections.sweep import read_sweep
 from runner.report.sections.tasks import read_source, read_tasks
 from runner.report.sections.training import read_training
@@ -43,6 +45,8 @@ def build(run: Run) -> ReportData:
         ),
         NOTHING,
     )
+    unread: tuple[Judged | None, str] = (None, "")
+    judged, no_judged = found.section("Judged quality", read_quality, unread)
     provenance = read_provenance(found)
     trust = found.section(
         "Trust", lambda artifacts: read_trust(artifacts, marked.tasks, config.get("verifier") or {}), NOTHING
@@ -68,6 +72,8 @@ def build(run: Run) -> ReportData:
         tasks=marked.tasks,
         marks=marked.rows,
         no_marks=marked.why_not,
+        judged=judged,
+        no_judged=no_judged,
         problems=tuple(dict.fromkeys(found.problems)),
         **decided,
         **measured,
@@ -88,6 +94,7 @@ def _measured(found: Artifacts) -> dict[str, Any]:
         "outcomes": found.section("Outcomes", read_outcomes, NOTHING),
         "passes": found.section("pass@k", read_passes, NOTHING),
         "curves": found.section("pass@k by k", read_curves, NOTHING),
+        "rounds": found.section("Rounds", read_rounds, None),
         "training": found.section("Training", read_training, None),
         "tasks": found.section("Tasks", read_tasks, NOTHING),
         "source": found.section("Samples", read_source, SampleSource()),

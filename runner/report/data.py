@@ -112,14 +112,18 @@ class SweepCell:
     chosen: bool
     tasks: int | None = None
     dropped_after: int | None = None
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every cell that was tried, how the race went, and why one of them went on; ``test`` is that one's gain there."""
+    """Every cell that was tried, how the race went, and why one of them went on; ``test`` is that one's gain there.
+
+    ``checkpoints`` are named as the cells name theirs: "step 120", or "round 1, step 120".
+    """
 
     k: int
-    steps: tuple[int, ...]
+    checkpoints: tuple[str, ...]
     scales: tuple[float, ...]
     cells: tuple[SweepCell, ...]
     why: str
@@ -171,11 +175,54 @@ class MarkRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What an LLM judge says of passed answers, 0 to 1, on the tasks that both arms passed; ``gain`` is paired.
+
+    ``why`` says on what grounds its grades count: its calibration, or the waiver of one (``is_waived``).
+    """
+
+    model: str
+    base: Interval
+    adapter: Interval
+    gain: Interval
+    both: int
+    same: int
+    why: str
+    is_waived: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PassCurve:
     """pass@k of one arm for k = 1 to n, in %; the i-th interval is that of k = i + 1."""
 
     label: str
     points: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnRow:
+    """What a round of rejection sampling drew for a group of tasks; ``distinct`` programs a task on average."""
+
+    round: int
+    group: str
+    tasks: int
+    solved: int
+    all_pass: int
+    samples: int
+    passed: int
+    distinct: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """Rounds of rejection sampling: what was drawn, what was kept and trained, and the gain over each control arm.
+
+    ``gains``: of the last round's last checkpoint over the control arms, on dev, in pp; () before Gate D.
+    """
+
+    drawn: tuple[DrawnRow, ...]
+    facts: tuple[Fact, ...]
+    gains: tuple[Interval, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +376,9 @@ class ReportData:
         contamination: what training has seen of the tasks, in one sentence, which stands there too.
         k: the rule's, of pass@k; None before Gate A froze it.
         limits: what the numbers do not say, each sentence with the number behind it.
+        rounds: None where no answers of the model's own were trained on.
         marks: mean marks of both arms; ``no_marks`` says why there are none, "" where that needs no reason.
+        judged: what an LLM judge says of passed answers, where one was asked; ``no_judged`` why that is not shown.
     """
 
     run_id: str
@@ -361,6 +410,9 @@ class ReportData:
     next_steps: tuple[NextStep, ...] = field(default_factory=tuple)
     marks: tuple[MarkRow, ...] = ()
     no_marks: str = ""
+    judged: Judged | None = None
+    no_judged: str = ""
+    rounds: Rounds | None = None
 
 
 def to_json(data: ReportData) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from runner.runs.own_profile import missing_package_line, read_own_profile, yiel
 from runner.runs.plain_config import flatten, leaves, read_plain
 
 # Keys that name files: made absolute when a run is created, so that it resumes from any folder.
-PATH_KEYS = ("model.path", "dataset.eval", "dataset.train")
+PATH_KEYS = ("model.path", "dataset.eval", "dataset.train", "judge.rubric")
 # What the value of a key that conf/ leaves open is.
 _MEANT = {"model.path": "FOLDER", "dataset.eval": "FILE", "dataset.train": "FILE"}
 # Sections whose keys are the user's own: what a model's chat template reads, nobody here knows.
@@ -299,3 +299,27 @@ def read_config(path: Path) -> tuple[Experiment, dict[str, Any]]:
             "`python -m runner rewind A` converts it to this version's keys; or use that version (see run.json).",
         )
     return Experiment.model_validate(plain), plain
+
+
+def read_older_config(path: Path) -> Experiment:
+    """Read a run's config.yaml for a look at what it stored: keys that its version lacked have this version's defaults.
+
+    Raises:
+        Refusal: as ``read_config``, missing keys aside.
+    """
+    plain = read_plain(path)
+    if not faults(plain):
+        return Experiment.model_validate(plain)
+    _, defaults = compose_experiment([])
+    filled = _filled(plain, defaults)
+    return read_config(path)[0] if faults(filled) else Experiment.model_validate(filled)
+
+
+def _filled(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return ``given`` with each key that it lacks from ``defaults``, section by section."""
+    sections = {
+        key: _filled(value, defaults[key])
+        for key, value in given.items()
+        if isinstance(value, dict) and isinstance(defaults.get(key), dict)
+    }
+    return {**defaults, **given, **sections}

@@ -3,6 +3,7 @@
 from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
 from runner.screens.answers.examining import announce_part, print_next_look
+from runner.screens.answers.grading import print_calibrated, print_needs, print_quality
 from runner.screens.answers.registry import print_entry, print_history, print_promotion, print_stock
 from runner.screens.answers.rejudging import print_rejudgement
 from runner.screens.answers.replaying import print_replay
@@ -20,6 +21,7 @@ from runner.screens.watching import watch_status
 __all__ = [
     "announce_part",
     "make_screen",
+    "print_calibrated",
     "print_checks",
     "print_coming",
     "print_comparison",
@@ -28,8 +30,10 @@ __all__ = [
     "print_freshness",
     "print_history",
     "print_judged",
+    "print_needs",
     "print_next_look",
     "print_promotion",
+    "print_quality",
     "print_refusal",
     "print_rejudgement",
     "print_replay",

@@ -17,6 +17,7 @@ from typing import Any
 from env.heartbeat import Pulse
 from env.logs import log_path
 from gates import stores
+from runner.views.folder_facts import training_folder
 
 TAIL_BYTES = 262_144
 _LOSSES = 24
@@ -53,7 +54,9 @@ class Verdicts:
 def last_losses(folder: Path) -> Losses | None:
     """Return the losses that gate C wrote last; None before the first."""
     records = [
-        record for record in _records(folder / "gate_c" / "metrics.jsonl") if "loss" in record and "step" in record
+        record
+        for record in _records(training_folder(folder / "gate_c") / "metrics.jsonl")
+        if "loss" in record and "step" in record
     ]
     try:
         values = tuple(float(record["loss"]) for record in records[-_LOSSES:])

@@ -92,7 +92,7 @@ def heat_lines(results: SweepResults) -> list[Line]:
     """Return checkpoints x scales: pass@k and gain of every cell, the chosen one marked."""
     cells, k = results.cells, results.k
     scales = sorted({cell.scale for cell in cells})
-    by_place = {(cell.step, cell.scale): cell for cell in cells}
+    by_place = {(cell.round, cell.step, cell.scale): cell for cell in cells}
     wide = len(scales) <= _WIDE_SCALES
     columns = _CELL_COLUMNS if wide else 8
     what = f"pass@{k} and gain on dev" if wide else f"gain of pass@{k} on dev"
@@ -101,9 +101,9 @@ def heat_lines(results: SweepResults) -> list[Line]:
         line((f"    {what}, pp · * lower bound above 0 · {raced}", "dim"), ("◆ chosen", "bold"), hang=4),
         line((f"    {'step':>6}" + "".join(f"{f'x{scale:.2f}':>{columns}}" for scale in scales), "dim")),
     ]
-    for step in sorted({cell.step for cell in cells}):
-        spans = [_heat_span(by_place.get((step, scale)), k, results.chosen.cell, wide) for scale in scales]
-        lines.append(line(f"    {step:>6}", *spans))
+    for round_, step in sorted({(cell.round, cell.step) for cell in cells}):
+        spans = [_heat_span(by_place.get((round_, step, scale)), k, results.chosen.cell, wide) for scale in scales]
+        lines.append(line(f"    {f'{round_}/{step}' if round_ else step:>6}", *spans))
     return lines
 
 

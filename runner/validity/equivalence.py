@@ -12,7 +12,7 @@ from pathlib import Path
 from env.counts import listed_text
 from env.installed.opened_files import CHANGED, differences
 from gates.report import GateReport
-from gates.report.results import Measured
+from gates.report.results import Measured, TrainingResults
 
 # A reason names so many files.
 _NAMED = 3
@@ -60,10 +60,10 @@ def _model_difference(report: GateReport, own: GateReport | None) -> str:
     facts = {check.name: check.value for check in own.checks}
     if "server" in report.choices:
         return "it was sampled at a server, which may have changed since"
-    if isinstance(report.results, Measured):
-        judge = report.results.judge
-        if (facts.get("verifier"), facts.get("isolation")) != (judge.verifier, judge.isolation):
-            return f"it was verified by {judge.verifier} ({judge.isolation}), which is not the verifier here"
+    # a training has a judge where answers were drawn for it
+    judge = report.results.judge if isinstance(report.results, Measured | TrainingResults) else None
+    if judge is not None and (facts.get("verifier"), facts.get("isolation")) != (judge.verifier, judge.isolation):
+        return f"it was verified by {judge.verifier} ({judge.isolation}), which is not the verifier here"
     for name in ("device", "dtype"):
         if facts.get(f"model {name}") != report.choices.get(name):
             return f"its model ran with {name} {report.choices.get(name)}, here {facts.get(f'model {name}')}"

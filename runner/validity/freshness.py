@@ -30,6 +30,11 @@ SPEED_KEYS = {
         "urls", "api_key_env", "concurrency", "timeout_s", "retry_s", "adapters_folder", "server_folder",
         "price_prompt", "price_completion",
     },
+    # a judge is its model, its prompt and its sampling
+    "judge": {
+        "url", "api_key_env", "concurrency", "timeout_s", "retry_s", "price_prompt", "price_completion", "max_calls",
+        "max_cost", "candidates", "repeats", "programs", "waiver",
+    },
 }  # fmt: skip
 
 
@@ -61,10 +66,11 @@ def gate_inputs(run: Run, config: dict[str, Any], gate: str) -> Inputs:
         Refusal: a file it needs is missing.
     """
     record = GATE_RECORDS[gate]
-    shared = {name: _that_matters(config, name) for name in record.uses if _is_in_use(config, name)}
-    sections = {f"gate.{gate}": config["gate"][gate], **shared}
+    uses = record.uses_under(config)
+    shared = {name: _that_matters(config, name) for name in uses if _is_in_use(config, name)}
+    sections = {f"gate.{gate}": record.own_keys(config), **shared}
     digests = {f"config.{name}": digest(section) for name, section in sections.items()}
-    digests.update(_file_digests(config, record.uses))
+    digests.update(_file_digests(config, uses))
     for earlier in record.needs:
         report = read_report(run.gate_folder(earlier) / "report.json")
         digests[f"gate_{earlier}"] = "none" if report is None else report_digest(report)
@@ -90,6 +96,8 @@ def _file_digests(config: dict[str, Any], uses: tuple[str, ...]) -> dict[str, st
                 if not path.exists():
                     raise Refusal(f"dataset.{key}: {path} is not a file.", "Give the path of a JSONL file.")
                 found[f"file.dataset.{key}"] = digest(content_of(path)) if path.is_dir() else sha256_file(path)
+    if "judge" in uses and config["judge"]["rubric"]:
+        found["file.judge.rubric"] = sha256_file(Path(config["judge"]["rubric"]))
     folder = Path(config["model"]["path"]) if "model" in uses else None
     if folder is not None and folder.is_dir():
         found["file.model"] = digest(

@@ -39,6 +39,8 @@ def safe_work(folder: Path, gate: str) -> str:
     """Return what is stored of an unfinished gate's work: 'checkpoint step-000800', '1,240 samples'; '' for none."""
     gate_folder = folder / f"gate_{gate}"
     if stores(gate, "checkpoints"):
+        if rounds := _rounds_work(gate_folder):
+            return rounds
         step = newest_checkpoint(gate_folder)
         return f"checkpoint step-{step:06d}" if step else ""
     by_cell = stores(gate, "cells")
@@ -50,17 +52,32 @@ def safe_work(folder: Path, gate: str) -> str:
 
 def newest_checkpoint(gate_folder: Path) -> int:
     """Return the step of the newest finished checkpoint by its mark alone (no digest is verified); 0 without one."""
-    steps = [
-        int(mark.parent.name.removeprefix("step-"))
-        for mark in gate_folder.glob("checkpoints/step-*/CHECKPOINT.json")
-        if mark.parent.name.removeprefix("step-").isdigit()
-    ]
+    marks = training_folder(gate_folder).glob("checkpoints/step-*/CHECKPOINT.json")
+    steps = [int(step) for mark in marks if (step := mark.parent.name.removeprefix("step-")).isdigit()]
     return max(steps, default=0)
+
+
+def training_folder(gate_folder: Path) -> Path:
+    """Return where a gate keeps the metrics and checkpoints of the training that it was at last."""
+    trained = [path for path in gate_folder.glob("rounds/**/metrics.jsonl") if "checkpoints" not in path.parts]
+    return max(trained, key=lambda path: path.stat().st_mtime_ns).parent if trained else gate_folder
+
+
+def _rounds_work(gate_folder: Path) -> str:
+    """Return what rounds of rejection sampling have stored: 'round 1: 1,240 answers, 3 checkpoints'; '' for none."""
+    rounds = sorted((path for path in gate_folder.glob("rounds/*") if path.name.isdigit()), key=lambda p: int(p.name))
+    if not rounds:
+        return ""
+    answers = sum(_lines(folder / "draws.jsonl") for folder in rounds)
+    kept = sum(1 for folder in rounds for _ in folder.glob("**/step-*/CHECKPOINT.json"))
+    return f"round {rounds[-1].name}: {counted(answers, 'answer')}, {counted(kept, 'checkpoint')}"
 
 
 def resumes(folder: Path, gate: str) -> str:
     """Return what the next advance does first, such as 'resumes at step 800' or 'starts over: no checkpoint yet'."""
     if stores(gate, "checkpoints"):
+        if rounds := _rounds_work(folder / f"gate_{gate}"):
+            return f"resumes in {rounds}"
         step = newest_checkpoint(folder / f"gate_{gate}")
         return f"resumes at step {step}" if step else "starts over: no checkpoint yet"
     stored = safe_work(folder, gate)

@@ -216,10 +216,10 @@ def _eval_results(results: AnyResults | None) -> Iterable[EvalResult]:
 def _tasks(run: Run, found: Artifacts, task_ids: set[str]) -> dict[str, Task]:
     """Return the tasks from the dataset, as far as it still has them; {} where it cannot be read, which is named."""
     from gates.measuring.bench import dataset_of
-    from runner.runs.config import read_config
+    from runner.runs.config import read_older_config
 
     try:
-        dataset = dataset_of(read_config(run.file("config.yaml"))[0])
+        dataset = dataset_of(read_older_config(run.file("config.yaml")))
     except Refusal as refusal:
         found.problems.append(f"The dataset cannot be read, so prompts are not known: {refusal.sentence}")
         return {}

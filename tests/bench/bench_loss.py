@@ -54,8 +54,8 @@ def _measured(options: argparse.Namespace) -> dict[str, float]:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from tests.support.settings import lora_settings, train_settings
-    from training.backends.transformers_peft.chunked_loss import loss_of
     from training.backends.transformers_peft.lora import trainable
+    from training.backends.transformers_peft.loss.chunked_loss import loss_of
     from training.examples import TokenRow
 
     torch.set_num_threads(1)

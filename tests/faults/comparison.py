@@ -24,7 +24,7 @@ def stored_units(folder: Path) -> dict[str, str]:
         data = path.read_bytes()
         for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
             found[f"{path.relative_to(folder)}:{number}"] = _sha(line)
-    for manifest in sorted(folder.glob("gate_c/checkpoints/step-*/CHECKPOINT.json")):
+    for manifest in sorted(folder.glob("gate_c/**/checkpoints/step-*/CHECKPOINT.json")):
         if json.loads(manifest.read_bytes())["scheduled"]:
             for path in sorted(manifest.parent.iterdir()):
                 found[str(path.relative_to(folder))] = _sha(path.read_bytes())
@@ -67,10 +67,14 @@ def differing_bytes(folder: Path, reference: Path) -> dict[str, int]:
 
 def _results(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of everything that must not depend on interruptions, timings left out."""
-    for path in sorted(folder.glob("gate_*/**/samples.jsonl")):
+    draws = folder.glob("gate_c/rounds/*/draws.jsonl")
+    for path in sorted([*folder.glob("gate_*/**/samples.jsonl"), *draws]):
         yield _name(path, folder), b"\n".join(_untimed_sample(line) for line in path.read_bytes().splitlines())
-    for path in sorted(folder.glob("gate_c/checkpoints/step-*/*.safetensors")):
+    for path in sorted(folder.glob("gate_c/**/checkpoints/step-*/*.safetensors")):
         yield _name(path, folder), path.read_bytes()
+    for name in ("inputs.json", "scores.jsonl", "selected.jsonl", "round.json"):
+        for path in sorted(folder.glob(f"gate_c/rounds/*/{name}")):
+            yield _name(path, folder), path.read_bytes()
     for name in ("gate_a/rule.json", "gate_e/decision.json"):
         if (folder / name).exists():
             yield name, (folder / name).read_bytes()

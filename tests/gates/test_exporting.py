@@ -291,7 +291,7 @@ def test_a_run_without_a_decision_is_undecided(run: Path, tmp_path: Path) -> Non
 def test_a_checkpoint_that_is_not_there_is_answered_with_those_that_are(run: Path, tmp_path: Path) -> None:
     with pytest.raises(Refusal) as refused:
         export(run, tmp_path / "out", cell="step-000004_x1.00", anyway=True)
-    assert refused.value.fix == "Steps: 2."
+    assert refused.value.fix == "Checkpoints: step-000002."
 
 
 def test_an_adapter_that_was_touched_is_not_exported(run: Path, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from gates.a_environment.gate import time_checks
 from gates.a_environment.speed import GenerationSpeed, call_size, fastest, time_batches
 from gates.measuring.bench import dataset_of
 from gates.measuring.pace import as_recorded, gate_durations
+from gates.measuring.search import planned_cells
 from gates.report.results import Generations, Pace
+from gates.settings import planned_trainings, planned_work
 from runner.runs.config import compose_experiment
 from tests.support.settings import model_settings, prompt_form
 from tests.support.written import steps_of
@@ -182,11 +184,27 @@ def test_a_call_is_about_a_minute_of_work_in_whole_batches(
 
 def test_gate_a_says_the_time_of_every_gate_with_its_basis() -> None:
     planned = type("Planned", (), {"generations": GENERATIONS})()
-    time, call = time_checks(PACE, planned, 50)
+    time, call = time_checks(PACE, planned, (50, 0))
     assert time.value == "about 22 min: B 5 min, C 4 min, D 10 min, E 3 min"
     assert time.evidence[1] == "C: 50 steps of 4.0 s, 2,000 tokens each"
     assert call.value == "200 samples"
-    assert time_checks(None, planned, 50) == []
+    assert time_checks(None, planned, (50, 0)) == []
+
+
+def test_answers_that_gate_c_draws_take_their_time_beside_its_steps() -> None:
+    steps_alone, drawing = (gate_durations(PACE, GENERATIONS, 50, draws)["c"] for draws in (0, 1000))
+    assert drawing.seconds - steps_alone.seconds == pytest.approx(1000 * PACE.tokens_each / PACE.tokens_per_s)
+    assert drawing.basis == f"{steps_alone.basis}; 1,000 samples of 90 tokens at 300 tokens a second"
+
+
+def test_every_training_of_rejection_sampling_is_planned() -> None:
+    experiment = compose_experiment(["gate/c=rft", "gate.c.rft.rounds=2", "gate.c.rft.tasks=100"])[0]
+    planned = [
+        (one.round, one.arm, one.settings.max_steps, one.checkpoints) for one in planned_trainings(experiment, 800)
+    ]
+    assert planned == [(0, "", 60, 1), (1, "", 120, 3), (2, "", 120, 3), (2, "gold", 120, 1), (2, "unjudged", 120, 1)]
+    assert planned_work(experiment, 800) == (540, 1600)
+    assert planned_cells(experiment, 800) == 7 * 3
 
 
 def test_a_run_keeps_the_threads_that_gate_a_chose_however_busy_the_machine_is_later() -> None:

@@ -338,7 +338,7 @@ def test_the_canary_counts_answers_where_no_log_probabilities_are_told(
     from eval.decision.cells import Cell
     from gates.e_decision import canary as module
 
-    monkeypatch.setattr(module, "verified_checkpoints", lambda _context: {3: trained(tmp_path)})
+    monkeypatch.setattr(module, "verified_checkpoints", lambda _context: {"step-000003": trained(tmp_path)})
     fake.scores = False
     context = gate_context(tmp_path, experiment(fake, tmp_path), "e")
     model = opened_by_words(

@@ -36,7 +36,7 @@ from tests.support.written import steps_of
 from training.backends.base import Completion, DrawStep
 
 SMALL = ["profile=smoke", "dataset.dev_tasks=14", "sampling.samples_per_call=10", "verifier.workers=1"]
-FOLDERS = {step: Path(f"step-{step:06d}") for step in (2, 4, 6)}
+FOLDERS = {f"step-{step:06d}": Path(f"step-{step:06d}") for step in (2, 4, 6)}
 
 
 @dataclass

@@ -42,6 +42,7 @@ class Model:
 
 def context(gate_c: Path, trained: TrainingResults | None = None) -> Any:
     return SimpleNamespace(
+        run_dir=gate_c.parent,
         gate_folder=lambda gate: gate_c,
         earlier=lambda kind: trained,
         on_progress=lambda progress: None,
@@ -50,7 +51,7 @@ def context(gate_c: Path, trained: TrainingResults | None = None) -> Any:
 
 
 def test_of_several_cells_the_worst_canary_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folders = {40: Path("step-000040"), 80: Path("step-000080")}
+    folders = {"step-000040": Path("step-000040"), "step-000080": Path("step-000080")}
     monkeypatch.setattr(canary, "verified_checkpoints", lambda context: folders)
     tasks = [SimpleNamespace(reference="x")] * 3
     bench: Any = SimpleNamespace(model=Model(), tasks=lambda split: tasks, scored_prompt=lambda task: "p")
@@ -66,12 +67,14 @@ def test_a_checkpoint_of_other_bytes_or_none_is_not_tried(tmp_path: Path) -> Non
         (folder / "adapter_config.json").write_text("{}")
 
     facts = {"loss": 0.5, "base": "b", "lora": {}, "train": {}, "examples": "e"}
-    saved = save_checkpoint(tmp_path / "checkpoints", 40, write, facts, scheduled=True)
+    gate_c = tmp_path / "gate_c"
+    gate_c.mkdir()
+    saved = save_checkpoint(gate_c / "checkpoints", 40, write, facts, scheduled=True)
 
-    def verified(step: int, digest: str) -> dict[int, Path]:
-        return verified_checkpoints(context(tmp_path, training_results({step: digest})))
+    def verified(step: int, digest: str) -> dict[str, Path]:
+        return verified_checkpoints(context(gate_c, training_results({step: digest})))
 
-    assert verified(40, saved.digest) == {40: saved.folder}
+    assert verified(40, saved.digest) == {"step-000040": saved.folder}
     with pytest.raises(Refusal, match=r"step 40 .* is not the bytes that were trained"):
         verified(40, "00" * 32)
     with pytest.raises(Refusal, match=r"step 80 .* is missing or damaged"):

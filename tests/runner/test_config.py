@@ -12,7 +12,7 @@ import yaml
 
 from env.refusal import Refusal
 from gates.measuring.prompting import form_of
-from runner.runs.config import compose_experiment, groups, read_config
+from runner.runs.config import compose_experiment, groups, read_config, read_older_config
 from runner.runs.locations import CONF
 from runner.runs.overrides import in_present_spelling, merge_overrides
 from runner.runs.plain_config import dump_config, leaves
@@ -276,3 +276,17 @@ def test_arguments_of_a_chat_template_are_open_and_everything_else_stays_closed(
         compose_experiment(["prompt.template_arguments={x: [1, 2]}"])
     with pytest.raises(Refusal, match=r"prompt\.template_arguments"):
         compose_experiment(["prompt.template_arguments=low"])
+
+
+def test_keys_that_an_older_version_lacked_have_defaults_for_a_look_and_are_refused_for_a_run(tmp_path: Path) -> None:
+    config = compose_experiment(["profile=smoke", "gate.c.lora.r=2"])[1]
+    del config["gate"]["c"]["train"]["logit_chunk"], config["sampler"], config["prompt"]["answer_prefix"]
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config))
+    with pytest.raises(Refusal, match=r"logit_chunk"):
+        read_config(path)
+    assert read_older_config(path) == compose_experiment(["profile=smoke", "gate.c.lora.r=2"])[0]
+    config["gate"]["c"]["train"]["learning_rat"] = 1.0
+    path.write_text(dump_config(config))
+    with pytest.raises(Refusal, match=r"learning_rat"):
+        read_older_config(path)

@@ -45,7 +45,7 @@ def written_exports(monkeypatch: pytest.MonkeyPatch) -> None:
         return origin, None
 
     monkeypatch.setattr(promoting, "export_cell", export_cell)
-    monkeypatch.setattr(promoting, "read_config", lambda path: (None, None))
+    monkeypatch.setattr(promoting, "read_older_config", lambda path: None)
 
 
 def run_of(results: Path, **story: Any) -> Run:

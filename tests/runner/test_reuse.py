@@ -22,7 +22,7 @@ from runner.runs.folder import Run, archive_old_attempts, create_run
 from runner.runs.journal import EventType
 from runner.screens import make_screen
 from runner.validity import reuse
-from runner.validity.equivalence import Installation
+from runner.validity.equivalence import Installation, difference
 from runner.validity.freshness import Inputs, write_inputs
 from runner.validity.intactness import changes
 from runner.validity.reuse import record_reuse, remove_stages, requested_anew, stage_folder
@@ -242,6 +242,23 @@ def test_what_is_damaged_or_made_otherwise_is_never_reused_and_the_reason_is_rep
     assert why in passed_over[0]
     assert not other.gate_folder("b").exists()
     assert not stage_folder(other, "b").exists()
+
+
+def test_a_training_whose_answers_another_verifier_judged_is_not_reused(source: Run) -> None:
+    own = read_report(source.gate_folder("a") / "report.json")
+    report = read_report(source.gate_folder("b") / "report.json")
+    assert own is not None
+    assert report is not None
+    trained = training_results({})
+    for judge, why in (
+        (JUDGE, ""),
+        (JUDGE.model_copy(update={"verifier": "engine"}), "verified by engine"),
+        (None, ""),
+    ):
+        results = trained.model_copy(update={"judge": judge})
+        found = report.model_copy(update={"gate": "c", "results": results})
+        assert why in (said := difference(found, own, Installation(project(source), VERSIONS)))
+        assert bool(why) == bool(said)
 
 
 def test_a_file_that_computing_did_not_open_stops_no_reuse(source: Run, other: Run) -> None:

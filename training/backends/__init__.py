@@ -79,7 +79,6 @@ BACKENDS: dict[str, Backend] = {
             locks=("unsloth",),
             extras=("dev", "unsloth"),
             quantizations=("nf4", "none"),
-            exports=False,
         ),
         Backend(
             name="mlx",

@@ -244,8 +244,12 @@ class Trains(Protocol):
         train: TrainSettings,
         folder: Path,
         hooks: TrainHooks,
+        start: Path | None = None,
     ) -> TrainResult:
-        """Train an adapter into checkpoints under ``folder``, resuming from the newest verified one."""
+        """Train an adapter into checkpoints under ``folder``, resuming from the newest verified one.
+
+        ``start``: the checkpoint whose adapter and optimizer the first step continues with; None: a fresh adapter.
+        """
         ...
 
     def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:

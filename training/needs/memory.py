@@ -97,7 +97,7 @@ def estimate(
     if tensors.packed_bytes:
         weights["stored packed (4 or 8 bits)"] = tensors.packed_bytes / 1e9
     if on_gpu:
-        weights["CUDA context"] = _CONTEXT_GB
+        weights["context of the GPU"] = _CONTEXT_GB
     adapter = _adapter_parameters(shape, sizes, lora)
     return Footprint(
         weights,

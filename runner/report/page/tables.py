@@ -47,10 +47,27 @@ def _tables(data: ReportData) -> Iterator[Table]:
             for row in data.marks
         ),
     )  # fmt: skip
+    if data.judged is not None:
+        one = data.judged
+        yield Table(
+            "judged",
+            ("judge", "tasks", "clusters", "base", "base_low", "base_high", "adapter", "adapter_low", "adapter_high",
+             "difference", "difference_low", "difference_high"),
+            ((one.model, one.gain.n, one.gain.clusters, *_bounds(one.base), *_bounds(one.adapter),
+              *_bounds(one.gain)),),
+        )  # fmt: skip
     yield Table(
         "outcomes",
         ("arm", "outcome", "samples"),
         tuple((arm.label, name, number) for arm in data.outcomes for name, number in arm.counts.items()),
+    )
+    yield Table(
+        "rounds",
+        ("round", "group", "tasks", "solved", "all_pass", "answers", "passed", "distinct_programs_a_task"),
+        tuple(
+            (row.round, row.group, row.tasks, row.solved, row.all_pass, row.samples, row.passed, row.distinct)
+            for row in (data.rounds.drawn if data.rounds is not None else ())
+        ),
     )
     yield from _search_and_training(data)
     yield Table(

@@ -19,10 +19,12 @@ def read_sweep(found: Artifacts) -> Sweep | None:
     # without a test split the decision chooses once more, paying for it
     chosen = results.chosen.cell if decided is None else decided.decision.cell
     cells = tuple(_cell(row, chosen, results.k) for row in results.cells)
-    steps, scales = sorted({cell.step for cell in cells}), sorted({cell.scale for cell in cells})
+    places = sorted({(row.round, row.step) for row in results.cells})
+    scales = sorted({cell.scale for cell in cells})
     rounds, cost = _race(results.search)
     test_gain = _test_gain(decided.decision) if decided is not None else None
-    return Sweep(results.k, tuple(steps), tuple(scales), cells, results.chosen.why, rounds, cost, test_gain)
+    names = tuple(_checkpoint(*place) for place in places)
+    return Sweep(results.k, names, tuple(scales), cells, results.chosen.why, rounds, cost, test_gain)
 
 
 def _cell(row: CellFacts, chosen: str, k: int) -> SweepCell:
@@ -36,7 +38,12 @@ def _cell(row: CellFacts, chosen: str, k: int) -> SweepCell:
         chosen=row.cell == chosen,
         tasks=row.tasks,
         dropped_after=row.dropped_after,
+        checkpoint=_checkpoint(row.round, row.step),
     )
+
+
+def _checkpoint(round: int, step: int) -> str:
+    return f"round {round}, step {step}" if round else f"step {step}"
 
 
 def _race(search: SearchFacts) -> tuple[tuple[Fact, ...], str]:

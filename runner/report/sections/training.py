@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from env.counts import counted
-from gates.report.results import SweepResults, TrainingFacts, TrainingResults
+from eval.decision.cells import cell_from_name
+from gates.report.results import CheckpointFacts, SweepResults, TrainingFacts, TrainingResults
 from runner.report.data import Fact, Series, Training
 from runner.views.artifacts import Artifacts, read_json_lines
+from runner.views.folder_facts import training_folder
 
 # A curve of more points than a screen has columns shows the same; means of neighbours keep the page small.
 _MAX_POINTS = 400
@@ -20,19 +23,38 @@ _DRAWN = (("loss", "loss"), ("learning_rate", "learning rate"), ("grad_norm", "g
 
 def read_training(found: Artifacts) -> Training | None:
     """Return the curves of metrics.jsonl (a repeated step counts as last trained); None before the first step."""
-    rows = read_json_lines(found, found.run.gate_folder("c") / "metrics.jsonl")
+    trained, sweep = found.results(TrainingResults), found.results(SweepResults)
+    rows = read_json_lines(found, _folder(found, trained) / "metrics.jsonl")
     by_step = {int(row["step"]): row for row in rows}
     if not by_step:
         return None
     steps = sorted(by_step)
-    trained, sweep = found.results(TrainingResults), found.results(SweepResults)
     return Training(
         series=tuple(series for key, name in _DRAWN if (series := _series(by_step, steps, key, name)).points),
         restarts=tuple(b for a, b in pairwise(steps) if by_step[a]["session"] != by_step[b]["session"]),
-        checkpoints=tuple(row.step for row in trained.checkpoints) if trained is not None else (),
-        chosen=sweep.chosen.step if sweep is not None else None,
+        checkpoints=tuple(row.step for row in _drawn_checkpoints(trained)),
+        chosen=sweep.chosen.step if sweep is not None and _is_drawn(sweep, trained) else None,
         facts=(*_facts(trained, by_step[steps[-1]]), *_not_finite(by_step, steps)),
     )
+
+
+def _folder(found: Artifacts, trained: TrainingResults | None) -> Path:
+    """Return where the curves are: of several trainings those of the last one whose checkpoints can be chosen."""
+    if trained is None or not trained.rounds:
+        return training_folder(found.run.gate_folder("c"))
+    return (found.run.folder / trained.checkpoints[-1].folder).parents[1]
+
+
+def _drawn_checkpoints(trained: TrainingResults | None) -> list[CheckpointFacts]:
+    if trained is None:
+        return []
+    return [row for row in trained.checkpoints if row.round == trained.checkpoints[-1].round]
+
+
+def _is_drawn(sweep: SweepResults, trained: TrainingResults | None) -> bool:
+    """Whether the chosen checkpoint is one of the training whose curves are shown."""
+    chosen = cell_from_name(sweep.chosen.cell)
+    return trained is None or chosen.round == trained.checkpoints[-1].round
 
 
 def _series(by_step: Mapping[int, Mapping[str, Any]], steps: Sequence[int], key: str, name: str) -> Series:

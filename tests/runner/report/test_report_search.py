@@ -37,7 +37,7 @@ def test_a_loss_that_is_not_finite_is_told_and_the_rest_is_drawn(small_run: Run)
 def test_the_sweep_has_every_cell_and_one_chosen(finished: Run) -> None:
     sweep = build(finished).sweep
     assert sweep is not None
-    assert len(sweep.cells) == len(sweep.steps) * len(sweep.scales) == 9
+    assert len(sweep.cells) == len(sweep.checkpoints) * len(sweep.scales) == 9
     assert [cell.chosen for cell in sweep.cells].count(True) == 1
 
 

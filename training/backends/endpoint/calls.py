@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import queue
 import random
 import threading
@@ -21,7 +20,8 @@ from typing import Any
 import httpx2
 
 from env.refusal import Refusal
-from training.backends.endpoint.waiting import delay_s, may_pass
+from env.servers.access import key_in
+from env.servers.waiting import delay_s, may_pass
 from training.sampler import SamplerSettings
 
 _LOG = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Calls:
         self.urls = tuple(url.rstrip("/").removesuffix("/v1") for url in settings.urls)
         self.retries = 0
         self._settings = settings
-        self._key = _key_of(settings.api_key_env)
+        self._key = key_in(settings.api_key_env, "sampler.api_key_env", "advance")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="requests", daemon=True)
         self._thread.start()
@@ -197,18 +197,6 @@ def _said(data: Any) -> str:
     message = found.get("message", found) if isinstance(found, dict) else found
     text = message if isinstance(message, str) else json.dumps(message)
     return " ".join(text.split())[:_SHOWN] or "nothing"
-
-
-def _key_of(variable: str) -> str:
-    if not variable:
-        return ""
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise Refusal(
-            f"sampler.api_key_env = {variable!r}: that environment variable is not set.",
-            f"export {variable}=... in the shell that runs `advance`.",
-        )
-    return key
 
 
 def _arrived(found: queue.SimpleQueue[tuple[int, Any]]) -> list[tuple[int, Any]]:

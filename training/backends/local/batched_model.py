@@ -201,8 +201,11 @@ class BatchedModel(DrawnModel):
         train: TrainSettings,
         folder: Path,
         hooks: TrainHooks,
+        start: Path | None = None,
     ) -> TrainResult:
         """Train an adapter into checkpoints under ``folder``, resuming from the newest verified one.
+
+        ``start``: the checkpoint that the first step continues with; None: a fresh adapter.
 
         Raises:
             Refusal: settings or examples do not fit the model, or the checkpoints belong to another run.
@@ -210,7 +213,7 @@ class BatchedModel(DrawnModel):
         """
         self._require_bare("train")
         data, sizes = self._encode(examples, train), self._adapter_sizes(lora)
-        run = TrainingRun(data, lora, train, self.identity.digest, sizes, folder, hooks)
+        run = TrainingRun(data, lora, train, self.identity.digest, sizes, folder, hooks, start)
         return train_from_newest(run, self._learning(lora, train))
 
     def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:

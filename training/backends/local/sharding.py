@@ -226,9 +226,10 @@ class ShardedModel(DrawnModel):
         train: TrainSettings,
         folder: Path,
         hooks: TrainHooks,
+        start: Path | None = None,
     ) -> TrainResult:
         """Train in this process."""
-        return self._model.train(examples, lora, train, folder, hooks)
+        return self._model.train(examples, lora, train, folder, hooks, start)
 
     def encoded(self, examples: Sequence[Example], train: TrainSettings) -> EncodedExamples:
         """Return the examples as they would train."""

@@ -25,6 +25,7 @@ from training.checkpoints import (
     ADAPTER_WEIGHTS,
     list_checkpoints,
     quarantine,
+    read_checkpoint,
     read_manifest,
     remove_checkpoint,
     save_checkpoint,
@@ -32,6 +33,7 @@ from training.checkpoints import (
 from training.examples import EncodedExamples, TokenRow, step_batches
 from training.hooks import TrainHooks
 from training.needs.disk import checkpoints_left, require_room
+from training.packing import packed_batches
 from training.records import AdapterCheckpoint, LoraSettings, StepRecord, TrainingDiverged, TrainResult, TrainSettings
 from training.schedule import learning_rate, lora_facts, require_same_run, settings_facts
 
@@ -50,6 +52,7 @@ class TrainingRun:
     Attributes:
         base_digest: identity of the base model.
         sizes: elements of every parameter that trains, by its name on disk.
+        start: the checkpoint whose adapter and optimizer the first step continues with; None: a fresh adapter.
     """
 
     data: EncodedExamples
@@ -59,6 +62,7 @@ class TrainingRun:
     sizes: Mapping[str, int]
     folder: Path
     hooks: TrainHooks
+    start: Path | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -73,6 +77,7 @@ class TrainingRun:
             "lora": lora_facts(self.lora),
             "train": settings_facts(self.settings),
             "examples": self.data.digest,
+            **({} if self.start is None else {"start": read_checkpoint(self.start).digest}),
         }
 
 
@@ -175,8 +180,9 @@ def _train(
     checkpoints = list(known)
     start = checkpoints[-1].step if checkpoints else 0
     require_room(run.folder, learner.checkpoint_bytes, checkpoints_left(start, max_steps, every))
-    if checkpoints:
-        learner.load(checkpoints[-1].folder)
+    resumes_from = checkpoints[-1].folder if checkpoints else run.start
+    if resumes_from is not None:
+        learner.load(resumes_from)
     batches = step_batches([len(row.ids) for row in run.data.rows], run.settings, start + 1)
     for step in range(start + 1, max_steps + 1):
         epoch, indices = next(batches)
@@ -203,6 +209,8 @@ def _step(
     """Make optimizer step ``step`` over batches of row ``indices``."""
     started = time.perf_counter()
     batches = [[run.data.rows[index] for index in batch] for batch in indices]
+    if run.settings.packing:
+        batches = packed_batches(batches, run.settings.batch_size)
     rate = learning_rate(step, run.settings)
     loss, norm = learner.train_step(batches, rate, (run.settings.seed * 1_000_003 + step) % 2**63)
     for value in (loss, norm):

@@ -36,7 +36,8 @@ def learning(loaded: Loaded, lora: LoraSettings, settings: TrainSettings) -> Ite
     """Yield a learner; on exit the base is as before, adapter gone.
 
     Raises:
-        Refusal: the model's format cannot train, ``settings`` ask for logits in chunks, or as ``lora.trainable``.
+        Refusal: the model's format cannot train, ``settings`` ask for logits in chunks or packed rows, or as
+            ``lora.trainable``.
     """
     if loaded.dtype == mx.float16:
         raise Refusal(
@@ -47,6 +48,11 @@ def learning(loaded: Loaded, lora: LoraSettings, settings: TrainSettings) -> Ite
         raise Refusal(
             f"gate.c.train.logit_chunk={settings.logit_chunk}: mlx computes the logits of a batch at once.",
             "Set gate.c.train.logit_chunk=0.",
+        )
+    if settings.packing:
+        raise Refusal(
+            "gate.c.train.packing=true: mlx-lm's models count positions through a row, packed or not.",
+            "Set gate.c.train.packing=false.",
         )
     saving_memory = _recomputing(loaded.model.layers) if settings.gradient_checkpointing else nullcontext()
     with trainable(loaded.model, lora, settings.seed) as adapted, saving_memory:

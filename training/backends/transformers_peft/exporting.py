@@ -25,7 +25,7 @@ from training.exports import ExportRequest, RoundTrip, require_close
 from training.records import ModelSettings
 
 # Rounding of float32 sums only; and of weights that a merged model stores in 16 bits.
-_TOLERANCE = {torch.float32: 0.001, torch.bfloat16: 0.25, torch.float16: 0.05}
+LOGIT_TOLERANCE = {torch.float32: 0.001, torch.bfloat16: 0.25, torch.float16: 0.05}
 _TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "*.jinja")
 
 
@@ -60,10 +60,10 @@ def _export_adapter(
         # DoRA is applied to plain float32 weights only; the logits are the same
         model = model.dequantize()
     with worn(model, adapter, request.scale):
-        measured = _logits(model, ids)
+        measured = logits_of(model, ids)
     write_baked(request.adapter, request.scale, request.to, base_name)
     found = compared(measured, _peft_logits(model, request.to, ids), "peft")
-    require_close(found, _TOLERANCE[model.dtype], request.to)
+    require_close(found, LOGIT_TOLERANCE[model.dtype], request.to)
     return found
 
 
@@ -92,7 +92,7 @@ def _export_merged(
     if getattr(model, "is_quantized", False):
         model = model.dequantize()
     with worn(model, adapter, request.scale):
-        measured = _logits(model, ids)
+        measured = logits_of(model, ids)
     for name, change in adapter.items():
         module: Any = model.get_submodule(name)
         merged = merged_weight(module.weight.data.float(), change, request.scale)
@@ -103,12 +103,12 @@ def _export_merged(
             shutil.copyfile(file, request.to / file.name)
     stored = _stored_dtype(base)
     found = _write_merged(model, stored, request.to, measured, ids, held)
-    if not found.is_close(_TOLERANCE[stored]) and held.itemsize > stored.itemsize:
+    if not found.is_close(LOGIT_TOLERANCE[stored]) and held.itemsize > stored.itemsize:
         rounded = f"rounding to {_name(stored)} would move a logit by {found.max_difference:.2g}"
         stored = held
         again = _write_merged(model, stored, request.to, measured, ids, held)
         found = replace(again, stored=f"{again.stored}: {rounded}")
-    require_close(found, _TOLERANCE[stored], request.to)
+    require_close(found, LOGIT_TOLERANCE[stored], request.to)
     return found
 
 
@@ -146,7 +146,8 @@ def compared(measured: Sequence[Tensor], again: Sequence[Tensor], loaded_by: str
 
 
 @torch.inference_mode()
-def _logits(model: Any, ids: Sequence[list[int]]) -> list[Tensor]:
+def logits_of(model: Any, ids: Sequence[list[int]]) -> list[Tensor]:
+    """Return the logits (positions, vocabulary) of each text, in float32."""
     model.eval()
     return [model(input_ids=torch.tensor([one], device=model.device)).logits[0].float().cpu() for one in ids]
 
@@ -158,13 +159,13 @@ def _peft_logits(model: Any, folder: Path, ids: Sequence[list[int]]) -> list[Ten
         # PEFT uses a name of transformers that is deprecated
         warnings.simplefilter("ignore", FutureWarning)
         wrapped = PeftModel.from_pretrained(model, folder)
-    return _logits(wrapped, ids)
+    return logits_of(wrapped, ids)
 
 
 def _library_logits(folder: Path, dtype: torch.dtype, ids: Sequence[list[int]]) -> list[Tensor]:
     from transformers import AutoModelForCausalLM
 
-    return _logits(
+    return logits_of(
         AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, trust_remote_code=False), ids
     )
 

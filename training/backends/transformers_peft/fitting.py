@@ -15,6 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from training.backends.local.training_loop import OPTIMIZER_FILE, Learner
 from training.backends.transformers_peft.lora import load_adapter, save_adapter, trainable
+from training.backends.transformers_peft.loss.laying_out import kept_apart, padded
+from training.backends.transformers_peft.loss.packable import require_packable
 from training.examples import TokenRow, answer_tokens
 from training.needs.disk import checkpoint_bytes
 from training.records import LoraSettings, TrainSettings
@@ -25,8 +27,14 @@ Loss = Callable[[Any, Sequence[TokenRow]], Tensor]
 
 @contextmanager
 def learning(adapted: AbstractContextManager[Any], settings: TrainSettings, loss: Loss) -> Iterator[Learner]:
-    """Yield the learner of the PEFT model that ``adapted`` yields; torch's random numbers are left as they were."""
+    """Yield the learner of the PEFT model that ``adapted`` yields; torch's random numbers are left as they were.
+
+    Raises:
+        Refusal: ``settings`` ask for packed rows and the model lets one example see another.
+    """
     with adapted as model:
+        if settings.packing:
+            require_packable(model)
         devices = [model.device] if model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             yield TorchLearner(model, settings, loss)
@@ -139,21 +147,10 @@ def batch_loss(model: Any, rows: Sequence[TokenRow]) -> Tensor:
     """
     ids, labels = padded(rows, model.device)
     first = min(row.prompt_length for row in rows) - 1
-    positions = torch.arange(first, ids.shape[1] - 1, device=model.device)
-    logits = model(input_ids=ids, use_cache=False, logits_to_keep=positions).logits
+    kept = torch.arange(first, ids.shape[1] - 1, device=model.device)
+    logits = model(input_ids=ids, use_cache=False, logits_to_keep=kept, **kept_apart(model, rows)).logits
     targets = labels[:, first + 1 :]
     return cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum")
-
-
-def padded(rows: Sequence[TokenRow], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return token ids and labels, both (rows, longest row), padded on the right; -100 labels what is not learnt."""
-    width = max(len(row.ids) for row in rows)
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    labels = torch.full((len(rows), width), -100)
-    for number, row in enumerate(rows):
-        ids[number, : len(row.ids)] = torch.tensor(row.ids)
-        labels[number, row.prompt_length : len(row.ids)] = ids[number, row.prompt_length : len(row.ids)]
-    return ids.to(device), labels.to(device)
 
 
 def first_loss_scale(dtype: torch.dtype) -> float:

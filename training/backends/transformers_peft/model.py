@@ -15,11 +15,11 @@ from training.backends.local.adapter_folder import AdapterShelf
 from training.backends.local.batched_model import BatchedModel, PromptSamples, RowStep
 from training.backends.local.training_loop import Learner
 from training.backends.transformers_peft.adapters import read_adapter, worn
-from training.backends.transformers_peft.chunked_loss import loss_of
 from training.backends.transformers_peft.fitting import learning, trainable_here
 from training.backends.transformers_peft.generation import generate_batch
 from training.backends.transformers_peft.loading import Loaded, dequantized_copy
 from training.backends.transformers_peft.lora import adapter_sizes, target_modules
+from training.backends.transformers_peft.loss.chunked_loss import loss_of
 from training.records import LoraSettings, ModelSettings, TrainSettings
 
 

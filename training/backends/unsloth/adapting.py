@@ -18,8 +18,8 @@ from torch import Tensor
 
 from env.refusal import Refusal
 from training.backends.local.targets import layer_of
-from training.backends.transformers_peft.fitting import padded
 from training.backends.transformers_peft.lora import adapter_sizes, require_only, target_modules
+from training.backends.transformers_peft.loss.laying_out import padded
 from training.examples import TokenRow, answer_tokens
 from training.records import LoraSettings, TrainSettings
 
@@ -31,13 +31,18 @@ def trainable(model: Any, lora: LoraSettings, settings: TrainSettings) -> Iterat
     """Yield the PEFT model with a fresh adapter made by unsloth; on exit the base is as before, without adapter.
 
     Raises:
-        Refusal: ``settings`` ask for logits in chunks, a module or layer does not exist, or a parameter that was not
-            requested would train.
+        Refusal: ``settings`` ask for logits in chunks or packed rows, a module or layer does not exist, or a parameter
+            that was not requested would train.
     """
     if settings.logit_chunk:
         raise Refusal(
             f"gate.c.train.logit_chunk={settings.logit_chunk}: unsloth has a loss of its own.",
             "Set gate.c.train.logit_chunk=0.",
+        )
+    if settings.packing:
+        raise Refusal(
+            "gate.c.train.packing=true: unsloth's own attention is not known to keep packed rows apart.",
+            "Set gate.c.train.packing=false.",
         )
     targets = target_modules(model, lora)
     layers = sorted({layer for name in targets if (layer := layer_of(name)) is not None})

@@ -13,3 +13,4 @@ DEALER = Dealer("luanti_mini", KINDS, FRAMES, KEPT, dialect_share=0.2, mod_name=
 
 tasks = DEALER.tasks
 rows = DEALER.rows
+rows_with_checks = DEALER.rows_with_checks

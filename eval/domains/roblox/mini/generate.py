@@ -17,3 +17,4 @@ DEALER = Dealer("roblox_mini", KINDS, FRAMES, KEPT, dialect_share=0.2)
 
 tasks = DEALER.tasks
 rows = DEALER.rows
+rows_with_checks = DEALER.rows_with_checks

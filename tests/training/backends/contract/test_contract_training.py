@@ -95,6 +95,21 @@ def test_checkpoints_of_another_run_are_not_resumed(model: Any, packed: Any, tmp
         packed.train(EXAMPLES, LORA, TRAIN, tmp_path, NoHooks())
 
 
+def test_a_training_may_continue_with_another_ones_adapter_and_is_stopped_and_resumed_as_any(
+    model: Any, tmp_path: Path
+) -> None:
+    first = model.train(EXAMPLES, LORA, replace(TRAIN, max_steps=12), tmp_path / "first", NoHooks()).checkpoints[-1]
+    fresh, watch = Watch(), Watch()
+    model.train(EXAMPLES, LORA, TRAIN, tmp_path / "fresh", fresh)
+    straight = model.train(EXAMPLES, LORA, TRAIN, tmp_path / "straight", watch, first.folder)
+    assert watch.steps[0].loss < fresh.steps[0].loss, "its first step knows what the other training learnt"
+    model.train(EXAMPLES, LORA, TRAIN, tmp_path / "stopped", Watch(3), first.folder)
+    resumed = model.train(EXAMPLES, LORA, TRAIN, tmp_path / "stopped", NoHooks(), first.folder)
+    assert [one.digest for one in resumed.checkpoints] == [one.digest for one in straight.checkpoints]
+    with pytest.raises(Refusal, match="started from another adapter"):
+        model.train(EXAMPLES, LORA, TRAIN, tmp_path / "stopped", NoHooks())
+
+
 def test_accumulated_batches_learn_as_one_large_batch(model: Any, tmp_path: Path) -> None:
     split, whole = Watch(), Watch()
     one = replace(TRAIN, max_steps=3, group_by_length=False)

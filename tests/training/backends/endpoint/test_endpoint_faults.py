@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from env.refusal import BadSettings, Refusal
+from env.servers.waiting import delay_s, may_pass
 from eval.pipeline.sampling import GenerationRequest
 from tests.support.fake_server import Fake, Handler, serving
 from tests.support.settings import composed, sampling_settings
 from tests.training.backends.endpoint.conftest import Open
-from training.backends.endpoint.waiting import delay_s, may_pass
 
 SAMPLING = sampling_settings(0.8, 0.95, 0, 40)
 REQUESTS = [GenerationRequest("ask", (1, 2, 3))]

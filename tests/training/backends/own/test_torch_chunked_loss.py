@@ -13,9 +13,9 @@ from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from env.refusal import Refusal
 from tests.support.model_work import EXAMPLES, LORA, TRAIN, Watch, load, load_whole
-from training.backends.transformers_peft.chunked_loss import loss_of
 from training.backends.transformers_peft.fitting import batch_loss
 from training.backends.transformers_peft.lora import trainable
+from training.backends.transformers_peft.loss.chunked_loss import loss_of
 from training.examples import TokenRow
 from training.hooks import NoHooks
 

@@ -23,7 +23,8 @@ from tests.support.runs import PROJECT, environment, only_run
 from tests.support.settings import lora_settings, model_settings, sampling_settings, train_settings
 from tests.support.shipped_gpt_oss import write_shipped
 from training.backends.unsloth.forwards import patched_by
-from training.models import check_settings, load_model
+from training.exports import ExportRequest
+from training.models import check_settings, export_adapter, load_model
 from training.records import AdapterCheckpoint, Example, ModelSettings, StepRecord
 from training.tiny_random.cache import made_folder
 
@@ -148,11 +149,22 @@ import json, sys
 from contextlib import nullcontext
 from pathlib import Path
 from training.models import load_model
-from training.records import ModelSettings
+from tests.support.settings import model_settings
 path, quantization, adapter, prompt, answer = json.loads(sys.argv[1])
 model = load_model("transformers_peft", model_settings(path, quantization=quantization, device="cpu", threads=1))
 with model.adapter(Path(adapter), 1.0) if adapter else nullcontext():
     print(json.dumps({"log_prob": model.log_prob(prompt, answer), "digest": model.identity.digest}))
+"""
+
+MERGING = """
+import sys
+from pathlib import Path
+from tests.support.settings import model_settings
+from training.exports import ExportRequest
+from training.models import export_adapter
+path, adapter, to = sys.argv[1:]
+request = ExportRequest(Path(adapter), 1.0, "merged", Path(to), ("local x",))
+export_adapter("unsloth", model_settings(path, quantization="nf4", device="cpu", threads=1), request)
 """
 
 
@@ -276,6 +288,14 @@ def test_gpt_oss_as_unsloth_ships_it_in_4_bits_computes_what_its_weights_say(
         with loaded.adapter(result.checkpoints[-1].folder, 1.0):
             assert loaded.log_prob(PROMPT, ANSWER) > here
         assert loaded.log_prob(PROMPT, ANSWER) == here
+    checkpoint, held = result.checkpoints[-1].folder, replace(settings("gpt_oss", "nf4"), path=str(folder))
+    (tmp_path / "adapter").mkdir()
+    told = export_adapter("unsloth", held, ExportRequest(checkpoint, 0.5, "adapter", tmp_path / "adapter", (PROMPT,)))
+    assert told.same_choice == 1.0
+    (tmp_path / "merged").mkdir()
+    words = [str(folder), str(checkpoint), str(tmp_path / "merged")]
+    merging = subprocess.run([sys.executable, "-c", MERGING, *words], capture_output=True, text=True, cwd=PROJECT)
+    assert "which would stay random" in merging.stderr
 
 
 # --- to the end

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from env.refusal import Refusal
-from training.backends.transformers_peft.fitting import Loss, batch_loss, padded
+from training.backends.transformers_peft.fitting import Loss, batch_loss
+from training.backends.transformers_peft.loss.laying_out import kept_apart, padded
 from training.examples import TokenRow
 from training.records import TrainSettings
 
@@ -48,7 +49,7 @@ class _ChunkedLoss:
 
     def _loss(self, base: Any, rows: Sequence[TokenRow]) -> Tensor:
         ids, labels = padded(rows, base.device)
-        hidden = base.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+        hidden = base.get_decoder()(input_ids=ids, use_cache=False, **kept_apart(base, rows)).last_hidden_state
         wanted = labels[:, 1:] != -100
         summed: Tensor = _InChunks.apply(  # type: ignore[no-untyped-call]
             hidden[:, :-1][wanted], labels[:, 1:][wanted], base.get_output_embeddings(), self._chunk

@@ -1,0 +1,1 @@
+"""A language model behind an endpoint that grades programs: cached, counted, and calibrated against execution."""

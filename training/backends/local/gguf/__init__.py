@@ -1,0 +1,1 @@
+"""Adapters in llama.cpp's own file format."""
