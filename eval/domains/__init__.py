@@ -222,7 +222,8 @@ def open_verifier(domain: Domain, settings: VerifierSettings) -> Verifier:
     """
     if settings.name not in domain.verifiers:
         raise Refusal(
-            f'{domain.title} have no verifier "{settings.name}".', choices_hint(settings.name, domain.verifiers)
+            f'{domain.title} have no verifier "{settings.name}".',
+            f"Set verifier=NAME. {choices_hint(settings.name, domain.verifiers)}",
         )
     verifier: Verifier = import_module(domain.verifiers[settings.name]).open_pool(settings)
     return verifier

@@ -47,7 +47,8 @@ class VerifierSettings:
         engine: the engine to use: a server's program, or the folder of a system, a prefix or a build; "" is the one
             that $LUAGATE_ENGINE names, else the one installed.
         workers: child processes; 0 is one for each CPU this process may use.
-        timeout_s: wall time; a program that got no CPU time in it is missing data, not a timeout.
+        timeout_s: wall time, after which a program is watched: one that hangs is a timeout, one that the machine keeps
+            from running is waited for much longer, then missing data.
         cpu_s: CPU time; what decides TIMEOUT, so that a busy machine changes no outcome.
         memory_mb: Lua heap.
         output_kb: kept of what a program prints; the rest is dropped.

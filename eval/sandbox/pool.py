@@ -10,16 +10,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from env.refusal import Refusal
 from eval.sandbox.isolation import insist
 from eval.sandbox.process import Child, StartFailed, end_by_signal
+from eval.sandbox.turns import Turns
+from eval.sandbox.watching import Look
 from eval.sandbox.wire import FrameError, FrameTimeout
 
 T = TypeVar("T")
-RETRIES = 1  # of a program whose child was lost through no fault of the program
+RETRIES = 1  # alone, of a program whose child was lost through no fault of the program, or that hung
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,14 @@ class Ending:
     """How one program ended in its child.
 
     Attributes:
-        kind: "answer" was returned; "timeout" and "memory" are limits; "crashed" means the program ended its process;
-            "lost" means the cause is unknown, which never counts against the program.
+        kind: "answer" was returned; "timeout" and "memory" are limits; "hung" means that for all its wall time it
+            did not want the CPU, which the pool makes a timeout when it happens again; "crashed" means the program
+            ended its process; "lost" means the cause is unknown, which never counts against the program.
         fields: the judging program's return values, when kind is "answer".
         detail: one line why, for every other kind.
     """
 
-    kind: Literal["answer", "timeout", "memory", "crashed", "lost"]
+    kind: Literal["answer", "timeout", "memory", "hung", "crashed", "lost"]
     fields: tuple[str | float, ...] = ()
     detail: str = ""
     seconds: float = 0.0
@@ -76,7 +79,7 @@ class Member(Protocol):
     @property
     def is_spent(self) -> bool: ...
     def ask(self, arguments: list[str], job_id: int) -> dict[str, Any]: ...
-    def cpu_s_since_ask(self) -> float | None: ...
+    def look(self) -> Look | None: ...
     def death_signal(self) -> int | None: ...
     def last_words(self) -> str: ...
     def stop(self) -> None: ...
@@ -101,6 +104,7 @@ class Pool(Generic[T]):
         self._settings, self._start = settings, start
         self._queue: queue.SimpleQueue[_Work[T] | None] = queue.SimpleQueue()
         self._ids = itertools.count(1)
+        self._turns = Turns()
         self._lock = threading.Lock()  # guards the three below
         self._closing = False
         self._pending: set[Future[T]] = set()
@@ -160,19 +164,23 @@ class Pool(Generic[T]):
             self._end(child)
 
     def _run(self, child: Member | None, arguments: list[str]) -> tuple[Member | None, Ending]:
-        ending = Ending("lost", detail="the verifier was closed")
-        for _ in range(1 + RETRIES):
-            try:
-                child = child or self._begin()
-            except StartFailed as error:
-                ending = Ending("lost", detail=f"no process to run it: {error}")
-                continue
-            ending = run_once(child, arguments, next(self._ids))
-            if child.is_spent or ending.kind != "answer":
-                self._end(child)
-                child = None
-            if ending.kind != "lost":
-                break
+        with self._turns.beside_others():
+            child, ending = self._try(child, arguments)
+        for _ in range(RETRIES):
+            if ending.kind in ("lost", "hung"):
+                with self._turns.alone():
+                    child, ending = self._try(child, arguments)
+        return child, replace(ending, kind="timeout") if ending.kind == "hung" else ending
+
+    def _try(self, child: Member | None, arguments: list[str]) -> tuple[Member | None, Ending]:
+        try:
+            child = child or self._begin()
+        except StartFailed as error:
+            return None, Ending("lost", detail=f"no process to run it: {error}")
+        ending = run_once(child, arguments, next(self._ids))
+        if child.is_spent or ending.kind != "answer":
+            self._end(child)
+            return None, ending
         return child, ending
 
     def _begin(self) -> Member:
@@ -221,12 +229,16 @@ def _ending(answer: dict[str, Any], job_id: int, memory_mb: int) -> Ending:
 
 
 def _overran(child: Member, seconds: float) -> Ending:
-    """Wall time is up. A program cannot sleep, so a child that got little CPU time was starved by the machine."""
-    used_s = child.cpu_s_since_ask()
+    """It was waited for as long as ``Patience`` says."""
+    look = child.look()
     child.kill()
-    if used_s is not None and used_s < 0.25 * min(child.settings.cpu_s, child.settings.timeout_s):
-        return Ending("lost", detail=f"the machine gave it {used_s:.2f} s of CPU in {seconds:.1f} s", seconds=seconds)
-    return Ending("timeout", detail=f"more than {child.settings.timeout_s:g} s", seconds=seconds)
+    limits = child.settings
+    if look is not None and look.cpu_s > limits.cpu_s:
+        return Ending("timeout", detail=f"more than {limits.cpu_s:g} s of CPU time", seconds=seconds)
+    if look is not None and look.wants_cpu:
+        detail = f"the machine gave it {look.cpu_s:.2f} s of CPU in {seconds:.1f} s"
+        return Ending("lost", detail=detail, seconds=seconds)
+    return Ending("hung", detail=f"more than {limits.timeout_s:g} s without wanting the CPU", seconds=seconds)
 
 
 def _died(child: Member, why: str, seconds: float) -> Ending:

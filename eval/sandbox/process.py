@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from eval.sandbox.isolation import Wrapper, bubblewrap, describe, without
 from eval.sandbox.languages import UNDER_NODE, folders_of_child, words_of_child
+from eval.sandbox.watching import Look, Patience, look_at
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ class ChildSettings:
         program: the judging program, file name to source, in loading order.
         on_demand: the part of it that is loaded when a program needs it, in the same form.
         warm_up: argument lists of harmless jobs, run before the child locks itself down.
-        timeout_s: wall time of one program; generous, since CPU time is the real limit.
+        timeout_s: wall time of one program, after which it is watched (see ``watching``): CPU time is the real limit.
         cpu_s: CPU time of one program.
         memory_mb: heap of one program.
         recycle_after: programs a child runs before it is replaced.
@@ -103,27 +104,28 @@ class Child:
         """Run one job and return the child's answer.
 
         Raises:
-            FrameTimeout: no answer within ``timeout_s``; the child is still running.
+            FrameTimeout: no answer, and its ``Patience`` is over; the child is still running.
             FrameError, OSError: the pipe broke.
         """
-        deadline = time.monotonic() + self.settings.timeout_s
-        write_frame(self._write_fd, {"id": job_id, "arguments": arguments}, deadline)
+        patience = Patience(self.look, self.settings.timeout_s, self.settings.cpu_s)
+        write_frame(self._write_fd, {"id": job_id, "arguments": arguments}, patience)
         if self.settings.language in UNDER_NODE:
-            self._end_at_cpu_limit(deadline)
-        answer = read_frame(self._read_fd, deadline)
+            self._end_at_cpu_limit(patience)
+        answer = read_frame(self._read_fd, patience)
         self._served += 1
         self._life_cpu_s = float(answer["life_cpu_s"])
         return answer
 
-    def _end_at_cpu_limit(self, deadline: float) -> None:
+    def _end_at_cpu_limit(self, patience: Patience) -> None:
         """Wait for its answer; send SIGXCPU, as the kernel would, once the job has used its CPU time."""
         poller = select.poll()
         poller.register(self._read_fd, select.POLLIN)
         wait_ms = self.settings.cpu_s * 1000.0  # one thread uses no more than the time that passes
-        while not poller.poll(min(wait_ms, max(0.0, (deadline - time.monotonic()) * 1000.0))):
-            if time.monotonic() >= deadline:
+        while not poller.poll(min(wait_ms, max(0.0, patience() * 1000.0))):
+            if patience() <= 0:
                 return
-            if (self.cpu_s_since_ask() or 0.0) > self.settings.cpu_s:
+            look = self.look()
+            if look is not None and look.cpu_s > self.settings.cpu_s:
                 self._process.send_signal(signal.SIGXCPU)
                 return
             wait_ms = CPU_LOOK_MS
@@ -133,10 +135,10 @@ class Child:
         """Whether it has run its number of programs and should be replaced."""
         return self._served >= self.settings.recycle_after or self._life_cpu_s > LIFE_CPU_S
 
-    def cpu_s_since_ask(self) -> float | None:
-        """Return the CPU seconds the running job has used; None where the system does not report it."""
-        total = cpu_s_of_tree(self._process.pid)
-        return None if total is None else total - self._life_cpu_s
+    def look(self) -> Look | None:
+        """Return what there is to see of it, CPU time counted from the running job's start; None if nothing is."""
+        look = look_at(self._process.pid)
+        return look and replace(look, cpu_s=look.cpu_s - self._life_cpu_s)
 
     def death_signal(self) -> int | None:
         """Wait for its death and return the signal that caused it; None when it exited normally."""
@@ -222,18 +224,6 @@ def choose_wrapper(language: str = "lua") -> Wrapper:
     except StartFailed as failed:
         return without(wrapper, str(failed))
     return wrapper
-
-
-def cpu_s_of_tree(pid: int) -> float | None:
-    """Return CPU seconds of a process and its descendants from /proc; None where there is no /proc."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    own_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return own_s + sum(cpu_s_of_tree(int(child)) or 0.0 for child in children)
 
 
 def end_by_signal(number: int) -> str:

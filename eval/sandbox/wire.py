@@ -7,11 +7,14 @@ import os
 import select
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 HEADER = struct.Struct(">I")
 # A child's answer is a few KB (details are cut to 500 characters); beyond this it is not an answer.
 MAX_ANSWER_BYTES = 4 << 20
+# A value of ``time.monotonic()``, or what returns the seconds that are left, asked again when they are over.
+Deadline = float | Callable[[], float]
 
 
 class FrameError(Exception):
@@ -22,12 +25,12 @@ class FrameTimeout(Exception):
     """No complete frame arrived before the deadline."""
 
 
-def write_frame(fd: int, message: dict[str, Any], deadline: float | None = None) -> None:
+def write_frame(fd: int, message: dict[str, Any], deadline: Deadline | None = None) -> None:
     """Write ``message`` to ``fd`` completely; with a ``deadline`` the descriptor must be non-blocking.
 
     Raises:
         OSError: the other side is gone.
-        FrameTimeout: it did not take the frame before ``deadline`` (``time.monotonic()``).
+        FrameTimeout: it did not take the frame before ``deadline``.
     """
     body = json.dumps(message, separators=(",", ":")).encode("ascii")
     data = memoryview(HEADER.pack(len(body)) + body)
@@ -40,11 +43,11 @@ def write_frame(fd: int, message: dict[str, Any], deadline: float | None = None)
             _wait(fd, select.POLLOUT, deadline)
 
 
-def read_frame(fd: int, deadline: float | None = None, max_bytes: int = MAX_ANSWER_BYTES) -> dict[str, Any]:
+def read_frame(fd: int, deadline: Deadline | None = None, max_bytes: int = MAX_ANSWER_BYTES) -> dict[str, Any]:
     """Return the next message from ``fd``.
 
     Args:
-        deadline: ``time.monotonic()`` value to give up at; None waits for ever.
+        deadline: when to give up; None waits for ever.
         max_bytes: a longer frame is refused unread.
 
     Raises:
@@ -63,7 +66,7 @@ def read_frame(fd: int, deadline: float | None = None, max_bytes: int = MAX_ANSW
     return message
 
 
-def _read_exactly(fd: int, count: int, deadline: float | None) -> bytes:
+def _read_exactly(fd: int, count: int, deadline: Deadline | None) -> bytes:
     parts = bytearray()
     while len(parts) < count:
         if deadline is not None:
@@ -75,12 +78,17 @@ def _read_exactly(fd: int, count: int, deadline: float | None) -> bytes:
     return bytes(parts)
 
 
-def _wait(fd: int, event: int, deadline: float) -> None:
+def seconds_left(deadline: Deadline) -> float:
+    """Return the seconds until ``deadline``; 0 or less when it has passed."""
+    return deadline() if callable(deadline) else deadline - time.monotonic()
+
+
+def _wait(fd: int, event: int, deadline: Deadline) -> None:
     poller = select.poll()
     poller.register(fd, event)
     while True:
-        remaining_s = deadline - time.monotonic()
+        remaining_s = seconds_left(deadline)
+        if poller.poll(max(0.0, remaining_s * 1000 + 1)):
+            return
         if remaining_s <= 0:
             raise FrameTimeout
-        if poller.poll(remaining_s * 1000 + 1):
-            return

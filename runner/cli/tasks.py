@@ -69,7 +69,7 @@ def listing(
         )
     else:
         file = str(Path(data[0]).resolve()) if data and os.path.exists(data[0]) else ""
-        screens.print_tasks(found, file)
+        screens.print_tasks(found, file, (data or [])[1:])
     if any(one.reference.outcome != "PASSED" for one in found.tasks):
         raise typer.Exit(Exit.GATE_SAID_NO)
 

@@ -241,6 +241,18 @@ FORGERIES = (
         WRONG,
         RUNTIME,  # newer engines read the table before the first step
     ),
+    _of("registered table written", "core.registered_nodes['mymod:forged'] = {light_source = 7}", WRONG),
+    _of(
+        "registered tables written past their metatables",
+        "for _, t in ipairs({core.registered_nodes, core.registered_items}) do "
+        "rawset(t, 'mymod:forged', {light_source = 7, name = 'mymod:forged', type = 'node'}) end",
+        WRONG,
+    ),
+    _of(
+        "a tool registered, a node written",
+        "core.register_tool('mymod:forged', {}) core.registered_nodes['mymod:forged'] = {light_source = 7}",
+        WRONG,
+    ),
     _of(
         "definition that answers everything",
         "core.register_node('mymod:forged', setmetatable({}, {__index = function() return 7 end}))",

@@ -18,7 +18,7 @@ def items_file(tmp_path: Path) -> str:
 
 def test_tasks_lists_task_checks_cluster_and_split_with_the_reference_s_verdict(tmp_path: Path, cli: Cli) -> None:
     file = items_file(tmp_path)
-    code, text = cli("tasks", file)
+    code, text = cli("tasks", file, "verifier.output_kb=64")
     assert code == 0
     assert "eval:1  test · scaffold-" in text or "eval:1  dev · scaffold-" in text
     assert "groups.snappy is 3" in text
@@ -29,6 +29,7 @@ def test_tasks_lists_task_checks_cluster_and_split_with_the_reference_s_verdict(
         r"^selection max-t: the test tasks would form 7 clusters, and with fewer than 20", text, re.MULTILINE
     )
     assert f"next: python -m runner config profile=local model.path=FOLDER dataset=jsonl dataset.eval={file} " in text
+    assert " dataset.train=TRAIN verifier.output_kb=64 --starter mine.yaml" in text, "what was told is told again"
     assert re.search(r"^judged by recorder/luajit21, isolation process\+rlimits", text, re.MULTILINE)
     code, text = cli("tasks", file, "dataset.mod_name=orchard", "--json")
     assert code == 3

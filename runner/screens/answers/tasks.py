@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -19,10 +20,11 @@ _RULE = "─" * 40
 _BARE_SHOWN = 10
 
 
-def print_tasks(listing: Listing, file: str = "", stream: TextIO | None = None) -> None:
+def print_tasks(listing: Listing, file: str = "", overrides: Sequence[str] = (), stream: TextIO | None = None) -> None:
     """Write every task, then what of the files was not used, then the sizes.
 
-    Of a ``file`` of the user's own whose references pass, also the command that makes settings for it.
+    Of a ``file`` of the user's own whose references pass, also the command that makes settings for it, with the
+    ``overrides`` that it was read with.
     """
     lines = [row for one in listing.tasks for row in _task_lines(one)]
     for remark in listing.remarks:
@@ -32,14 +34,16 @@ def print_tasks(listing: Listing, file: str = "", stream: TextIO | None = None) 
     judge = line(("judged by ", "dim"), f"{listing.verifier}, isolation {listing.isolation}", hang=10)
     choice, why = listing.selection
     selection = line(("selection ", "dim"), f"{choice}: {why}", hang=10)
-    follows = [_next_line(file)] if file and not _failing(listing) else []
+    follows = [_next_line(file, overrides)] if file and not _failing(listing) else []
     write_lines(stream or sys.stdout, [*lines, judge, _sizes(listing), selection, *follows])
 
 
-def _next_line(file: str) -> Line:
+def _next_line(file: str, overrides: Sequence[str]) -> Line:
     """Return the command after a look at ``file``; what only the user knows stands in capitals."""
     dataset = "tasks" if are_tasks(Path(file)) else "jsonl"
-    own = f"profile=local model.path=FOLDER dataset={dataset} {shlex.quote(f'dataset.eval={file}')} dataset.train=TRAIN"
+    usual = ["profile=local", "model.path=FOLDER", f"dataset={dataset}", f"dataset.eval={file}", "dataset.train=TRAIN"]
+    told = {override.partition("=")[0] for override in overrides}
+    own = shlex.join([*(word for word in usual if word.partition("=")[0] not in told), *overrides])
     command = f"python -m runner config {own} --starter mine.yaml"
     return line(("next: ", "dim"), (command, "command"), ("   writes the settings of a run with it", "dim"), hang=6)
 

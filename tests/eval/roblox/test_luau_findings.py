@@ -144,6 +144,7 @@ def test_the_side_that_is_known_counts_without_a_comment() -> None:
         ("function " * 14_000, "not parsed within"),
         ("f<<" * 20_000, "not parsed within"),
     ],
+    ids=["parentheses", "tables", "a comment", "functions", "type arguments"],
 )
 def test_a_parser_bomb_is_not_read_and_that_is_said(code: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eval.domains.roblox.findings.program.tree._LONGEST_S", 0.2)

@@ -21,6 +21,7 @@ from eval.domains import domain_named, open_verifier
 from eval.domains.roblox.verify import machines
 from eval.pipeline.verifier import Job
 from eval.records import Outcome, Task, TaskCheck, Verdict
+from eval.sandbox import watching
 from eval.sandbox.isolation import Wrapper
 from eval.sandbox.pool import run_once
 from eval.sandbox.process import Child, ChildSettings, StartFailed
@@ -241,7 +242,8 @@ def _read(path: Path) -> str:
 
 
 @needs_luau_web
-def test_a_child_that_the_machine_starved_is_missing_data_and_not_a_timeout() -> None:
+def test_a_child_that_the_machine_starved_is_missing_data_and_not_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "PATIENCE", 1)
     settings = ChildSettings(JUDGE, {}, (), 1.0, 0.9, 32, 100, "luau_web")
     running = Child(settings, UNWRAPPED)
     os.kill(running._process.pid, signal.SIGSTOP)

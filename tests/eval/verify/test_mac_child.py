@@ -59,10 +59,9 @@ def test_the_limits_of_time_and_memory_hold(child: Child, program: str, kind: st
     assert run_once(child, [program], 1).kind == kind
 
 
-def test_without_proc_an_overrun_is_a_timeout(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.Path, "read_text", lambda *_arguments, **_options: (_ for _ in ()).throw(OSError()))
-    assert child.cpu_s_since_ask() is None
-    assert pool._overran(child, 20.0).kind == "timeout"
+def test_an_overrun_of_which_nothing_is_known_counts_as_hanging(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "look_at", lambda _pid: None)
+    assert pool._overran(child, 20.0).kind == "hung"
 
 
 def test_bubblewrap_is_not_looked_for_there(monkeypatch: pytest.MonkeyPatch) -> None:

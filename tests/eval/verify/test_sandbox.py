@@ -20,6 +20,7 @@ from eval.pipeline.verifier import Job, unsupported
 from eval.records import Outcome, TaskCheck
 from eval.sandbox import pool as pool_module
 from eval.sandbox import process as process_module
+from eval.sandbox import watching
 from eval.sandbox.isolation import Wrapper, insist
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 from tests.support.luanti import open_verifier
@@ -64,18 +65,10 @@ def test_a_loop_is_a_timeout_by_cpu_time_and_not_a_wrong_answer() -> None:
     assert [check.passed for check in verdict.checks] == [None]
 
 
-def test_wall_time_ends_a_program_that_cpu_time_would_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    # a busy machine would have starved it, which is another outcome
-    monkeypatch.setattr(process_module.Child, "cpu_s_since_ask", lambda child: 1.0)
-    with open_verifier(verifier_settings(workers=1, cpu_s=30.0, timeout_s=1.0)) as verifier:
-        verdict = verifier.submit(LOOP).result(timeout=60)
-    assert verdict.outcome is Outcome.TIMEOUT
-    assert verdict.detail == "more than 1 s"
-
-
-def test_a_program_the_machine_starved_is_missing_data_and_not_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_got_no_cpu_time_is_missing_data_and_not_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "RETRIES", 0)
-    with Recorder(verifier_settings(workers=1, cpu_s=20.0, timeout_s=2.0)) as verifier:
+    monkeypatch.setattr(watching, "PATIENCE", 0.1)  # of 20 s
+    with Recorder(verifier_settings(workers=1, cpu_s=20.0, timeout_s=0.2)) as verifier:
         assert verifier.submit(GOOD).result(timeout=30).outcome is Outcome.PASSED
         future = verifier.submit(LOOP)
         os.kill(wait_for_child(verifier), signal.SIGSTOP)

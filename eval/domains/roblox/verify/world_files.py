@@ -12,6 +12,8 @@ LOADED = (
     "guard",
     "identities",
     "environment",
+    "key_order",
+    "marks",
     "facts",
     "scheduler",
     "task_library",

@@ -64,20 +64,34 @@ local function listing()
 	return #names > 0 and concat(names, ", ") or "nothing"
 end
 
-local function lookup(kind, name, tables)
-	for _, t in ipairs(tables) do
-		local def = rawget(t, name)
-		if def ~= nil then return def end
-	end
-	fail("no " .. kind .. " " .. describe(name) .. " was registered (registered: " .. listing() .. ")")
+-- The public tables hold overrides too; but whoever only writes into them has registered nothing.
+local TABLES = { node = P.registered_nodes, tool = P.registered_tools, craftitem = P.registered_craftitems }
+local before = {} -- table -> what the engine itself registered
+for _, t in next, TABLES do
+	before[t] = {}
+	for name in next, t do before[t][name] = true end
 end
 
-function checks.node(name) return lookup("node", name, { P.registered_nodes }) end
-function checks.tool(name) return lookup("tool", name, { P.registered_tools }) end
-function checks.craftitem(name) return lookup("craftitem", name, { P.registered_craftitems }) end
-function checks.item(name)
-	return lookup("item", name, { P.registered_nodes, P.registered_tools, P.registered_craftitems })
+local function is_registered(kind, name)
+	if before[TABLES[kind]][name] then return true end
+	for _, entry in ipairs(registered[kind] or {}) do
+		if entry.name == name then return true end
+	end
+	return false
 end
+
+local function lookup(what, name, ...)
+	for _, kind in ipairs({ ... }) do
+		local def = rawget(TABLES[kind], name)
+		if def ~= nil and is_registered(kind, name) then return def end
+	end
+	fail("no " .. what .. " " .. describe(name) .. " was registered (registered: " .. listing() .. ")")
+end
+
+function checks.node(name) return lookup("node", name, "node") end
+function checks.tool(name) return lookup("tool", name, "tool") end
+function checks.craftitem(name) return lookup("craftitem", name, "craftitem") end
+function checks.item(name) return lookup("item", name, "node", "tool", "craftitem") end
 
 -- Only what the candidate registered counts, so these read the log and not the public tables; the last one stands.
 local function logged(kind, name)

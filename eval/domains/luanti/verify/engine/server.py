@@ -9,14 +9,15 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from eval.domains.luanti.verify.engine.game import SETTINGS_FILE, WORLD_FILE, GameFiles
 from eval.domains.luanti.verify.engine.installation import Installation
 from eval.sandbox.isolation import Wrapper, bubblewrap, describe
-from eval.sandbox.process import StartFailed, cpu_s_of_tree
+from eval.sandbox.process import StartFailed
+from eval.sandbox.watching import Look, Patience, look_at
 from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 
 WORLD_INSIDE = "/world"  # of a container
@@ -87,22 +88,22 @@ class Server:
         if ready["limits"] != "true":
             self.isolation_reason += "; its Lua has no ffi, so only the outer limits hold"
         self.version, self.runtime = _text(ready["engine"]), _text(ready["luajit"])
-        self._cpu_s_before = cpu_s_of_tree(self._process.pid)
+        self._look_before = look_at(self._process.pid)
 
     def ask(self, arguments: list[str], job_id: int) -> dict[str, Any]:
         """Run the program and return the judging program's answer.
 
         Raises:
-            FrameTimeout: no answer within ``timeout_s``; the server is still running.
+            FrameTimeout: no answer, and its ``Patience`` is over; the server is still running.
             FrameError, OSError: the server ended, or did not start as the program's mod.
         """
         self._become(arguments[1])
         started = time.monotonic()
-        deadline = started + self.settings.timeout_s
-        write_frame(self._write_fd, job_message(self.settings, arguments), deadline)
+        patience = Patience(self.look, self.settings.timeout_s, self.settings.cpu_s)
+        write_frame(self._write_fd, job_message(self.settings, arguments), patience)
         checks = len(arguments) // 2 - 1
         try:
-            answer = self._listen(deadline)
+            answer = self._listen(patience)
             if answer["status"] == "stopped":
                 answer = self._stopped(checks)
         except FrameError:
@@ -119,10 +120,10 @@ class Server:
             except StartFailed as error:
                 raise FrameError(f"it does not start as mod {mod_name}: {error}") from None
 
-    def cpu_s_since_ask(self) -> float | None:
-        """Return the CPU seconds used since it was ready; None where the system does not report it."""
-        total = cpu_s_of_tree(self._process.pid)
-        return None if total is None or self._cpu_s_before is None else total - self._cpu_s_before
+    def look(self) -> Look | None:
+        """Return what there is to see of it, CPU time counted from when it was ready; None where nothing is."""
+        look = look_at(self._process.pid)
+        return look and replace(look, cpu_s=look.cpu_s - (self._look_before.cpu_s if self._look_before else 0.0))
 
     def death_signal(self) -> int | None:
         """Wait for its death and return the signal that caused it; None when it exited normally."""
@@ -161,9 +162,9 @@ class Server:
             self.kill()
             raise StartFailed(f"it loads {loaded}, which is another engine's Lua than its own in {own}")
 
-    def _listen(self, deadline: float) -> dict[str, Any]:
+    def _listen(self, patience: Patience) -> dict[str, Any]:
         while True:
-            frame = read_frame(self._read_fd, deadline)
+            frame = read_frame(self._read_fd, patience)
             if "status" in frame:
                 fields = [_text(field) if isinstance(field, str) else field for field in frame["fields"]]
                 return {"status": frame["status"], "fields": fields, "detail": " ".join(map(str, fields[:1]))}
