@@ -67,7 +67,7 @@ class Task:
             "calls" when it writes calls of tools.
         reference: an answer in the requested form that passes every check.
         difficulty: 1 (one field) to 5.
-        mod_name: the mod that programs run as, where the domain has mods; "" leaves it to each program's own names.
+        mod_name: what programs run as, where the domain names that; "" leaves it to each program's own names.
         worlds: what is there before the program runs, as the domain's verifier reads it: the program must pass in each
             world; without one in the verifier's own.
         system: the system turn it is asked under; "" is that of the run.

@@ -11,22 +11,31 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from runner.runs.folder import Run
 from tests.support.distribution import longest_first
-from tests.support.quick import mark_quick
+from tests.support.quick import holds_no_quick_test, mark_quick
 from tests.support.runs import DEADLINE_S, PROJECT, Cli
 from training.backends import BACKENDS
 
 # As in an activated environment: a command that a screen names is one that works in the shell.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Know each backend's name as a mark: what needs its library, and skips without it, saying so."""
     for backend in BACKENDS.values():
         config.addinivalue_line("markers", f"{backend.name}: needs {backend.library} ({backend.install})")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where quick tests alone are asked for, leave out the files that have none: importing torch takes seconds."""
+    return True if config.option.markexpr == "quick" and holds_no_quick_test(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,7 +24,7 @@ class Wanted:
 
     Attributes:
         seed: of the split; ``dev_tasks`` and ``test_tasks`` are how many of each split are used, 0 is all.
-        mod_name: the mod that programs run as; "" reads it from prompts and programs.
+        mod_name: what programs run as; "" reads it from prompts and programs.
         waived: sources of training rows that are used although their licence does not allow it.
         system_turns: whether rows and items are asked under system turns of their own.
     """

@@ -41,7 +41,7 @@ class Dealer:
         frames: by family the sentences that wrap a wording; their slot is {it}.
         kept: words, in small letters, that loosening never exchanges.
         dialect_share: share of the pretraining answers that are right.
-        mod_name: what its programs run as; "" in a domain without mods.
+        mod_name: what its programs run as; "" in a domain that has no names for that.
     """
 
     name: str

@@ -50,7 +50,7 @@ class Domain:
         derive: a module with what ``Derives`` says: checks for an item that has none of its own, wrong programs that
             they should reject, and what failing references have in common.
         packages: what its verdicts depend on, as pip spells it: their versions enter every report and every reuse.
-        mod_name: what the programs of its own tasks run as; a domain without mods leaves it away.
+        mod_name: what the programs of its own tasks run as; "" where the domain has no names for that.
         scorers: a module with what ``Scorer`` of eval/pipeline/scoring says: the marks of a program that ran.
         worlds: a module with what ``Worlds`` says; "" where tasks come without worlds, or tell of them themselves.
         foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
@@ -83,7 +83,7 @@ class Derived:
         kind: of the task, such as "node".
         checks: empty where nothing can be observed.
         remark: what had to be guessed; "" where nothing was.
-        mod_name: the mod that the item's prompt says a program belongs to; "" where it leaves that open.
+        mod_name: what the item's prompt says a program runs as; "" where it leaves that open.
         missing: why there are no checks.
         reference: an answer that passes the checks, for an item that comes without one.
         worlds: what is there before a program runs (``Task.worlds``).

@@ -16,8 +16,8 @@ from eval.records import Task, TaskCheck, Verdict
 class Job:
     """One program to verify and the checks it must pass, in order.
 
-    ``mod_name`` is the mod it runs as, where its domain has mods; "" is what its own registrations say. ``worlds`` are
-    those of its task: it passes when it passes in each.
+    ``mod_name`` is what it runs as, where its domain names that; "" leaves it to the program's own names. ``worlds``
+    are those of its task: it passes when it passes in each.
     """
 
     code: str

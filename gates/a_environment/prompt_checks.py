@@ -95,7 +95,7 @@ def _thought_check(experiment: Experiment, model: LoadedModel, form: PromptForm,
         marks is None
         or _is_closed(prompt or "", marks.closes)
         or bool(switch and _is_same(model, form, switch, False)),
-        "no thought in this chat template" if marks is None else f"prompts {_end_of(prompt or '')}",
+        "no thought in this chat template" if marks is None else f"prompts end in {(prompt or '')[-30:]!r}",
         "a thought, where the chat template knows one, is closed before the answer",
         reason="The model may begin its answer with a thought, which max_new_tokens then cuts.",
         fix=(f"Set prompt.template_arguments={{{switch}: false}}; or " if switch else "Set ")
@@ -107,10 +107,6 @@ def _is_same(model: LoadedModel, form: PromptForm, switch: str, value: bool) -> 
     """Whether a prompt is what it would be with the argument ``switch`` set to ``value``."""
     switched = replace(form, arguments={**form.arguments, switch: value})
     return model.apply_chat_template("Hello.", switched) == model.apply_chat_template("Hello.", form)
-
-
-def _end_of(prompt: str) -> str:
-    return f"end in {prompt[-30:]!r}"
 
 
 def _is_closed(prompt: str, closes: str) -> bool:

@@ -44,12 +44,13 @@ def calibrate(
     require_named(settings)
     prompt = read_prompt(settings, domain.name)
     pool = draw_pool(experiment)
+    again = _again(pool, settings.repeats)
+    before = looked_at(settings, domain.name, results)
+    needs, spent = before.needs(pool.pairs, again), before.ledger.spent
+    require_affordable(spent, needs, settings)
+    announce(needs, spent)
     with Ledger(results) as ledger:
         judge = Judge(settings, prompt, ledger)
-        again = _again(pool, settings.repeats)
-        needs, spent = judge.needs(pool.pairs, again), ledger.spent
-        require_affordable(spent, needs, settings)
-        announce(needs, spent)
         grades = judge.grades(pool.pairs)
         repeated = judge.grades(again, repeat=1)
         figures, evidence = figures_of(pool.known, grades, repeated, judge.agreeing(pool.pairs))

@@ -105,10 +105,11 @@ def score_run(
     """
     decided, domain = _decided(run_dir), domain_of_experiment(experiment)
     tasks, answers = _tasks(run_dir, decided, experiment.judge.programs)
+    pairs, before = neighbours(answers), looked_at(experiment.judge, domain.name, run_dir.parent)
+    needs, spent = before.needs(pairs), before.ledger.spent
+    require_affordable(spent, needs, experiment.judge)
+    # refused, where it must be, before the cost is announced
     with opened(experiment.judge, domain.name, run_dir.parent) as (judge, standing):
-        pairs = neighbours(answers)
-        needs, spent = judge.needs(pairs), judge.ledger.spent
-        require_affordable(spent, needs, experiment.judge)
         announce(needs, spent)
         grades = by_content(judge.grades(pairs))
         found = _quality(run_dir, tasks, grades, standing, judge.answered_by, judge.settings.model, domain.name)

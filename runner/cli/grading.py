@@ -18,6 +18,8 @@ from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
 
 if TYPE_CHECKING:
+    from eval.judge.budget import Estimate
+    from eval.judge.ledger import Spent
     from gates.settings import Experiment
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would ask for and cost; ask nothing.")]
@@ -60,7 +62,7 @@ def calibrate(
 
     experiment = _experiment(results, run, overrides or [])
     if dry_run:
-        screens.print_needs(*calibration_needs(experiment, results), experiment.judge)
+        _say_needs(*calibration_needs(experiment, results), experiment, as_json)
         return
     with _budgeted():
         found = held_against_execution(experiment, results, _announced(experiment))
@@ -97,7 +99,7 @@ def score(
     folder = existing_run(results, names[0] if names else run)
     experiment = _experiment(results, folder.name, [word for word in words or [] if "=" in word])
     if dry_run:
-        screens.print_needs(*score_needs(folder, experiment), experiment.judge)
+        _say_needs(*score_needs(folder, experiment), experiment, as_json)
         return
     with _budgeted():
         found = score_run(folder, experiment, _announced(experiment))
@@ -120,6 +122,15 @@ def _experiment(results: Path, name: str | None, overrides: list[str]) -> Experi
         return compose_experiment(overrides)[0]
     run = Run.open(folder)
     return validate(overridden(run, read_plain(run.file("config.yaml")), overrides)[1])
+
+
+def _say_needs(needs: Estimate, spent: Spent, experiment: Experiment, as_json: bool) -> None:
+    from runner import screens
+
+    if as_json:
+        print_json({"needs": dataclasses.asdict(needs), "spent": dataclasses.asdict(spent)})
+    else:
+        screens.print_needs(needs, spent, experiment.judge)
 
 
 def _announced(experiment: Experiment) -> Any:

@@ -1,8 +1,12 @@
-"""How times, durations and counts are displayed."""
+"""How times, durations, counts and measured values are displayed."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eval.records import Metric
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -60,3 +64,15 @@ def rate_text(rate: float) -> str:
 def gate_name(gate: str, title: str) -> str:
     """Return 'B baseline'."""
     return f"{gate.upper()} {title}"
+
+
+def metric_text(metric: Metric | None, signed: bool = False, lacking: str = "-") -> str:
+    """Return '38.3 (31.7 to 44.9)', with signs for a gain; ``lacking`` where nothing was measured."""
+    if metric is None:
+        return lacking
+    if metric.value is None:
+        return "undefined"
+    form = "+.1f" if signed else ".1f"
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:{form}}"
+    return f"{metric.value:{form}} ({metric.low:{form}} to {metric.high:{form}})"

@@ -230,6 +230,7 @@ def test_a_long_shared_text_is_kept_by_its_beginning() -> None:
     assert len(str(found)) < 180
 
 
+@pytest.mark.heavy
 def test_every_planted_leak_is_found_among_ten_thousand_rows_and_nothing_else() -> None:
     chooser = random.Random(5)
     rows = [
@@ -369,6 +370,7 @@ def vertigo_rows(path: Path) -> list[Row]:
     return rows
 
 
+@pytest.mark.heavy
 def test_the_vertigo_benchmark_is_trained_on_by_two_of_its_21_public_files() -> None:
     if not VERTIGO.is_dir():
         pytest.skip("the public Vertigo files are not beside the project (../shared/data)")

@@ -134,6 +134,7 @@ def test_a_task_scored_twice_in_one_arm_is_refused_by_name():
 # The clustered standard error
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("tasks", "clusters"), [(120, 40), (30, 7), (50, 50)])
 def test_the_clustered_error_equals_statsmodels_cluster_robust_ols(tasks, clusters):
     import statsmodels.api as sm
@@ -324,6 +325,7 @@ def test_no_task_is_no_evidence_of_harm():
     assert harm_p_value(Estimate(None, None, None, None, None, None, 0, 0, 5, "undefined")) == 1.0
 
 
+@pytest.mark.heavy
 @settings(deadline=None)
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8))
 def test_holm_rejects_what_statsmodels_rejects(p_values):

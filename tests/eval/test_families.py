@@ -262,6 +262,7 @@ VERIFIERS = {
 }
 
 
+@pytest.mark.heavy
 def test_every_reference_passes_and_every_near_miss_fails_when_executed(dealer):
     name, of_references, of_misses = VERIFIERS[dealer.name]
     kinds = len(dealer.kinds)

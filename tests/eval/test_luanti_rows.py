@@ -113,7 +113,7 @@ def test_no_row_repeats_another(dealt: tuple[CheckedRow, ...]) -> None:
     assert survey((), [row.row for row in dealt]).row_duplicates == ()
 
 
-@pytest.mark.parametrize(("count", "seed"), [(ROWS, 0), (ROWS, 1), (4 * ROWS, 2)])
+@pytest.mark.parametrize(("count", "seed"), [(ROWS, 0), (ROWS, 1), pytest.param(4 * ROWS, 2, marks=pytest.mark.heavy)])
 def test_no_benchmark_task_is_in_the_rows(count: int, seed: int) -> None:
     tasks = read_bench()
     found = survey(tasks, rows(count, seed))

@@ -32,6 +32,7 @@ def drawn(gain: float, seed: int):
     return base, dict(zip(CELLS, cells, strict=True))
 
 
+@pytest.mark.heavy
 def test_the_best_of_nine_has_its_flattery_taken_off():
     excess, naive = [], []
     for seed in range(150):
@@ -47,6 +48,7 @@ def test_the_best_of_nine_has_its_flattery_taken_off():
     assert abs(np.mean(excess)) < 0.02
 
 
+@pytest.mark.heavy
 def test_the_lower_bound_holds_for_the_best_of_nine_equal_cells():
     above = sum(decide_max_t(*drawn(0.0, seed), SAME, EVIDENCE)[1].gain.lower > 0 for seed in range(200, 400))
     # 5% of 200 is 10; 3 standard errors are 9.2. The naive lower bound of the best cell fails far more often.

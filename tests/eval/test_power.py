@@ -117,6 +117,7 @@ def test_without_variance_the_clusters_requested_are_the_fewest_whose_bound_sett
     assert bounds(needed, 0.5).lower > 0.0 >= bounds(needed - 1, 0.5).lower
 
 
+@pytest.mark.heavy
 def test_eighty_percent_of_experiments_find_the_gain_that_planning_calls_detectable():
     world_of = VarianceModel(cluster_correlation=0.0)
     planned = detectable_gain(RULE, 120, 60, 10, 0.28, world_of)

@@ -49,6 +49,7 @@ def test_the_bench_has_the_default_sizes_and_the_default_race():
         assert (schedule.keep_pct, schedule.finalists) == (race.keep_pct, race.finalists)
 
 
+@pytest.mark.heavy
 def test_without_a_true_gain_ours_never_proceeds_where_best_of_nine_does():
     found = of_gain(0.0)
     # of 2,000 experiments: none of ours, 111 of the usual rule's (python -m eval.simulate)
@@ -60,6 +61,7 @@ def test_without_a_true_gain_ours_never_proceeds_where_best_of_nine_does():
     assert 0.04 < found["best of nine"].bias < 0.08
 
 
+@pytest.mark.heavy
 def test_a_gain_of_twenty_points_mostly_proceeds_and_the_race_takes_fewer_samples_than_the_usual_rule():
     found = of_gain(0.20)
     for search in ("race", "grid"):
@@ -71,6 +73,7 @@ def test_a_gain_of_twenty_points_mostly_proceeds_and_the_race_takes_fewer_sample
     assert found["best of nine"].samples == 10 * 60 * 5 == 3000
 
 
+@pytest.mark.heavy
 def test_a_race_over_rising_cells_still_finds_one_nearly_as_good_as_the_grid_does():
     found = of_gain(0.40, 60, "ramp")
     assert found["grid"].quality > 0.36
@@ -95,6 +98,7 @@ def test_the_race_of_a_trial_is_the_real_one_and_its_grid_the_real_choice():
     assert grid_course(places, 9).samples(5) == trial.ours["grid"].samples - 300 - 1800
 
 
+@pytest.mark.heavy
 def test_two_processes_give_the_numbers_of_one():
     world, few = World(0.28, 0.2), replace(SMALL, rule=replace(SMALL.rule, resamples=1000))
     assert simulate(world, few, 30, 5, processes=2) == simulate(world, few, 30, 5)
@@ -177,17 +181,20 @@ def test_what_a_noisy_test_split_wins_ranks_behind_what_keeps_the_false_alarms_d
     assert calm == sorted(calm, reverse=True)
 
 
+@pytest.mark.heavy
 def test_more_budget_never_means_less_power():
     best = [propose(replace(WISH, budget=b), SMALL.rule, SMALL.schedule)[0].power_raced for b in (2000, 3000, 6000)]
     assert best == sorted(best)
     assert propose(replace(WISH, budget=100), SMALL.rule, SMALL.schedule) == []
 
 
+@pytest.mark.heavy
 def test_the_planned_chance_to_proceed_is_the_simulated_one():
     planned = proceed_chance(0.20, 0.28, SMALL.rule)
     assert abs(of_gain(0.20)["grid"].proceed - planned) < noise(planned) + 0.02
 
 
+@pytest.mark.heavy
 def test_the_planned_choice_of_a_race_is_the_simulated_one():
     gains = cell_gains(0.20, "ramp", 9)
     planned = float(chosen_shares(gains, 0.28, SMALL.rule, SMALL.schedule) @ np.array(gains))

@@ -62,6 +62,7 @@ def test_every_profile_suits_the_model_it_is_for(profile: str, layers: int, para
     assert [check.name for check in found if not check.ok] == []
 
 
+@pytest.mark.heavy
 def test_the_check_reads_the_model_s_own_files_and_names_the_way_out() -> None:
     asked = compose_experiment(["profile=smoke", "model=tiny_random", "model.path=tiny_random:qwen2"])[0]
     checks = {check.name: check for check in model_checks(asked, Path("results"))}

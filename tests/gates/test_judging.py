@@ -149,6 +149,7 @@ def test_a_calibration_beyond_the_budget_is_refused_before_anything_is_asked(
     with pytest.raises(Refusal, match="would need 280 calls"):
         calibrate(experiment_for(server.url, max_calls=279), tmp_path)
     assert server.seen == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pool_that_is_too_small_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

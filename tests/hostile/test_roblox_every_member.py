@@ -69,6 +69,7 @@ def program(known: Facts, name: str) -> str:
     return PROGRAM.replace("CLASS", name).replace("PROPERTIES", lists["property"]).replace("METHODS", lists["method"])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("side", ["server", "client"])
 def test_no_member_makes_the_model_fail(side: str) -> None:
     known = facts.load()

@@ -16,7 +16,7 @@ from tests.hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 from tests.support.luanti import open_verifier
 from tests.support.settings import verifier_settings
 
-SHORT = verifier_settings(workers=2, cpu_s=0.5, timeout_s=20.0, memory_mb=32)
+SHORT = verifier_settings(workers=2, cpu_s=0.2, timeout_s=20.0, memory_mb=32)
 
 
 def children() -> set[int]:

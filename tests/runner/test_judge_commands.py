@@ -79,6 +79,8 @@ def test_a_dry_run_says_what_would_be_asked_and_asks_and_writes_nothing(
     code, text = cli("judge", "score", decided.id, "--dry-run", *judge_of(server), "judge.max_calls=1")
     assert code == 0, text
     assert "more than the budget allows" in text
+    code, text = cli("judge", "calibrate", "--dry-run", "--json", *judge_of(server))
+    assert json.loads(text)["needs"]["calls"] == 280
     assert files(results) == before
     assert server.seen == []
 

@@ -18,6 +18,7 @@ from runner.runs.own_profile import PACKAGE_LINE
 from runner.runs.plain_config import leaves
 from tests.support.runs import PROJECT, Cli
 
+DOCTOR = pytest.param("doctor", marks=pytest.mark.heavy)  # it loads the model
 MINE = """# @package _global_
 # mine: a rehearsal of my own.
 defaults:
@@ -66,7 +67,7 @@ def test_relative_paths_in_it_are_read_from_its_folder(mine: Path) -> None:
     assert compose_experiment([f"profile={mine}"])[0].model.path == str(mine.parent / "weights")
 
 
-@pytest.mark.parametrize("command", ["new", "config", "doctor"])
+@pytest.mark.parametrize("command", ["new", "config", DOCTOR])
 def test_it_is_named_by_an_option_from_any_folder(
     cli: Cli, results: Path, mine: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

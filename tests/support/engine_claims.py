@@ -18,6 +18,7 @@ from tests.support.settings import dataset_settings, verifier_settings
 
 NEEDS_ENGINE = (
     pytest.mark.debian,
+    pytest.mark.heavy,  # each program starts a server
     pytest.mark.xdist_group("engine"),
     pytest.mark.skipif(
         not find_installation().server, reason="the engine is not installed (luanti-server or minetest-server)"

@@ -1,12 +1,16 @@
-"""Tests that share an expensive fixture run on one worker, and what may take longest begins first."""
+"""Tests that share an expensive fixture run on one worker, what may take longest begins first, and quick is what it says."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.distribution import longest_first
+from tests.support.quick import holds_no_quick_test, mark_quick
+
+TESTS = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.xdist_group("one worker")
@@ -44,3 +48,33 @@ def test_the_longest_groups_begin_first_and_stay_whole() -> None:
     assert [item.nodeid for item in items] == [
         *("long", "first of two", "second of two", "apart", "one of another two", "the other one", "short", "as short")
     ]
+
+
+def test_for_the_quick_tests_no_file_is_read_that_has_none() -> None:
+    by_its_imports = TESTS / "training" / "backends" / "own" / "test_torch_loading.py"
+    by_the_fixtures_beside_it = TESTS / "training" / "backends" / "contract" / "test_contract_texts.py"
+    assert holds_no_quick_test(by_its_imports)
+    assert holds_no_quick_test(by_the_fixtures_beside_it)
+    assert not holds_no_quick_test(TESTS / "runner" / "test_cli.py")
+    assert not holds_no_quick_test(by_its_imports.with_name("conftest.py"))
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "fixtures", "marks", "quick"),
+    [
+        ("runner/test_config.py", "test_any", (), {}, True),
+        ("runner/test_config.py", "test_any", (), {"heavy": None}, False),
+        ("runner/test_config.py", "test_any", (), {"slow": None}, False),
+        ("runner/report/test_report_page.py", "test_any", ("page", "tab", "open_tab"), {}, False),
+        ("training/backends/own/test_torch_loading.py", "test_any", (), {}, False),
+    ],
+)
+def test_quick_is_what_is_not_marked_and_loads_starts_and_opens_nothing(
+    file: str, name: str, fixtures: tuple[str, ...], marks: dict[str, Any], quick: bool
+) -> None:
+    added: list[Any] = []
+    item: Any = Named(name, **marks)
+    item.path, item.name, item.fixturenames, item.add_marker = TESTS / file, name, fixtures, added.append
+    item.get_closest_marker = lambda mark: mark if mark in marks else None
+    mark_quick([item])
+    assert bool(added) is quick

@@ -21,9 +21,16 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-MLX = ("profile=smoke", "backend=mlx", "model.quantization=q4", "model.processes=1", "gate.c.lora.dropout=0.1")
+MLX = (
+    "profile=smoke",
+    "backend=mlx",
+    "model.quantization=q4",
+    "model.processes=1",
+    "gate.c.lora.dropout=0.1",
+    "gate.d.scales=[1.0]",
+)
 MAC = ("profile=mac_qwen_4b", "size=smoke", "verifier=recorder", "sampling.samples_per_call=10")
-SMALL = ("dataset.dev_tasks=6", "dataset.test_tasks=6", "sampling.max_new_tokens=12")
+SMALL = ("dataset.dev_tasks=6", "dataset.test_tasks=3", "sampling.max_new_tokens=4")
 # Half a minute on an idle machine; mlx on a busy one takes much longer.
 DEADLINE_S = 800.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,6 +15,7 @@ from runner.report.page import figures
 from runner.report.page.writing import moment, printable, signed
 from runner.views.comparison import Comparison, GroupResult, Side
 from runner.views.paired_adapters import Pairing
+from runner.views.wording import metric_text
 
 FOLDER = "comparisons"
 # More names than this make a file name that no file system takes.
@@ -31,7 +32,7 @@ def comparison_page(results: Path, comparison: Comparison) -> Path:
 def write_comparison(comparison: Comparison, path: Path) -> Path:
     """Write the page and return its path. Raises Refusal where it cannot be written."""
     helpers = {
-        "interval": interval,
+        "interval": partial(metric_text, lacking="–"),
         "family_rows": family_rows,
         "group_names": group_names,
         "group_of": group_of,
@@ -43,18 +44,6 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     make_folder(path.parent)
     write_atomic(path, text.encode("utf-8", "replace"))
     return path
-
-
-def interval(metric: Metric | None, sign: bool = False) -> str:
-    """Return '38.3 (31.7 to 44.9)', with signs for a gain; a dash where nothing was measured."""
-    if metric is None:
-        return "–"
-    if metric.value is None:
-        return "undefined"
-    form = "+.1f" if sign else ".1f"
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:{form}}"
-    return f"{metric.value:{form}} ({metric.low:{form}} to {metric.high:{form}})"
 
 
 def family_rows(pairing: Pairing) -> list[Interval]:
@@ -71,7 +60,7 @@ def group_names(comparison: Comparison) -> list[tuple[str, str]]:
 def group_of(side: Side, by: str, name: str) -> str:
     """Return one run's gain in a group, with its flag; a dash where it has none."""
     found = _group(side, by, name)
-    return "–" if found is None else f"{interval(found.gain, sign=True)}{f' {found.flag}' if found.flag else ''}"
+    return "–" if found is None else f"{metric_text(found.gain, signed=True)}{f' {found.flag}' if found.flag else ''}"
 
 
 def rates_of(side: Side, by: str, name: str) -> str:

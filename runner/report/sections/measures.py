@@ -69,16 +69,12 @@ def _pass_rows(group: str, base: Sequence[Metric], cell: Sequence[Metric], gains
             group,
             metric.name,
             metric.n,
-            _interval(metric),
-            _interval(other.get(metric.name)),
+            metric_interval(metric),
+            metric_interval(other[metric.name]) if metric.name in other else None,
             gains.get((group, metric.k)) if metric.k is not None else None,
         )
         for metric in base
     ]
-
-
-def _interval(metric: Metric | None) -> Interval | None:
-    return None if metric is None else metric_interval(metric)
 
 
 def read_curves(found: Artifacts) -> tuple[PassCurve, ...]:

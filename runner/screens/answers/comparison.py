@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TextIO
 from env.counts import counted
 from runner.screens.ink import Line, Span, columns, line, pad, write_lines
 from runner.screens.rulings import ruling_style
+from runner.views.wording import metric_text
 
 if TYPE_CHECKING:
-    from eval.records import Metric
     from runner.views.comparison import Comparison, Difference, Side
     from runner.views.paired_adapters import Pairing
 
@@ -62,7 +62,7 @@ def _measured(sides: Sequence[Side]) -> list[list[str]]:
     name = f"pass@{k}" if k else "pass@k"
     rows = [["run", f"base {name}", "adapter", "gain, pp", "cell", "decided on"]]
     for side in sides:
-        metrics = [_metric(metric, signed) for metric, signed in ((side.base, 0), (side.adapter, 0), (side.gain, 1))]
+        metrics = [metric_text(side.base), metric_text(side.adapter), metric_text(side.gain, signed=True)]
         rows.append([str(side.number), *metrics, side.cell or "-", side.size or "-"])
     return rows
 
@@ -74,23 +74,12 @@ def _family_lines(sides: Sequence[Side]) -> Iterator[Line]:
         return
     rows = [["family", "run", f"base pass@{groups[0][1].gain.k}", "adapter", "gain, pp", "tasks", "clusters"]]
     for number, group in sorted(groups, key=lambda item: (item[1].name, item[0])):
-        rates = [_metric(group.base, 0), _metric(group.adapter, 0), _metric(group.gain, 1)]
+        rates = [metric_text(group.base), metric_text(group.adapter), metric_text(group.gain, signed=True)]
         sizes = [f"{group.tasks}", f"{group.clusters}"]
         rows.append([group.name, str(number), *rates, *sizes])
     yield line(("by family, each adapter against its own base", "bold"))
     yield from _table(rows)
     yield line()
-
-
-def _metric(metric: Metric | None, signed: int) -> str:
-    if metric is None:
-        return "-"
-    if metric.value is None:
-        return "undefined"
-    form = "+.1f" if signed else ".1f"
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:{form}}"
-    return f"{metric.value:{form}} ({metric.low:{form}} to {metric.high:{form}})"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[Line]:
@@ -107,13 +96,17 @@ def _pairing_lines(pairing: Pairing) -> Iterator[Line]:
         return
     gain = pairing.difference
     size = f" pp of pass@{gain.k} on {counted(gain.n, 'task')} in {counted(pairing.clusters, 'cluster')}"
-    yield line(f"  {name}  ", (_metric(gain, 1), "bold"), size, hang=9)
+    yield line(f"  {name}  ", (metric_text(gain, signed=True), "bold"), size, hang=9)
     for group in pairing.groups:
         if group.by == "family" or (group.flag and group.tasks < gain.n):
             flag: Span = (f"  {group.flag}", "no" if group.flag == "worse" else "good") if group.flag else ("", "")
             label = pad(f"{group.by} {group.name}", 18)
             yield line(
-                f"         {label}", _metric(group.gain, 1), (f"  {counted(group.tasks, 'task')}", "dim"), flag, hang=9
+                f"         {label}",
+                metric_text(group.gain, signed=True),
+                (f"  {counted(group.tasks, 'task')}", "dim"),
+                flag,
+                hang=9,
             )
     for note in pairing.notes:
         yield line("         ", (note, "no"), hang=9)

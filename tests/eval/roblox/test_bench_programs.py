@@ -80,6 +80,7 @@ def test_the_conditions_are_both_signal_modes_under_three_seeds() -> None:
     assert len({condition.seed for condition in Conditions.conditions}) == 3
 
 
+@pytest.mark.heavy
 def test_every_reference_passes_under_every_condition(tasks: Sequence[Task]) -> None:
     with open_verifier(DOMAIN, verifier_settings(name="conditions", workers=1)) as verifier:
         known = judge_known_answers(tasks, verifier, (), ["reference"])

@@ -145,7 +145,8 @@ def test_the_side_that_is_known_counts_without_a_comment() -> None:
         ("f<<" * 20_000, "not parsed within"),
     ],
 )
-def test_a_parser_bomb_is_not_read_and_that_is_said(code: str, why: str) -> None:
+def test_a_parser_bomb_is_not_read_and_that_is_said(code: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.domains.roblox.findings.program.tree._LONGEST_S", 0.2)
     (finding,) = find(code)
     assert finding.kind == "unread"
     assert why in finding.text
@@ -223,6 +224,7 @@ def test_rows_that_cannot_be_measured_are_refused_by_line(
     assert named in capsys.readouterr().err
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public rows are not on this machine")
 def test_on_public_rows_the_findings_are_as_good_as_the_documentation_says() -> None:
     measured = measure(PUBLIC)

@@ -133,6 +133,7 @@ def test_every_seed_is_whole() -> None:
     assert len({seed.cluster for seed in seeds()}) == len(seeds())
 
 
+@pytest.mark.heavy
 def test_no_row_is_near_a_benchmark_task(many: Sequence[Row], tasks: Sequence[Task]) -> None:
     for found_in in (many, rows(ROWS, 0)):
         found = survey(tasks, found_in)

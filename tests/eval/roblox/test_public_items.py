@@ -146,6 +146,7 @@ def leaked(tasks: Sequence[Task], rows: Sequence[Row], *statuses: Status) -> int
     return len(survey(tasks, rows).ids(*statuses))
 
 
+@pytest.mark.heavy
 def test_nine_of_thirty_public_prompts_show_something(public: Dataset) -> None:
     assert len(public.tasks) == 9
     assert len(public.rows) == 1887
@@ -155,17 +156,20 @@ def test_nine_of_thirty_public_prompts_show_something(public: Dataset) -> None:
     assert {task.split for task in public.tasks} == {"dev", "test"}
 
 
+@pytest.mark.heavy
 def test_seven_of_them_stand_in_the_training_rows(public: Dataset) -> None:
     assert leaked(public.tasks, public.rows, Status.CONTAMINATED) == 6
     assert leaked(public.tasks, public.rows, Status.PARTIAL) == 1
 
 
+@pytest.mark.heavy
 def test_with_the_items_left_out_all_twenty_four_leaked_prompts_are_named(public: Dataset) -> None:
     [leaks] = [remark for remark in public.remarks if remark.subject == "left-out items in training"]
     assert leaks.value == "18 of 21 items that are not measured stand in the training rows"
     assert leaked_lines(public) == LEAKED
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("holds_leaks", "expected"), [(True, LEAKED), (False, set())])
 def test_the_two_files_that_hold_the_leaks_hold_all_of_them_and_the_others_none(
     tmp_path: Path, holds_leaks: bool, expected: set[int]
@@ -180,6 +184,7 @@ def test_the_two_files_that_hold_the_leaks_hold_all_of_them_and_the_others_none(
     assert bool(survey(found.tasks, found.rows).overlaps) == holds_leaks
 
 
+@pytest.mark.heavy
 def test_our_answers_to_them_pass_under_every_condition_and_one_changed_value_does_not(
     public: Dataset, world: World
 ) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from eval.domains.roblox.studio.tools import TOOLS
-from eval.domains.roblox.verify.verifier import World
+from eval.domains.roblox.verify.verifier import World, open_pool
 from eval.pipeline.verifier import Job
 from eval.records import Outcome, TaskCheck, Verdict
+from tests.support.settings import verifier_settings
 
 TREE: dict[str, Any] = {
     "Workspace": [
@@ -267,7 +268,11 @@ def test_hostile_code_never_passes_and_never_ends_the_harness(world: World, name
     assert honest.outcome in (Outcome.PASSED, Outcome.WRONG), honest.detail
 
 
-def test_an_endless_loop_is_a_timeout_and_a_full_memory_is_memory(world: World) -> None:
-    assert judged(world, [call("run_code", code="while true do end")], "fail('reached')").outcome is Outcome.TIMEOUT
-    greedy = "local t = {} while true do t[#t + 1] = string.rep('x', 1e6) .. #t end"
-    assert judged(world, [call("run_code", code=greedy)], "fail('reached')").outcome is Outcome.MEMORY
+def test_an_endless_loop_is_a_timeout_and_a_full_memory_is_memory() -> None:
+    ends = {
+        "while true do end": Outcome.TIMEOUT,
+        "local t = {} while true do t[#t + 1] = string.rep('x', 1e6) .. #t end": Outcome.MEMORY,
+    }
+    with open_pool(verifier_settings(name="world", workers=1, cpu_s=0.5, memory_mb=48)) as short:
+        for code, outcome in ends.items():
+            assert judged(short, [call("run_code", code=code)], "fail('reached')").outcome is outcome

@@ -23,7 +23,7 @@ JUDGES = {"lua": {"judge.lua": LUA}, "lua51": {"judge.lua": LUA}, "luau": {"judg
 
 def child_of(language: str, program: dict[str, str] | None = None, memory_mb: int = 32) -> Child:
     """Return a running child of one language."""
-    settings = ChildSettings(program or JUDGES[language], {}, (), 20.0, 0.5, memory_mb, 100, language)
+    settings = ChildSettings(program or JUDGES[language], {}, (), 20.0, 0.2, memory_mb, 100, language)
     return Child(settings)
 
 

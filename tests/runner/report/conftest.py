@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from runner.report import ReportData, build, write_html
-from tests.support.chromium import Tab, chromium
 from tests.support.run_factory import make_run
 from tests.support.story import HOSTILE, Story
+
+if TYPE_CHECKING:
+    from tests.support.chromium import Tab
 
 STORY = Story(test_samples=6, contaminated=3, waiver="kept to compare", markup=HOSTILE)
 
@@ -24,6 +27,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[ReportData, Path]:
 
 @pytest.fixture(scope="session")
 def open_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Tab]]:
+    from tests.support.chromium import chromium
+
     with chromium(tmp_path_factory.mktemp("profile")) as opener:
         yield opener
 

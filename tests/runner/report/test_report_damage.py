@@ -113,6 +113,7 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(value, (*path, key))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("gate", list("abcde"))
 def test_no_edit_of_a_gates_results_crashes_the_report(small_run: Run, gate: str) -> None:
     chance, path = random.Random(gate), small_run.gate_folder(gate) / "report.json"

@@ -62,6 +62,7 @@ def test_300_tasks_of_10_samples_and_2_arms_stay_below_3_mb_with_nothing_left_ou
     assert "To keep the page small" not in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.heavy
 def test_a_page_that_would_be_too_large_is_cut_and_says_what_it_leaves_out(small: ReportData, tmp_path: Path) -> None:
     page = write_html(large(small, 40, 10, 9000), tmp_path)
     text = page.read_text(encoding="utf-8")

@@ -57,13 +57,13 @@ def _named_in(reading: Reading, call: Node) -> Iterator[Finding]:
     text = reading.tree.string(passed[0]) if passed else None
     if name is None or text is None:
         return
-    method = reading.called(call)
+    method, is_of_game = reading.called(call), reading.is_global(name.parts.get("table"), "game")
     known = facts().classes
     if name.kind == "method_index_expression":
         if method in _TAKES_SERVICE and text not in known:
             services = [each.name for each in known.values() if each.is_service]
             yield _found(reading, call, "unknown-service", f'there is no service "{text}"', text, services)
-        elif method in _TAKES_SERVICE and _is_game(reading, name) and not known[text].is_service:
+        elif method in _TAKES_SERVICE and is_of_game and not known[text].is_service:
             yield _found(reading, call, "unknown-service", f'"{text}" is a class, but no service', "", ())
         elif method in _TAKES_CLASS and text not in known:
             yield _found(reading, call, "unknown-class", f'there is no class "{text}"', text, known)
@@ -72,10 +72,6 @@ def _named_in(reading: Reading, call: Node) -> Iterator[Finding]:
             yield _found(reading, call, "unknown-class", f'there is no class "{text}"', text, known)
         elif not known[text].is_creatable:
             yield _found(reading, call, "not-creatable", f'"{text}" cannot be created with Instance.new', "", ())
-
-
-def _is_game(reading: Reading, name: Node) -> bool:
-    return reading.is_global(name.parts.get("table"), "game")
 
 
 def _index(reading: Reading, index: Node) -> Iterator[Finding]:

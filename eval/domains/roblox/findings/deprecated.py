@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from eval.domains.roblox.findings.finding import Finding
 from eval.domains.roblox.findings.program.reading import Reading, arguments
 from eval.domains.roblox.findings.program.tree import Node
-from eval.domains.roblox.findings.program.value_types import Type, facts, member_of
+from eval.domains.roblox.findings.program.value_types import facts, member_of
 
 # Style has findings of its own for these.
 WAITING = {"wait": "task.wait", "spawn": "task.spawn", "delay": "task.delay"}
@@ -18,15 +18,11 @@ def deprecated_findings(reading: Reading) -> Iterator[Finding]:
     for kind, field in (("dot_index_expression", "field"), ("method_index_expression", "method")):
         for index in reading.tree.kinds.get(kind, ()):
             owner, name = reading.owner(index), reading.tree.name(index, field)
-            if owner is not None and name and _is_deprecated(owner, name):
+            member = member_of(owner, name) if owner is not None and name else None
+            if owner is not None and member is not None and member.is_deprecated:
                 yield _found(reading, index, f"{owner.name}.{name}")
     for call in reading.tree.kinds.get("function_call", ()):
         yield from _call(reading, call)
-
-
-def _is_deprecated(owner: Type, name: str) -> bool:
-    member = member_of(owner, name)
-    return member is not None and member.is_deprecated
 
 
 def _call(reading: Reading, call: Node) -> Iterator[Finding]:

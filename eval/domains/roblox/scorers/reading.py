@@ -59,7 +59,7 @@ def read_answer(code: str) -> Answer:
         found += [(source.path, finding) for finding in sorted({*findings_in(reading, source.side)})]
     declared = sum(len(_variables(reading)) for reading in readings)
     return Answer(
-        statements=sum(_statements(reading) for reading in readings) + len(calls),
+        statements=sum(child.kind != "comment" for each in readings for child in each.tree.root.children) + len(calls),
         uses=sum(_uses(*pair) for pair in zip(readings, unread, strict=True)) + len(_passed(calls, "className")),
         read=1 - sum(map(len, unread)) / declared if declared else 1.0,
         distinct=len({*map(str, calls)}) / len(calls) if calls else distinct_lines(code),
@@ -129,10 +129,6 @@ def _unknown_classes(calls: list[Any]) -> list[Finding]:
     """Return the classes that calls create and the engine does not have."""
     unknown = [name for name in _passed(calls, "className") if name not in facts().classes]
     return [Finding(1, "api", "unknown-class", f'there is no class "{name}"') for name in dict.fromkeys(unknown)]
-
-
-def _statements(reading: Reading) -> int:
-    return sum(child.kind != "comment" for child in reading.tree.root.children)
 
 
 def _variables(reading: Reading) -> list[Binding]:

@@ -58,10 +58,5 @@ def _run(world: dict[str, Any], calls: Calls) -> Run:
         {"name": call.name, "arguments": call.arguments, "fault": fault(call.name, call.arguments, offered)}
         for call in calls.calls
     ]
-    return Run(
-        "studio", chunk({"world": world, "calls": [_without_empty(call) for call in spelled], "answer": calls.answer})
-    )
-
-
-def _without_empty(call: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in call.items() if value != ""}
+    told = [{key: value for key, value in call.items() if value != ""} for call in spelled]
+    return Run("studio", chunk({"world": world, "calls": told, "answer": calls.answer}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
@@ -107,18 +106,13 @@ def member_names(owner: Type) -> frozenset[str]:
     """Return the names of every member that a value of this type can have, deprecated and hidden ones among them."""
     if owner.shape == "instance":
         classes = (owner.name,) if owner.is_exact else (owner.name, *_heirs(owner.name))
-        return frozenset(name for each in classes for name in _inherited(each))
+        return frozenset(name for each in classes for above in facts().ancestry(each) for name in above.members)
     if owner.shape == "enum":
         return frozenset(facts().enums[owner.name]) | facts().others["Enum"].keys()
     if owner.shape == "enums":
         return frozenset(facts().enums) | facts().others["Enums"].keys()
     names = {"signal": "RBXScriptSignal", "item": "EnumItem", "datatype": owner.name, "namespace": owner.name}
     return frozenset(facts().others.get(names.get(owner.shape, "string"), {}))
-
-
-def _inherited(class_name: str) -> Iterator[str]:
-    for each in facts().ancestry(class_name):
-        yield from each.members
 
 
 @cache
