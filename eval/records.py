@@ -92,11 +92,54 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a tool: its name and arguments as JSON data."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation.
+
+    Attributes:
+        text: "" where there is none, as beside calls.
+        calls: of an assistant's turn.
+        name: of the tool whose result a turn of role "tool" is; "" where it is not said.
+    """
+
+    role: Role
+    text: str
+    calls: tuple[Call, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """What stands around an answer that is one of several turns, rendered by the model's own template.
+
+    Attributes:
+        before: every turn up to the answer; the first may be the system's.
+        answer: the assistant's turn that is learnt.
+        tools: what the assistant may call, as the file describes it.
+    """
+
+    before: tuple[Turn, ...]
+    answer: Turn
+    tools: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One training row in the public format (instruction, input, output, family), with its source.
 
     ``line`` is the 1-based line in its file (0 for generated rows); ``cluster`` is its template; ``system`` the system
-    turn it is asked under, "" that of the run.
+    turn it is asked under, "" that of the run. ``dialogue`` is there where the row is one turn of a conversation:
+    ``instruction`` then is the user's last turn before it, and ``output`` the answer as text.
     """
 
     instruction: str
@@ -107,6 +150,7 @@ class Row:
     kind: str = ""
     line: int = 0
     system: str = ""
+    dialogue: Dialogue | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
 from env.refusal import Refusal, choices_hint
 from eval.datasets.derived_misses import derived_misses
 from eval.datasets.splits import choose_selection
-from eval.pipeline.instrument import KnownAnswer, judge_known_answers
+from eval.pipeline.instrument import (
+    KnownAnswer,
+    Validation,
+    disagreements,
+    judge_known_answers,
+    sizes,
+    validate,
+)
 from eval.pipeline.loop import judge
+from eval.pipeline.prompts import render
 from eval.records import Candidate, Remark, Task, Verdict
 from gates.measuring.bench import dataset_of, domain_of_experiment, open_judge
+from gates.measuring.prompting import form_of
 from gates.settings import Experiment
+from training.models import texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,104 @@ class JudgedProgram:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The instrument test under one verifier; where that is ``unusable`` here, why, and nothing was judged."""
+
+    verifier: str
+    isolation: str = ""
+    validation: Validation | None = None
+    unusable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestedTasks:
+    """The instrument test of a dataset's tasks under each verifier, and where two of these disagree.
+
+    ``bare`` are the ids of tasks without a near miss of their own.
+    """
+
+    name: str
+    sizes: str
+    tested: tuple[Tested, ...]
+    disagreements: tuple[str, ...]
+    bare: tuple[str, ...]
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a known answer was not judged as it must be, or nothing could be judged."""
+        found = [one.validation for one in self.tested if one.validation is not None]
+        return not found or bool(self.disagreements) or any(one.faults or one.judged == 0 for one in found)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "name": self.name,
+            "sizes": self.sizes,
+            "verifiers": [
+                {
+                    "verifier": one.verifier,
+                    "isolation": one.isolation,
+                    "unusable": one.unusable,
+                    "judged": 0 if one.validation is None else one.validation.judged,
+                    "faults": [] if one.validation is None else one.validation.faults,
+                    "skipped": [] if one.validation is None else one.validation.skipped,
+                }
+                for one in self.tested
+            ],
+            "disagreements": self.disagreements,
+            "without near misses": self.bare,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTask:
+    """A task with its prompt, and what rendered that."""
+
+    task: Task
+    prompt: str
+    model: str
+    rendered_by: str
+
+
+def validate_tasks(experiment: Experiment, verifiers: Sequence[str]) -> TestedTasks:
+    """Return the instrument test of the experiment's tasks under ``verifiers``; of none, under all that are usable.
+
+    Raises:
+        Refusal: one that is named is not usable here.
+    """
+    dataset, domain = dataset_of(experiment), domain_of_experiment(experiment)
+    names = list(verifiers) or [name for name in domain.verifiers if name != "auto"]
+    tested = []
+    for name in names:
+        try:
+            with open_judge(experiment, replace(experiment.verifier, name=name)) as verifier:
+                found = validate(dataset.tasks, verifier, domain.constant_answers)
+                tested.append(Tested(found.verifier, verifier.isolation, found))
+        except Refusal as refusal:
+            if verifiers:
+                raise
+            tested.append(Tested(name, unusable=str(refusal)))
+    validations = [one.validation for one in tested if one.validation is not None]
+    disagreeing = [line for one, other in combinations(validations, 2) for line in disagreements(one, other)]
+    bare = tuple(task.id for task in dataset.tasks if not task.near_misses)
+    return TestedTasks(dataset.name, sizes(dataset.tasks), tuple(tested), tuple(disagreeing), bare)
+
+
+def show_task(experiment: Experiment, task_id: str) -> ShownTask:
+    """Return a task ("": the first) with the prompt that the experiment's model would read.
+
+    Raises:
+        Refusal: there is no such task, or the model's tokenizer cannot be read.
+    """
+    tasks = {task.id: task for task in dataset_of(experiment).tasks}
+    task = _task_named(tasks, task_id or next(iter(tasks), ""))
+    texts = texts_of(experiment.backend.name, experiment.model)
+    form = form_of(experiment, datetime.now(UTC))
+    prompt = render(task.instruction, task.input, texts.chat, replace(form, system=task.system or form.system))
+    return ShownTask(task, prompt, experiment.model.path, texts.choices["prompt"])
+
+
 def list_tasks(experiment: Experiment) -> Listing:
     """Return every task of the experiment's dataset, its reference and its known wrong answers judged."""
     dataset, domain = dataset_of(experiment), domain_of_experiment(experiment)
@@ -79,9 +190,13 @@ def judge_program(experiment: Experiment, task_id: str, text: str) -> JudgedProg
     Raises:
         Refusal: there is no such task.
     """
-    tasks = {task.id: task for task in dataset_of(experiment).tasks}
+    task = _task_named({task.id: task for task in dataset_of(experiment).tasks}, task_id)
+    with open_judge(experiment, replace(experiment.verifier, workers=1)) as verifier:
+        [(candidate, verdict)] = judge([(task, text)], verifier)
+    return JudgedProgram(task, candidate, verdict)
+
+
+def _task_named(tasks: Mapping[str, Task], task_id: str) -> Task:
     if task_id not in tasks:
         raise Refusal(f'The dataset has no task "{task_id}".', choices_hint(task_id, tasks))
-    with open_judge(experiment, replace(experiment.verifier, workers=1)) as verifier:
-        [(candidate, verdict)] = judge([(tasks[task_id], text)], verifier)
-    return JudgedProgram(tasks[task_id], candidate, verdict)
+    return tasks[task_id]

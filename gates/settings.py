@@ -240,5 +240,5 @@ def planned_work(experiment: Experiment, rows: int) -> tuple[int, int]:
 def planned_training(experiment: Experiment) -> TrainSettings:
     """Return the training settings with their steps counted, as far as the number of rows is known."""
     train = experiment.gate.c.train
-    rows_are_counted = experiment.dataset.name != "jsonl" or train.max_steps
+    rows_are_counted = not experiment.dataset.is_of_files or train.max_steps
     return with_steps(train, experiment.dataset.rows) if rows_are_counted else train

@@ -17,12 +17,16 @@ _GROUP_BATCHES = 8
 
 
 class Tokenizers(Protocol):
-    """How text becomes tokens: a prompt may get a start token, an answer is followed by ``end_token``."""
+    """How text becomes tokens: a prompt may get a start token, an answer is followed by ``end_token``.
+
+    ``control`` reads the names of special tokens as those tokens, ``answer`` reads them as text.
+    """
 
     @property
     def end_token(self) -> int: ...
     def prompt(self, text: str) -> list[int]: ...
     def answer(self, text: str) -> list[int]: ...
+    def control(self, text: str) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def encode_examples(
             f"All {len(examples)} training examples are longer than {_spell_limit(settings, limit)}.",
             "Raise gate.c.train.max_length, or use a model with a longer context.",
         )
-    content = [[example.prompt, example.answer] for example in examples]
+    content = [[example.prompt, example.answer, *(["written"] if example.is_written else ())] for example in examples]
     return EncodedExamples(tuple(rows), tuple(dropped), digest(content))
 
 
@@ -127,12 +131,15 @@ def step_batches(
 
 
 def _encode(example: Example, name: str, tokenizers: Tokenizers) -> TokenRow:
-    prompt, answer = tokenizers.prompt(example.prompt), tokenizers.answer(example.answer)
+    read = tokenizers.control if example.is_written else tokenizers.answer
+    prompt, answer = tokenizers.prompt(example.prompt), read(example.answer)
     if not answer:
         raise Refusal(f"Training {name}: its answer is empty.", "Remove the row.")
-    if not prompt:
+    if not prompt and example.prompt:
         raise Refusal(f"Training {name}: its prompt is empty.", "Remove the row.")
-    return TokenRow((*prompt, *answer, tokenizers.end_token), len(prompt))
+    # a document begins after the end of another where the tokenizer has no token to begin one
+    prompt = prompt or [tokenizers.end_token]
+    return TokenRow((*prompt, *answer, *(() if example.is_ended else (tokenizers.end_token,))), len(prompt))
 
 
 def _refuse_too_long(row: TokenRow, name: str, settings: TrainSettings, limit: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from env.refusal import Refusal
 from training.backends import backend_module, find_backend, require_quantization, require_server
@@ -54,6 +55,18 @@ def text_choices(backend: str, settings: ModelSettings) -> dict[str, str]:
     choices_of = getattr(backend_module(backend), "text_choices", None)
     found: dict[str, str] = {} if choices_of is None else choices_of(_with_folder(settings))
     return found
+
+
+def texts_of(backend: str, settings: ModelSettings) -> Any:
+    """Return the model's tokenizer with its chat template (``local.texts.Texts``); no weight is read.
+
+    Raises:
+        Refusal: ``backend`` is unknown, not installed or cannot, or the tokenizer is missing or damaged.
+    """
+    read_texts = getattr(backend_module(backend), "texts", None)
+    if read_texts is None:
+        raise Refusal(f"backend = {backend!r} reads no tokenizer without its model.", "Set backend=transformers_peft.")
+    return read_texts(_with_folder(settings))
 
 
 def export_adapter(backend: str, settings: ModelSettings, request: ExportRequest) -> RoundTrip:

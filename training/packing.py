@@ -30,15 +30,14 @@ def packed(parts: Sequence[TokenRow]) -> TokenRow:
     return PackedRow(tuple(token for part in parts for token in part.ids), parts[0].prompt_length, tuple(parts))
 
 
-def packed_batches(batches: Sequence[Sequence[TokenRow]], batch_size: int) -> list[list[TokenRow]]:
+def packed_batches(batches: Sequence[Sequence[TokenRow]], batch_size: int, max_length: int) -> list[list[TokenRow]]:
     """Return the rows of one optimizer step, short ones packed, in batches of at most ``batch_size``, longest first.
 
-    No packed row is longer than the longest of the step, so no batch takes more memory than one of that row alone
-    would. Rows go, longest first, to the first place with room (first-fit decreasing, Johnson et al. 1974,
-    doi:10.1137/0203025: at most 11/9 of the fewest possible rows, and four).
+    No packed row takes more than ``max_length`` tokens, the longest that a row may have: so no batch takes more memory
+    than was estimated for one. Rows go, longest first, to the first place with room (first-fit decreasing, Johnson et
+    al. 1974, doi:10.1137/0203025: at most 11/9 of the fewest possible rows, and four).
     """
     rows = sorted((row for batch in batches for row in batch), key=lambda row: -len(row.ids))
-    width = len(rows[0].ids)
     places: list[list[TokenRow]] = []
     room: list[int] = []
     for row in rows:
@@ -46,7 +45,7 @@ def packed_batches(batches: Sequence[Sequence[TokenRow]], batch_size: int) -> li
         if found is None:
             found = len(places)
             places.append([])
-            room.append(width)
+            room.append(max_length)
         places[found].append(row)
         room[found] -= len(row.ids)
     together = sorted(map(packed, places), key=lambda row: -len(row.ids))

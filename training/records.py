@@ -116,7 +116,7 @@ class TrainSettings:
         max_length: tokens of prompt, answer and end token together; longer rows follow ``on_too_long``.
         max_adapter_mb: a checkpoint whose adapter file is larger is refused (1 MB = 1e6 bytes); 0 is off.
         group_by_length: batches hold rows of similar length, in random order.
-        packing: short rows stand side by side in one, no longer than the longest of the step, that counts once.
+        packing: short rows stand side by side in one of at most ``max_length`` tokens, which counts once.
         logit_chunk: answer tokens whose logits exist at once; 0: all of a batch.
     """
 
@@ -176,11 +176,19 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training row: what the model reads, what it should write, and a name for messages."""
+    """One training row: what the model reads, what it should write, and a name for messages.
+
+    Attributes:
+        prompt: "" begins a document, of which all is learnt.
+        is_written: the answer holds tokens of the chat template, by their names; else it is text alone.
+        is_ended: the answer ends in a token of its own, and no end token follows.
+    """
 
     prompt: str
     answer: str
     id: str = ""
+    is_written: bool = False
+    is_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,9 +145,14 @@ def imported_files(project: Path, scripts: Iterable[Path]) -> list[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            tree = ast.parse(path.read_bytes())
-            waiting += [file for module in _imports(tree) for file in _module_files(project, module)]
+            waiting += direct_imports(project, path)
     return sorted(found)
+
+
+def direct_imports(project: Path, path: Path) -> list[Path]:
+    """Return the module files of ``project`` that the module ``path`` itself imports."""
+    modules = dict.fromkeys(_imports(ast.parse(path.read_bytes())))
+    return [file for module in modules for file in _module_files(project, module)]
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:

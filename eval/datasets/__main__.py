@@ -95,8 +95,9 @@ def _whole(name: str, rows: int = 1, seed: int = 0) -> DatasetSettings:
     """Return a dataset with all its tasks; one that is made to size gets one of each split."""
     few = int(domain_named(dataset_names()[name]).datasets[name].generated)
     return DatasetSettings(
-        name=name, domain=None, eval=None, train=None, seed=seed, dev_tasks=few, test_tasks=few, rows=rows,
-        shuffle_answers=False, exclude_broken_references=False, mod_name=None, waived=(), system_turns="auto",
+        name=name, domain=None, eval=None, train=None, family=None, format="auto", turns="auto", thoughts="kept",
+        seed=seed, dev_tasks=few, test_tasks=few, rows=rows, shuffle_answers=False, exclude_broken_references=False,
+        mod_name=None, waived=(), system_turns="auto",
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import yaml
@@ -17,14 +18,27 @@ from eval.datasets.task_files import problems
 from eval.domains import Worlds
 from eval.records import NearMiss, Task, TaskCheck
 
-REQUIRED = ("id", "difficulty", "cluster", "instruction", "reference", "checks", "near_misses")
-OPTIONAL = ("input", "answer", "worlds")
 CHECK_KEYS = {"name", "lua", "needs"}
 NEAR_MISS_KEYS = {"why", "answer"}
-MIN_NEAR_MISSES = 2
 # One cluster in three is dev: the protocol wants twice as many test clusters as dev clusters (docs/decision-rule.md).
 DEV_EVERY = 3
 _SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which keys an entry must and may have, and how many near misses."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    fewest_misses: int
+
+
+BENCH = Shape(
+    required=("id", "difficulty", "cluster", "instruction", "reference", "checks", "near_misses"),
+    optional=("input", "answer", "worlds"),
+    fewest_misses=2,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +69,36 @@ def read_bench(
     """
     entries = [entry for file in sorted(folder.glob("*/*.yaml")) for entry in read_entries(file)]
     found = [f"{entry}: {wrong}" for entry in entries for wrong in entry_problems(entry, families)]
-    _refuse(folder, found)
-    made = [replace(_task(name, entry, families), mod_name=mod_name) for entry in entries]
-    if worlds is not None:
-        wrong = [(entry, worlds.world_problems(task.worlds)) for entry, task in zip(entries, made, strict=True)]
-        _refuse(folder, [f"{entry}: {sentence}" for entry, sentences in wrong for sentence in sentences])
-        made = [replace(task, input=_told(task, worlds)) for task in made]
-    tasks = split_by_cluster(made)
+    refuse_all(folder.name, found)
+    made = [replace(_bench_task(name, entry, families), mod_name=mod_name) for entry in entries]
+    tasks = split_by_cluster(told_worlds(folder.name, entries, made, worlds))
     where = {task_entry.data["id"]: task_entry for task_entry in entries}
-    _refuse(folder, [_placed(sentence, where) for sentence in problems(tasks, families)])
+    refuse_all(folder.name, problems(tasks, families), where)
     return tuple(sorted(tasks, key=lambda task: task.id))
+
+
+def told_worlds(name: str, entries: Sequence[Entry], tasks: Sequence[Task], worlds: Worlds | None) -> list[Task]:
+    """Return ``tasks`` with what their worlds say behind their inputs. Raises Refusal naming each wrong world."""
+    if worlds is None:
+        return list(tasks)
+    wrong = [(entry, worlds.world_problems(task.worlds)) for entry, task in zip(entries, tasks, strict=True)]
+    refuse_all(name, [f"{entry}: {sentence}" for entry, sentences in wrong for sentence in sentences])
+    return [replace(task, input=_told(task, worlds)) for task in tasks]
 
 
 def _told(task: Task, worlds: Worlds) -> str:
     return "\n\n".join(part for part in (task.input, worlds.brief(task.worlds)) if part)
 
 
-def _refuse(folder: Path, found: Sequence[str]) -> None:
+def refuse_all(name: str, found: Sequence[str], where: Mapping[str, Entry] | None = None) -> None:
+    """Raise a Refusal that names what was ``found`` wrong, each with its place in ``where`` by the id that it names."""
     if found:
-        listed = lines_text(found, _SHOWN)
+        listed = lines_text([_placed(sentence, where or {}) for sentence in found], _SHOWN)
         problems_found = counted(len(found), "problem")
-        raise Refusal(f"{folder.name}: {problems_found} in the tasks:{listed}", "Correct them and validate again.")
+        raise Refusal(f"{name}: {problems_found} in the tasks:{listed}", "Correct them and validate again.")
 
 
-def _placed(sentence: str, where: dict[str, Entry]) -> str:
+def _placed(sentence: str, where: Mapping[str, Entry]) -> str:
     named = [entry for task_id, entry in where.items() if f" {task_id}:" in sentence or f" {task_id}," in sentence]
     return f"{named[0].file.parent.name}/{named[0].file.name}:{named[0].line} {sentence}" if named else sentence
 
@@ -99,28 +119,31 @@ def read_entries(file: Path) -> Iterator[Entry]:
         yield Entry(file, item.start_mark.line + 1, value)
 
 
-def entry_problems(entry: Entry, families: Collection[str]) -> list[str]:
-    """Return what is wrong with one item by itself, before it is a task."""
+def entry_problems(
+    entry: Entry, families: Collection[str], shape: Shape = BENCH, family: str | None = None
+) -> list[str]:
+    """Return what is wrong with one item by itself, before it is a task; its family is that of its file by default."""
     data = entry.data
     if not isinstance(data, dict):
         return ["is not a mapping"]
-    found = [f"lacks {key}" for key in REQUIRED if key not in data]
-    known = (*REQUIRED, *OPTIONAL)
+    family = entry.file.stem if family is None else family
+    found = [f"lacks {key}" for key in shape.required if key not in data]
+    known = (*shape.required, *shape.optional)
     found += [f'unknown key "{key}". {choices_hint(str(key), known)}' for key in data if key not in known]
-    if entry.file.stem not in families:
-        found.append(f'unknown family "{entry.file.stem}". {choices_hint(entry.file.stem, families)}')
+    if family not in families:
+        found.append(f'unknown family "{family}". {choices_hint(family, families)}')
     for key in ("id", "cluster", "instruction", "reference", "input", "answer"):
         if key in data and not isinstance(data[key], str):
-            found.append(f"{key} is {data[key]!r}, not text")
+            found.append(f"{key} is {shortened(data[key])}, not text")
     if "difficulty" in data and (not isinstance(data["difficulty"], int) or isinstance(data["difficulty"], bool)):
-        found.append(f"difficulty is {data['difficulty']!r}, not a number from 1 to 5")
+        found.append(f"difficulty is {shortened(data['difficulty'])}, not a number from 1 to 5")
     found += _part_problems(data.get("checks", []), "check", {"name", "lua"}, CHECK_KEYS)
     if not _is_worlds(data.get("worlds", [])):
         found.append("worlds is no list of texts or mappings")
     misses = data.get("near_misses", [])
     found += _part_problems(misses, "near miss", NEAR_MISS_KEYS, NEAR_MISS_KEYS)
-    if isinstance(misses, list) and len(misses) < MIN_NEAR_MISSES:
-        found.append(f"has {len(misses)} near misses, at least {MIN_NEAR_MISSES} are needed")
+    if isinstance(misses, list) and len(misses) < shape.fewest_misses:
+        found.append(f"has {len(misses)} near misses, at least {shape.fewest_misses} are needed")
     return found
 
 
@@ -142,13 +165,17 @@ def _part_problems(parts: Any, name: str, required: set[str], known: set[str]) -
     return found
 
 
-def _task(name: str, entry: Entry, families: Mapping[str, str]) -> Task:
-    data = entry.data
-    family = entry.file.stem
+def _bench_task(name: str, entry: Entry, families: Mapping[str, str]) -> Task:
+    kind, file = entry.file.parent.name, entry.file
+    return replace(task_of(entry.data, file.stem, families, f"{name}/{kind}/{file.name}:{entry.line}"), kind=kind)
+
+
+def task_of(data: Mapping[str, Any], family: str, families: Mapping[str, str], source: str) -> Task:
+    """Return the task of an entry in which nothing is wrong by itself; in the test split, and of no kind yet."""
     return Task(
         id=data["id"],
         family=family,
-        kind=entry.file.parent.name,
+        kind="",
         cluster=data["cluster"],
         split="test",
         instruction=data["instruction"].strip(),
@@ -158,7 +185,7 @@ def _task(name: str, entry: Entry, families: Mapping[str, str]) -> Task:
         checks=tuple(TaskCheck(**check) for check in data["checks"]),
         near_misses=tuple(NearMiss(answer=miss["answer"], why=miss["why"]) for miss in data["near_misses"]),
         difficulty=data["difficulty"],
-        source=f"{name}/{entry.file.parent.name}/{entry.file.name}:{entry.line}",
+        source=source,
         worlds=tuple(world if isinstance(world, str) else json.dumps(world) for world in data.get("worlds", ())),
     )
 

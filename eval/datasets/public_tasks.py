@@ -10,6 +10,7 @@ from importlib import import_module
 
 from env.counts import counted
 from eval.datasets.clustering import cluster_items, dev_clusters
+from eval.datasets.formats.rules import AS_THEY_ARE, RowRules
 from eval.datasets.formats.system_turns import SystemTurns
 from eval.domains import Derived, Derives, Domain, Worlds
 from eval.overlap.ngrams import normalise
@@ -27,6 +28,7 @@ class Wanted:
         mod_name: what programs run as; "" reads it from prompts and programs.
         waived: sources of training rows that are used although their licence does not allow it.
         system_turns: whether rows and items are asked under system turns of their own.
+        rules: how training rows are read; items get their family alone.
     """
 
     seed: int
@@ -35,6 +37,7 @@ class Wanted:
     mod_name: str = ""
     waived: tuple[str, ...] = ()
     system_turns: SystemTurns = "auto"
+    rules: RowRules = AS_THEY_ARE
 
 
 @dataclass(frozen=True, slots=True)

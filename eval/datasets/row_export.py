@@ -15,7 +15,7 @@ FORMATS = ("instruction", "chat")
 
 
 def export(rows: Sequence[Row], form: str, path: Path) -> None:
-    """Write ``rows`` to ``path``, one JSON object a line; ``public_format.read_rows`` reads either format."""
+    """Write ``rows`` to ``path``, one JSON object a line; ``formats.rows.read_rows`` reads either format."""
     make = to_chat if form == "chat" else to_instruction
     write_atomic(path, "".join(f"{json.dumps(make(row), ensure_ascii=False)}\n" for row in rows))
 

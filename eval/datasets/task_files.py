@@ -100,6 +100,14 @@ def read_tasks(path: Path, families: Collection[str]) -> tuple[Task, ...]:
     return tasks
 
 
+def is_tasks_file(path: Path) -> bool:
+    """Whether a file begins with the header line of ``write_tasks``."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.readline(len(json.dumps(_HEADER)) + 2).strip() == json.dumps(_HEADER).encode()
+
+
 def _require_header(path: Path, line: str) -> None:
     try:
         header = json.loads(line)

@@ -54,6 +54,7 @@ class Domain:
         scorers: a module with what ``Scorer`` of eval/pipeline/scoring says: the marks of a program that ran.
         worlds: a module with what ``Worlds`` says; "" where tasks come without worlds, or tell of them themselves.
         foreign: a module with what ``Foreign`` says; "" where only rows that name a family are read.
+        skeleton: a module with ``TASKS``, the YAML of tasks that a file of the user's own begins with.
         own_words: matches what only programs of this domain say, by which files of unknown origin are told apart.
         projects: a module with what ``Projects`` says; "" where each file is a program by itself.
     """
@@ -71,6 +72,7 @@ class Domain:
     mod_name: str = ""
     worlds: str = ""
     foreign: str = ""
+    skeleton: str = ""
     own_words: re.Pattern[str] | None = None
     projects: str = ""
 

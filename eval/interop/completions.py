@@ -14,7 +14,8 @@ from typing import Any
 
 from env.counts import counted, listed_text
 from env.refusal import Refusal, choices_hint
-from eval.datasets.json_lines import json_type, read_objects
+from eval.datasets.files.json_lines import json_type
+from eval.datasets.files.opening import read_objects
 from eval.records import Completion
 
 # The arm of lines that name none.

@@ -11,7 +11,7 @@ boilerplate. Not covered: paraphrase, and a copy with other names in it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -150,6 +150,37 @@ def survey(tasks: Sequence[Task], rows: Sequence[Row]) -> Contamination:
         found += [*_in_parts(texts), *_nearly(texts)]
     overlaps = tuple(_overlap(tasks, rows, item) for item in found)
     return Contamination(overlaps, _statuses(tasks, overlaps), duplicate_tasks(tasks), duplicate_rows(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class RowLeak:
+    """The strongest finding of a task in one row."""
+
+    task_id: str
+    tier: Tier
+    part: Part
+    similarity: float
+
+    def __str__(self) -> str:
+        return f"{self.task_id}: {'prompt and answer' if self.part == 'both' else self.part}, {self.similarity:.0%}"
+
+
+def leaking_rows(tasks: Sequence[Task], rows: Sequence[Row], tiers: Collection[Tier]) -> dict[int, RowLeak]:
+    """Return, by position, the rows that a task is found in by one of ``tiers``; pure.
+
+    A pass may miss some of more than 20 distinct texts near one task: with the others removed, the next finds them.
+    """
+    prompts = _texts("prompt", [_task_prompt(task) for task in tasks], [_row_prompt(row) for row in rows])
+    answers = _texts("answer", [task.reference for task in tasks], [row.output for row in rows])
+    found = [
+        *_exact(prompts, answers),
+        *(f for texts in (prompts, answers) for f in (*_nearly(texts), *_in_parts(texts))),
+    ]
+    leaks: dict[int, RowLeak] = {}
+    for item in (one for tier in _STRENGTH for one in found if one.tier == tier and tier in tiers):
+        for place in item.places:
+            leaks.setdefault(place, RowLeak(tasks[item.task].id, item.tier, item.part, item.similarity))
+    return leaks
 
 
 def survey_prompts(tasks: Sequence[Task], prompts: Sequence[str]) -> Contamination:

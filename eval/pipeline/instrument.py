@@ -126,6 +126,6 @@ def sizes(tasks: Sequence[Task]) -> str:
     splits = {s: len({t.cluster for t in tasks if t.split == s}) for s in ("dev", "test")}
     return (
         f"{counted(len(tasks), 'task')}: {', '.join(f'{n} {name}' for name, n in families.items())}; "
-        f"{len(kinds)} kinds; {splits['dev']} dev and {splits['test']} test clusters; "
+        f"{counted(len(kinds), 'kind')}; {splits['dev']} dev and {splits['test']} test clusters; "
         f"{sum(len(task.near_misses) for task in tasks)} near misses"
     )

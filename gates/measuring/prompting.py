@@ -7,15 +7,18 @@ date. All of that is in the stored text: another text is another experiment.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from env.files import digest, read_lines, write_atomic
 from env.refusal import Refusal
 from eval.pipeline.prompts import PromptForm, render
-from eval.records import Row, Task
+from eval.records import Dialogue, Row, Task, Turn
 from gates.context import GateContext, PlanContext
 from gates.report.results import EnvironmentResults, PromptFacts
 from gates.settings import Experiment
@@ -55,15 +58,59 @@ def answering(form: PromptForm) -> PromptForm:
 
 
 def examples_of(rows: Sequence[Row], model: Generates, form: PromptForm) -> list[Example]:
-    """Return training rows as the model reads them, by the same prompt function as in measuring; none thinks."""
-    return [
-        Example(
-            render(row.instruction, row.input, model.apply_chat_template, _under(row.system, answering(form))),
-            row.output,
-            f"line {row.line}" if row.line else f"row {number}",
+    """Return training rows as the model reads them, by the same prompt function as in measuring; none thinks.
+
+    Raises:
+        Refusal: a row is one turn of a conversation, and the chat template cannot write it as it is asked for.
+    """
+    named = [(row, f"line {row.line}" if row.line else f"row {number}") for number, row in enumerate(rows, start=1)]
+    return [_example(row, name, model, _under(row.system, answering(form))) for row, name in named]
+
+
+def _example(row: Row, name: str, model: Generates, form: PromptForm) -> Example:
+    if row.dialogue is not None:
+        return _turn_example(row.dialogue, name, model, form)
+    if not row.instruction and not row.input:
+        return Example("", row.output, name)
+    return Example(render(row.instruction, row.input, model.apply_chat_template, form), row.output, name)
+
+
+def _turn_example(dialogue: Dialogue, name: str, model: Generates, form: PromptForm) -> Example:
+    *before, answer = _messages((*dialogue.before, dialogue.answer))
+    try:
+        turn = model.chat_turn(before, answer, dialogue.tools, form)
+    except Refusal as refusal:
+        raise Refusal(f"Training {name}: {refusal.sentence}", refusal.fix) from refusal
+    if turn is None:
+        raise Refusal(
+            f"Training {name} is one turn of a conversation, and the model has no chat template to write it in.",
+            "Give a model with a chat template, or set dataset.turns=joined.",
         )
-        for number, row in enumerate(rows, start=1)
-    ]
+    return Example(turn.prompt, turn.answer, name, turn.is_written, turn.is_ended)
+
+
+def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Return turns as chat templates read them: arguments are objects, and each result names the call it answers."""
+    # nine signs, as Mistral's templates ask for
+    numbers = (f"call{number:05d}" for number in count(1))
+    waiting: deque[str] = deque()
+    return [_message(turn, numbers, waiting) for turn in turns]
+
+
+def _message(turn: Turn, numbers: Iterator[str], waiting: deque[str]) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+    if turn.name:
+        message["name"] = turn.name
+    if turn.role == "tool" and waiting:
+        message["tool_call_id"] = waiting.popleft()
+    if turn.calls:
+        named = list(zip(turn.calls, numbers, strict=False))
+        waiting.extend(number for _, number in named)
+        message["tool_calls"] = [
+            {"type": "function", "id": number, "function": {"name": call.name, "arguments": call.arguments}}
+            for call, number in named
+        ]
+    return message
 
 
 def store_prompts(

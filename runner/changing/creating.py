@@ -11,6 +11,7 @@ from typing import Any
 from env.files import refuse_device_or_pipe
 from env.machine.source import source
 from env.refusal import Refusal
+from eval.datasets.files.hub import is_hub_name
 from gates.settings import Experiment
 from runner.changing.edits import edits_as_overrides
 from runner.runs.config import PATH_KEYS, compose_experiment
@@ -89,10 +90,13 @@ def make_run(results: Path, proposal: Proposal, fresh: bool = False) -> Path:
 
 
 def require_data_files(config: dict[str, Any]) -> None:
-    """Raise Refusal when a dataset file of a plain config is missing or empty: no run begins without its data."""
+    """Raise Refusal when a dataset file of a plain config is missing or empty: no run begins without its data.
+
+    A data set of the hub is downloaded by Gate A.
+    """
     for key in ("eval", "train"):
         value = config["dataset"].get(key)
-        if not value:
+        if not value or is_hub_name(value):
             continue
         if not Path(value).exists():
             raise Refusal(

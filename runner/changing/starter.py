@@ -43,6 +43,11 @@ _PLACEHOLDERS = {
     ("model", "local"): {"model.path": "/path/to/your/model"},
     ("model", "tiny_random"): {"model.path": "tiny_random:llama"},
     ("dataset", "jsonl"): {"dataset.eval": "/path/to/eval.jsonl", "dataset.train": "/path/to/train.jsonl"},
+    ("dataset", "tasks"): {
+        "dataset.eval": "/path/to/tasks.yaml",
+        "dataset.train": "/path/to/train.jsonl",
+        "dataset.domain": "luanti",
+    },
 }
 
 

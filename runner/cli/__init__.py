@@ -16,6 +16,7 @@ from env.silence import told
 from runner.cli import (
     advancing,
     changing,
+    curating,
     data,
     elsewhere,
     evidence,
@@ -25,6 +26,7 @@ from runner.cli import (
     reading,
     registering,
     replaying,
+    tasks,
 )
 from runner.cli import releasing as adapters
 from runner.cli.app import app
@@ -40,8 +42,10 @@ COMMANDS = (
     changing,
     judging,
     replaying,
+    tasks,
     data,
     elsewhere,
+    curating,
     grading,
     machine,
     adapters,

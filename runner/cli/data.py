@@ -1,58 +1,56 @@
-"""The commands about data: what the tasks of a file check, and one program judged against a task."""
+"""The commands about data: what a file of rows holds, and one program judged against a task."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from env.files import is_device_or_pipe, refuse_device_or_pipe
+from env.files import is_device_or_pipe
 from env.refusal import Refusal
-from runner.cli.app import AsJson, Results, RunName, app, existing_run, print_json
+from runner.cli.app import AsJson, Results, RunName, app, print_json
 from runner.cli.grading import judge_app
+from runner.cli.tasks import experiment_of
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
 
-if TYPE_CHECKING:
-    from gates.settings import Experiment
+group = typer.Typer(
+    help="Look at files of rows.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(group, name="data")
 
-FileAndOverrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[FILE] [KEY=VALUE]...", help="A JSONL file of eval items; default: the run's data."),
-]
 
-
-@app.command()
-def tasks(
-    data: FileAndOverrides = None, run: RunName = None, results: Results = RESULTS, as_json: AsJson = False
+@group.command()
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of rows, or a folder of such files.")],
+    layout: Annotated[str, typer.Option("--format", help="The layout that every row must have.")] = "auto",
+    tokenizer: Annotated[
+        str, typer.Option("--tokenizer", metavar="FOLDER", help="A model's folder or hub name: lengths in its tokens.")
+    ] = "",
+    domain: Annotated[str, typer.Option("--domain", help="What families and licences mean: luanti or roblox.")] = "",
+    as_json: AsJson = False,
 ) -> None:
-    """List tasks with their checks, clusters and splits.
+    """Show what a file of rows holds.
 
-    References and known wrong answers are executed; no model is loaded. Ends with 3 where a reference fails.
+    Formats, families, roles, lengths, duplicates, licences, ten samples, and every problem with its lines. Ends with 2
+    where a line cannot be read.
     """
-    from gates.known_answers import list_tasks
     from runner import screens
+    from runner.views.data import look_at
 
-    listing = list_tasks(_experiment(data or [], run, results))
+    found = look_at(file, layout, tokenizer, domain)
     if as_json:
-        print_json(
-            {
-                "tasks": [one.to_json() for one in listing.tasks],
-                "remarks": list(map(dataclasses.asdict, listing.remarks)),
-                "verifier": listing.verifier,
-                "isolation": listing.isolation,
-                "selection": dict(zip(("choice", "reason"), listing.selection, strict=True)),
-            }
-        )
+        print_json(dataclasses.asdict(found))
     else:
-        file = str(Path(data[0]).resolve()) if data and os.path.exists(data[0]) else ""
-        screens.print_tasks(listing, file)
-    if any(one.reference.outcome != "PASSED" for one in listing.tasks):
-        raise typer.Exit(Exit.GATE_SAID_NO)
+        screens.print_data(found)
+    if found.problems:
+        raise typer.Exit(Exit.REFUSED)
 
 
 @judge_app.command("program")
@@ -74,31 +72,13 @@ def judge(
     from gates.known_answers import judge_program
     from runner import screens
 
-    found = judge_program(_experiment(data or [], run, results), task, _text(program))
+    found = judge_program(experiment_of(data or [], run, results), task, _text(program))
     if as_json:
         print_json(dataclasses.asdict(found))
     else:
         screens.print_judged(found)
     if found.verdict.outcome != "PASSED":
         raise typer.Exit(Exit.GATE_SAID_NO)
-
-
-def _experiment(data: list[str], run: str | None, results: Path) -> Experiment:
-    """Return the experiment of a file and overrides, else that of the run."""
-    from runner.runs.config import compose_experiment, read_older_config
-
-    if not data:
-        return read_older_config(existing_run(results, run) / "config.yaml")
-    is_override = "=" in data[0] and not os.path.exists(data[0])
-    file, more = ("", data) if is_override else (data[0], data[1:])
-    refuse_device_or_pipe(Path(file))
-    if file and not os.path.exists(file):
-        raise Refusal(f"{file}: no such file.", "Give a file of eval items, or overrides such as dataset=luantibench.")
-    path = Path(file).resolve()
-    # rows are not looked at: the items stand in for them
-    named = ["dataset=jsonl", f"dataset.eval={path}", f"dataset.train={path}"] if file else []
-    experiment, _ = compose_experiment([*named, *more])
-    return experiment
 
 
 def _text(program: Path) -> str:

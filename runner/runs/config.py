@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from env.refusal import Refusal, choices_hint
+from eval.datasets.files.folders import TASKS
+from eval.datasets.own_tasks.task_entries import said_domain
 from gates.settings import Experiment
-from runner.runs.locations import CONF, PROJECT, expanded
+from runner.runs.locations import CONF, PROJECT, RECIPES, expanded
 from runner.runs.overrides import (
     PROFILE,
     Override,
@@ -52,7 +54,8 @@ def groups() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in sorted(CONF.rglob("*.yaml")):
         group = file.parent.relative_to(CONF).as_posix()
-        if group != ".":
+        # recipes of curation are composed by themselves (recipes.py)
+        if group not in (".", RECIPES.name):
             found.setdefault(group, []).append(file.stem)
     return found
 
@@ -153,6 +156,13 @@ def _absolute_paths(config: dict[str, Any], typed: Iterable[str], profile: Path 
         config[section][key] = next((str(place.resolve()) for place in places if place.exists()), value)
 
 
+def _say_domain(config: dict[str, Any]) -> None:
+    """Give tasks of the user's own the domain that their files say, where no key does: the run then keeps it."""
+    dataset = config.get("dataset", {})
+    if dataset.get("name") == TASKS and isinstance(dataset.get("eval"), str) and not dataset.get("domain"):
+        dataset["domain"] = said_domain(Path(dataset["eval"]))
+
+
 def _sentence(error: Any, config: dict[str, Any]) -> str:
     # a validator of "a number or a list" reports each of the two, by the name of its Python type
     kinds = [place for place, part in enumerate(error["loc"]) if part in ("int", "tuple[int, ...]")]
@@ -193,8 +203,13 @@ def faults(config: dict[str, Any]) -> list[str]:
     # what conf/ leaves open, as OmegaConf writes it
     if unset := [key for key, value in leaves(config).items() if value == "???"]:
         return [f"{key}: not set; add {key}={_MEANT.get(key, 'VALUE')}" for key in unset]
+    return faults_by(Experiment.model_validate, config)
+
+
+def faults_by(validator: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> list[str]:
+    """Return one sentence per error that ``validator`` finds in a plain config, each by its dotted key."""
     try:
-        Experiment.model_validate(config)
+        validator(config)
     except ValidationError as error:
         found = error.errors()
         inner = {item["loc"][:-1] for item in found}
@@ -204,6 +219,19 @@ def faults(config: dict[str, Any]) -> list[str]:
     except Refusal as refusal:
         return [_whole_key(str(refusal).rstrip("."), config)]
     return []
+
+
+def composed_in(folder: Path, name: str) -> dict[str, Any]:
+    """Return the configuration ``name`` of a folder with its defaults. Raises Refusal where it does not compose."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(folder)):
+            plain = OmegaConf.to_container(compose(config_name=name), resolve=True)
+    except (HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
+        told = " ".join(str(error).split()).rstrip(".")
+        raise Refusal(f"{folder / name}.yaml does not compose: {told}.", "Correct that file.") from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def validate(config: dict[str, Any]) -> Experiment:
@@ -255,6 +283,7 @@ def compose_experiment(overrides: Sequence[str]) -> tuple[Experiment, dict[str, 
     for key, text in texts.items():
         _put(config, key, text)
     _absolute_paths(config, texts, profile)
+    _say_domain(config)
     _refuse([*problems, *faults(config)])
     return Experiment.model_validate(config), config
 

@@ -9,6 +9,7 @@ from env.refusal import Refusal
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONF = PROJECT / "conf"
+RECIPES = CONF / "curation"
 # A wheel leaves pyproject.toml behind. Installed, runs are in ./results of the folder where a command is typed.
 IS_CHECKOUT = (PROJECT / "pyproject.toml").is_file()
 RESULTS = PROJECT / "results" if IS_CHECKOUT else Path("results")

@@ -2,6 +2,8 @@
 
 from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
+from runner.screens.answers.curation import print_curation
+from runner.screens.answers.data import print_data
 from runner.screens.answers.examining import announce_part, print_next_look
 from runner.screens.answers.grading import print_calibrated, print_needs, print_quality
 from runner.screens.answers.registry import print_entry, print_history, print_promotion, print_stock
@@ -10,7 +12,7 @@ from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
 from runner.screens.answers.samples import print_samples
 from runner.screens.answers.scoring import print_scored
-from runner.screens.answers.tasks import print_judged, print_tasks
+from runner.screens.answers.tasks import print_judged, print_shown_task, print_tasks, print_validation
 from runner.screens.answers.verifying import print_verified, print_verified_end
 from runner.screens.checks import print_checks
 from runner.screens.live import make_screen
@@ -26,6 +28,8 @@ __all__ = [
     "print_coming",
     "print_comparison",
     "print_connection_hint",
+    "print_curation",
+    "print_data",
     "print_entry",
     "print_freshness",
     "print_history",
@@ -42,10 +46,12 @@ __all__ = [
     "print_samples",
     "print_scored",
     "print_session",
+    "print_shown_task",
     "print_staleness",
     "print_status",
     "print_stock",
     "print_tasks",
+    "print_validation",
     "print_verified",
     "print_verified_end",
     "status_text",

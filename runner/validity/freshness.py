@@ -10,7 +10,8 @@ from typing import Any
 
 from env.files import digest, sha256_file, write_atomic
 from env.refusal import Refusal
-from eval.datasets.formats.folders import content_of
+from eval.datasets.files.folders import TASKS, content_of
+from eval.datasets.files.hub import located
 from gates import GATES as GATE_RECORDS
 from gates.report import GateReport, read_report
 from runner.runs.folder import Run
@@ -92,10 +93,12 @@ def _file_digests(config: dict[str, Any], uses: tuple[str, ...]) -> dict[str, st
     if "dataset" in uses:
         for key in ("eval", "train"):
             if config["dataset"].get(key):
-                path = Path(config["dataset"][key])
+                path = located(config["dataset"][key], is_offline=True)
                 if not path.exists():
                     raise Refusal(f"dataset.{key}: {path} is not a file.", "Give the path of a JSONL file.")
-                found[f"file.dataset.{key}"] = digest(content_of(path)) if path.is_dir() else sha256_file(path)
+                are_tasks = key == "eval" and config["dataset"]["name"] == TASKS
+                content = content_of(path, are_tasks)
+                found[f"file.dataset.{key}"] = digest(content) if path.is_dir() else content
     if "judge" in uses and config["judge"]["rubric"]:
         found["file.judge.rubric"] = sha256_file(Path(config["judge"]["rubric"]))
     folder = Path(config["model"]["path"]) if "model" in uses else None

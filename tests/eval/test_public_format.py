@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from env.refusal import Refusal
-from eval.datasets import public_format
 from eval.datasets.clustering import cluster_items, dev_clusters
+from eval.datasets.formats import rows as row_files
 from eval.records import Dataset, Outcome, Row, Task
 from tests.support.luanti import FAMILIES, build_tasks, problems, read_public, read_rows
 from tests.support.settings import verifier_settings
@@ -115,19 +115,20 @@ def test_a_file_of_another_public_format_is_called_by_its_name_once(tmp_path: Pa
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_a_json_array_is_called_one(tmp_path: Path, indent: int | None) -> None:
+def test_a_json_array_is_read_and_its_elements_count_as_lines(tmp_path: Path, indent: int | None) -> None:
     path = tmp_path / "my rows.json"
     path.write_text(json.dumps([row(), row()], indent=indent))
-    with pytest.raises(Refusal) as caught:
-        read_rows(path)
-    assert caught.value.sentence == f"{path}: is one JSON array of 2 elements, not JSON lines."
-    assert f"jq -c '.[]' '{path}'" in caught.value.fix
+    read = row_files.read_rows(path, FAMILIES)
+    assert [r.line for r in read.rows] == [1, 2]
+    assert "one JSON array of 2 elements, which count as lines" in read.notes[0]
+    path.write_text(json.dumps([row(), row(family="x")], indent=indent))
+    assert 'line 2: unknown family "x"' in refusal(path)
 
 
 def test_null_and_missing_inputs_are_no_input_and_other_keys_are_named_once(tmp_path: Path) -> None:
     without = {key: value for key, value in row().items() if key != "input"}
     path = write(tmp_path / "a.jsonl", row(input=None, kind=None, id=1), without | {"id": 2}, row(source="x", id=3))
-    read = public_format.read_rows(path, FAMILIES)
+    read = row_files.read_rows(path, FAMILIES)
     assert [r.input for r in read.rows] == ["", "", ""]
     [extra] = read.remarks
     assert (extra.subject, extra.value) == ("extra keys", 'a.jsonl: "id" in 3 rows, "source" in 1 row')
@@ -140,7 +141,7 @@ def chat(system: str | None, answer: str = "x = 1") -> dict[str, object]:
 
 def test_template_tokens_in_answers_are_named_with_their_lines(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", row(), row(output="x = 1<|im_end|>"), row(output="y = '</s>' -- <|im_end|>"))
-    [remark] = public_format.read_rows(path, FAMILIES).remarks
+    [remark] = row_files.read_rows(path, FAMILIES).remarks
     assert remark.value.startswith("a.jsonl: 2 answers hold tokens of chat templates (<|im_end|>, </s>)")
     assert remark.evidence == ("<|im_end|>: lines 2, 3", "</s>: lines 3")
 

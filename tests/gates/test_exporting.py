@@ -200,8 +200,8 @@ def test_a_comparison_that_is_off_is_refused() -> None:
 
 def test_a_backend_that_cannot_export_says_so() -> None:
     request = ExportRequest(Path("a"), 1.0, "adapter", Path("b"), TEXTS)
-    with pytest.raises(Refusal, match="'unsloth' cannot export"):
-        export_adapter("unsloth", experiment("llama").model, request)
+    with pytest.raises(Refusal, match="'endpoint' cannot export"):
+        export_adapter("endpoint", experiment("llama").model, request)
 
 
 # --- what may be exported, and what it says
@@ -275,6 +275,15 @@ def test_a_run_that_is_not_to_proceed_is_exported_only_with_a_word_on_the_card(
     assert not (tmp_path / "out").exists()
     export(run, tmp_path / "out", anyway=True)
     assert f"**Exported with --anyway: the verdict on it is {verdict}.**" in (tmp_path / "out" / CARD).read_text()
+
+
+def test_the_form_for_llama_cpp_is_the_adapter_with_one_file_more(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    export(run, tmp_path / "out", "gguf")
+    assert "--lora adapter.gguf" in (tmp_path / "out" / CARD).read_text()
+    files = json.loads((tmp_path / "out" / PROVENANCE).read_text())["files"]
+    assert {ADAPTER_WEIGHTS, "adapter.gguf"} <= files.keys()
+    assert files["adapter.gguf"] == sha256_file(tmp_path / "out" / "adapter.gguf")
 
 
 def test_a_verdict_speaks_for_its_own_cell_alone(run: Path, tmp_path: Path) -> None:

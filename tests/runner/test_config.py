@@ -172,6 +172,7 @@ def said_by(group: str, choice: str) -> dict[str, object]:
 def test_every_group_choice_composes(group: str, choice: str) -> None:
     files = {
         "dataset=jsonl": {"dataset.eval": "a.jsonl", "dataset.train": "b.jsonl"},
+        "dataset=tasks": {"dataset.eval": "a.yaml", "dataset.train": "b.jsonl", "dataset.domain": "luanti"},
         "model=local": {"model.path": "somewhere"},
         "profile=local": {"model.path": "somewhere"},
         "model=tiny_random": {"model.path": "tiny_random:mistral"},

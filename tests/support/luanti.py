@@ -8,6 +8,7 @@ from typing import Any
 
 from eval import domains
 from eval.datasets import bench_files, public_format, public_tasks, task_files
+from eval.datasets.formats import rows as row_files
 from eval.domains.luanti import bench
 from eval.domains.luanti.domain import DOMAIN, LUA
 from eval.pipeline import extract as extraction
@@ -37,7 +38,7 @@ def read_bench(folder: Path = BENCH) -> tuple[Task, ...]:
 
 def read_rows(path: Path) -> tuple[Row, ...]:
     """Return the rows of a file."""
-    return public_format.read_rows(path, DOMAIN.families).rows
+    return row_files.read_rows(path, DOMAIN.families).rows
 
 
 def read_public(eval_path: Path, train_path: Path, seed: int) -> Dataset:

@@ -70,9 +70,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("estimation", "overlap"),
         ("pipeline",),
         ("dealing",),
-        ("domains", "decision", "curation", "judge"),
+        ("domains", "decision", "judge"),
         ("datasets", "simulate", "rejection"),
-        ("interop",),
+        ("interop", "curation"),
     ),
     "training": (
         ("records", "sampler", "loss_watch", "exports", "tiny", "tiny_random", "packaged"),

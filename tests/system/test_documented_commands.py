@@ -98,6 +98,7 @@ MADE_SMALL: dict[str, str] = {
     "python tests/bench/bench_generate.py": "--prompts 2 --samples 2 --tokens 8 --single 1 --batch 4 --processes 1 --rounds 1",
     "python tests/bench/bench_train_step.py": "--steps 8 --batch 2",
     "python tests/bench/bench_loss.py": "--vocabulary 64 --hidden 32 --layers 2 --rounds 1",
+    "python tests/bench/bench_packing.py": "--steps 2 --rounds 1 --accum 2",
     "python tests/bench/bench_draw.py": "--vocabulary 500 --rounds 1",
     "python tests/bench/bench_verify.py": "--programs 20 --workers 1",
     "python tests/bench/bench_engine.py": "--programs 4",

@@ -29,6 +29,7 @@ ELSEWHERE = frozenset(
         "convert_lora_to_gguf.py",
         "lua_api.md",
         "report.md",
+        "ATTRIBUTION.md",
         "version.py",
         "env.py",
         "schemas.md",

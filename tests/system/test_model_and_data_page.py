@@ -25,7 +25,7 @@ def commands(block: str) -> list[str]:
     return [line.partition(" #")[0].strip() for line in block.splitlines()]
 
 
-WALK, LOOK, RUN = map(commands, FENCE.findall(PAGE))
+WALK, SHOW, LOOK, RUN = map(commands, FENCE.findall(PAGE))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_way_from_two_files_and_a_folder_to_an_adapter_goes_as_the_page_says
 
 
 def test_the_way_to_see_what_would_be_measured_goes_as_the_page_says(desk: Path) -> None:
-    for command in LOOK:
+    for command in (*SHOW, *LOOK):
         done = typed(desk, command)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 

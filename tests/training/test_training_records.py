@@ -33,6 +33,9 @@ class Letters:
     def answer(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]
 
+    def control(self, text: str) -> list[int]:
+        return [7 if letter == "#" else ord(letter) for letter in text]
+
 
 @pytest.mark.parametrize(
     ("record", "key", "value"),
@@ -169,6 +172,21 @@ def test_an_answer_ends_with_the_end_token_and_the_prompt_is_not_learned() -> No
     (row,) = encode_examples([Example("ab", "xyz")], Letters(), TRAIN).rows
     assert row.ids == (1, 97, 98, 120, 121, 122, 0)
     assert row.prompt_length == 3
+
+
+def test_an_answer_as_the_template_writes_it_holds_its_tokens_and_may_have_its_own_end() -> None:
+    examples = [Example("ab", "x#", is_written=True), Example("ab", "x#", is_written=True, is_ended=True)]
+    ended, own = encode_examples(examples, Letters(), TRAIN).rows
+    assert (ended.ids, own.ids) == ((1, 97, 98, 120, 7, 0), (1, 97, 98, 120, 7))
+    written, spelled = (
+        encode_examples([Example("ab", "x#", is_written=is_w)], Letters(), TRAIN) for is_w in (True, False)
+    )
+    assert written.digest != spelled.digest
+
+
+def test_a_text_without_a_prompt_is_learnt_whole_behind_what_ends_another() -> None:
+    (row,) = encode_examples([Example("", "xyz")], Letters(), TRAIN).rows
+    assert (row.ids, row.prompt_length) == ((0, 120, 121, 122, 0), 1)
 
 
 def test_rows_too_long_are_dropped_and_named() -> None:

@@ -160,6 +160,23 @@ class ChatFacts:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class RenderedTurn:
+    """One turn of a conversation as the chat template writes it.
+
+    Attributes:
+        prompt: everything up to the answer, the answer prefix included.
+        answer: what is learnt.
+        is_written: it holds tokens of the template, such as those around a call; else it is text alone.
+        is_ended: it ends in a token of its own, which no end token follows.
+    """
+
+    prompt: str
+    answer: str
+    is_written: bool = False
+    is_ended: bool = False
+
+
 class NoLogProbs(Exception):
     """The model tells no log-probabilities of a given text: some servers do not."""
 
@@ -220,6 +237,23 @@ class Generates(Protocol):
 
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None without one (``local.texts.Texts``)."""
+        ...
+
+    def chat_turn(
+        self,
+        before: Sequence[Mapping[str, Any]],
+        answer: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]],
+        form: PromptForm,
+    ) -> RenderedTurn | None:
+        """Return one turn of a conversation by the chat template; None without one (``local.texts.Texts``).
+
+        ``before`` and ``answer`` are messages as templates read them (role, content, tool_calls with arguments as
+        objects), without the system's.
+
+        Raises:
+            Refusal: the template cannot write such turns so that they are asked for as they are trained on.
+        """
         ...
 
     def answer_tokens(self, text: str) -> int:

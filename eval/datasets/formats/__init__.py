@@ -1,1 +1,1 @@
-"""Public layouts of rows other than ours, each read as it is; what a row cannot be used for is said with its line."""
+"""The layouts of public rows: how each is told, read as a record, and made a row of a run."""

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.datasets.json_lines import json_type
-from eval.pipeline.forms.calls import Call, MalformedCalls, listed, parsed
+from eval.datasets.files.json_lines import json_type
+from eval.datasets.formats.messages import openai_call
+from eval.pipeline.forms.calls import Call, MalformedCalls, listed
 
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)
@@ -93,18 +94,6 @@ def _answer(turns: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
         made = enumerate(turn.get("tool_calls") or (), start=len(calls) + 1)
         calls += [openai_call(call, f"call {number}") for number, call in made]
     return "\n".join([*parts, listed(calls)] if calls else parts), len(calls)
-
-
-def openai_call(call: Any, what: str) -> Call:
-    """Return a call as a chat's ``tool_calls`` hold it: its arguments are JSON text. Raises MalformedCalls."""
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise MalformedCalls(f"{what} names no function")
-    given = function.get("arguments") or "{}"
-    arguments = parsed(given, f"{what} ({function['name']})") if isinstance(given, str) else given
-    if not isinstance(arguments, dict):
-        raise MalformedCalls(f"{what} ({function['name']}) has no object as arguments")
-    return Call(function["name"], arguments)
 
 
 def _answer_fault(said: str) -> str:

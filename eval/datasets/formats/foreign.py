@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from env.counts import listed_text
+from eval.datasets.files.json_lines import Line
 from eval.datasets.formats.chat_turns import conversation
+from eval.datasets.formats.dialogues import rows_of_turns, takes_every_turn
 from eval.datasets.formats.folders import ReadRows
-from eval.datasets.json_lines import Line
+from eval.datasets.formats.messages import NoTurns
+from eval.datasets.formats.rules import RowRules
 from eval.datasets.problem_groups import LINES_SHOWN
 from eval.domains import Foreign
 from eval.records import Remark, Row
@@ -32,7 +35,7 @@ class Reading:
 class Reader(Protocol):
     """Reads one line into a Reading."""
 
-    def __call__(self, line: Line, foreign: Foreign, reading: Reading) -> None: ...
+    def __call__(self, line: Line, foreign: Foreign, reading: Reading, rules: RowRules) -> None: ...
 
 
 def reader_of(lines: Sequence[Line]) -> Reader | None:
@@ -51,7 +54,7 @@ def _is_prompt(values: Mapping[str, Any]) -> bool:
 
 
 def read_foreign(
-    path: Path, lines: Sequence[Line], reader: Reader, foreign: Foreign, waived: Collection[str]
+    path: Path, lines: Sequence[Line], reader: Reader, foreign: Foreign, waived: Collection[str], rules: RowRules
 ) -> ReadRows:
     """Return the rows of a file that can be used, and remarks on the others by reason.
 
@@ -67,14 +70,20 @@ def read_foreign(
         if licence.refused and licence.source not in waived:
             refused[f"{licence.source} ({licence.refused})"].append(line.number)
         else:
-            reader(line, foreign, reading)
+            reader(line, foreign, reading, rules)
     remarks = tuple(_remarks(path, reading, refused, len(lines)))
     return ReadRows(tuple(reading.rows), remarks, tuple(sorted(unlicensed)))
 
 
-def _read_chat(line: Line, foreign: Foreign, reading: Reading) -> None:
+def _read_chat(line: Line, foreign: Foreign, reading: Reading, rules: RowRules) -> None:
+    family = foreign.family_of(line.values) or rules.family
+    if family and takes_every_turn(line.values["messages"], rules.turns):
+        try:
+            reading.rows += rows_of_turns(line.values, family, line.number)
+        except NoTurns as error:
+            reading.unusable[str(error)].append(line.number)
+        return
     chat = conversation(line.values["messages"])
-    family = foreign.family_of(line.values)
     wrong = chat.unusable or ("" if family else "nothing says what it is about")
     if wrong:
         reading.unusable[wrong].append(line.number)
@@ -85,8 +94,8 @@ def _read_chat(line: Line, foreign: Foreign, reading: Reading) -> None:
     reading.rows.append(Row(chat.question, "", chat.answer, family, kind=kind, line=line.number, system=chat.system))
 
 
-def _read_prompt(line: Line, foreign: Foreign, reading: Reading) -> None:
-    prompt, family = line.values["prompt"], foreign.family_of(line.values)
+def _read_prompt(line: Line, foreign: Foreign, reading: Reading, rules: RowRules) -> None:
+    prompt, family = line.values["prompt"], foreign.family_of(line.values) or rules.family
     if not isinstance(prompt, str) or not prompt.strip():
         reading.unusable["its prompt is no text"].append(line.number)
     elif not family:

@@ -43,6 +43,7 @@ DOMAIN = Domain(
     mod_name=DEFAULT_MOD,
     scorers="eval.domains.luanti.scorers",
     packages=("lupa", "luaparser"),
+    skeleton="eval.domains.luanti.items.first_tasks",
     own_words=re.compile(r"\b(?:core|minetest)\.[a-z]\w*"),
     projects="eval.domains.luanti.mod_folders",
 )

@@ -54,6 +54,7 @@ DOMAIN = Domain(
     packages=("pluau", "tree-sitter", "tree-sitter-luau", "jsonschema"),
     worlds="eval.domains.roblox.studio.worlds",
     foreign="eval.domains.roblox.items.public_rows",
+    skeleton="eval.domains.roblox.items.first_tasks",
     own_words=re.compile(
         r"\b(?:game|workspace|script|Instance|Enum|CFrame|Vector3|UDim2|Color3|TweenInfo|task)\s*[.:]\s*[A-Za-z]\w*"
     ),

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+# who reads or writes calls finds their record here
+from eval.records import Call as Call
+
 MAX_CALLS = 64
 MAX_DEPTH = 32
 # Longer answers are not searched: what looks for calls may take time that grows with the square of the length.
@@ -38,14 +41,6 @@ class MalformedCalls(ValueError):
 
 class NoCalls(ValueError):
     """The answer holds nothing that looks like a call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of a tool: its name and arguments as JSON data."""
-
-    name: str
-    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

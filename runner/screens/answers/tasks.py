@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from env.counts import counted
+from eval.datasets.own_tasks.task_entries import are_tasks
 from runner.screens.answers.replaying import check_line, verdict_line
 from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:
-    from gates.known_answers import JudgedProgram, ListedTask, Listing
+    from gates.known_answers import JudgedProgram, ListedTask, Listing, ShownTask, TestedTasks
+
+_RULE = "─" * 40
+_BARE_SHOWN = 10
 
 
 def print_tasks(listing: Listing, file: str = "", stream: TextIO | None = None) -> None:
@@ -33,7 +38,8 @@ def print_tasks(listing: Listing, file: str = "", stream: TextIO | None = None) 
 
 def _next_line(file: str) -> Line:
     """Return the command after a look at ``file``; what only the user knows stands in capitals."""
-    own = f"profile=local model.path=FOLDER dataset=jsonl {shlex.quote(f'dataset.eval={file}')} dataset.train=TRAIN"
+    dataset = "tasks" if are_tasks(Path(file)) else "jsonl"
+    own = f"profile=local model.path=FOLDER dataset={dataset} {shlex.quote(f'dataset.eval={file}')} dataset.train=TRAIN"
     command = f"python -m runner config {own} --starter mine.yaml"
     return line(("next: ", "dim"), (command, "command"), ("   writes the settings of a run with it", "dim"), hang=6)
 
@@ -81,3 +87,40 @@ def print_judged(found: JudgedProgram, stream: TextIO | None = None) -> None:
     lines += [check_line(check) for check in found.verdict.checks]
     lines += [line("  ", ("finding: ", "dim"), finding, hang=4) for finding in found.verdict.findings]
     write_lines(stream or sys.stdout, [*lines, verdict_line("verdict", found.verdict)])
+
+
+def print_validation(found: TestedTasks, stream: TextIO | None = None) -> None:
+    """Write the instrument test of tasks: each verifier's faults with file, line and id, then where two disagree."""
+    lines = [line(found.sizes, hang=2)]
+    for one in found.tested:
+        if one.validation is None:
+            lines += [line(("· ", "dim"), f"{one.verifier}: not usable here: {one.unusable}", hang=2)]
+            continue
+        result = one.validation
+        told = (
+            f"{one.verifier} ({one.isolation}): {counted(result.judged, 'program')} verified, "
+            f"{counted(len(result.faults), 'fault')}, {counted(len(result.skipped), 'task')} skipped"
+        )
+        lines += [line(("✗ ", "no") if result.faults else ("✓ ", "good"), told, hang=2)]
+        lines += [line(f"    {text}", hang=4) for text in (*result.faults, *result.skipped)]
+    lines += [line(("✗ ", "no"), f"disagree: {text}", hang=2) for text in found.disagreements]
+    if found.bare:
+        told = f"{counted(len(found.bare), 'task')} without a near miss: {', '.join(found.bare[:_BARE_SHOWN])}"
+        lines += [line(("! ", "odd"), told, hang=2)]
+    write_lines(stream or sys.stdout, lines)
+
+
+def print_shown_task(found: ShownTask, stream: TextIO | None = None) -> None:
+    """Write a task: where it stands, the prompt between two rules, and what its checks are."""
+    task = found.task
+    where = f"  {task.source} · {task.split} · {task.cluster} · {task.family} · answer: {task.answer}"
+    lines = [
+        line((task.id, "bold"), (where, "dim"), hang=4),
+        line(("read by ", "dim"), f"{found.model}, {found.rendered_by}", hang=8),
+        line((_RULE, "dim")),
+        *(line(text) for text in found.prompt.split("\n")),
+        line((_RULE, "dim")),
+        *(line(("  · ", "dim"), check.name, hang=4) for check in task.checks),
+        line(f"{counted(len(task.near_misses), 'near miss', 'near misses')}; difficulty {task.difficulty}"),
+    ]
+    write_lines(stream or sys.stdout, lines)

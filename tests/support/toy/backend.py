@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ class ToyModel:
         return None
 
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
+        return None
+
+    def chat_turn(
+        self,
+        before: Sequence[Mapping[str, Any]],
+        answer: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]],
+        form: PromptForm,
+    ) -> None:
         return None
 
     def answer_tokens(self, text: str) -> int:

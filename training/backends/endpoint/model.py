@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from training.backends.base import (
     DrawStep,
     ModelIdentity,
     NoLogProbs,
+    RenderedTurn,
     Request,
     Sampling,
 )
@@ -193,6 +194,16 @@ class EndpointModel(DrawnModel):
     def chat_facts(self, form: PromptSettings) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None without one."""
         return self._texts.chat_facts(form)
+
+    def chat_turn(
+        self,
+        before: Sequence[Mapping[str, Any]],
+        answer: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]],
+        form: PromptSettings,
+    ) -> RenderedTurn | None:
+        """Return one turn of a conversation by the chat template; None where there is none."""
+        return self._texts.chat_turn(before, answer, tools, form)
 
     def answer_tokens(self, text: str) -> int:
         """Return how many tokens ``text`` takes as an answer, its end token included."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from training.backends.base import (
     DrawStep,
     ModelIdentity,
     PromptForm,
+    RenderedTurn,
     Request,
     Sampling,
 )
@@ -240,6 +241,16 @@ class BatchedModel(DrawnModel):
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None when the tokenizer has no chat template."""
         return self._texts.chat_facts(form)
+
+    def chat_turn(
+        self,
+        before: Sequence[Mapping[str, Any]],
+        answer: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]],
+        form: PromptForm,
+    ) -> RenderedTurn | None:
+        """Return one turn of a conversation by the chat template; None where there is none."""
+        return self._texts.chat_turn(before, answer, tools, form)
 
     def answer_tokens(self, text: str) -> int:
         """Return how many tokens ``text`` takes as an answer, its end token included."""

@@ -22,7 +22,16 @@ from typing import Any, Protocol
 from env.installed.own_modules import module_command, module_environment
 from env.machine.out_of_memory import DeviceLost
 from env.refusal import Refusal
-from training.backends.base import ChatFacts, DrawStep, LoadedModel, ModelIdentity, PromptForm, Request, Sampling
+from training.backends.base import (
+    ChatFacts,
+    DrawStep,
+    LoadedModel,
+    ModelIdentity,
+    PromptForm,
+    RenderedTurn,
+    Request,
+    Sampling,
+)
 from training.backends.local.batched_model import DrawnModel
 from training.backends.local.batching import Batch
 from training.examples import EncodedExamples
@@ -214,6 +223,16 @@ class ShardedModel(DrawnModel):
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer; None when the tokenizer has no chat template."""
         return self._model.chat_facts(form)
+
+    def chat_turn(
+        self,
+        before: Sequence[Mapping[str, Any]],
+        answer: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]],
+        form: PromptForm,
+    ) -> RenderedTurn | None:
+        """Return one turn of a conversation by the chat template; None where there is none."""
+        return self._model.chat_turn(before, answer, tools, form)
 
     def answer_tokens(self, text: str) -> int:
         """Return how many tokens ``text`` takes as an answer, its end token included."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from env.refusal import Refusal
-from training.backends.base import ChatFacts, PromptForm
+from training.backends.base import ChatFacts, PromptForm, RenderedTurn
 from training.backends.local.template.chat_template import ChatTemplate
+from training.backends.local.template.turns import TurnWriter
 
 
 class Texts:
@@ -25,6 +27,7 @@ class Texts:
         self._start = _start_token(tokenizer)
         self._token_texts: dict[int, str] = {}
         self._template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
+        self._turns: TurnWriter | None = None
         self._require_known([] if self._start is None else [self._start])
         self._own_end = None if self._template is None else self._token_at_start(self._template.end)
         self.end_tokens = tuple(dict.fromkeys(([] if self._own_end is None else [self._own_end]) + list(named)))
@@ -108,6 +111,25 @@ class Texts:
     def chat_facts(self, form: PromptForm) -> ChatFacts | None:
         """Return what the chat template writes around an answer (see ``ChatTemplate.facts``); None without one."""
         return None if self._template is None else self._template.facts(form)
+
+    def chat_turn(
+        self,
+        before: Sequence[Mapping[str, Any]],
+        answer: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]],
+        form: PromptForm,
+    ) -> RenderedTurn | None:
+        """Return one turn of a conversation (see ``TurnWriter.turn``); None without a chat template.
+
+        Raises:
+            Refusal: as ``TurnWriter.turn``.
+        """
+        if self._template is None:
+            return None
+        if self._turns is None:
+            special = tuple(own.content for own in self.tokenizer.added_tokens_decoder.values() if own.special)
+            self._turns = TurnWriter(self._template, special)
+        return self._turns.turn(before, answer, tools, form)
 
     def control(self, text: str) -> list[int]:
         """Return the tokens of ``text`` as a template would write it: names of special tokens are those tokens."""

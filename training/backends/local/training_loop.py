@@ -210,7 +210,7 @@ def _step(
     started = time.perf_counter()
     batches = [[run.data.rows[index] for index in batch] for batch in indices]
     if run.settings.packing:
-        batches = packed_batches(batches, run.settings.batch_size)
+        batches = packed_batches(batches, run.settings.batch_size, run.settings.max_length)
     rate = learning_rate(step, run.settings)
     loss, norm = learner.train_step(batches, rate, (run.settings.seed * 1_000_003 + step) % 2**63)
     for value in (loss, norm):

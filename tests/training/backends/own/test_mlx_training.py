@@ -32,6 +32,11 @@ def test_ten_steps_a_stop_and_ten_more_are_twenty_straight_to_the_byte(mlx_model
             assert (ours.folder / name).read_bytes() == (theirs.folder / name).read_bytes()
 
 
+def test_packed_rows_are_refused(mlx_model: Any) -> None:
+    with pytest.raises(Refusal, match="packing=true"):
+        mlx_model.probe_step(EXAMPLES[:2], LORA, replace(TRAIN, packing=True))
+
+
 def test_only_answers_are_learned_and_padding_changes_nothing(mlx_model: Any) -> None:
     from training.backends.mlx.fitting import batch_arrays, summed_loss
 

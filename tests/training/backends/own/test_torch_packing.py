@@ -57,7 +57,7 @@ def gradients(base: Any, step: Sequence[Sequence[TokenRow]], chunk: int = 0) -> 
 def test_packed_rows_give_the_loss_and_gradients_of_the_rows_alone(family: str, tmp_path: Path) -> None:
     base = load_whole(make_model(tmp_path, family, **FAMILIES[family]))._loaded.model
     require_packable(base)
-    together = packed_batches(STEP, 2)
+    together = packed_batches(STEP, 2, 30)
     assert [len(line.parts) for batch in together for line in batch] == [1, 2, 2]
     expected, by_name = gradients(base, [[row] for batch in STEP for row in batch])
     found, own = gradients(base, together)
@@ -71,7 +71,7 @@ def test_packed_rows_give_the_loss_and_gradients_of_the_rows_alone(family: str, 
 def test_packed_rows_and_logits_in_chunks_go_together(llama: Path) -> None:
     base = load_whole(llama)._loaded.model
     expected, by_name = gradients(base, STEP)
-    found, own = gradients(base, packed_batches(STEP, 2), chunk=4)
+    found, own = gradients(base, packed_batches(STEP, 2, 30), chunk=4)
     assert found == pytest.approx(expected, rel=1e-5)
     for name, value in by_name.items():
         torch.testing.assert_close(own[name], value, rtol=1e-3, atol=1e-5)

@@ -181,6 +181,8 @@ def test_only_attention_in_the_requested_layers_of_a_mixture_of_experts_trains(e
     result = experts.train(EXAMPLES, EXPERTS_LORA, TRAIN, tmp_path, Hooks(stop_after=1))
     assert result.targets == 8
     assert all("self_attn" in name and "layers.[19, 23]" in name for name in result.patterns)
+    with pytest.raises(Refusal, match="packing=true"):
+        experts.probe_step(EXAMPLES, EXPERTS_LORA, replace(TRAIN, packing=True))
     with pytest.raises(Refusal, match="router"):
         experts.probe_step(EXAMPLES, replace(EXPERTS_LORA, target_modules=("router",)), TRAIN)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,6 +54,27 @@ class ChatTemplate:
         """
         prefix = "" if form.thinks else self.facts(form).prefix
         return self._written(self._messages(user, form), form.moment, form.arguments) + prefix
+
+    def conversation(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        form: PromptForm,
+        tools: Sequence[Mapping[str, Any]] = (),
+        begin_answer: bool = True,
+    ) -> str:
+        """Return a conversation under the system text of ``form``, which a first turn of the user holds where the
+        template has no turn for it; ``begin_answer`` begins the assistant's turn.
+
+        Raises:
+            Refusal: as ``facts``.
+        """
+        told = list(messages)
+        if form.system and self.has_system_turn:
+            told = [_turn("system", form.system), *told]
+        elif form.system:
+            told = [{**told[0], "content": f"{form.system}\n\n{told[0]['content']}"}, *told[1:]]
+        given = {**form.arguments, "tools": list(tools)} if tools else form.arguments
+        return self._written(told, form.moment, given, begin_answer)
 
     def facts(self, form: PromptForm) -> ChatFacts:
         """Return what the template writes around an answer under ``form``: found by rendering a whole conversation.
@@ -162,7 +183,7 @@ class ChatTemplate:
 
     def _written(
         self,
-        messages: list[dict[str, str]],
+        messages: Sequence[Mapping[str, Any]],
         moment: datetime = _ANY_MOMENT,
         arguments: Mapping[str, Any] | None = None,
         begin_answer: bool = True,
@@ -170,13 +191,14 @@ class ChatTemplate:
         try:
             with clock_at(moment):
                 written: str = self._tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=begin_answer, **(arguments or {})
+                    list(messages), tokenize=False, add_generation_prompt=begin_answer, **(arguments or {})
                 )
         except Exception as error:
             # whatever a template's author wrote may raise anything
             said = " ".join(str(error).split())[:_SHOWN]
-            given = f" with prompt.template_arguments = {dict(arguments)}" if arguments else ""
-            fix = "Correct prompt.template_arguments, or the template." if arguments else _FIX
+            own = {name: value for name, value in (arguments or {}).items() if name != "tools"}
+            given = f" with prompt.template_arguments = {own}" if own else ""
+            fix = "Correct prompt.template_arguments, or the template." if own else _FIX
             raise Refusal(
                 f"The chat template cannot be rendered{given}: {type(error).__name__}: {said}.", fix
             ) from error
