@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
-from eval.datasets.loading import FILES, DatasetSettings, domain_of
+from eval.datasets.loading import OF_FILES, DatasetSettings, domain_of
 from eval.dealing.checked_rows import task_of
 from eval.records import Task
 
@@ -19,7 +19,7 @@ def training_tasks(settings: DatasetSettings, count: int) -> tuple[Task, ...]:
     Raises:
         Refusal: the dataset has fewer rows.
     """
-    if settings.name == FILES:
+    if settings.name in OF_FILES:
         return ()
     domain = domain_of(settings)
     dealer = import_module(domain.datasets[settings.name].rows)

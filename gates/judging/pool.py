@@ -10,7 +10,7 @@ from env.counts import counted
 from env.refusal import Refusal
 from env.silence import turn_to
 from eval.datasets.derived_misses import derived_misses
-from eval.datasets.loading import FILES, DatasetSettings, domain_of
+from eval.datasets.loading import OF_FILES, DatasetSettings, domain_of
 from eval.datasets.training_tasks import training_tasks
 from eval.domains import Domain
 from eval.judge.answers import Answer, Pair, pair
@@ -70,7 +70,7 @@ def draw_pool(experiment: Experiment) -> Pool:
 
 def _with_checks(settings: DatasetSettings) -> DatasetSettings:
     """Return the dataset whose training rows carry checks: of files those of the domain's own benchmark do."""
-    if settings.name != FILES:
+    if settings.name not in OF_FILES:
         return settings
     own = domain_of(settings).datasets
     name = next((name for name, source in own.items() if not source.generated), next(iter(own)))
