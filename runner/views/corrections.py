@@ -10,7 +10,6 @@ from typing import Any
 
 from env.counts import counted
 from env.refusal import Refusal
-from gates.correcting.request import SCHEMA_VERSION
 
 # What reading a report of an unexpected shape can raise.
 _FOREIGN = (KeyError, TypeError, ValueError, IndexError, AttributeError)
@@ -62,6 +61,9 @@ def repair_reports(run_dir: Path) -> list[Path]:
 
 def read_correction(path: Path) -> Repair:
     """Return a correction. Raises Refusal where the file is no report of one."""
+    # what asks again imports datasets and domains, and a status screen must not wait for them
+    from gates.correcting.request import SCHEMA_VERSION
+
     try:
         source = json.loads(path.read_text(encoding="utf-8"))
         if source["schema_version"] != SCHEMA_VERSION:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from env.counts import counted
-from eval.datasets.own_tasks.task_entries import are_tasks
 from runner.screens.answers.replaying import check_line, verdict_line
 from runner.screens.ink import Line, line, write_lines
 
@@ -40,6 +39,9 @@ def print_tasks(listing: Listing, file: str = "", overrides: Sequence[str] = (),
 
 def _next_line(file: str, overrides: Sequence[str]) -> Line:
     """Return the command after a look at ``file``; what only the user knows stands in capitals."""
+    # datasets: a status screen must not wait for them
+    from eval.datasets.own_tasks.task_entries import are_tasks
+
     dataset = "tasks" if are_tasks(Path(file)) else "jsonl"
     usual = ["profile=local", "model.path=FOLDER", f"dataset={dataset}", f"dataset.eval={file}", "dataset.train=TRAIN"]
     told = {override.partition("=")[0] for override in overrides}
