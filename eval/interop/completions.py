@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from env.counts import counted, listed_text
+from env.counts import counted, listed_text, more_text
 from env.refusal import Refusal, choices_hint
 from eval.datasets.files.json_lines import json_type
 from eval.datasets.files.opening import read_objects
@@ -68,10 +68,10 @@ def read_completions(path: Path, known: Mapping[str, Any]) -> list[Given]:
 
 def _told(problems: Mapping[str, list[int]]) -> Iterator[str]:
     for wrong, lines in list(problems.items())[:_TOLD_AT_MOST]:
-        more = f" and {counted(len(lines) - 1, 'other line')}" if len(lines) > 1 else ""
-        yield f"line {lines[0]}{more}: {wrong}"
-    if len(problems) > _TOLD_AT_MOST:
-        yield f"and {counted(len(problems) - _TOLD_AT_MOST, 'problem')} more"
+        others = f" and {counted(len(lines) - 1, 'other line')}" if len(lines) > 1 else ""
+        yield f"line {lines[0]}{others}: {wrong}"
+    if more := more_text(len(problems) - _TOLD_AT_MOST, "problems"):
+        yield more
 
 
 def _problem(values: Mapping[str, Any], known: Mapping[str, Any]) -> str:

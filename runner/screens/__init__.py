@@ -2,19 +2,19 @@
 
 from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
-from runner.screens.answers.curation import print_curation
-from runner.screens.answers.data import print_data
+from runner.screens.answers.data.curation import print_curation
+from runner.screens.answers.data.rows import print_data
+from runner.screens.answers.data.tasks import print_judged, print_shown_task, print_tasks, print_validation
 from runner.screens.answers.examining import announce_part, print_next_look
-from runner.screens.answers.grading import print_calibrated, print_needs, print_quality
 from runner.screens.answers.registry import print_entry, print_history, print_promotion, print_stock
-from runner.screens.answers.rejudging import print_rejudgement
-from runner.screens.answers.repairing import print_repair, print_unrepaired
-from runner.screens.answers.replaying import print_replay
 from runner.screens.answers.reporting import print_report
 from runner.screens.answers.samples import print_samples
-from runner.screens.answers.scoring import print_scored
-from runner.screens.answers.tasks import print_judged, print_shown_task, print_tasks, print_validation
-from runner.screens.answers.verifying import print_verified, print_verified_end
+from runner.screens.answers.verdicts.grading import print_calibrated, print_needs, print_quality
+from runner.screens.answers.verdicts.rejudging import print_rejudgement
+from runner.screens.answers.verdicts.repairing import print_repair, print_unrepaired
+from runner.screens.answers.verdicts.replaying import print_replay
+from runner.screens.answers.verdicts.scoring import print_scored
+from runner.screens.answers.verdicts.verifying import print_verified, print_verified_end
 from runner.screens.checks import print_checks
 from runner.screens.live import make_screen
 from runner.screens.notices import print_connection_hint, print_freshness, print_refusal, print_session, print_staleness

@@ -22,7 +22,7 @@ from gates.settings import Experiment
 from runner.report import build, write_html, write_markdown
 from runner.runs.config import compose_experiment
 from runner.runs.folder import Run
-from runner.screens.answers.grading import figure_lines
+from runner.screens.answers.verdicts.grading import figure_lines
 from tests.support import word_judge
 from tests.support.judge_server import JudgeServer, each, honest, judging
 from tests.support.runs import PROJECT

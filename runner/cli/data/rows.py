@@ -12,8 +12,8 @@ import typer
 from env.files import is_device_or_pipe
 from env.refusal import Refusal
 from runner.cli.app import AsJson, Results, RunName, app, print_json
-from runner.cli.grading import judge_app
-from runner.cli.tasks import experiment_of
+from runner.cli.data.tasks import experiment_of
+from runner.cli.verdicts.grading import judge_app
 from runner.runs.exit_codes import Exit
 from runner.runs.locations import RESULTS
 

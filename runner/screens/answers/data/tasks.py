@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from env.counts import counted
-from runner.screens.answers.replaying import check_line, verdict_line
+from runner.screens.answers.verdicts.replaying import check_line, verdict_line
 from runner.screens.ink import Line, line, write_lines
 
 if TYPE_CHECKING:

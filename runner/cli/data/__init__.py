@@ -1,0 +1,1 @@
+"""The commands about data: files of rows, tasks, curation."""

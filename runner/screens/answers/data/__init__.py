@@ -1,0 +1,1 @@
+"""Files of rows, tasks and curations, in lines."""

@@ -1,0 +1,1 @@
+"""Programs judged again, judged for the first time, graded or repaired, in lines."""
