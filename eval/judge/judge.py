@@ -15,9 +15,9 @@ from env.files import digest
 from env.refusal import Refusal
 from env.servers.waiting import delay_s
 from env.silence import reach, turn_to
+from eval.chat.client import Client, Reply, Trouble
 from eval.judge.answers import Grades, Pair, averaged
 from eval.judge.budget import BudgetReached, Estimate, cost_of, estimate, fits, require_affordable
-from eval.judge.client import Client, Reply, Trouble
 from eval.judge.ledger import Answered, Ledger
 from eval.judge.rubric import Prompt, grades_in
 from eval.judge.settings import JudgeSettings
@@ -126,7 +126,7 @@ class Judge:
         turn_to(f"asking the judge {self.settings.model}")
         self._in_a_row = 0
         self._ended.clear()
-        client = Client(self.settings)
+        client = Client(self.settings.server)
         pool = ThreadPoolExecutor(self.settings.concurrency) if self.settings.concurrency > 1 else None
         try:
             asked = (pool.map if pool else map)(lambda request: self._ask(client, request), wanted)

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt
 
 from env.refusal import BadSettings
 from env.servers.access import address_problem
+from eval.chat.client import ChatServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ class JudgeSettings:
             return
         if problem := address_problem("judge.url", self.url, "judge.api_key_env"):
             raise BadSettings(f"{problem}.")
+
+    @property
+    def server(self) -> ChatServer:
+        """Where it is asked."""
+        return ChatServer("judge", "judge", self.url, self.model, self.api_key_env, self.timeout_s, self.sampling)
 
     @property
     def sampling(self) -> dict[str, float | int]:

@@ -13,7 +13,7 @@ from env.installed.typed_words import strange_word, unusable_path
 from env.locking import LockHeld
 from env.refusal import Refusal
 from env.silence import told
-from runner.cli import advancing, changing, evidence, machine, reading, registering, repairing
+from runner.cli import advancing, asking, changing, evidence, machine, reading, registering, repairing
 from runner.cli import releasing as adapters
 from runner.cli.app import app
 from runner.cli.data import curating, rows, tasks
@@ -25,7 +25,7 @@ __all__ = ["COMMANDS", "app", "main"]
 # Importing a module registers its commands.
 COMMANDS = (
     *(advancing, reading, evidence, changing, judging, replaying, repairing),
-    *(tasks, rows, elsewhere, curating, grading, machine, adapters, registering),
+    *(tasks, rows, elsewhere, asking, curating, grading, machine, adapters, registering),
 )
 
 

@@ -17,7 +17,21 @@ from runner.runs.locations import PROJECT, RESULTS_VARIABLE, results_folder
 # As `--help` lists them: first an experiment's commands, then inspection, then what is rarely needed.
 ORDER = (
     *("advance", "tmux", "new", "status", "report", "samples", "compare", "runs"),
-    *("retry", "rewind", "rejudge", "replay", "repair", "tasks", "judge", "verify", "score", "curate", "data", "mcp"),
+    *(
+        "retry",
+        "rewind",
+        "rejudge",
+        "replay",
+        "repair",
+        "tasks",
+        "judge",
+        "verify",
+        "score",
+        "ask",
+        "curate",
+        "data",
+        "mcp",
+    ),
     *("export", "publish", "promote", "rollback", "registry", "history"),
     *("config", "doctor", "notify", "lock"),
 )

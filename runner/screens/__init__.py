@@ -1,5 +1,6 @@
 """Everything luagate shows in a terminal; rich is imported only here, where something moves or a program is shown."""
 
+from runner.screens.answers.asking import print_answer
 from runner.screens.answers.coming import print_coming
 from runner.screens.answers.comparison import print_comparison
 from runner.screens.answers.data.curation import print_curation
@@ -24,6 +25,7 @@ from runner.screens.watching import watch_status
 __all__ = [
     "announce_part",
     "make_screen",
+    "print_answer",
     "print_calibrated",
     "print_checks",
     "print_coming",

@@ -44,7 +44,7 @@ HOMES = {
     "bitsandbytes": ["training/backends"],
     "mlx": ["training/backends/mlx"],
     "mlx_lm": ["training/backends/mlx"],
-    "httpx2": ["training/backends/endpoint", "eval/judge/client.py"],
+    "httpx2": ["training/backends/endpoint", "eval/chat"],
     "luaparser": ["eval/domains/luanti/items/structure.py"],
     "tree_sitter": ["eval/domains/roblox/findings"],
     "tree_sitter_luau": ["eval/domains/roblox/findings"],
@@ -66,7 +66,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("heartbeat", "requirements"),
     ),
     "eval": (
-        ("records", "sandbox"),
+        ("records", "sandbox", "chat"),
         ("estimation", "overlap"),
         ("pipeline",),
         ("dealing",),

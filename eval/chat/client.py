@@ -1,6 +1,6 @@
 """One request to a chat endpoint and what came of it: a reply, or why there is none. Repeating is for the caller.
 
-Not covered: a server that sends its reply byte by byte may take longer than ``judge.timeout_s``.
+Not covered: a server that sends its reply byte by byte may take longer than ``timeout_s``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 from env.refusal import Refusal
 from env.servers.access import key_in
 from env.servers.waiting import may_pass
-from eval.judge.settings import JudgeSettings
 
 _PATH = "/v1/chat/completions"
 _CONNECT_S = 10.0
@@ -23,8 +22,28 @@ _HOPELESS = {401: "wants a key", 403: "does not accept the key", 404: "has no su
 
 
 @dataclass(frozen=True, slots=True)
+class ChatServer:
+    """Where a model is asked, and how it replies.
+
+    Attributes:
+        section: of the configuration that the other values come from: refusals name its keys.
+        command: that asks, for a refusal about the key.
+        api_key_env: the environment variable that holds the key; "" is none.
+        sampling: what every request says besides model and messages.
+    """
+
+    section: str
+    command: str
+    url: str
+    model: str
+    api_key_env: str
+    timeout_s: float
+    sampling: Mapping[str, float | int]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """What a judge wrote; tokens as the server counts them, None where it does not."""
+    """What a model wrote; tokens as the server counts them, None where it does not."""
 
     text: str
     model: str
@@ -49,26 +68,28 @@ class Trouble:
 
 
 class Client:
-    """The judge's server; to be closed. Several threads may ask.
+    """A server that is asked; to be closed. Several threads may ask.
 
     Raises:
         Refusal: the variable that should hold the key is not set, or the HTTP library is missing.
     """
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(self, server: ChatServer) -> None:
         try:
             import httpx2
         except ImportError:
-            raise Refusal("judge=endpoint needs the package httpx2.", 'pip install "luagate[endpoint]"') from None
+            raise Refusal(
+                f"{server.command}: a server is asked by the package httpx2.", 'pip install "luagate[endpoint]"'
+            ) from None
         self._errors = httpx2
-        self._settings = settings
-        self._key = key_in(settings.api_key_env, "judge.api_key_env", "judge")
-        self._url = settings.url.rstrip("/").removesuffix("/v1") + _PATH
+        self._server = server
+        self._key = key_in(server.api_key_env, f"{server.section}.api_key_env", server.command)
+        self._url = server.url.rstrip("/").removesuffix("/v1") + _PATH
         self._client = httpx2.Client(
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             # certificates take a tenth of a second to read
             verify=self._url.startswith("https:"),
-            timeout=httpx2.Timeout(settings.timeout_s, connect=_CONNECT_S),
+            timeout=httpx2.Timeout(server.timeout_s, connect=_CONNECT_S),
         )
 
     def close(self) -> None:
@@ -76,19 +97,21 @@ class Client:
         self._client.close()
 
     def ask(self, messages: Sequence[Mapping[str, str]], seed: int) -> Reply | Trouble:
-        """Return what the judge says to a conversation. Raises Refusal where no request to it can succeed."""
-        settings = self._settings
-        body = {"model": settings.model, "messages": list(messages), **settings.sampling, "seed": seed}
+        """Return what the model says to a conversation. Raises Refusal where no request to it can succeed."""
+        server = self._server
+        body = {"model": server.model, "messages": list(messages), **server.sampling, "seed": seed}
         try:
             response = self._client.post(self._url, json=body)
         except (self._errors.ConnectError, self._errors.ConnectTimeout):
             return Trouble("cannot be reached", passing=True)
         except self._errors.TimeoutException:
-            return Trouble(f"did not answer within judge.timeout_s = {settings.timeout_s:g}", True, may_cost=True)
+            limit = f"{server.section}.timeout_s = {server.timeout_s:g}"
+            return Trouble(f"did not answer within {limit}", True, may_cost=True)
         except self._errors.TransportError as error:
             return Trouble(f"ended the connection early ({type(error).__name__})", passing=True, may_cost=True)
         except (self._errors.RequestError, self._errors.InvalidURL) as error:
-            raise Refusal(f"judge.url: {type(error).__name__}: {error}.", "Check judge.url.") from None
+            key = f"{server.section}.url"
+            raise Refusal(f"{key}: {type(error).__name__}: {error}.", f"Check {key}.") from None
         # some servers repeat the key that they did not accept
         text = response.content.decode("utf-8", errors="replace")
         text = text.replace(self._key, "***") if self._key else text
@@ -96,7 +119,7 @@ class Client:
         if status in _HOPELESS:
             raise Refusal(
                 f"{self._url} {_HOPELESS[status]} ({status}): {_said(text)}",
-                "Check judge.url, judge.model and judge.api_key_env.",
+                "Check " + ", ".join(f"{server.section}.{key}" for key in ("url", "model", "api_key_env")) + ".",
             )
         if status != 200:
             asked = response.headers.get("retry-after")
