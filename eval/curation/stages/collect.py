@@ -62,7 +62,8 @@ def _content(name: str, source: Source) -> Any:
     if path.is_file():
         return sha256_file(path)
     if not path.is_dir():
-        raise Refusal(f"sources.{name}.path: there is no {path}.", "Name a file, an archive or a folder.")
+        fix = "Name a file, an archive or a folder; `data=FOLDER` is where relative paths begin."
+        raise Refusal(f"sources.{name}.path: there is no {path}.", fix)
     files = sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
     return {file.relative_to(path).as_posix(): sha256_file(file) for file in files}
 
