@@ -52,7 +52,7 @@ def test_a_curation_killed_at_some_of_its_file_calls_ends_with_the_same_bytes(tm
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_curation_killed_at_each_of_its_file_calls_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    found = killed(tmp_path, 0)
+def test_a_curation_killed_at_many_of_its_file_calls_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    found = killed(tmp_path, 30)
     assert found["differing"] == {}
-    assert found["struck"] == found["calls"]
+    assert found["struck"] == 30
