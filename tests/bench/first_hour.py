@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -38,6 +39,8 @@ SHAPES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "gpt_oss_20b": (GPT_OSS_20B, ("profile=h200",)),
 }
 STEPS, EVERY, KILLED_AT = 6, 2, 3
+# At which step a process that trains ends itself.
+KILL_VARIABLE = "FIRST_HOUR_KILL_AT"
 
 
 def main() -> None:
@@ -101,13 +104,10 @@ def _part(part: str, options: argparse.Namespace, into: str = "") -> None:
 
 
 def _kill_training(options: argparse.Namespace) -> None:
-    """Train into "killed" until a step behind a checkpoint is recorded, and kill that process."""
-    running = subprocess.Popen(_command("train", options, "killed"), cwd=PROJECT)
-    record = Path(options.folder) / "killed.jsonl"
-    while running.poll() is None and (not record.exists() or len(record.read_text().splitlines()) < KILLED_AT):
-        time.sleep(0.05)
-    running.send_signal(signal.SIGKILL)
-    _tell(f"   killed: the process ended with {running.wait()}")
+    """Train into "killed" in a process that a SIGKILL ends at a step behind a checkpoint."""
+    told = {**os.environ, KILL_VARIABLE: str(KILLED_AT)}
+    done = subprocess.run(_command("train", options, "killed"), cwd=PROJECT, env=told, check=False)
+    _tell(f"   killed: the process ended with {done.returncode}")
 
 
 def _compare(folder: Path) -> None:
@@ -217,9 +217,10 @@ def _train(options: argparse.Namespace) -> None:
         def on_step(self, step: Any) -> None:
             with record.open("a") as file:
                 file.write(json.dumps([step.step, step.loss, step.seconds]) + "\n")
-            _tell(
-                f"   step {step.step}: loss {step.loss:.4f}, {step.seconds:.2f} s, {step.tokens / step.seconds:.0f} tokens/s"
-            )
+            if step.step == int(os.environ.get(KILL_VARIABLE, "0")):
+                os.kill(os.getpid(), signal.SIGKILL)
+            rate = step.tokens / step.seconds
+            _tell(f"   step {step.step}: loss {step.loss:.4f}, {step.seconds:.2f} s, {rate:.0f} tokens/s")
 
     config = experiment.gate.c
     train = replace(config.train, max_steps=STEPS, epochs=0, warmup_steps=0, checkpoint_every=EVERY, max_adapter_mb=0.0)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from env.refusal import Refusal
-from eval.datasets.public_format import read_rows
+from eval.datasets.formats.rows import read_rows
 from eval.decision.cells import Cell
 from eval.domains.luanti.domain import DOMAIN
 from eval.pipeline.prompts import PromptForm

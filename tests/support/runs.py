@@ -56,8 +56,12 @@ def heed_signals() -> None:
 
 
 def environment(results: Path) -> dict[str, str]:
-    """Return an environment in which runs go to ``results`` and every process computes on one thread."""
-    return {**os.environ, "LUAGATE_RESULTS": str(results), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    """Return an environment in which runs go to ``results`` and every process computes on one thread.
+
+    A tmux session that the tests are started in is not theirs.
+    """
+    around = {name: value for name, value in os.environ.items() if name not in ("TMUX", "TMUX_PANE")}
+    return {**around, "LUAGATE_RESULTS": str(results), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
 def only_run(results: Path) -> Path:
