@@ -21,6 +21,9 @@ from tests.hostile.roblox_bombs import PARSER_BOMBS
 from tests.support.luau_web import needs_luau_web
 from tests.support.settings import verifier_settings
 
+# limits that are waited for, and hundreds of programs
+pytestmark = pytest.mark.heavy
+
 SHORT = verifier_settings(name="world", workers=2, cpu_s=0.2, timeout_s=20.0, memory_mb=48)
 IMPLEMENTATIONS = ("world", pytest.param("world_web", marks=(pytest.mark.slow, needs_luau_web)))
 PROGRAMS: dict[str, list[dict[str, Any]]] = yaml.safe_load(

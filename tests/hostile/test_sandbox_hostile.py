@@ -16,6 +16,9 @@ from tests.hostile.programs import ALL, FORGERIES, FORGERY_CHECK, Hostile
 from tests.support.luanti import open_verifier
 from tests.support.settings import verifier_settings
 
+# limits that are waited for, and hundreds of programs
+pytestmark = pytest.mark.heavy
+
 SHORT = verifier_settings(workers=2, cpu_s=0.2, timeout_s=20.0, memory_mb=32)
 
 

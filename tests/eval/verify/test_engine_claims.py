@@ -25,6 +25,9 @@ from tests.support.engine_claims import (
 from tests.support.luanti import open_verifier, read_bench
 from tests.support.settings import verifier_settings
 
+# limits that are waited for, and hundreds of programs
+pytestmark = pytest.mark.heavy
+
 ALL_THREE = [
     pytest.param("engine", marks=NEEDS_ENGINE),
     pytest.param("builtin", marks=NEEDS_BUILTIN),

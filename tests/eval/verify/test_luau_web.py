@@ -29,6 +29,9 @@ from eval.sandbox.web import installation, launch
 from tests.support.luau_web import needs_luau_web
 from tests.support.settings import verifier_settings
 
+# limits that are waited for, and hundreds of programs
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).resolve().parents[3]
 UNWRAPPED = Wrapper((), "not wrapped in this test")
 # A judge that runs its first argument as a program and returns what it returns.

@@ -26,6 +26,9 @@ from eval.sandbox.wire import FrameError, FrameTimeout, read_frame, write_frame
 from tests.support.luanti import open_verifier
 from tests.support.settings import verifier_settings
 
+# limits that are waited for, and hundreds of programs
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = Job('core.register_node("mymod:a", {})', (TaskCheck("node", 'node("mymod:a")'),))
 LOOP = Job("while true do end")
